@@ -1,0 +1,22 @@
+// Package fault owns the few kinds of error that MovieExample's packages tell
+// apart, and the only mapping of those kinds to gRPC codes and to HTTP problems.
+//
+// A package that refuses something returns an *[Error] with a [Kind]; whoever
+// stands between may wrap it with fmt.Errorf and %w as often as it likes. The
+// edge turns whatever arrives into a status with [Status], a client turns the
+// status back into an *Error with [FromRPC], and the HTTP gateway turns it into
+// an RFC 9457 problem with [ToProblem]. None of them needs to know another's
+// table, because there is one.
+//
+// It promises that text which was not written for a user does not reach one:
+// only the message of an *Error travels, never the text of what wraps it or of
+// what it wraps, and an error of no known kind is [KindInternal], whose text is
+// replaced and belongs in the log.
+//
+// It refuses to grow a kind per case. A new kind is justified when a caller must
+// act differently on it; otherwise a better message is what is missing.
+//
+// The input checks ([ID], [RecordType], [Text]) live here because their only
+// product is an error that names the field in the wire's spelling, says what is
+// allowed and what was given.
+package fault
