@@ -1,0 +1,74 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// YAML writes the effective configuration as a file that Load would read, in the order of the struct's fields. A comment
+// on each line says where the value came from; secrets that are set are masked. Errors are those of w.
+func (s *Set) YAML(w io.Writer) error {
+	var out bytes.Buffer
+	writeGroup(&out, s.root, "")
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+func writeGroup(out *bytes.Buffer, g *group, indent string) {
+	for _, m := range g.members {
+		if m.group != nil {
+			if len(m.group.members) > 0 {
+				fmt.Fprintf(out, "%s%s:\n", indent, m.key)
+				writeGroup(out, m.group, indent+"  ")
+			}
+			continue
+		}
+		fmt.Fprintf(out, "%-40s # %s\n", indent+m.key+": "+m.setting.yamlValue(), m.setting.provenance())
+	}
+}
+
+func (st *setting) provenance() string {
+	if st.source == SourceDefault {
+		return string(SourceDefault)
+	}
+	origin := st.origin
+	if quoted := strconv.Quote(origin); quoted != `"`+origin+`"` {
+		origin = quoted // a file name may hold a newline, and a comment may not
+	}
+	return string(st.source) + " " + origin
+}
+
+func (st *setting) yamlValue() string {
+	if !st.kind.list {
+		return scalar(st.shown())
+	}
+	list := elements(st.dst)
+	for i := range list {
+		list[i] = scalar(list[i])
+	}
+	return "[" + strings.Join(list, ", ") + "]"
+}
+
+// plain is what needs no quotes in any YAML context, a flow list included.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@+-]+$`)
+
+// scalar writes a text as one YAML value on one line. Whether it can stand without quotes is asked of the parser: it alone knows that
+// "no:" is a mapping and "~" is nothing.
+func scalar(text string) string {
+	if plain.MatchString(text) {
+		var doc yaml.Node
+		if err := yaml.Unmarshal([]byte("["+text+"]"), &doc); err == nil && len(doc.Content) == 1 && len(doc.Content[0].Content) == 1 {
+			if n := doc.Content[0].Content[0]; isText(n) && n.Value == text {
+				return text
+			}
+		}
+	}
+	// For valid UTF-8 every escape that Go uses means the same in a double-quoted YAML scalar.
+	return strconv.Quote(text)
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"errors"
+	"strings"
+)
+
+// Problem is one thing that is wrong with the settings, in words for the person who made them.
+type Problem struct {
+	Path   string // the setting: "rating.chart_min_votes"; empty where no setting is concerned
+	Origin string // where it was set: "config.yaml:12", "MOVIEEXAMPLE_…", "--flag"; empty when unknown
+	Reason string // what was given and what is allowed
+}
+
+// Error is one line: path, place, reason.
+func (p *Problem) Error() string {
+	switch {
+	case p.Path == "" && p.Origin == "":
+		return p.Reason
+	case p.Path == "":
+		return p.Origin + ": " + p.Reason
+	case p.Origin == "":
+		return p.Path + ": " + p.Reason
+	}
+	return p.Path + " (" + p.Origin + "): " + p.Reason
+}
+
+// Under puts what the Validate method of a nested config type found into its place: each Problem's path gets the section's path in
+// front, any other error becomes a Problem of the section itself. Nil stays nil.
+func Under(section string, err error) error {
+	return eachProblem(err, func(p Problem) Problem {
+		p.Path = strings.Trim(section+"."+p.Path, ".")
+		return p
+	})
+}
+
+// Locate adds to each Problem in err where its setting was set, so that a check of meaning ("must not be larger than …")
+// points to the same file and line as a check of form. Defaults have no place and get none. Nil stays nil.
+func (s *Set) Locate(err error) error {
+	return eachProblem(err, func(p Problem) Problem {
+		for _, st := range s.settings {
+			if st.path == p.Path && p.Origin == "" {
+				p.Origin = st.origin
+			}
+		}
+		return p
+	})
+}
+
+// eachProblem rewrites the problems of a joined error, keeping their order.
+func eachProblem(err error, rewrite func(Problem) Problem) error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var list []error
+		for _, e := range joined.Unwrap() {
+			list = append(list, eachProblem(e, rewrite))
+		}
+		return errors.Join(list...)
+	}
+	p := &Problem{Reason: err.Error()}
+	if found, ok := err.(*Problem); ok {
+		p = found
+	}
+	changed := rewrite(*p)
+	return &changed
+}
