@@ -1,0 +1,250 @@
+package kafka
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"movieexample.com/internal/fault"
+)
+
+// retentionInterval is how often the embedded broker drops what its topics'
+// retention no longer covers. The library's own timer is not started again for
+// topics that it loads from a directory, so this is ours.
+const retentionInterval = time.Minute
+
+// segmentBytes is the size of one log file. Retention frees whole files only,
+// so this is also the grain of RetentionBytes on disk.
+const segmentBytes = 64 << 20
+
+// BrokerConfig describes an embedded broker.
+type BrokerConfig struct {
+	// Addr is the host:port to listen on, and nothing else is listened on.
+	// Port 0 takes a free one, see [Broker.Addr]. Default "127.0.0.1:9092".
+	Addr string
+	// Advertise is the host:port that clients are told to use, where it is not
+	// the one listened on: behind a proxy, or when Addr is a wildcard such as
+	// 0.0.0.0, which means nothing to a client. Port 0 means the port of Addr.
+	Advertise string
+	// Dir is the data directory; it is made if missing. Empty: everything is
+	// kept in memory and gone with the broker.
+	Dir string
+	// Logger receives the broker's warnings. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// Broker is one Kafka broker inside this process, a cluster by itself. It is
+// for one machine: no replication, no TLS, no authentication. Topics are not
+// created by asking for them; see [EnsureTopic].
+type Broker struct {
+	cluster *kfake.Cluster
+	addr    string
+	log     *brokerLog
+	release func() error // of the directory's lock
+	stop    chan struct{}
+	stopped sync.WaitGroup
+	once    sync.Once
+	err     error // of Close
+}
+
+// StartBroker starts a broker; it serves when this returns. A data directory
+// that an earlier broker left, however that ended, is continued: same cluster id,
+// topics, records, offsets.
+//
+// Errors say which address is taken, or which process owns the directory
+// (faults of kind Precondition), or which address cannot be one (Invalid).
+func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
+	if cfg.Addr == "" {
+		cfg.Addr = "127.0.0.1:9092"
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ln, err := listen(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{
+		addr:    ln.advertised.String(),
+		log:     &brokerLog{logger: cfg.Logger},
+		release: func() error { return nil },
+		stop:    make(chan struct{}),
+	}
+	if cfg.Dir != "" {
+		if b.release, err = lockDir(cfg.Dir); err != nil {
+			_ = ln.Close()
+			return nil, err
+		}
+	}
+	opts := []kfake.Opt{
+		kfake.NumBrokers(1),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return ln, nil }),
+		kfake.WithLogger(b.log),
+		kfake.ClusterID(newClusterID()), // only of a new directory; an old one has its own
+		kfake.DefaultNumPartitions(1),
+		kfake.BrokerConfigs(map[string]string{
+			"log.segment.bytes": fmt.Sprint(segmentBytes),
+			// What a topic does not limit is not limited; see TopicConfig.
+			"log.retention.ms":    "-1",
+			"log.retention.bytes": "-1",
+		}),
+	}
+	if cfg.Dir != "" {
+		opts = append(opts, kfake.DataDir(cfg.Dir), kfake.SyncWrites())
+	}
+	if b.cluster, err = kfake.NewCluster(opts...); err != nil {
+		_ = ln.Close()
+		err = fmt.Errorf("start the embedded Kafka broker on %s: %w", cfg.Dir, explain(err))
+		return nil, errors.Join(err, b.release())
+	}
+	b.stopped.Go(b.retain)
+	return b, nil
+}
+
+// listen opens the port and decides what clients are told about it.
+func listen(ctx context.Context, cfg BrokerConfig) (*guardListener, error) {
+	host, _, err := net.SplitHostPort(cfg.Addr)
+	if err != nil {
+		return nil, fault.Invalid("kafka address", "must be host:port, for example 127.0.0.1:9092; got %q", cfg.Addr)
+	}
+	ip := net.ParseIP(host)
+	if (host == "" || ip != nil && ip.IsUnspecified()) && cfg.Advertise == "" {
+		return nil, fault.Invalid("kafka address", "%q listens on every address of this machine; also say which one clients shall use (advertise)", cfg.Addr)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fault.Precondition("address %s for Kafka clients is taken by another program: stop that one, or choose another address", cfg.Addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for Kafka clients on %s: %w", cfg.Addr, err)
+	}
+	g := &guardListener{Listener: l, advertised: l.Addr(), logger: cfg.Logger}
+	if cfg.Advertise != "" {
+		host, port, err := net.SplitHostPort(cfg.Advertise)
+		if err != nil || host == "" {
+			_ = l.Close()
+			return nil, fault.Invalid("advertise", "must be host:port as clients see it; got %q", cfg.Advertise)
+		}
+		if port == "0" {
+			_, port, _ = net.SplitHostPort(l.Addr().String())
+		}
+		g.advertised = textAddr(net.JoinHostPort(host, port))
+	}
+	return g, nil
+}
+
+// Addr is the host:port that clients connect to.
+func (b *Broker) Addr() string { return b.addr }
+
+// Close stops the broker and writes out what it knows about producers, groups
+// and logs, so that the next start is fast and producers go on without
+// duplicates. Records do not need it. Close may be called again and
+// then returns the first call's result.
+func (b *Broker) Close() error {
+	b.once.Do(func() {
+		close(b.stop)
+		b.stopped.Wait()
+		b.log.watch()
+		b.cluster.Close()
+		b.err = errors.Join(b.log.failures(), b.release())
+		if b.err != nil {
+			b.err = fmt.Errorf("close the embedded Kafka broker: %w", b.err)
+		}
+	})
+	return b.err
+}
+
+// retain drops records that are beyond their topic's retention.
+func (b *Broker) retain() {
+	t := time.NewTicker(retentionInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-b.stop:
+			return
+		case <-t.C:
+			b.cluster.ApplyRetention()
+		}
+	}
+}
+
+// newClusterID makes an id in Kafka's form: 16 random bytes in unpadded base64url.
+func newClusterID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails, see crypto/rand
+	return base64.RawURLEncoding.EncodeToString(id[:])
+}
+
+// explain adds to an error from the disk what a person can do about it.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("the disk is full: free some space, then start again: %w", err)
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("the data directory is not writable for this user: %w", err)
+	}
+	return err
+}
+
+// textAddr is a net.Addr that was given as text.
+type textAddr string
+
+func (a textAddr) Network() string { return "tcp" }
+func (a textAddr) String() string  { return string(a) }
+
+// brokerLog gives the broker's messages to slog. The library reports a failed
+// final save only here, so while Close runs they are errors of Close as well.
+type brokerLog struct {
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	closing bool
+	failed  []error
+}
+
+func (l *brokerLog) watch() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closing = true
+}
+
+func (l *brokerLog) failures() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return errors.Join(l.failed...)
+}
+
+// Logf is called by the library.
+func (l *brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
+	lv := slog.LevelDebug
+	switch level {
+	case kfake.LogLevelError:
+		lv = slog.LevelError
+	case kfake.LogLevelWarn:
+		lv = slog.LevelWarn
+	}
+	if lv == slog.LevelDebug && !l.logger.Enabled(context.Background(), lv) {
+		return
+	}
+	if lv == slog.LevelError {
+		l.mu.Lock()
+		if l.closing {
+			l.failed = append(l.failed, fmt.Errorf(strings.ReplaceAll(format, "%v", "%w"), args...))
+		}
+		l.mu.Unlock()
+	}
+	l.logger.Log(context.Background(), lv, "kafka broker: "+fmt.Sprintf(format, args...))
+}

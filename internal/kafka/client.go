@@ -1,0 +1,153 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"movieexample.com/internal/fault"
+)
+
+// Time-outs of every client. They bound single steps; a caller's context bounds the whole.
+const (
+	dialTimeout    = 5 * time.Second
+	requestTimeout = 15 * time.Second // one request with its retries, not for produce and fetch
+	pingTimeout    = 5 * time.Second
+)
+
+// Config says which Kafka cluster to talk to and as whom.
+type Config struct {
+	// Brokers are host:port addresses of one or more brokers of the cluster; the
+	// others are learned from them. Required.
+	Brokers []string
+	// ClientID names this client in the brokers' logs and metrics. Default "movieexample".
+	ClientID string
+	// Logger receives what the client library has to say: its warnings and errors
+	// as they are, its chatter on debug level. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.ClientID == "" {
+		c.ClientID = "movieexample"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Validate reports, as a fault of kind Invalid on "brokers", an address that cannot be one.
+func (c Config) Validate() error {
+	if len(c.Brokers) == 0 {
+		return fault.Invalid("brokers", "is required: the host:port of at least one Kafka broker")
+	}
+	for i, b := range c.Brokers {
+		if err := checkAddr(fmt.Sprintf("brokers[%d]", i), b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkAddr accepts host:port with a host, and any port that a client could dial.
+func checkAddr(field, addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || host == "" {
+		return fault.Invalid(field, "must be host:port, for example 127.0.0.1:9092; got %q", addr)
+	}
+	if n, err := net.LookupPort("tcp", port); err != nil || n == 0 {
+		return fault.Invalid(field, "must end in a port from 1 to 65535; got %q", addr)
+	}
+	return nil
+}
+
+// NewClient makes a client. It does not connect: the first use does, and [Ping]
+// tells whether that works. opts come last and win.
+//
+// Records are partitioned by the hash that Java clients use (murmur2 of the key),
+// so that producers of any make agree where a key lives.
+func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	base := []kgo.Opt{
+		kgo.SeedBrokers(cfg.Brokers...),
+		kgo.ClientID(cfg.ClientID),
+		kgo.WithLogger(logAdapter{cfg.Logger}),
+		kgo.DialTimeout(dialTimeout),
+		kgo.RetryTimeout(requestTimeout),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		// The default of 5 s is how long a client would take to notice that a
+		// topic it was told to use has been created.
+		kgo.MetadataMinAge(250 * time.Millisecond),
+		// Metrics pushed to the brokers (KIP-714) are of no use to us, and the
+		// last push delays Close by up to a second.
+		kgo.DisableClientMetrics(),
+	}
+	cl, err := kgo.NewClient(append(base, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("make a Kafka client: %w", err)
+	}
+	return cl, nil
+}
+
+// Ping asks whether a broker answers, for 5 seconds at most. The error is a
+// fault of kind Unavailable that names the addresses tried.
+func Ping(ctx context.Context, cl *kgo.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if err := cl.Ping(ctx); err != nil {
+		return unreachable(cl, err)
+	}
+	return nil
+}
+
+// unreachable says which brokers did not answer, and what can be done.
+func unreachable(cl *kgo.Client, err error) error {
+	return fault.Unavailable(err, "no Kafka broker answers at %s: check the address, and that the broker runs", seeds(cl))
+}
+
+func seeds(cl *kgo.Client) string {
+	if s, ok := cl.OptValue(kgo.SeedBrokers).([]string); ok {
+		return strings.Join(s, ", ")
+	}
+	return "the configured address"
+}
+
+// logAdapter gives the library's log lines to slog. The library calls
+// routine events such as "flushing" information; to us they are debug.
+type logAdapter struct{ l *slog.Logger }
+
+var _ kgo.Logger = logAdapter{}
+
+func (a logAdapter) Level() kgo.LogLevel {
+	if a.l.Enabled(context.Background(), slog.LevelDebug) {
+		return kgo.LogLevelInfo
+	}
+	return kgo.LogLevelWarn
+}
+
+func (a logAdapter) Log(level kgo.LogLevel, msg string, keyvals ...any) {
+	lv := slog.LevelDebug
+	switch level {
+	case kgo.LogLevelError:
+		lv = slog.LevelError
+	case kgo.LogLevelWarn:
+		lv = slog.LevelWarn
+	}
+	// Closing a client cancels its requests, which the library reports as failed.
+	for _, v := range keyvals {
+		if err, ok := v.(error); ok && (errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed)) {
+			lv = slog.LevelDebug
+		}
+	}
+	a.l.Log(context.Background(), lv, "kafka: "+msg, keyvals...)
+}

@@ -1,0 +1,176 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"movieexample.com/internal/fault"
+)
+
+// TopicConfig says what a topic shall be. Retention is always written into the
+// topic, because a default that somebody else chose deletes data at a time nobody expects.
+type TopicConfig struct {
+	// Name of the topic. Required.
+	Name string
+	// Partitions is how many; default 1. It is fixed when the topic is created.
+	Partitions int32
+	// Replication is the number of copies; default: what the broker has as default.
+	Replication int16
+	// Retention is how long a record is kept, counted from the record's own
+	// timestamp; default: for ever. A limit is dangerous on a topic whose
+	// records carry old timestamps: an imported event of 1998 is expired on arrival.
+	Retention time.Duration
+	// RetentionBytes is the size that each partition may reach before its oldest
+	// records are dropped; default: no limit. Unlike Retention it never empties a partition.
+	RetentionBytes int64
+	// Logger is told when an existing topic differs from this. Default: nobody is.
+	Logger *slog.Logger
+}
+
+// Topic is a topic as the brokers have it.
+type Topic struct {
+	Name string
+	// ID is the topic's identity: a topic that was deleted and made again under
+	// the same name has another one, and its offsets mean something else.
+	ID         [16]byte
+	Partitions int32
+}
+
+// EnsureTopic creates the topic if it is not there, and returns it. It is safe
+// to call from several processes at once. An existing topic is never altered; where it
+// differs from tc in partitions or retention, a warning says so, and what is
+// there counts. ctx bounds the wait for the brokers, which is 15 s per request anyway.
+//
+// Errors are faults: Invalid for a name or number that Kafka refuses,
+// Unavailable when no broker answers.
+func EnsureTopic(ctx context.Context, cl *kgo.Client, tc TopicConfig) (Topic, error) {
+	if tc.Logger == nil {
+		tc.Logger = slog.New(slog.DiscardHandler)
+	}
+	tc.Partitions = max(tc.Partitions, 1)
+	replication := tc.Replication
+	if replication <= 0 {
+		replication = -1
+	}
+	want := retentionConfig(tc)
+	adm := kadm.NewClient(cl)
+	resp, err := adm.CreateTopic(ctx, tc.Partitions, replication, want, tc.Name)
+	switch {
+	case err == nil:
+		tc.Logger.Info("topic created", "topic", tc.Name, "partitions", tc.Partitions,
+			"retention.ms", *want["retention.ms"], "retention.bytes", *want["retention.bytes"])
+		return awaitTopic(ctx, cl, tc.Name)
+	case errors.Is(err, kerr.TopicAlreadyExists):
+		t, err := awaitTopic(ctx, cl, tc.Name)
+		if err != nil {
+			return Topic{}, err
+		}
+		if t.Partitions != tc.Partitions {
+			tc.Logger.Warn("topic has another number of partitions than configured; going on with what is there",
+				"topic", tc.Name, "partitions", t.Partitions, "configured", tc.Partitions)
+		}
+		warnRetention(ctx, adm, tc, want)
+		return t, nil
+	case isRefusal(err):
+		reason := resp.ErrMessage
+		if reason == "" {
+			reason = err.Error()
+		}
+		return Topic{}, fault.Invalid("topic", "%q with %d partitions is refused by the broker: %s", tc.Name, tc.Partitions, reason)
+	default:
+		return Topic{}, fmt.Errorf("create topic %q: %w", tc.Name, unreachable(cl, err))
+	}
+}
+
+// DescribeTopic returns the topic, or a fault of kind NotFound that says what to
+// do, or of kind Unavailable when no broker answers.
+func DescribeTopic(ctx context.Context, cl *kgo.Client, name string) (Topic, error) {
+	list, err := kadm.NewClient(cl).ListTopics(ctx, name)
+	if err != nil {
+		return Topic{}, fmt.Errorf("look up topic %q: %w", name, unreachable(cl, err))
+	}
+	d, ok := list[name]
+	switch {
+	case !ok || errors.Is(d.Err, kerr.UnknownTopicOrPartition):
+		return Topic{}, fault.NotFound("topic %q does not exist at %s: start the service that owns it, or create it, then try again", name, seeds(cl))
+	case d.Err != nil:
+		return Topic{}, fault.Unavailable(d.Err, "topic %q at %s is not usable now", name, seeds(cl))
+	}
+	return Topic{Name: name, ID: d.ID, Partitions: int32(len(d.Partitions))}, nil
+}
+
+// awaitTopic waits until the topic that exists is in the metadata with a leader
+// for every partition: brokers of a cluster learn of a new topic one after the other.
+func awaitTopic(ctx context.Context, cl *kgo.Client, name string) (Topic, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	adm := kadm.NewClient(cl)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		list, err := adm.ListTopics(ctx, name)
+		if d, ok := list[name]; err == nil && ok && d.Err == nil && len(d.Partitions) > 0 && led(d) {
+			return Topic{Name: name, ID: d.ID, Partitions: int32(len(d.Partitions))}, nil
+		}
+		select {
+		case <-ctx.Done():
+			if err == nil {
+				err = list.Error()
+			}
+			return Topic{}, fault.Unavailable(err, "topic %q at %s has no leader for every partition yet: try again", name, seeds(cl))
+		case <-tick.C:
+		}
+	}
+}
+
+func led(d kadm.TopicDetail) bool {
+	for _, p := range d.Partitions {
+		if p.Err != nil || p.Leader < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// retentionConfig spells both limits out; -1 is Kafka's word for no limit.
+func retentionConfig(tc TopicConfig) map[string]*string {
+	ms, size := "-1", "-1"
+	if tc.Retention > 0 {
+		ms = strconv.FormatInt(tc.Retention.Milliseconds(), 10)
+	}
+	if tc.RetentionBytes > 0 {
+		size = strconv.FormatInt(tc.RetentionBytes, 10)
+	}
+	return map[string]*string{"retention.ms": &ms, "retention.bytes": &size}
+}
+
+// warnRetention compares only: whoever changed a topic's retention had a reason.
+func warnRetention(ctx context.Context, adm *kadm.Client, tc TopicConfig, want map[string]*string) {
+	got, err := adm.DescribeTopicConfigs(ctx, tc.Name)
+	if err != nil {
+		tc.Logger.Warn("cannot compare the topic's retention with the configured one", "topic", tc.Name, "error", err)
+		return
+	}
+	for _, rc := range got {
+		for _, c := range rc.Configs {
+			if w, ok := want[c.Key]; ok && c.MaybeValue() != *w {
+				tc.Logger.Warn("topic has another retention than configured; going on with what is there",
+					"topic", tc.Name, "setting", c.Key, "value", c.MaybeValue(), "configured", *w)
+			}
+		}
+	}
+}
+
+// isRefusal tells a broker's verdict on what was asked from a broker that cannot be asked.
+func isRefusal(err error) bool {
+	var ke *kerr.Error
+	return errors.As(err, &ke) && !ke.Retriable
+}
