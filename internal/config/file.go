@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -101,20 +102,16 @@ func (r *fileReader) group(g *group, n *yaml.Node, line int) {
 		r.problem(g.path, line, "%s given, want %s to hold the keys %s", describe(n), what, g.keys())
 		return
 	}
-	seen := map[string]int{}
+	taken := map[string]bool{}
 	for _, p := range r.pairs(g, n) {
-		if p.merged && seen[p.key] != 0 {
+		if taken[p.key] {
 			continue // what stands in the section itself beats what is merged into it
 		}
-		if first := seen[p.key]; first != 0 {
-			r.problem(g.child(p.key), p.line, "given twice, first in line %d: keep one", first)
-			continue
-		}
-		seen[p.key] = p.line
+		taken[p.key] = true
 		m := g.member(p.key)
 		switch {
 		case m == nil:
-			r.problem(g.child(p.key), p.line, "%s", r.unknownKey(g, p.key))
+			r.problem(g.child(printable(p.key)), p.line, "%s", r.unknownKey(g, p.key))
 		case m.group != nil:
 			r.group(m.group, p.value, p.line)
 		default:
@@ -125,55 +122,67 @@ func (r *fileReader) group(g *group, n *yaml.Node, line int) {
 
 // pair is one key of a mapping, its own or merged into it with "<<".
 type pair struct {
-	key    string
-	line   int
-	value  *yaml.Node
-	merged bool
+	key   string
+	line  int
+	value *yaml.Node
 }
 
-// pairs lists the keys of a mapping, merged ones last. Each mapping is merged once, whatever the number of aliases to it:
+// pairs lists the keys of a mapping, merged ones after its own. Each mapping is merged once, whatever the number of aliases to it:
 // that bounds both cycles and documents made to explode.
 func (r *fileReader) pairs(g *group, n *yaml.Node) []pair {
-	var own, merged []pair
-	done := map[*yaml.Node]bool{}
-	var visit func(n *yaml.Node, line int, isMerge bool)
-	visit = func(n *yaml.Node, line int, isMerge bool) {
+	var all []pair
+	visited := map[*yaml.Node]bool{}
+	var visit func(n *yaml.Node, line int)
+	visit = func(n *yaml.Node, line int) {
 		if n.Kind != yaml.MappingNode {
 			r.problem(g.path, line, "%s given for the merge key <<, want a mapping or a list of mappings", describe(n))
 			return
 		}
-		if done[n] {
+		if visited[n] {
 			return
 		}
-		done[n] = true
+		visited[n] = true
+		first := map[string]int{}
+		var merges []pair
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			key, value := resolve(n.Content[i]), n.Content[i+1]
-			switch {
-			case key.Kind != yaml.ScalarNode:
-				r.problem(g.path, n.Content[i].Line, "a key is %s, want one of %s", describe(key), g.keys())
-			case key.ShortTag() == "!!merge":
-				defer mergeInto(visit, value, key.Line)
-			case isMerge:
-				merged = append(merged, pair{key.Value, n.Content[i].Line, value, true})
-			default:
-				own = append(own, pair{key.Value, n.Content[i].Line, value, false})
+			key := resolve(n.Content[i])
+			p := pair{key.Value, n.Content[i].Line, n.Content[i+1]}
+			if key.Kind != yaml.ScalarNode {
+				r.problem(g.path, p.line, "%s given as a key, want one of the keys %s", describe(key), g.keys())
+				continue
+			}
+			if line, twice := first[p.key]; twice {
+				r.problem(g.child(printable(p.key)), p.line, "given twice, first in line %d: keep one", line)
+				continue
+			}
+			first[p.key] = p.line
+			if key.ShortTag() == "!!merge" {
+				merges = append(merges, p)
+				continue
+			}
+			all = append(all, p)
+		}
+		for _, p := range merges {
+			for _, from := range mergeSources(p.value) {
+				visit(from, p.line)
 			}
 		}
 	}
-	visit(n, n.Line, false)
-	return append(own, merged...)
+	visit(n, n.Line)
+	return all
 }
 
-// mergeInto visits the mapping, or each mapping of the list, that a merge key names.
-func mergeInto(visit func(n *yaml.Node, line int, isMerge bool), value *yaml.Node, line int) {
+// mergeSources is the mapping, or each mapping of the list, that a merge key names.
+func mergeSources(value *yaml.Node) []*yaml.Node {
 	value = resolve(value)
 	if value.Kind != yaml.SequenceNode {
-		visit(value, line, true)
-		return
+		return []*yaml.Node{value}
 	}
-	for _, item := range value.Content {
-		visit(resolve(item), line, true)
+	sources := make([]*yaml.Node, len(value.Content))
+	for i, item := range value.Content {
+		sources[i] = resolve(item)
 	}
+	return sources
 }
 
 // setting reads a value node: a list for list settings, a scalar for all others.
@@ -246,6 +255,14 @@ func (g *group) member(key string) *member {
 }
 
 func (g *group) child(key string) string { return strings.TrimPrefix(g.path+"."+key, ".") }
+
+// printable keeps a key that holds line breaks or other controls from breaking up a message.
+func printable(key string) string {
+	if quoted := strconv.Quote(key); quoted != `"`+key+`"` || key == "" {
+		return quoted
+	}
+	return key
+}
 
 func (g *group) keys() string {
 	names := make([]string, len(g.members))

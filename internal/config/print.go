@@ -37,11 +37,8 @@ func (st *setting) provenance() string {
 	if st.source == SourceDefault {
 		return string(SourceDefault)
 	}
-	origin := st.origin
-	if quoted := strconv.Quote(origin); quoted != `"`+origin+`"` {
-		origin = quoted // a file name may hold a newline, and a comment may not
-	}
-	return string(st.source) + " " + origin
+	// A file name may hold a line break, and a comment may not.
+	return string(st.source) + " " + printable(st.origin)
 }
 
 func (st *setting) yamlValue() string {

@@ -1015,8 +1015,8 @@ type ListChartRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	RecordType string                 `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
 	Chart      Chart                  `protobuf:"varint,2,opt,name=chart,proto3,enum=movieexample.rating.v1.Chart" json:"chart,omitempty"`
-	// 0 means 50; more than 5,000 means 5,000. The answer ends with a whole group of ties,
-	// so it may be longer by up to 5,000.
+	// 0 means 50; more than 5,000 means 5,000. The answer ends with a whole group of ties, so it may be longer
+	// by up to 5,000; a greater group is answered in pieces.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Begin with the group at this position, or with the next one below it; absent begins with the best.
 	Start         *ChartPosition `protobuf:"bytes,4,opt,name=start,proto3" json:"start,omitempty"`
@@ -1084,9 +1084,11 @@ func (x *ListChartRequest) GetStart() *ChartPosition {
 
 // ChartPosition is a place in a chart that stays meaningful while the chart changes.
 type ChartPosition struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SortKey       float64                `protobuf:"fixed64,1,opt,name=sort_key,json=sortKey,proto3" json:"sort_key,omitempty"`
-	Votes         int32                  `protobuf:"varint,2,opt,name=votes,proto3" json:"votes,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	SortKey float64                `protobuf:"fixed64,1,opt,name=sort_key,json=sortKey,proto3" json:"sort_key,omitempty"`
+	Votes   int32                  `protobuf:"varint,2,opt,name=votes,proto3" json:"votes,omitempty"`
+	// Only within a group of more than 5,000 ties, which is answered in pieces by id: the last id of the piece before.
+	AfterRecordId string `protobuf:"bytes,3,opt,name=after_record_id,json=afterRecordId,proto3" json:"after_record_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1133,6 +1135,13 @@ func (x *ChartPosition) GetVotes() int32 {
 		return x.Votes
 	}
 	return 0
+}
+
+func (x *ChartPosition) GetAfterRecordId() string {
+	if x != nil {
+		return x.AfterRecordId
+	}
+	return ""
 }
 
 type ListChartResponse struct {
@@ -1491,10 +1500,11 @@ const file_movieexample_rating_v1_rating_proto_rawDesc = "" +
 	"recordType\x123\n" +
 	"\x05chart\x18\x02 \x01(\x0e2\x1d.movieexample.rating.v1.ChartR\x05chart\x12\x1b\n" +
 	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12;\n" +
-	"\x05start\x18\x04 \x01(\v2%.movieexample.rating.v1.ChartPositionR\x05start\"@\n" +
+	"\x05start\x18\x04 \x01(\v2%.movieexample.rating.v1.ChartPositionR\x05start\"h\n" +
 	"\rChartPosition\x12\x19\n" +
 	"\bsort_key\x18\x01 \x01(\x01R\asortKey\x12\x14\n" +
-	"\x05votes\x18\x02 \x01(\x05R\x05votes\"\x8c\x03\n" +
+	"\x05votes\x18\x02 \x01(\x05R\x05votes\x12&\n" +
+	"\x0fafter_record_id\x18\x03 \x01(\tR\rafterRecordId\"\x8c\x03\n" +
 	"\x11ListChartResponse\x12I\n" +
 	"\aentries\x18\x01 \x03(\v2/.movieexample.rating.v1.ListChartResponse.EntryR\aentries\x129\n" +
 	"\x04next\x18\x02 \x01(\v2%.movieexample.rating.v1.ChartPositionR\x04next\x12\x1b\n" +
