@@ -179,46 +179,49 @@ func KindOf(err error) Kind {
 // classify finds the outermost error of a known kind, depth first in the order
 // of errors.As. It never returns nil: an unknown error is internal.
 func classify(err error) *Error {
-	if e := find(err); e != nil {
+	if e, _ := find(err); e != nil {
 		return e
 	}
 	return &Error{Kind: KindInternal, Err: err}
 }
 
-func find(err error) *Error {
+// find returns nil if nothing in err's tree has a kind. Where the kind came from
+// a gRPC status, it returns that status too.
+func find(err error) (*Error, *status.Status) {
 	for err != nil {
 		switch {
 		case err == context.Canceled: //nolint:errorlint // this loop is the unwrapping
-			return &Error{Kind: KindCanceled, Err: err}
+			return &Error{Kind: KindCanceled, Err: err}, nil
 		case err == context.DeadlineExceeded: //nolint:errorlint // this loop is the unwrapping
-			return &Error{Kind: KindDeadline, Err: err}
+			return &Error{Kind: KindDeadline, Err: err}, nil
 		}
 		if e, ok := err.(*Error); ok { //nolint:errorlint // this loop is the unwrapping
-			return e
+			return e, nil
 		}
 		if s, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
-			return fromStatus(s.GRPCStatus(), err)
+			st := s.GRPCStatus()
+			return fromStatus(st, err), st
 		}
 		switch u := err.(type) { //nolint:errorlint // this loop is the unwrapping
 		case interface{ Unwrap() error }:
 			err = u.Unwrap()
 		case interface{ Unwrap() []error }:
 			for _, inner := range u.Unwrap() {
-				if e := find(inner); e != nil {
-					return e
+				if e, st := find(inner); e != nil {
+					return e, st
 				}
 			}
-			return nil
+			return nil, nil
 		default:
 			// Some errors only claim to be a context's, by an Is method.
 			if errors.Is(err, context.Canceled) {
-				return &Error{Kind: KindCanceled, Err: err}
+				return &Error{Kind: KindCanceled, Err: err}, nil
 			}
 			if errors.Is(err, context.DeadlineExceeded) {
-				return &Error{Kind: KindDeadline, Err: err}
+				return &Error{Kind: KindDeadline, Err: err}, nil
 			}
-			return nil
+			return nil, nil
 		}
 	}
-	return nil
+	return nil, nil
 }

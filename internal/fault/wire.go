@@ -26,16 +26,20 @@ const (
 // place where a kind becomes a code. Fields become a google.rpc.BadRequest
 // detail, and are in the message too, for readers who see only that. For
 // KindInternal the text is replaced by "internal error" and there are no
-// details: log err itself. nil gives nil, which is OK.
+// details: log err itself. A gRPC status error that is not internal keeps its
+// status as it is, with whatever details it has. nil gives nil, which is OK.
 func Status(err error) *status.Status {
 	if err == nil {
 		return nil
 	}
-	e := classify(err)
-	row := e.Kind.row()
-	if e.Kind.Code() == codes.Internal {
-		return status.New(codes.Internal, row.detail)
+	e, given := find(err)
+	if e == nil || e.Kind.Code() == codes.Internal {
+		return status.New(codes.Internal, KindInternal.row().detail)
 	}
+	if given != nil {
+		return given
+	}
+	row := e.Kind.row()
 	st := status.New(row.code, cut(e.Message(), maxMessage))
 	if len(e.Fields) == 0 {
 		return st
