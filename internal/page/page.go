@@ -1,0 +1,120 @@
+package page
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"movieexample.com/internal/fault"
+)
+
+// A token is base64url without padding of
+//
+//	version (1 byte) | query fingerprint (8) | checksum (4) | key as JSON
+//
+// Both hashes are SHA-256, cut off: the fingerprint over the query, the checksum over
+// the version, the fingerprint and the key.
+const (
+	version     = 1
+	queryLen    = 8
+	checksumLen = 4
+	headerLen   = 1 + queryLen + checksumLen
+
+	// maxToken bounds the work on a token that is not ours. The longest key of our own
+	// is two identifiers and a title, well under 2 KiB.
+	maxToken = 8 << 10
+)
+
+// field is the wire's name of the parameter that carries a token.
+const field = "page_token"
+
+// errBegin ends every message: there is only one thing that helps.
+const again = "; leave page_token out to begin at the first page"
+
+// encoding is strict: with the usual one, texts that differ in unused bits would
+// decode to the same token.
+var encoding = base64.RawURLEncoding.Strict()
+
+// Encode returns the token for the page after key. query is any text that is equal
+// exactly when two requests list the same rows in the same order: the name of the
+// list, its filter, its order, but not the page size. key is a small struct with
+// exported fields; a key that JSON cannot hold is a programming error, and panics.
+func Encode(query string, key any) string {
+	body, err := json.Marshal(key)
+	if err != nil {
+		panic(fmt.Sprintf("page: the key %T cannot be a token: %v", key, err))
+	}
+	raw := make([]byte, 0, headerLen+len(body))
+	raw = append(raw, version)
+	raw = append(raw, fingerprint(query)...)
+	raw = append(raw, checksum(raw, body)...)
+	return encoding.EncodeToString(append(raw, body...))
+}
+
+// Decode reads into key, a pointer to the struct that was given to [Encode], the key of
+// a token that Encode made for the same query. Any other token is a *fault.Error of
+// kind Invalid on the field "page_token" that says what is wrong with it: not a token,
+// cut off or altered, of another version, of another query. The empty token means the
+// first page and has no key: the caller asks for it before Decode.
+func Decode(token, query string, key any) error {
+	if len(token) > maxToken {
+		return fault.Invalid(field, "is no token of this service: it has %d characters, ours have at most %d%s", len(token), maxToken, again)
+	}
+	raw, err := encoding.DecodeString(token)
+	if err != nil || bytes.ContainsAny([]byte(token), "\r\n") { // the decoder skips line ends
+		return fault.Invalid(field, "is no token of this service: it must be next_page_token of an earlier answer, unchanged%s", again)
+	}
+	if len(raw) > 0 && raw[0] != version {
+		return fault.Invalid(field, "was made by another version of this service (format %d, this one reads %d)%s", raw[0], version, again)
+	}
+	if len(raw) < headerLen {
+		return fault.Invalid(field, "was cut off: it must be next_page_token of an earlier answer, unchanged%s", again)
+	}
+	head, sum, body := raw[:1+queryLen], raw[1+queryLen:headerLen], raw[headerLen:]
+	if !bytes.Equal(sum, checksum(head, body)) {
+		return fault.Invalid(field, "was altered or cut off: it must be next_page_token of an earlier answer, unchanged%s", again)
+	}
+	if !bytes.Equal(head[1:], fingerprint(query)) {
+		return fault.Invalid(field, "belongs to another query: filter and order must stay the same from page to page%s", again)
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(key); err != nil {
+		return fault.Invalid(field, "was made by another version of this service (its key differs)%s", again)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return fault.Invalid(field, "was altered: there is more in it than a key%s", again)
+	}
+	return nil
+}
+
+// Size returns how many rows a page has: requested, but def when nothing was requested
+// (0), and no more than limit. A negative number is a *fault.Error of kind Invalid on
+// the field "page_size". (AIP-158.)
+func Size(requested, def, limit int32) (int, error) {
+	switch {
+	case requested < 0:
+		return 0, fault.Invalid("page_size", "must be between 0 and %d, 0 meaning %d; got %d", math.MaxInt32, def, requested)
+	case requested == 0:
+		return int(min(def, limit)), nil
+	default:
+		return int(min(requested, limit)), nil
+	}
+}
+
+func fingerprint(query string) []byte {
+	sum := sha256.Sum256([]byte(query))
+	return sum[:queryLen]
+}
+
+func checksum(head, body []byte) []byte {
+	h := sha256.New()
+	h.Write(head)
+	h.Write(body)
+	return h.Sum(nil)[:checksumLen]
+}
