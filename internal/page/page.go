@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 
 	"movieexample.com/internal/fault"
@@ -33,7 +31,7 @@ const (
 // field is the wire's name of the parameter that carries a token.
 const field = "page_token"
 
-// errBegin ends every message: there is only one thing that helps.
+// again ends every message: there is only one thing that helps.
 const again = "; leave page_token out to begin at the first page"
 
 // encoding is strict: with the usual one, texts that differ in unused bits would
@@ -43,7 +41,8 @@ var encoding = base64.RawURLEncoding.Strict()
 // Encode returns the token for the page after key. query is any text that is equal
 // exactly when two requests list the same rows in the same order: the name of the
 // list, its filter, its order, but not the page size. key is a small struct with
-// exported fields; a key that JSON cannot hold is a programming error, and panics.
+// exported fields whose texts are valid UTF-8 (JSON has no other); a key that JSON
+// cannot hold is a programming error, and panics.
 func Encode(query string, key any) string {
 	body, err := json.Marshal(key)
 	if err != nil {
@@ -60,7 +59,8 @@ func Encode(query string, key any) string {
 // a token that Encode made for the same query. Any other token is a *fault.Error of
 // kind Invalid on the field "page_token" that says what is wrong with it: not a token,
 // cut off or altered, of another version, of another query. The empty token means the
-// first page and has no key: the caller asks for it before Decode.
+// first page and has no key: the caller asks for it before Decode. After an error key
+// may hold anything.
 func Decode(token, query string, key any) error {
 	if len(token) > maxToken {
 		return fault.Invalid(field, "is no token of this service: it has %d characters, ours have at most %d%s", len(token), maxToken, again)
@@ -82,13 +82,10 @@ func Decode(token, query string, key any) error {
 	if !bytes.Equal(head[1:], fingerprint(query)) {
 		return fault.Invalid(field, "belongs to another query: filter and order must stay the same from page to page%s", again)
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(key); err != nil {
+	// What Encode makes of the key must be this token again: then no spelling of JSON,
+	// no field too many and none too few can be read as something it is not.
+	if err := json.Unmarshal(body, key); err != nil || Encode(query, key) != token {
 		return fault.Invalid(field, "was made by another version of this service (its key differs)%s", again)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return fault.Invalid(field, "was altered: there is more in it than a key%s", again)
 	}
 	return nil
 }

@@ -1,0 +1,164 @@
+package page_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/page"
+)
+
+// key is a sort key as a store has one.
+type key struct {
+	Title string `json:"t,omitempty"`
+	Votes int64  `json:"v,omitempty"`
+	ID    string `json:"i"`
+}
+
+const query = "movies genre=Drama order=title"
+
+var sample = key{Title: `Amélie "2001"`, Votes: 317, ID: "tt0211915"}
+
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		query := rapid.String().Draw(t, "query")
+		want := key{
+			Title: rapid.String().Draw(t, "title"),
+			Votes: rapid.Int64().Draw(t, "votes"),
+			ID:    rapid.String().Draw(t, "id"),
+		}
+		token := page.Encode(query, want)
+		if strings.Trim(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			t.Fatalf("token %q needs escaping in a URL", token)
+		}
+		var got key
+		if err := page.Decode(token, query, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Fatalf("decoded %+v, want %+v", got, want)
+		}
+	})
+}
+
+// Every single character of a token matters: no change of one is accepted.
+func TestEveryAlterationIsRefused(t *testing.T) {
+	token := page.Encode(query, sample)
+	for i := range token {
+		for _, c := range []byte("A_z0") {
+			if token[i] == c {
+				continue
+			}
+			altered := token[:i] + string(c) + token[i+1:]
+			var got key
+			if err := page.Decode(altered, query, &got); err == nil {
+				t.Fatalf("character %d changed to %q: accepted as %+v", i, c, got)
+			}
+		}
+		var got key
+		if err := page.Decode(token[:i], query, &got); err == nil {
+			t.Fatalf("cut off after %d characters: accepted as %+v", i, got)
+		}
+	}
+}
+
+func TestMessages(t *testing.T) {
+	good := page.Encode(query, sample)
+	raw, err := base64.RawURLEncoding.DecodeString(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reencode := func(change func(raw []byte) []byte) string {
+		return base64.RawURLEncoding.EncodeToString(change(append([]byte(nil), raw...)))
+	}
+	type other struct {
+		Released int `json:"released"`
+	}
+	for name, tc := range map[string]struct{ token, want string }{
+		"not base64":      {"page 2, please", "is no token of this service"},
+		"line break":      {good[:8] + "\n" + good[8:], "is no token of this service"},
+		"endless":         {strings.Repeat("A", 9000), "it has 9000 characters"},
+		"cut off":         {good[:len(good)/4*4-4], "was altered or cut off"},
+		"only a head":     {good[:8], "was cut off"},
+		"altered key":     {reencode(func(b []byte) []byte { b[len(b)-3]++; return b }), "was altered"},
+		"altered head":    {reencode(func(b []byte) []byte { b[3]++; return b }), "was altered"},
+		"another version": {reencode(func(b []byte) []byte { b[0] = 9; return b }), "another version of this service (format 9, this one reads 1)"},
+		"another query":   {page.Encode("movies genre=Comedy order=title", sample), "belongs to another query: filter and order must stay the same"},
+		"another key":     {page.Encode(query, other{1994}), "another version of this service (its key differs)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got key
+			err := page.Decode(tc.token, query, &got)
+			var f *fault.Error
+			if !errors.As(err, &f) || f.Kind != fault.KindInvalid {
+				t.Fatalf("got %v, want an invalid-argument error", err)
+			}
+			if len(f.Fields) != 1 || f.Fields[0].Name != "page_token" {
+				t.Fatalf("fields %+v, want page_token alone", f.Fields)
+			}
+			if reason := f.Fields[0].Reason; !strings.Contains(reason, tc.want) || !strings.Contains(reason, "leave page_token out") {
+				t.Fatalf("reason %q, want %q and what to do", reason, tc.want)
+			}
+		})
+	}
+}
+
+func TestKeyThatJSONCannotHoldPanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Fatal("no panic")
+		}
+	}()
+	page.Encode(query, math.NaN())
+}
+
+func TestSize(t *testing.T) {
+	for _, tc := range []struct {
+		requested int32
+		want      int
+	}{{0, 50}, {1, 1}, {200, 200}, {201, 200}, {math.MaxInt32, 200}} {
+		if got, err := page.Size(tc.requested, 50, 200); err != nil || got != tc.want {
+			t.Errorf("Size(%d) = %d, %v; want %d", tc.requested, got, err, tc.want)
+		}
+	}
+	_, err := page.Size(-1, 50, 200)
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Kind != fault.KindInvalid || len(f.Fields) != 1 || f.Fields[0].Name != "page_size" {
+		t.Fatalf("Size(-1): %v, want invalid page_size", err)
+	}
+	if !strings.Contains(err.Error(), "got -1") {
+		t.Fatalf("message %q does not repeat the value", err)
+	}
+}
+
+// FuzzDecode: no text makes Decode panic, and what it accepts is what Encode makes.
+func FuzzDecode(f *testing.F) {
+	f.Add(page.Encode(query, sample), query)
+	f.Add(page.Encode("", key{}), "")
+	f.Add("", query)
+	f.Add("AQ", query)
+	f.Add("not a token", query)
+	f.Fuzz(func(t *testing.T, token, query string) {
+		var got key
+		if err := page.Decode(token, query, &got); err != nil {
+			var invalid *fault.Error
+			if !errors.As(err, &invalid) || invalid.Kind != fault.KindInvalid {
+				t.Fatalf("error %v is not an invalid argument", err)
+			}
+			return
+		}
+		if again := page.Encode(query, got); again != token {
+			t.Fatalf("accepted %q, which Encode writes as %q", token, again)
+		}
+		var twice key
+		if err := page.Decode(token, query, &twice); err != nil || !reflect.DeepEqual(got, twice) {
+			t.Fatalf("decoded again: %+v, %v; first %+v", twice, err, got)
+		}
+	})
+}
