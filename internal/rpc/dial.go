@@ -1,0 +1,188 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/health" // the client side of health checks; without it healthCheckConfig is ignored
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/status"
+)
+
+// DialConfig configures [Dial]. The zero value of every field but Name works.
+type DialConfig struct {
+	// Name is the service's, for messages, e.g. "rating".
+	Name string
+	// Version is the program's version, for the user agent.
+	Version string
+	// Timeout is the time for a unary call whose caller set no deadline. 0 means 10 s.
+	Timeout time.Duration
+	// Idempotent lists the methods that may be sent again when the server was
+	// unavailable, as full names: "/movieexample.rating.v1.RatingService/ReadRating".
+	Idempotent []string
+	// MaxMessageBytes is the size of the greatest response that is accepted. 0 means 4 MiB.
+	MaxMessageBytes int
+	// Resolvers look up the targets whose scheme they have, for this connection
+	// only; see package discovery.
+	Resolvers []resolver.Builder
+	// Options come last, and so override everything above.
+	Options []grpc.DialOption
+}
+
+// Dial returns a connection to the instances of a service. Keep it for the life
+// of the process and share it: it holds one connection to each instance and
+// spreads calls over those that say they are healthy (grpc.health.v1). It does
+// not wait and does not fail because nobody is there; calls do, with UNAVAILABLE
+// and a message that names the service and target, until somebody is.
+//
+// The transport is not encrypted yet.
+func Dial(target string, cfg DialConfig) (*grpc.ClientConn, error) {
+	if cfg.Name == "" {
+		return nil, fmt.Errorf("dial %q: Name is empty: say which service it is", target)
+	}
+	if target == "" {
+		return nil, fmt.Errorf("dial %s: the target is empty: give an address such as 127.0.0.1:8081", cfg.Name)
+	}
+	orDefault(&cfg.Timeout, defaultDeadline)
+	orDefault(&cfg.MaxMessageBytes, defaultMessageBytes)
+	sc, err := serviceConfig(cfg.Idempotent)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", cfg.Name, err)
+	}
+	client := clientSide{name: cfg.Name, target: target, timeout: cfg.Timeout}
+	opts := append(client.options(cfg.Version, cfg.MaxMessageBytes),
+		grpc.WithDefaultServiceConfig(sc),
+		// A name server's own service config could switch retries on for any method.
+		grpc.WithDisableServiceConfig(),
+		grpc.WithResolvers(cfg.Resolvers...),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			Time:                pingInterval,
+			Timeout:             pingTimeout,
+			PermitWithoutStream: true,
+		}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			// grpc-go waits up to two minutes before it tries a lost server again.
+			// Ours are near and few; a restart should be noticed in seconds.
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
+			MinConnectTimeout: 3 * time.Second,
+		}),
+	)
+	cc, err := grpc.NewClient(target, append(opts, cfg.Options...)...)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s at %q: %w", cfg.Name, target, err)
+	}
+	return cc, nil
+}
+
+// serviceConfig returns the gRPC service config, in JSON. Format and meaning:
+// https://github.com/grpc/grpc-proto/blob/master/grpc/service_config/service_config.proto
+func serviceConfig(idempotent []string) (string, error) {
+	type object = map[string]any
+	names := make([]object, 0, len(idempotent))
+	for _, full := range idempotent {
+		service, method, ok := strings.Cut(strings.TrimPrefix(full, "/"), "/")
+		if !ok || service == "" || method == "" || strings.Contains(method, "/") {
+			return "", fmt.Errorf("idempotent method %q: want its full name, like /package.Service/Method", full)
+		}
+		names = append(names, object{"service": service, "method": method})
+	}
+	sc := object{
+		"loadBalancingConfig": []object{{"round_robin": object{}}},
+		"healthCheckConfig":   object{"serviceName": ""},
+		// The budget: 20 failures without success stop retries until successes,
+		// ten for each further retry, have refilled half of it.
+		"retryThrottling": object{"maxTokens": 40, "tokenRatio": 0.1},
+	}
+	if len(names) > 0 {
+		sc["methodConfig"] = []object{{
+			"name": names,
+			"retryPolicy": object{
+				"maxAttempts":          3,
+				"initialBackoff":       "0.05s",
+				"maxBackoff":           "1s",
+				"backoffMultiplier":    3,
+				"retryableStatusCodes": []string{codes.Unavailable.String()},
+			},
+		}}
+	}
+	text, err := json.Marshal(sc)
+	if err != nil {
+		return "", fmt.Errorf("encode the service config: %w", err)
+	}
+	return string(text), nil
+}
+
+func userAgent(version string) string {
+	if version == "" {
+		version = "devel"
+	}
+	return "movieexample/" + version
+}
+
+// clientSide is what a call passes through on its way out.
+type clientSide struct {
+	name, target string
+	timeout      time.Duration
+}
+
+// options are the dial options of every connection, to another process or in memory.
+func (c clientSide) options(version string, maxRecv int) []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithUserAgent(userAgent(version)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxRecv)),
+		grpc.WithUnaryInterceptor(c.unary),
+		grpc.WithStreamInterceptor(c.stream),
+	}
+}
+
+func (c clientSide) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	ctx, cancel := context.WithDeadline(ctx, callDeadline(ctx, time.Now(), c.timeout))
+	defer cancel()
+	var header, trailer metadata.MD
+	opts = append(opts[:len(opts):len(opts)], grpc.Header(&header), grpc.Trailer(&trailer))
+	err := invoke(outgoing(ctx), method, req, reply, cc, opts...)
+	if err == nil {
+		return nil
+	}
+	if st, ok := status.FromError(err); ok && st.Code() == codes.Unavailable && len(header) == 0 && len(trailer) == 0 {
+		return c.unreachable(st) // nothing came back, not even a request id: no server said this
+
+	}
+	return err
+}
+
+func (c clientSide) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	cs, err := open(outgoing(ctx), desc, cc, method, opts...)
+	if st, ok := status.FromError(err); ok && st.Code() == codes.Unavailable {
+		return nil, c.unreachable(st)
+	}
+	return cs, err
+}
+
+// outgoing puts the request id into the metadata that is sent.
+func outgoing(ctx context.Context) context.Context {
+	id := RequestID(ctx)
+	if id == "" {
+		return ctx
+	}
+	if md, ok := metadata.FromOutgoingContext(ctx); ok && len(md[requestIDKey]) > 0 {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, requestIDKey, id)
+}
+
+// unreachable is the UNAVAILABLE of a call that reached no server. gRPC's own
+// message tells neither which service nor which target was meant.
+func (c clientSide) unreachable(cause *status.Status) error {
+	return status.Errorf(codes.Unavailable, "%s is not reachable at %s: %s", c.name, c.target, cause.Message())
+}

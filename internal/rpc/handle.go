@@ -1,0 +1,230 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"movieexample.com/internal/fault"
+)
+
+// This file is what every call passes through, whichever door it came in by. It
+// is one function per kind of call, not a chain of interceptors: each step needs
+// what another found out (the id for the log, the code for the counter), and a
+// chain would pass that through contexts, one allocation a link.
+
+// method is one registered method.
+type method struct {
+	service, name string
+	metrics       *methodMetrics
+	impl          any
+	unary         grpc.MethodHandler // nil for a streaming method
+	// quiet methods are called by machines every few seconds, and would bury what
+	// people want to see in logs and metrics: the health checks.
+	quiet bool
+}
+
+// idReturner is a transport stream that takes the request id without a metadata map.
+type idReturner interface{ returnRequestID(id string) }
+
+// interceptUnary is the network's way to unary.
+func (s *Server) interceptUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	return s.unary(ctx, req, s.method(info.FullMethod), handler)
+}
+
+// method never returns nil, so that a service description with a wrong name in it
+// costs a label in the metrics and not a panic.
+func (s *Server) method(fullMethod string) *method {
+	if m := s.methods[fullMethod]; m != nil {
+		return m
+	}
+	return s.unknown
+}
+
+// unary runs handler as every unary call is run. Its error is always a status
+// error that the caller may see.
+func (s *Server) unary(ctx context.Context, req any, m *method, handler grpc.UnaryHandler) (any, error) {
+	start := time.Now()
+	ctx, id := identify(ctx)
+	deadline, ok := ctx.Deadline()
+	if limit := start.Add(s.cfg.MaxDeadline); !ok || deadline.After(limit) {
+		if !ok {
+			limit = start.Add(s.cfg.DefaultDeadline)
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, limit)
+		defer cancel()
+	}
+
+	resp, err := guardUnary(ctx, req, handler)
+	if err == nil {
+		returnID(ctx, id)
+		s.report(ctx, m, id, codes.OK, time.Since(start), nil)
+		return resp, nil
+	}
+	st, err := settle(ctx, err)
+	_ = grpc.SetTrailer(ctx, metadata.MD{requestIDKey: {id}}) // fails only where there is no caller any more
+	s.report(ctx, m, id, st.Code(), time.Since(start), err)
+	return nil, st.Err()
+}
+
+// interceptStream is the same for streams, except that they have no deadline
+// unless their caller sets one: a stream may be meant to last.
+func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	start := time.Now()
+	m := s.method(info.FullMethod)
+	ctx, id := identify(ss.Context())
+	_ = ss.SetHeader(metadata.MD{requestIDKey: {id}}) // streams are not retried, so a header does no harm
+
+	err := guardStream(srv, &stream{ServerStream: ss, ctx: ctx}, handler)
+	if err == nil {
+		s.report(ctx, m, id, codes.OK, time.Since(start), nil)
+		return nil
+	}
+	st, err := settle(ctx, err)
+	s.report(ctx, m, id, st.Code(), time.Since(start), err)
+	return st.Err()
+}
+
+// stream is a server stream whose context knows the request id.
+type stream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *stream) Context() context.Context { return s.ctx }
+
+// identify makes ctx belong to the request that its caller named, or to a new one.
+func identify(ctx context.Context) (context.Context, string) {
+	var id string
+	if sent := metadata.ValueFromIncomingContext(ctx, requestIDKey); len(sent) > 0 {
+		id = sent[0]
+	}
+	ctx = WithRequestID(ctx, id)
+	return ctx, RequestID(ctx)
+}
+
+// returnID tells the caller the request id along with an answer.
+func returnID(ctx context.Context, id string) {
+	sts := grpc.ServerTransportStreamFromContext(ctx)
+	if r, ok := sts.(idReturner); ok {
+		r.returnRequestID(id)
+		return
+	}
+	md := metadata.MD{requestIDKey: {id}}
+	if grpc.SetHeader(ctx, md) != nil { // the handler has sent the header itself
+		_ = grpc.SetTrailer(ctx, md)
+	}
+}
+
+// panicError is a handler's panic. It is internal whatever was panicked with.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+func guardUnary(ctx context.Context, req any, handler grpc.UnaryHandler) (resp any, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			resp, err = nil, &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	resp, err = handler(ctx, req)
+	if err == nil && absent(resp) {
+		// grpc-go would send an empty message for a typed nil. Nobody means that.
+		err = fmt.Errorf("handler returned neither a response nor an error")
+	}
+	return resp, err
+}
+
+func absent(resp any) bool {
+	if resp == nil {
+		return true
+	}
+	m, ok := resp.(proto.Message)
+	return ok && !m.ProtoReflect().IsValid()
+}
+
+func guardStream(srv any, ss grpc.ServerStream, handler grpc.StreamHandler) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	return handler(srv, ss)
+}
+
+// settle decides what a failed call is called. An error of no known kind, in a
+// call whose time is up or whose caller has gone, is most likely the consequence
+// (drivers report an interrupted query in their own words): it is not a defect.
+func settle(ctx context.Context, err error) (*status.Status, error) {
+	if _, ok := err.(*panicError); !ok && fault.KindOf(err) == fault.KindInternal { //nolint:errorlint // made by guard, never wrapped
+		switch ctx.Err() {
+		case nil:
+		case context.DeadlineExceeded:
+			err = &fault.Error{Kind: fault.KindDeadline, Err: err}
+		default:
+			err = &fault.Error{Kind: fault.KindCanceled, Err: err}
+		}
+	}
+	st := fault.Status(err)
+	if st.Code() == codes.OK { // a handler made an error of code OK
+		st = fault.Status(fault.Internal(err, "error with code OK"))
+	}
+	return st, err
+}
+
+// report counts and logs one finished call. err is the error as the handler gave
+// it, text for the log included.
+func (s *Server) report(ctx context.Context, m *method, id string, code codes.Code, took time.Duration, err error) {
+	if m.quiet {
+		return
+	}
+	m.metrics.observe(code, took)
+
+	level, text := slog.LevelDebug, "call"
+	switch code {
+	case codes.OK:
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		level = slog.LevelError
+	case codes.Unavailable, codes.DeadlineExceeded:
+		level = slog.LevelWarn
+	default:
+		level = slog.LevelInfo
+	}
+	if took > s.cfg.SlowCall && level < slog.LevelWarn {
+		level, text = slog.LevelWarn, "slow call"
+	}
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 8)
+	attrs = append(attrs,
+		slog.String("service", m.service),
+		slog.String("method", m.name),
+		slog.String("code", code.String()),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+		slog.String("request_id", id),
+	)
+	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+		attrs = append(attrs, slog.String("peer", p.Addr.String()))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	if p, ok := err.(*panicError); ok { //nolint:errorlint // made by guard, never wrapped
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	s.log.LogAttrs(ctx, level, text, attrs...)
+}

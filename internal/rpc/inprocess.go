@@ -1,0 +1,279 @@
+package rpc
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// conn is the in-process connection. A unary call is a function call: the
+// request is copied, the method's handler runs on a goroutine of its own, the
+// response is copied. Whatever is not on that straight road (streams, unknown
+// methods, options about encodings or credentials, metadata that needs checking)
+// goes over memoryConn, a real gRPC connection whose wire is a pipe in memory: it is
+// slower, and right by construction.
+type conn struct {
+	s         *Server
+	memory    memoryConn
+	userAgent []string
+	// callee is the context that a callee's values come from.
+	callee context.Context
+	// buffers holds *[]byte for measuring messages.
+	buffers sync.Pool
+}
+
+// maxPooled is the size above which a buffer is left to the garbage collector.
+const maxPooled = 64 << 10
+
+func newConn(s *Server) *conn {
+	c := &conn{
+		s:         s,
+		userAgent: []string{userAgent(s.cfg.Version) + " grpc-go/" + grpc.Version},
+		callee:    peer.NewContext(context.Background(), &peer.Peer{Addr: addr{}, LocalAddr: addr{}, AuthInfo: auth{}}),
+	}
+	c.buffers.New = func() any { return new([]byte) }
+	return c
+}
+
+// addr is the address of both ends.
+type addr struct{}
+
+func (addr) Network() string { return "in-process" }
+func (addr) String() string  { return "in-process" }
+
+var _ net.Addr = addr{}
+
+// auth says in what way the peer is known.
+type auth struct{}
+
+func (auth) AuthType() string { return "in-process" }
+
+// Invoke implements grpc.ClientConnInterface.
+func (c *conn) Invoke(ctx context.Context, fullMethod string, args, reply any, opts ...grpc.CallOption) error {
+	m := c.s.methods[fullMethod]
+	req, isMessage := args.(proto.Message)
+	out, isMessageToo := reply.(proto.Message)
+	options := callOptions{maxRecv: c.s.cfg.MaxMessageBytes}
+	if m == nil || m.unary == nil || !isMessage || !isMessageToo || !req.ProtoReflect().IsValid() || !options.take(opts) {
+		return c.memory.invoke(c.s, ctx, fullMethod, args, reply, opts)
+	}
+	md, ok := c.incoming(ctx)
+	if !ok {
+		return c.memory.invoke(c.s, ctx, fullMethod, args, reply, opts)
+	}
+
+	now := time.Now()
+	callee, cancel := context.WithDeadline(calleeContext{caller: ctx, values: c.callee}, callDeadline(ctx, now, c.s.cfg.DefaultDeadline))
+	cl := &call{conn: c, method: m, fullMethod: fullMethod, req: req, maxRecv: c.s.cfg.MaxMessageBytes, done: make(chan struct{}), cancel: cancel}
+	defer cl.release()
+	if err := callee.Err(); err != nil {
+		return status.FromContextError(err).Err()
+	}
+	callee = metadata.NewIncomingContext(callee, md)
+	callee = grpc.NewContextWithServerTransportStream(callee, cl)
+
+	buf := c.buffers.Get().(*[]byte)
+	defer c.recycle(buf)
+	if err := encode(buf, req); err != nil {
+		return err
+	}
+	if len(*buf) > options.maxSend && options.maxSend > 0 {
+		return status.Errorf(codes.ResourceExhausted, "grpc: trying to send message larger than max (%d vs. %d)", len(*buf), options.maxSend)
+	}
+	cl.wire = *buf
+
+	// A generated handler decodes the request, here and now like a client encodes
+	// it, and calls the interceptor, which is where the goroutines part.
+	resp, err := m.unary(m.impl, callee, cl.decode, cl.intercept)
+	options.give(cl)
+	if err != nil {
+		return err
+	}
+	answer, isMessage := resp.(proto.Message)
+	if !isMessage {
+		return status.Errorf(codes.Internal, "grpc: error while marshaling: proto: failed to marshal, message is %T, want proto.Message", resp)
+	}
+	if err := encode(buf, answer); err != nil {
+		return err
+	}
+	if len(*buf) > options.maxRecv {
+		return tooLarge(len(*buf), options.maxRecv)
+	}
+	proto.Reset(out)
+	return transfer(out, answer, *buf)
+}
+
+// NewStream implements grpc.ClientConnInterface.
+func (c *conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, fullMethod string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	return c.memory.newStream(c.s, ctx, desc, fullMethod, opts)
+}
+
+func (c *conn) close() { c.memory.close() }
+
+func (c *conn) recycle(buf *[]byte) {
+	if cap(*buf) <= maxPooled {
+		c.buffers.Put(buf)
+	}
+}
+
+// encode puts m's encoding into buf. Nobody decodes it where both ends have the
+// same Go type; but the codec is the only one to say what a message's size is and
+// whether it is valid (a string that is not UTF-8 is not), and with a reused
+// buffer asking costs no allocation.
+func encode(buf *[]byte, m proto.Message) error {
+	var err error
+	if *buf, err = (proto.MarshalOptions{}).MarshalAppend((*buf)[:0], m); err != nil {
+		return status.Errorf(codes.Internal, "grpc: error while marshaling: %v", err)
+	}
+	return nil
+}
+
+// transfer makes the empty message to equal from, whose encoding is wire. Nothing
+// that can change is shared: strings are, bytes and messages are copied.
+func transfer(to, from proto.Message, wire []byte) error {
+	if to.ProtoReflect().Type() == from.ProtoReflect().Type() {
+		proto.Merge(to, from)
+		return nil
+	}
+	if err := proto.Unmarshal(wire, to); err != nil {
+		return status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v", err)
+	}
+	return nil
+}
+
+func tooLarge(size, limit int) error {
+	return status.Errorf(codes.ResourceExhausted, "grpc: received message larger than max (%d vs. %d)", size, limit)
+}
+
+// incoming returns the metadata that the callee sees. It reports false for
+// metadata that a client must drop, refuse or encode; that is left to one.
+func (c *conn) incoming(ctx context.Context) (metadata.MD, bool) {
+	md, ok := metadata.FromOutgoingContext(ctx)
+	if !ok {
+		md = make(metadata.MD, 4)
+	}
+	size := 0
+	for k, values := range md {
+		if !plainKey(k) {
+			return nil, false
+		}
+		for _, v := range values {
+			if size += len(k) + len(v) + 32; size > maxPlainMetadata || !plainValue(v) {
+				return nil, false
+			}
+		}
+	}
+	if id := RequestID(ctx); id != "" && len(md[requestIDKey]) == 0 {
+		md[requestIDKey] = []string{id}
+	}
+	md[":authority"] = authority
+	md["content-type"] = contentType
+	md["user-agent"] = c.userAgent
+	return md, true
+}
+
+// maxPlainMetadata is the size of metadata, in bytes, up to which no limit of a
+// server needs a look.
+const maxPlainMetadata = 4 << 10
+
+// What every callee sees. metadata.FromIncomingContext copies, so nobody can
+// change them.
+var (
+	authority   = []string{"in-process"}
+	contentType = []string{"application/grpc"}
+)
+
+// plainKey reports whether k is a valid metadata key that is not reserved and
+// whose values are text.
+func plainKey(k string) bool {
+	if k == "" || k == "te" || k == "content-type" || k == "user-agent" || strings.HasPrefix(k, "grpc-") || strings.HasSuffix(k, "-bin") {
+		return false
+	}
+	for i := range len(k) {
+		c := k[i]
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.') {
+			return false
+		}
+	}
+	return true
+}
+
+func plainValue(v string) bool {
+	for i := range len(v) {
+		if v[i] < ' ' || v[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// callOptions are the options that a function call can honour.
+type callOptions struct {
+	header, trailer  *metadata.MD
+	peer             *peer.Peer
+	maxRecv, maxSend int
+}
+
+// take reports whether it understood all options.
+func (o *callOptions) take(opts []grpc.CallOption) bool {
+	for _, opt := range opts {
+		switch opt := opt.(type) {
+		case grpc.HeaderCallOption:
+			o.header = opt.HeaderAddr
+		case grpc.TrailerCallOption:
+			o.trailer = opt.TrailerAddr
+		case grpc.PeerCallOption:
+			o.peer = opt.PeerAddr
+		case grpc.MaxRecvMsgSizeCallOption:
+			o.maxRecv = opt.MaxRecvMsgSize
+		case grpc.MaxSendMsgSizeCallOption:
+			o.maxSend = opt.MaxSendMsgSize
+		case grpc.FailFastCallOption, grpc.StaticMethodCallOption, grpc.EmptyCallOption:
+			// Nothing to wait for and nothing to look up in process.
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// give hands out what the caller asked to know about a finished call.
+func (o *callOptions) give(cl *call) {
+	if o.peer != nil {
+		*o.peer = peer.Peer{Addr: addr{}, LocalAddr: addr{}, AuthInfo: auth{}}
+	}
+	if o.header != nil || o.trailer != nil {
+		header, trailer := cl.sentMetadata()
+		if o.header != nil {
+			*o.header = header
+		}
+		if o.trailer != nil {
+			*o.trailer = trailer
+		}
+	}
+}
+
+// calleeContext has the caller's deadline and cancellation, and none of its
+// values: over a wire they would not come along, so in process they must not.
+type calleeContext struct {
+	caller context.Context
+	values context.Context
+}
+
+func (c calleeContext) Deadline() (time.Time, bool) { return c.caller.Deadline() }
+func (c calleeContext) Done() <-chan struct{}       { return c.caller.Done() }
+func (c calleeContext) Err() error                  { return c.caller.Err() }
+func (c calleeContext) Value(key any) any           { return c.values.Value(key) }
+
+// AfterFunc lets package context hang a child on this context without a
+// goroutine that waits for Done: it looks for this method.
+func (c calleeContext) AfterFunc(f func()) func() bool { return context.AfterFunc(c.caller, f) }

@@ -1,0 +1,87 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+)
+
+// metrics are the two vectors that every server on one registerer shares.
+type metrics struct {
+	handled *prometheus.CounterVec
+	seconds *prometheus.HistogramVec
+}
+
+// newMetrics registers the vectors, or finds those that another server of the
+// same process has registered already. nil means a registry that nobody reads.
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
+	handled, err := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "grpc_server_handled_total",
+		Help: "Calls that this process answered, by the status code of the answer.",
+	}, []string{"service", "method", "code"}))
+	if err != nil {
+		return nil, err
+	}
+	seconds, err := register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "grpc_server_handling_seconds",
+		Help:    "Time from the arrival of a call at its handler to its answer.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+	}, []string{"service", "method"}))
+	if err != nil {
+		return nil, err
+	}
+	return &metrics{handled: handled, seconds: seconds}, nil
+}
+
+func register[C prometheus.Collector](reg prometheus.Registerer, c C) (C, error) {
+	err := reg.Register(c)
+	if err == nil {
+		return c, nil
+	}
+	var there prometheus.AlreadyRegisteredError
+	if errors.As(err, &there) {
+		if old, ok := there.ExistingCollector.(C); ok {
+			return old, nil
+		}
+	}
+	return c, fmt.Errorf("register gRPC metrics: %w", err)
+}
+
+// methodMetrics are one method's children of the vectors. They are looked up
+// once, because a look-up by label values hashes and may allocate.
+type methodMetrics struct {
+	vec             *prometheus.CounterVec
+	service, method string
+	seconds         prometheus.Observer
+	// handled is filled code by code as codes occur: series that stay 0 for ever
+	// would be most of what a scrape returns.
+	handled [codes.Unauthenticated + 1]atomic.Pointer[prometheus.Counter]
+}
+
+func (m *metrics) of(service, method string) *methodMetrics {
+	return &methodMetrics{
+		vec: m.handled, service: service, method: method,
+		seconds: m.seconds.WithLabelValues(service, method),
+	}
+}
+
+func (m *methodMetrics) observe(code codes.Code, took time.Duration) {
+	m.seconds.Observe(took.Seconds())
+	if int(code) >= len(m.handled) {
+		code = codes.Unknown
+	}
+	if c := m.handled[code].Load(); c != nil {
+		(*c).Inc()
+		return
+	}
+	c := m.vec.WithLabelValues(m.service, m.method, code.String())
+	m.handled[code].Store(&c)
+	c.Inc()
+}

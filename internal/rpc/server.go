@@ -1,0 +1,271 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+)
+
+// ServerConfig configures a [Server]. The zero value of every field but Name works.
+type ServerConfig struct {
+	// Name says in messages and logs whose server this is, e.g. "rating".
+	Name string
+	// Version is the program's version, for the user agent of in-process calls.
+	Version string
+	// Logger gets one line per call; nil discards them.
+	Logger *slog.Logger
+	// Metrics gets the metrics of the calls. Several servers may share one; nil
+	// keeps them to nobody.
+	Metrics prometheus.Registerer
+
+	// MaxMessageBytes is the size of the greatest message that is accepted, as a
+	// request here and as a response by in-process callers. 0 means 4 MiB.
+	MaxMessageBytes int
+	// DefaultDeadline is the time for a unary call whose caller set none. 0 means 10 s.
+	DefaultDeadline time.Duration
+	// MaxDeadline is the most time that a caller may ask for. 0 means 60 s.
+	MaxDeadline time.Duration
+	// SlowCall is the duration above which a call is logged as slow. 0 means 1 s.
+	SlowCall time.Duration
+
+	// MaxStreams is the number of simultaneous calls on one connection. 0 means 1000.
+	MaxStreams uint32
+	// MaxHeaderBytes is the size of a call's metadata. 0 means 32 KiB.
+	MaxHeaderBytes uint32
+	// MaxConnectionAge is the time after which a client is asked to connect anew,
+	// which is what makes it look its server up again and notice new instances.
+	// 0 means 5 minutes. Calls in flight finish: they get MaxDeadline.
+	MaxConnectionAge time.Duration
+	// HandshakeTimeout is the time for a new connection to become one. 0 means 10 s.
+	HandshakeTimeout time.Duration
+}
+
+// Defaults of ServerConfig and DialConfig.
+const (
+	defaultMessageBytes     = 4 << 20
+	defaultDeadline         = 10 * time.Second
+	defaultMaxDeadline      = 60 * time.Second
+	defaultSlowCall         = time.Second
+	defaultMaxStreams       = 1000
+	defaultHeaderBytes      = 32 << 10
+	defaultConnectionAge    = 5 * time.Minute
+	defaultHandshakeTimeout = 10 * time.Second
+
+	// A client pings a silent connection every pingInterval; a server takes twice
+	// as many before it calls that abuse. Both ends must agree, so both are here.
+	pingInterval = 30 * time.Second
+	pingTimeout  = 10 * time.Second
+)
+
+func (c *ServerConfig) setDefaults() {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	orDefault(&c.MaxMessageBytes, defaultMessageBytes)
+	orDefault(&c.MaxDeadline, defaultMaxDeadline)
+	orDefault(&c.DefaultDeadline, min(defaultDeadline, c.MaxDeadline))
+	orDefault(&c.SlowCall, defaultSlowCall)
+	orDefault(&c.MaxStreams, defaultMaxStreams)
+	orDefault(&c.MaxHeaderBytes, defaultHeaderBytes)
+	orDefault(&c.MaxConnectionAge, defaultConnectionAge)
+	orDefault(&c.HandshakeTimeout, defaultHandshakeTimeout)
+}
+
+func orDefault[T int | uint32 | time.Duration](v *T, def T) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+// Server serves gRPC services on the network and in process. Use [NewServer].
+type Server struct {
+	cfg     ServerConfig
+	log     *slog.Logger
+	metrics *metrics
+	grpc    *grpc.Server
+	health  *health.Server
+	conn    *conn
+
+	// methods by full name, e.g. "/pkg.Service/Method". It is written while
+	// services are registered and only read once calls arrive.
+	methods  map[string]*method
+	services []string
+	unknown  *method
+
+	mu       sync.RWMutex // guards draining against begin
+	draining bool
+	inFlight sync.WaitGroup // in-process calls; grpc.Server counts the others
+	stopped  chan struct{}  // closed when the time for draining is over
+	shutdown sync.Once
+}
+
+var _ grpc.ServiceRegistrar = (*Server)(nil)
+
+// NewServer returns a server with reflection (v1 and v1alpha) and health checks
+// registered. Register the services, then Serve, then tell clients with
+// SetServing(true): until then its health is NOT_SERVING, and the connections of
+// [Dial] do not use it. End it with Shutdown, even if it never served.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	if cfg.Name == "" {
+		return nil, errors.New("rpc server: Name is empty: say whose server it is")
+	}
+	if cfg.DefaultDeadline < 0 || cfg.MaxDeadline < 0 || cfg.MaxMessageBytes < 0 || cfg.MaxConnectionAge < 0 {
+		return nil, fmt.Errorf("rpc server %q: limits and deadlines must not be negative", cfg.Name)
+	}
+	cfg.setDefaults()
+	if cfg.DefaultDeadline > cfg.MaxDeadline {
+		return nil, fmt.Errorf("rpc server %q: DefaultDeadline %v is above MaxDeadline %v", cfg.Name, cfg.DefaultDeadline, cfg.MaxDeadline)
+	}
+	m, err := newMetrics(cfg.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("rpc server %q: %w", cfg.Name, err)
+	}
+	s := &Server{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		metrics: m,
+		health:  health.NewServer(),
+		methods: make(map[string]*method),
+		stopped: make(chan struct{}),
+	}
+	s.unknown = &method{service: "unknown", name: "unknown", metrics: m.of("unknown", "unknown")}
+	s.conn = newConn(s)
+	s.grpc = grpc.NewServer(
+		grpc.UnaryInterceptor(s.interceptUnary),
+		grpc.StreamInterceptor(s.interceptStream),
+		grpc.MaxConcurrentStreams(cfg.MaxStreams),
+		grpc.MaxHeaderListSize(cfg.MaxHeaderBytes),
+		grpc.MaxRecvMsgSize(cfg.MaxMessageBytes),
+		grpc.ConnectionTimeout(cfg.HandshakeTimeout),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionAge:      cfg.MaxConnectionAge,
+			MaxConnectionAgeGrace: cfg.MaxDeadline,
+			Time:                  2 * pingInterval,
+			Timeout:               pingTimeout,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+			MinTime:             pingInterval / 2,
+			PermitWithoutStream: true,
+		}),
+	)
+	reflection.Register(reflected{s})
+	s.RegisterService(&healthpb.Health_ServiceDesc, s.health)
+	s.SetServing(false)
+	return s, nil
+}
+
+// RegisterService puts a service on the network and on the in-process
+// connection. Call it before Serve and before the first call; like grpc.Server's
+// it ends the process if impl does not implement the service.
+func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	s.grpc.RegisterService(desc, impl)
+	s.services = append(s.services, desc.ServiceName)
+	quiet := desc.ServiceName == healthpb.Health_ServiceDesc.ServiceName
+	add := func(name string, unary grpc.MethodHandler) {
+		s.methods["/"+desc.ServiceName+"/"+name] = &method{
+			service: desc.ServiceName,
+			name:    name,
+			metrics: s.metrics.of(desc.ServiceName, name),
+			impl:    impl,
+			unary:   unary,
+			quiet:   quiet,
+		}
+	}
+	for i := range desc.Methods {
+		add(desc.Methods[i].MethodName, desc.Methods[i].Handler)
+	}
+	for i := range desc.Streams {
+		add(desc.Streams[i].StreamName, nil)
+	}
+	s.health.SetServingStatus(desc.ServiceName, healthpb.HealthCheckResponse_NOT_SERVING)
+}
+
+// reflected registers the reflection services like all others; reflection asks
+// the network server what is there.
+type reflected struct{ *Server }
+
+func (r reflected) GetServiceInfo() map[string]grpc.ServiceInfo { return r.grpc.GetServiceInfo() }
+
+// SetServing sets the health (grpc.health.v1) of the whole server, "", and of
+// each of its services. After Shutdown has begun it has no effect: a server that
+// drains does not come back.
+func (s *Server) SetServing(serving bool) {
+	st := healthpb.HealthCheckResponse_NOT_SERVING
+	if serving {
+		st = healthpb.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus("", st)
+	for _, name := range s.services {
+		s.health.SetServingStatus(name, st)
+	}
+}
+
+// Conn returns the connection to this server for callers in the same process. It
+// works from now to Shutdown, with or without Serve, and need not be closed.
+// Afterwards calls fail with UNAVAILABLE.
+func (s *Server) Conn() grpc.ClientConnInterface { return s.conn }
+
+// Serve accepts connections on lis and closes it at the end. It returns nil
+// after Shutdown. It may be called for several listeners.
+func (s *Server) Serve(lis net.Listener) error {
+	if err := s.grpc.Serve(lis); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return fmt.Errorf("serve %s on %s: %w", s.cfg.Name, lis.Addr(), err)
+	}
+	return nil
+}
+
+// begin counts an in-process call in, unless the server drains.
+func (s *Server) begin() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.draining {
+		return false
+	}
+	s.inFlight.Add(1)
+	return true
+}
+
+// Shutdown ends the server: its health becomes NOT_SERVING, then new calls are
+// refused, then the calls in flight finish. When ctx ends first, they are
+// canceled, their callers get UNAVAILABLE, and Shutdown returns an error. A
+// second call returns nil at once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	var err error
+	s.shutdown.Do(func() { err = s.drain(ctx) })
+	return err
+}
+
+func (s *Server) drain(ctx context.Context) error {
+	s.health.Shutdown()
+	s.mu.Lock()
+	s.draining = true
+	s.mu.Unlock()
+
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		s.grpc.GracefulStop()
+		s.inFlight.Wait()
+	}()
+	var err error
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		err = fmt.Errorf("shut %s down: calls in flight were cut off: %w", s.cfg.Name, ctx.Err())
+	}
+	close(s.stopped)
+	s.grpc.Stop()
+	s.conn.close()
+	return err
+}
