@@ -21,7 +21,7 @@ const fileLimit = 1 << 20
 func (s *Set) loadFile(name string) []error {
 	data, err := readLimited(name, fileLimit)
 	if err != nil {
-		return []error{&Problem{Origin: name, Reason: fmt.Sprintf("read the configuration file: %v", err)}}
+		return []error{&Problem{Reason: fmt.Sprintf("read the configuration file: %v", err)}}
 	}
 	r := &fileReader{name: name, settings: s.settings}
 	doc, err := parseDocument(data)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -42,8 +43,12 @@ func (st *setting) provenance() string {
 }
 
 func (st *setting) yamlValue() string {
-	if !st.kind.list {
+	switch {
+	case st.kind.list:
+	case st.dst.Kind() == reflect.String || st.kind.text:
 		return scalar(st.shown())
+	default:
+		return st.shown() // numbers, truth values and durations are plain YAML as they are
 	}
 	list := elements(st.dst)
 	for i := range list {
@@ -55,13 +60,14 @@ func (st *setting) yamlValue() string {
 // plain is what needs no quotes in any YAML context, a flow list included.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@+-]+$`)
 
-// scalar writes a text as one YAML value on one line. Whether it can stand without quotes is asked of the parser: it alone knows that
-// "no:" is a mapping and "~" is nothing.
+// scalar writes a text as one YAML value on one line. Whether it can stand without quotes is asked of the library: it alone knows that
+// "no" is a truth value to older readers, "a:" a mapping and "~" nothing. It is asked twice, because flow lists have rules of their own.
 func scalar(text string) string {
 	if plain.MatchString(text) {
-		var doc yaml.Node
-		if err := yaml.Unmarshal([]byte("["+text+"]"), &doc); err == nil && len(doc.Content) == 1 && len(doc.Content[0].Content) == 1 {
-			if n := doc.Content[0].Content[0]; isText(n) && n.Value == text {
+		block, err := yaml.Marshal(text)
+		if err == nil && string(block) == text+"\n" {
+			var flow []yaml.Node
+			if err := yaml.Unmarshal([]byte("["+text+"]"), &flow); err == nil && len(flow) == 1 && isText(&flow[0]) && flow[0].Value == text {
 				return text
 			}
 		}

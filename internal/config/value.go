@@ -16,6 +16,7 @@ import (
 type kind struct {
 	name   string // placeholder in help texts
 	list   bool   // a YAML list in the file
+	text   bool   // any text: may need quotes in the file
 	parse  func(text string, v reflect.Value) error
 	format func(v reflect.Value) string
 }
@@ -64,6 +65,7 @@ func kindOf(t reflect.Type) *kind {
 func textKind(t reflect.Type) *kind {
 	return &kind{
 		name: strings.ToLower(t.Name()),
+		text: true,
 		parse: func(text string, v reflect.Value) error {
 			return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
 		},
