@@ -1,0 +1,229 @@
+package rating
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Trending: a rating's weight halves every halfLife. Ratings more than trendingSpan older than the newest one weigh
+// less than 2^-16 and count as nothing, which bounds the work.
+const (
+	halfLife     = 7 * 24 * time.Hour
+	trendingSpan = 16 * halfLife
+)
+
+// chartEntry is one place of a ranking.
+type chartEntry struct {
+	id      string
+	score   float64
+	sortKey float64 // orders as score does, and stays when only the as-of time of trending moves
+	agg     *Aggregate
+}
+
+// sameTie reports whether the chart itself does not tell a from b.
+func sameTie(a, b chartEntry) bool { return a.sortKey == b.sortKey && a.agg.Votes == b.agg.Votes }
+
+func compareEntries(a, b chartEntry) int {
+	return cmp.Or(cmp.Compare(b.sortKey, a.sortKey), cmp.Compare(b.agg.Votes, a.agg.Votes), cmp.Compare(a.id, b.id))
+}
+
+// totals are sums over all records of a type.
+type totals struct {
+	Records, Ratings, Sum int64
+}
+
+func (t totals) mean() float64 {
+	if t.Ratings == 0 {
+		return 0
+	}
+	return float64(t.Sum) / float64(t.Ratings)
+}
+
+// board is everything that is computed from all aggregates of one record type at once.
+type board struct {
+	asOf    time.Time
+	totals  totals
+	prior   Prior
+	records map[string]*Aggregate
+
+	top, popular func() []chartEntry
+}
+
+// trend is the trending chart of one record type.
+type trend struct {
+	asOf    time.Time
+	entries []chartEntry
+}
+
+// buildBoard reads every aggregate of a type. It holds the records once; the charts sort pointers to them when they
+// are first asked for.
+func buildBoard(ctx context.Context, s *store, recordType string, minVotes int) (*board, error) {
+	b := &board{asOf: s.now(), records: make(map[string]*Aggregate)}
+	err := s.scanAggregates(ctx, recordType, func(id string, a Aggregate) {
+		b.records[id] = &a
+		b.totals.Records++
+		b.totals.Ratings += a.Votes
+		b.totals.Sum += a.Sum
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.prior = Prior{MinVotes: minVotes, Mean: b.totals.mean()}
+	b.top = sync.OnceValue(func() []chartEntry {
+		return b.rank(int64(minVotes), b.prior.Weighted)
+	})
+	b.popular = sync.OnceValue(func() []chartEntry {
+		return b.rank(1, func(a Aggregate) float64 { return float64(a.Votes) })
+	})
+	return b, nil
+}
+
+func (b *board) rank(minVotes int64, score func(Aggregate) float64) []chartEntry {
+	var out []chartEntry
+	for id, a := range b.records {
+		if a.Votes >= minVotes {
+			s := score(*a)
+			out = append(out, chartEntry{id: id, score: s, sortKey: s, agg: a})
+		}
+	}
+	slices.SortFunc(out, compareEntries)
+	return out
+}
+
+// buildTrend sums, per record, 2^(-age/halfLife) over the ratings of the last trendingSpan, as of the newest rating:
+// a catalogue that nobody rates any more keeps its last chart instead of fading to nothing.
+func buildTrend(ctx context.Context, s *store, recordType string, b *board) (*trend, error) {
+	t := &trend{asOf: s.now()}
+	newest, err := s.newest(ctx, recordType)
+	if err != nil {
+		return nil, err
+	}
+	weights := make(map[string]float64)
+	err = s.scanSince(ctx, recordType, newest-Micros(trendingSpan.Microseconds()), func(id string, at Micros) {
+		weights[id] += math.Exp2(-halfLives(newest - at))
+	})
+	if err != nil {
+		return nil, err
+	}
+	for id, w := range weights {
+		// A record whose first rating came between the two reads has no aggregate on the board yet: next time.
+		if a, ok := b.records[id]; ok {
+			t.entries = append(t.entries, chartEntry{id: id, score: w, sortKey: math.Log2(w) + halfLives(newest), agg: a})
+		}
+	}
+	slices.SortFunc(t.entries, compareEntries)
+	return t, nil
+}
+
+func halfLives(m Micros) float64 { return float64(m) / float64(halfLife.Microseconds()) }
+
+// window returns the entries from start on: at least size of them where there are as many, ending with a whole group
+// of ties if that takes at most slack more. next is the first entry not returned, nil at the end.
+func window(entries []chartEntry, start *chartPlace, size, slack int) (page []chartEntry, next *chartPlace) {
+	if start != nil {
+		i, _ := slices.BinarySearchFunc(entries, start, func(e chartEntry, p *chartPlace) int {
+			c := cmp.Or(cmp.Compare(p.sortKey, e.sortKey), cmp.Compare(p.votes, e.agg.Votes), cmp.Compare(e.id, p.afterID))
+			if c == 0 && p.afterID != "" {
+				return -1 // after this one
+			}
+			return c
+		})
+		entries = entries[i:]
+	}
+	n := min(size, len(entries))
+	for n > 0 && n < len(entries) && n < size+slack && sameTie(entries[n-1], entries[n]) {
+		n++
+	}
+	if n == len(entries) {
+		return entries, nil
+	}
+	next = &chartPlace{sortKey: entries[n].sortKey, votes: entries[n].agg.Votes}
+	if n > 0 && sameTie(entries[n-1], entries[n]) {
+		next.afterID = entries[n-1].id // the group is too large for one piece
+	}
+	return entries[:n], next
+}
+
+// chartPlace is where a page begins: at the group of that sort key and votes or the next one below; with afterID,
+// within the group behind that id.
+type chartPlace struct {
+	sortKey float64
+	votes   int64
+	afterID string
+}
+
+// refreshed keeps the last result of a computation and computes it again when it is asked for and too old.
+//
+// A result is used for minAge, or for twenty times what it cost to compute if that is longer, so that charts never
+// take more than a twentieth of one core however large the database grows. Where computing is quick, whoever finds
+// the result too old waits for the new one; where it is slow they get the old one while one goroutine computes.
+type refreshed[T any] struct {
+	compute func(context.Context) (T, error)
+	now     func() time.Time
+	minAge  time.Duration
+
+	mu      sync.Mutex
+	value   T
+	at      time.Time // when the computation of value began; zero: there is none yet
+	cost    time.Duration
+	pending chan struct{} // closed when the computation that runs has ended; nil: none runs
+	err     error         // of the last computation
+}
+
+// quick is the cost up to which callers wait for a new result rather than take an old one.
+const quick = 100 * time.Millisecond
+
+// get returns a result that is not too old; with a failing computation the old one if there is any.
+func (r *refreshed[T]) get(ctx context.Context) (T, error) {
+	r.mu.Lock()
+	age := r.now().Sub(r.at)
+	maxAge := max(r.minAge, 20*r.cost)
+	have := !r.at.IsZero()
+	if have && age >= 0 && age < maxAge {
+		defer r.mu.Unlock()
+		return r.value, nil
+	}
+	if r.pending == nil {
+		r.pending = make(chan struct{})
+		// Not the caller's context: others wait for the same result.
+		go r.run(context.WithoutCancel(ctx), r.pending)
+	}
+	pending := r.pending
+	// A slow computation does not hold up anybody who has an answer that is not very old.
+	if have && r.cost > quick && age < 10*maxAge {
+		defer r.mu.Unlock()
+		return r.value, nil
+	}
+	r.mu.Unlock()
+	select {
+	case <-pending:
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at.IsZero() {
+		return r.value, r.err
+	}
+	return r.value, nil
+}
+
+func (r *refreshed[T]) run(ctx context.Context, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	began, clock := r.now(), time.Now()
+	v, err := r.compute(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.value, r.at, r.cost = v, began, time.Since(clock)
+	}
+	r.err = err
+	r.pending = nil
+	close(done)
+}

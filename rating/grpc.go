@@ -1,0 +1,359 @@
+package rating
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"movieexample.com/gen/book"
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/page"
+)
+
+// Bounds of requests.
+const (
+	defaultPage   = 50
+	maxPage       = 200
+	maxBatch      = 200
+	maxChartPage  = 5000
+	maxTieSlack   = 5000
+	defaultAudit  = 1000
+	maxAuditPage  = 10_000
+	maxDeadAtOnce = 200
+)
+
+// Register puts the service's contracts on a server: the own API, the operator's API and the book API.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	ratingv1.RegisterRatingServiceServer(r, &server{s: s})
+	ratingv1.RegisterRatingAdminServiceServer(r, &adminServer{s: s})
+	book.RegisterRatingServiceServer(r, &bookServer{s: s})
+}
+
+// server is movieexample.rating.v1.RatingService.
+type server struct {
+	ratingv1.UnimplementedRatingServiceServer
+	s *Service
+}
+
+func (g *server) PutRating(ctx context.Context, req *ratingv1.PutRatingRequest) (*ratingv1.PutRatingResponse, error) {
+	r, err := g.s.put(ctx, key(req.GetRecordType(), req.GetRecordId(), req.GetUserId()), int(req.GetValue()))
+	if err != nil {
+		return nil, err
+	}
+	return &ratingv1.PutRatingResponse{Rating: toProto(r)}, nil
+}
+
+func (g *server) GetRating(ctx context.Context, req *ratingv1.GetRatingRequest) (*ratingv1.GetRatingResponse, error) {
+	k := key(req.GetRecordType(), req.GetRecordId(), req.GetUserId())
+	if err := k.validate(); err != nil {
+		return nil, err
+	}
+	r, err := g.s.store.read(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if r.Deleted() {
+		return nil, fault.NotFound("user %q has not rated %s %q", k.User, k.Type, k.ID)
+	}
+	return &ratingv1.GetRatingResponse{Rating: toProto(r)}, nil
+}
+
+func (g *server) DeleteRating(ctx context.Context, req *ratingv1.DeleteRatingRequest) (*ratingv1.DeleteRatingResponse, error) {
+	k := key(req.GetRecordType(), req.GetRecordId(), req.GetUserId())
+	if err := k.validate(); err != nil {
+		return nil, err
+	}
+	if _, err := g.s.store.put(ctx, k, tombstone); err != nil {
+		return nil, err
+	}
+	return &ratingv1.DeleteRatingResponse{}, nil
+}
+
+func (g *server) ListRecordRatings(ctx context.Context, req *ratingv1.ListRecordRatingsRequest) (*ratingv1.ListRecordRatingsResponse, error) {
+	rec := Record{Type: req.GetRecordType(), ID: req.GetRecordId()}
+	if err := rec.validate(); err != nil {
+		return nil, err
+	}
+	size, err := page.Size(req.GetPageSize(), defaultPage, maxPage)
+	if err != nil {
+		return nil, err
+	}
+	query := fmt.Sprintf("record ratings %q %q", rec.Type, rec.ID)
+	var after string
+	if t := req.GetPageToken(); t != "" {
+		if err := page.Decode(t, query, &after); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := g.s.store.byRecord(ctx, rec, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.ListRecordRatingsResponse{}
+	if len(rows) > size {
+		rows = rows[:size]
+		resp.NextPageToken = page.Encode(query, rows[size-1].User)
+	}
+	resp.Ratings = toProtos(rows)
+	return resp, nil
+}
+
+func (g *server) ListUserRatings(ctx context.Context, req *ratingv1.ListUserRatingsRequest) (*ratingv1.ListUserRatingsResponse, error) {
+	if err := fault.ID("user_id", req.GetUserId()); err != nil {
+		return nil, err
+	}
+	if t := req.GetRecordType(); t != "" {
+		if err := fault.RecordType("record_type", t); err != nil {
+			return nil, err
+		}
+	}
+	size, err := page.Size(req.GetPageSize(), defaultPage, maxPage)
+	if err != nil {
+		return nil, err
+	}
+	query := fmt.Sprintf("user ratings %q %q", req.GetUserId(), req.GetRecordType())
+	var place *userPlace
+	if t := req.GetPageToken(); t != "" {
+		place = &userPlace{}
+		if err := page.Decode(t, query, place); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := g.s.store.byUser(ctx, req.GetUserId(), req.GetRecordType(), place, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.ListUserRatingsResponse{}
+	if len(rows) > size {
+		rows = rows[:size]
+		last := rows[size-1]
+		resp.NextPageToken = page.Encode(query, userPlace{At: last.At, Type: last.Type, ID: last.ID})
+	}
+	resp.Ratings = toProtos(rows)
+	return resp, nil
+}
+
+func (g *server) GetRatingSummary(ctx context.Context, req *ratingv1.GetRatingSummaryRequest) (*ratingv1.GetRatingSummaryResponse, error) {
+	rec := Record{Type: req.GetRecordType(), ID: req.GetRecordId()}
+	a, prior, asOf, err := g.s.aggregate(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	return &ratingv1.GetRatingSummaryResponse{Summary: summary(rec, a, prior, asOf)}, nil
+}
+
+func (g *server) BatchGetRatingSummaries(ctx context.Context, req *ratingv1.BatchGetRatingSummariesRequest) (*ratingv1.BatchGetRatingSummariesResponse, error) {
+	ids, err := uniqueIDs("record_ids", req.GetRecordIds(), maxBatch)
+	if err != nil {
+		return nil, err
+	}
+	if err := fault.RecordType("record_type", req.GetRecordType()); err != nil {
+		return nil, err
+	}
+	b, err := g.s.board(ctx, req.GetRecordType())
+	if err != nil {
+		return nil, err
+	}
+	asOf := timestamppb.New(g.s.now())
+	found := make(map[string]Aggregate, len(ids))
+	err = g.s.store.aggregates(ctx, req.GetRecordType(), ids, func(id string, a Aggregate) { found[id] = a })
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.BatchGetRatingSummariesResponse{}
+	for _, id := range ids {
+		if a := found[id]; a.Votes > 0 {
+			resp.Summaries = append(resp.Summaries, summary(Record{Type: req.GetRecordType(), ID: id}, a, b.prior, asOf))
+		}
+	}
+	return resp, nil
+}
+
+func (g *server) ListChart(ctx context.Context, req *ratingv1.ListChartRequest) (*ratingv1.ListChartResponse, error) {
+	recordType := req.GetRecordType()
+	if err := fault.RecordType("record_type", recordType); err != nil {
+		return nil, err
+	}
+	size, err := page.Size(req.GetPageSize(), defaultPage, maxChartPage)
+	if err != nil {
+		return nil, err
+	}
+	b, err := g.s.board(ctx, recordType)
+	if err != nil {
+		return nil, err
+	}
+	asOf := timestamppb.New(b.asOf)
+	var entries []chartEntry
+	switch req.GetChart() {
+	case ratingv1.Chart_CHART_TOP:
+		entries = b.top()
+	case ratingv1.Chart_CHART_POPULAR:
+		entries = b.popular()
+	case ratingv1.Chart_CHART_TRENDING:
+		t, err := g.s.trending(ctx, recordType)
+		if err != nil {
+			return nil, err
+		}
+		entries, asOf = t.entries, timestamppb.New(t.asOf)
+	default:
+		return nil, fault.Invalid("chart", "must be CHART_TOP, CHART_POPULAR or CHART_TRENDING, got %s", req.GetChart())
+	}
+	var start *chartPlace
+	if p := req.GetStart(); p != nil {
+		start = &chartPlace{sortKey: p.GetSortKey(), votes: int64(p.GetVotes()), afterID: p.GetAfterRecordId()}
+	}
+	entries, next := window(entries, start, size, maxTieSlack)
+	resp := &ratingv1.ListChartResponse{
+		Entries:    make([]*ratingv1.ListChartResponse_Entry, len(entries)),
+		MinVotes:   int32(b.prior.MinVotes),
+		GlobalMean: b.prior.Mean,
+		AsOfTime:   asOf,
+	}
+	for i, e := range entries {
+		resp.Entries[i] = &ratingv1.ListChartResponse_Entry{
+			Score: e.score, SortKey: e.sortKey,
+			Summary: summary(Record{Type: recordType, ID: e.id}, *e.agg, b.prior, asOf),
+		}
+	}
+	if next != nil {
+		resp.Next = &ratingv1.ChartPosition{SortKey: next.sortKey, Votes: clamp32(next.votes), AfterRecordId: next.afterID}
+	}
+	return resp, nil
+}
+
+func (g *server) GetTotals(ctx context.Context, req *ratingv1.GetTotalsRequest) (*ratingv1.GetTotalsResponse, error) {
+	if err := fault.RecordType("record_type", req.GetRecordType()); err != nil {
+		return nil, err
+	}
+	b, err := g.s.board(ctx, req.GetRecordType())
+	if err != nil {
+		return nil, err
+	}
+	return &ratingv1.GetTotalsResponse{
+		Records: b.totals.Records, Ratings: b.totals.Ratings, Sum: b.totals.Sum,
+		GlobalMean: b.prior.Mean, MinVotes: int32(b.prior.MinVotes), AsOfTime: timestamppb.New(b.asOf),
+	}, nil
+}
+
+// put checks and stores a rating that a user gives now.
+func (s *Service) put(ctx context.Context, k Key, value int) (Rating, error) {
+	if err := k.validate(); err != nil {
+		return Rating{}, err
+	}
+	if err := validValue(value); err != nil {
+		return Rating{}, err
+	}
+	return s.store.put(ctx, k, value)
+}
+
+// aggregate returns a record's aggregate, the prior to weigh it with, and when it was read. A record without ratings
+// is NotFound.
+func (s *Service) aggregate(ctx context.Context, rec Record) (Aggregate, Prior, *timestamppb.Timestamp, error) {
+	if err := rec.validate(); err != nil {
+		return Aggregate{}, Prior{}, nil, err
+	}
+	b, err := s.board(ctx, rec.Type)
+	if err != nil {
+		return Aggregate{}, Prior{}, nil, err
+	}
+	asOf := timestamppb.New(s.now())
+	a, err := s.store.aggregate(ctx, rec)
+	if err != nil {
+		return Aggregate{}, Prior{}, nil, err
+	}
+	if a.Votes == 0 {
+		return Aggregate{}, Prior{}, nil, fault.NotFound("%s %q has no ratings", rec.Type, rec.ID)
+	}
+	return a, b.prior, asOf, nil
+}
+
+func key(recordType, recordID, user string) Key {
+	return Key{Record: Record{Type: recordType, ID: recordID}, User: user}
+}
+
+func toProto(r Rating) *ratingv1.Rating {
+	return &ratingv1.Rating{
+		RecordType: r.Type, RecordId: r.ID, UserId: r.User, Value: int32(r.Value), RatedAt: timestamppb.New(r.At.Time()),
+	}
+}
+
+func toProtos(rows []Rating) []*ratingv1.Rating {
+	out := make([]*ratingv1.Rating, len(rows))
+	for i, r := range rows {
+		out[i] = toProto(r)
+	}
+	return out
+}
+
+func summary(rec Record, a Aggregate, prior Prior, asOf *timestamppb.Timestamp) *ratingv1.RatingSummary {
+	out := &ratingv1.RatingSummary{
+		RecordType: rec.Type, RecordId: rec.ID, Mean: a.Mean(), Votes: clamp32(a.Votes), Weighted: prior.Weighted(a),
+		Histogram: make([]int32, Highest), AsOfTime: asOf,
+	}
+	for i, n := range a.Counts {
+		out.Histogram[i] = clamp32(n)
+	}
+	return out
+}
+
+// clamp32 narrows a counter to the wire's 32 bits, which JSON shows as a number where 64 bits would be a string.
+func clamp32(n int64) int32 { return int32(min(n, 1<<31-1)) }
+
+// uniqueIDs checks a list of ids and removes repetitions, order kept.
+func uniqueIDs(field string, ids []string, most int) ([]string, error) {
+	if len(ids) == 0 || len(ids) > most {
+		return nil, fault.Invalid(field, "must have 1 to %d ids, got %d", most, len(ids))
+	}
+	seen := make(map[string]bool, len(ids))
+	out := make([]string, 0, len(ids))
+	for i, id := range ids {
+		if err := fault.ID(fmt.Sprintf("%s[%d]", field, i), id); err != nil {
+			return nil, err
+		}
+		if !seen[id] {
+			seen[id] = true
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// bookServer is the book API's RatingService.
+type bookServer struct {
+	book.UnimplementedRatingServiceServer
+	s *Service
+}
+
+func (g *bookServer) GetAggregatedRating(ctx context.Context, req *book.GetAggregatedRatingRequest) (*book.GetAggregatedRatingResponse, error) {
+	a, _, _, err := g.s.aggregate(ctx, Record{Type: req.GetRecordType(), ID: req.GetRecordId()})
+	if err != nil {
+		return nil, err
+	}
+	return &book.GetAggregatedRatingResponse{RatingValue: a.Mean()}, nil
+}
+
+func (g *bookServer) PutRating(ctx context.Context, req *book.PutRatingRequest) (*book.PutRatingResponse, error) {
+	k := key(req.GetRecordType(), req.GetRecordId(), req.GetUserId())
+	if err := k.validate(); err != nil {
+		return nil, err
+	}
+	// The book API has its own name for the value.
+	if v := req.GetRatingValue(); v < Lowest || v > Highest {
+		return nil, fault.Invalid("rating_value", "must be an integer from %d to %d, got %d", Lowest, Highest, v)
+	}
+	if _, err := g.s.store.put(ctx, k, int(req.GetRatingValue())); err != nil {
+		return nil, err
+	}
+	return &book.PutRatingResponse{}, nil
+}
+
+// timestamp is nil for a time that is not known.
+func timestamp(m Micros) *timestamppb.Timestamp {
+	if m == 0 {
+		return nil
+	}
+	return timestamppb.New(m.Time())
+}

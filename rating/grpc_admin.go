@@ -1,0 +1,152 @@
+package rating
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/page"
+)
+
+// adminServer is movieexample.rating.v1.RatingAdminService.
+type adminServer struct {
+	ratingv1.UnimplementedRatingAdminServiceServer
+	s *Service
+}
+
+func (g *adminServer) ListIngestPartitions(ctx context.Context, _ *ratingv1.ListIngestPartitionsRequest) (*ratingv1.ListIngestPartitionsResponse, error) {
+	offsets, err := g.s.store.offsets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.ListIngestPartitionsResponse{}
+	for _, o := range offsets {
+		resp.Partitions = append(resp.Partitions, &ratingv1.IngestPartition{
+			Topic: o.Topic, TopicId: o.TopicID, Partition: o.Number, NextOffset: o.next,
+			Halted: g.s.ingester.haltedReason(o.partition),
+		})
+	}
+	return resp, nil
+}
+
+// auditPlace is where an audit goes on.
+type auditPlace struct {
+	Type string `json:"t"`
+	ID   string `json:"i"`
+}
+
+func (g *adminServer) AuditAggregates(ctx context.Context, req *ratingv1.AuditAggregatesRequest) (*ratingv1.AuditAggregatesResponse, error) {
+	size, err := page.Size(req.GetPageSize(), defaultAudit, maxAuditPage)
+	if err != nil {
+		return nil, err
+	}
+	const query = "audit"
+	var place auditPlace
+	if t := req.GetPageToken(); t != "" {
+		if err := page.Decode(t, query, &place); err != nil {
+			return nil, err
+		}
+	}
+	found, last, done, err := g.s.store.audit(ctx, Record{Type: place.Type, ID: place.ID}, size)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.AuditAggregatesResponse{Checked: int64(len(found))}
+	for _, a := range found {
+		resp.Ratings += a.recomputed.Votes
+		add := func(field string, stored, recomputed int64) {
+			if stored != recomputed {
+				resp.Differences = append(resp.Differences, &ratingv1.AuditAggregatesResponse_Difference{
+					RecordType: a.Type, RecordId: a.ID, Field: field, Stored: stored, Recomputed: recomputed,
+				})
+			}
+		}
+		add("votes", a.stored.Votes, a.recomputed.Votes)
+		add("sum", a.stored.Sum, a.recomputed.Sum)
+		for i := range a.stored.Counts {
+			add(fmt.Sprintf("histogram[%d]", i+Lowest), a.stored.Counts[i], a.recomputed.Counts[i])
+		}
+	}
+	if !done {
+		resp.NextPageToken = page.Encode(query, auditPlace{Type: last.Type, ID: last.ID})
+	}
+	return resp, nil
+}
+
+func (g *adminServer) ListDeadLetters(ctx context.Context, req *ratingv1.ListDeadLettersRequest) (*ratingv1.ListDeadLettersResponse, error) {
+	size, err := page.Size(req.GetPageSize(), defaultPage, maxPage)
+	if err != nil {
+		return nil, err
+	}
+	const query = "dead letters"
+	var place *deadPlace
+	if t := req.GetPageToken(); t != "" {
+		place = &deadPlace{}
+		if err := page.Decode(t, query, place); err != nil {
+			return nil, err
+		}
+	}
+	found, err := g.s.store.deadLetters(ctx, place, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.ListDeadLettersResponse{}
+	if resp.Total, err = g.s.store.countDeadLetters(ctx); err != nil {
+		return nil, err
+	}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		resp.NextPageToken = page.Encode(query, deadPlace{Created: last.Created, ID: last.id()})
+	}
+	for _, d := range found {
+		resp.DeadLetters = append(resp.DeadLetters, &ratingv1.DeadLetter{
+			Id: d.id(), Topic: d.Topic, Partition: d.Number, Offset: d.Offset, Class: d.Class, Reason: d.Reason,
+			Key: d.RecordKey, Payload: d.Payload, ContentType: d.ContentType,
+			RecordTime: timestamp(d.RecordTime), CreateTime: timestamp(d.Created),
+		})
+	}
+	return resp, nil
+}
+
+func (g *adminServer) ReplayDeadLetters(ctx context.Context, req *ratingv1.ReplayDeadLettersRequest) (*ratingv1.ReplayDeadLettersResponse, error) {
+	ids, err := uniqueIDs("ids", req.GetIds(), maxDeadAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.ReplayDeadLettersResponse{}
+	for _, id := range ids {
+		refused, err := g.s.store.replay(ctx, id, func(d deadLetter) (Rating, error) { return redecode(d, g.s.now()) })
+		switch {
+		case err != nil:
+			return nil, err
+		case refused != nil:
+			resp.Refused = append(resp.Refused, &ratingv1.ReplayDeadLettersResponse_Refusal{Id: id, Reason: reason(refused)})
+		default:
+			resp.Replayed++
+		}
+	}
+	return resp, nil
+}
+
+func (g *adminServer) DropDeadLetters(ctx context.Context, req *ratingv1.DropDeadLettersRequest) (*ratingv1.DropDeadLettersResponse, error) {
+	ids, err := uniqueIDs("ids", req.GetIds(), maxDeadAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	n, err := g.s.store.drop(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	return &ratingv1.DropDeadLettersResponse{Dropped: n}, nil
+}
+
+// reason is an error's text for the user.
+func reason(err error) string {
+	if f := (*fault.Error)(nil); errors.As(err, &f) {
+		return f.Message()
+	}
+	return err.Error()
+}

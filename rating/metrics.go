@@ -1,0 +1,76 @@
+package rating
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// ingestMetrics are what an operator watches of ingestion.
+type ingestMetrics struct {
+	applied, refused         prometheus.Counter
+	batches                  prometheus.Histogram
+	retries, fenced, halted  prometheus.Counter
+	nextOffset, lagInRecords *prometheus.GaugeVec
+}
+
+func newIngestMetrics(reg prometheus.Registerer) (*ingestMetrics, error) {
+	records := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rating_ingest_records_total",
+		Help: "Records read from the rating topic, by what became of them: applied, or refused to the dead letters.",
+	}, []string{"result"})
+	m := &ingestMetrics{
+		applied: records.WithLabelValues("applied"),
+		refused: records.WithLabelValues("refused"),
+		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "rating_ingest_batch_seconds",
+			Help:    "Time to make one batch durable, retries included.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
+		}),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rating_ingest_retries_total",
+			Help: "Transactions of ingestion that failed and were tried again.",
+		}),
+		fenced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rating_ingest_fenced_total",
+			Help: "Batches discarded because another process had ingested the partition meanwhile.",
+		}),
+		halted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rating_ingest_halts_total",
+			Help: "Times that ingestion of a partition stopped until an operator looks at it.",
+		}),
+		nextOffset: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rating_ingest_next_offset",
+			Help: "Offset of the next record to ingest.",
+		}, []string{"topic", "partition"}),
+		lagInRecords: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rating_ingest_lag_records",
+			Help: "Records between the next one to ingest and the end of the partition, as of the last fetch.",
+		}, []string{"topic", "partition"}),
+	}
+	for _, c := range []prometheus.Collector{records, m.batches, m.retries, m.fenced, m.halted, m.nextOffset, m.lagInRecords} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *ingestMetrics) batch(recs []logRecord, took time.Duration) {
+	refused := 0
+	for _, r := range recs {
+		if r.dead != nil {
+			refused++
+		}
+	}
+	m.refused.Add(float64(refused))
+	m.applied.Add(float64(len(recs) - refused))
+	m.batches.Observe(took.Seconds())
+}
+
+func (m *ingestMetrics) position(p partition, next, end int64) {
+	number := strconv.Itoa(int(p.Number))
+	m.nextOffset.WithLabelValues(p.Topic, number).Set(float64(next))
+	m.lagInRecords.WithLabelValues(p.Topic, number).Set(float64(max(0, end-next)))
+}

@@ -1,0 +1,171 @@
+package rating
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"movieexample.com/internal/fault"
+)
+
+// Config tunes the service. [DefaultConfig] has the defaults.
+type Config struct {
+	// ChartMinVotes is m of the Bayesian estimate, in ratings: the weight of the global mean, and the least number
+	// of ratings a record needs for the chart "top".
+	ChartMinVotes int `yaml:"chart_min_votes" usage:"m of the Bayesian estimate: votes a record needs for the top chart (0 to 1000000)"`
+	// ChartMaxAge is how old charts, the global mean and totals may be.
+	ChartMaxAge time.Duration `yaml:"chart_max_age" usage:"how old charts and the global mean may be (10ms to 1m)"`
+	// Brokers are Kafka bootstrap addresses; none: no events are ingested.
+	Brokers []string `yaml:"brokers" usage:"Kafka brokers to ingest rating events from, host:port; empty means the embedded broker"`
+	// Topic is the topic of rating events, created where it does not exist.
+	Topic string `yaml:"topic" usage:"Kafka topic of rating events"`
+	// Group is the Kafka consumer group.
+	Group string `yaml:"group" usage:"Kafka consumer group"`
+	// Partitions and Replication of the topic, where the service creates it.
+	Partitions  int `yaml:"partitions" usage:"partitions of the topic, where it is created (1 to 1024)"`
+	Replication int `yaml:"replication" usage:"replicas of the topic, where it is created; 0 means the broker's default"`
+	// Retention of the topic, where the service creates it. It counts from a record's timestamp.
+	Retention time.Duration `yaml:"retention" usage:"how long the topic keeps events, where it is created; 0 keeps them for ever"`
+	// BatchRecords bounds the records of one poll, and so of one transaction.
+	BatchRecords int `yaml:"batch_records" usage:"records ingested in one go (1 to 100000)"`
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		ChartMinVotes: 25,
+		ChartMaxAge:   time.Second,
+		Topic:         "ratings",
+		Group:         "rating",
+		Partitions:    4,
+		Retention:     30 * 24 * time.Hour,
+		BatchRecords:  10_000,
+	}
+}
+
+// Validate names the first field that is wrong and what it may be.
+func (c Config) Validate() error {
+	switch {
+	case c.ChartMinVotes < 0 || c.ChartMinVotes > 1_000_000:
+		return fault.Invalid("chart_min_votes", "must be from 0 to 1000000, got %d", c.ChartMinVotes)
+	case c.ChartMaxAge < 10*time.Millisecond || c.ChartMaxAge > time.Minute:
+		return fault.Invalid("chart_max_age", "must be from 10ms to 1m, got %s", c.ChartMaxAge)
+	case c.Topic == "":
+		return fault.Invalid("topic", "is required, for example \"ratings\"")
+	case c.Group == "":
+		return fault.Invalid("group", "is required, for example \"rating\"")
+	case c.Partitions < 1 || c.Partitions > 1024:
+		return fault.Invalid("partitions", "must be from 1 to 1024, got %d", c.Partitions)
+	case c.Replication < 0 || c.Replication > 100:
+		return fault.Invalid("replication", "must be from 0 to 100, got %d", c.Replication)
+	case c.Retention < 0:
+		return fault.Invalid("retention", "must be 0 or more, got %s", c.Retention)
+	case c.BatchRecords < 1 || c.BatchRecords > 100_000:
+		return fault.Invalid("batch_records", "must be from 1 to 100000, got %d", c.BatchRecords)
+	}
+	return nil
+}
+
+// Deps is what the service needs from outside.
+type Deps struct {
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
+	// DB is the service's own database. The service migrates it; the caller closes it, after the service.
+	DB *Database
+	// Now is the clock; nil is the system's.
+	Now func() time.Time
+}
+
+// Service is the rating service.
+type Service struct {
+	cfg      Config
+	log      *slog.Logger
+	now      func() time.Time
+	store    *store
+	ingester *ingester
+
+	mu     sync.Mutex
+	boards map[string]*refreshed[*board]
+	trends map[string]*refreshed[*trend]
+}
+
+// New migrates the database and returns the service. It ingests nothing before Run.
+func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("rating configuration: %w", err)
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	if deps.Metrics == nil {
+		deps.Metrics = prometheus.NewRegistry()
+	}
+	st, err := newStore(ctx, deps.DB, deps.Now)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := newIngestMetrics(deps.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("register rating metrics: %w", err)
+	}
+	return &Service{
+		cfg: cfg, log: deps.Logger, now: deps.Now, store: st,
+		ingester: newIngester(st, deps.Logger, metrics),
+		boards:   make(map[string]*refreshed[*board]),
+		trends:   make(map[string]*refreshed[*trend]),
+	}, nil
+}
+
+// Run ingests rating events until ctx ends; the batch in progress is then finished or rolled back. Without brokers it
+// only waits.
+func (s *Service) Run(ctx context.Context) error {
+	if len(s.cfg.Brokers) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	return s.consume(ctx)
+}
+
+// maxTypes bounds the record types for which charts are kept, as the type comes from the caller.
+const maxTypes = 64
+
+// board returns what is computed from all aggregates of a type.
+func (s *Service) board(ctx context.Context, recordType string) (*board, error) {
+	return kept(ctx, s, s.boards, recordType, func(ctx context.Context) (*board, error) {
+		return buildBoard(ctx, s.store, recordType, s.cfg.ChartMinVotes)
+	})
+}
+
+// trending returns the trending chart of a type.
+func (s *Service) trending(ctx context.Context, recordType string) (*trend, error) {
+	return kept(ctx, s, s.trends, recordType, func(ctx context.Context) (*trend, error) {
+		b, err := s.board(ctx, recordType)
+		if err != nil {
+			return nil, err
+		}
+		return buildTrend(ctx, s.store, recordType, b)
+	})
+}
+
+// kept returns the result kept for a type, refreshed as needed.
+func kept[T any](ctx context.Context, s *Service, results map[string]*refreshed[T], recordType string,
+	compute func(context.Context) (T, error),
+) (T, error) {
+	s.mu.Lock()
+	r, ok := results[recordType]
+	if !ok {
+		r = &refreshed[T]{compute: compute, now: s.now, minAge: s.cfg.ChartMaxAge}
+		if len(results) < maxTypes {
+			results[recordType] = r
+		}
+	}
+	s.mu.Unlock()
+	return r.get(ctx)
+}

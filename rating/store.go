@@ -1,0 +1,335 @@
+package rating
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"time"
+
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/sqldb"
+)
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+// Database is where the service keeps its rows.
+type Database = sqldb.DB
+
+// store is the service's rows. It knows SQL and no rule: which change wins is fold's.
+type store struct {
+	db  *Database
+	now func() time.Time
+
+	selectBefore  func(n int) string
+	upsertRatings func(n int) string
+	addAggregates func(n int) string
+	insertDead    func(n int) string
+	selectAggs    func(n int) string
+}
+
+func newStore(ctx context.Context, db *Database, now func() time.Time) (*store, error) {
+	schema, err := fs.Sub(schemaFiles, "schema")
+	if err != nil {
+		return nil, fmt.Errorf("open embedded schema: %w", err)
+	}
+	if err := db.Migrate(ctx, schema); err != nil {
+		return nil, fmt.Errorf("migrate rating database: %w", err)
+	}
+	d := db.Dialect()
+	key := []string{"record_type", "record_id", "user_id"}
+	return &store{
+		db:  db,
+		now: now,
+		selectBefore: perSize(func(n int) string {
+			return "SELECT " + ratingColumns + " FROM ratings WHERE " + d.In(key, n) + d.ForUpdate()
+		}),
+		upsertRatings: perSize(func(n int) string {
+			return d.Upsert("ratings", key, []string{"value", "rated_at", "event_id"}, n)
+		}),
+		addAggregates: perSize(func(n int) string {
+			return d.UpsertAdd("aggregates", []string{"record_type", "record_id"},
+				[]string{"votes", "total", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10"}, nil, n)
+		}),
+		insertDead: perSize(func(n int) string {
+			return d.InsertIgnore("dead_letters", []string{"id"}, []string{
+				"topic", "topic_id", "part", "record_offset", "class", "reason", "record_key", "payload",
+				"content_type", "record_time", "created_at",
+			}, n)
+		}),
+		selectAggs: perSize(func(n int) string {
+			return "SELECT " + aggregateColumns + " FROM aggregates WHERE record_type = ? AND " + d.In([]string{"record_id"}, n)
+		}),
+	}, nil
+}
+
+// perSize keeps the statement of each size that sqldb asks for, so that building it costs nothing per batch.
+func perSize(text func(n int) string) func(n int) string {
+	texts := make(map[int]string)
+	for n := 1; n <= sqldb.MaxRowsPerStatement; n *= 2 {
+		texts[n] = text(n)
+	}
+	return func(n int) string { return texts[n] }
+}
+
+const (
+	ratingColumns    = "record_type, record_id, user_id, value, rated_at, event_id"
+	aggregateColumns = "record_type, record_id, votes, total, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10"
+)
+
+type scanFunc = func(dest ...any) error
+
+func scanRating(scan scanFunc) (r Rating, err error) {
+	err = scan(&r.Type, &r.ID, &r.User, &r.Value, &r.At, &r.EventID)
+	return r, err
+}
+
+func scanAggregate(scan scanFunc) (d delta, err error) {
+	c := &d.Counts
+	err = scan(&d.Type, &d.ID, &d.Votes, &d.Sum,
+		&c[0], &c[1], &c[2], &c[3], &c[4], &c[5], &c[6], &c[7], &c[8], &c[9])
+	return d, err
+}
+
+// before reads the rows that changes are about, and locks them.
+func (s *store) before(ctx context.Context, tx *sqldb.Tx, changes []Rating) (map[Key]Rating, error) {
+	rows := make(map[Key]Rating, len(changes))
+	err := sqldb.QueryRows(ctx, tx, len(changes), s.selectBefore,
+		func(i int, dst []any) []any {
+			k := &changes[i].Key
+			return append(dst, k.Type, k.ID, k.User)
+		},
+		func(scan func(dest ...any) error) error {
+			r, err := scanRating(scan)
+			rows[r.Key] = r
+			return err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("read ratings before the change: %w", err)
+	}
+	return rows, nil
+}
+
+// apply is the one way in which ratings change: winners and their deltas, in the order of the keys.
+func (s *store) apply(ctx context.Context, tx *sqldb.Tx, before map[Key]Rating, changes []Rating) error {
+	rows, deltas := fold(before, changes)
+	err := tx.ExecRows(ctx, len(rows), s.upsertRatings, func(i int, dst []any) []any {
+		r := &rows[i]
+		return append(dst, r.Type, r.ID, r.User, r.Value, int64(r.At), r.EventID)
+	})
+	if err != nil {
+		return fmt.Errorf("write ratings: %w", err)
+	}
+	err = tx.ExecRows(ctx, len(deltas), s.addAggregates, func(i int, dst []any) []any {
+		d := &deltas[i]
+		dst = append(dst, d.Type, d.ID, d.Votes, d.Sum)
+		for _, n := range d.Counts {
+			dst = append(dst, n)
+		}
+		return dst
+	})
+	if err != nil {
+		return fmt.Errorf("write aggregates: %w", err)
+	}
+	return nil
+}
+
+// put sets the rating of key to value (tombstone deletes it) as of now, and in any case after what is stored: the
+// version is max(now, stored+1), so that a write which was asked for later wins even where clocks disagree.
+// It is durable when put returns.
+func (s *store) put(ctx context.Context, key Key, value int) (Rating, error) {
+	var r Rating
+	for attempt := 0; ; attempt++ {
+		err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+			before, err := s.before(ctx, tx, []Rating{{Key: key}})
+			if err != nil {
+				return err
+			}
+			at := ToMicros(s.now())
+			if old, ok := before[key]; ok && at <= old.At {
+				at = old.At + 1
+			}
+			r = newRating(key, value, at, "")
+			return s.apply(ctx, tx, before, []Rating{r})
+		})
+		if err == nil {
+			return r, nil
+		}
+		if unknown := (*sqldb.CommitError)(nil); errors.As(err, &unknown) {
+			stored, readErr := s.read(ctx, key)
+			if readErr == nil && !r.newer(stored) {
+				return r, nil // it was committed, and perhaps overtaken since
+			}
+		} else if !sqldb.Transient(err) {
+			return Rating{}, storeError("write rating", err)
+		}
+		if err := backoff(ctx, attempt); err != nil {
+			return Rating{}, storeError("write rating", err)
+		}
+	}
+}
+
+// backoff waits before another attempt: up to 10 ms · 2^attempt, at most a second, with full jitter so that those
+// who collided do not meet again.
+func backoff(ctx context.Context, attempt int) error {
+	limit := min(10*time.Millisecond<<min(attempt, 10), time.Second)
+	t := time.NewTimer(rand.N(limit) + time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// read returns the row of key, a tombstone included; the zero Rating where there is none.
+func (s *store) read(ctx context.Context, key Key) (Rating, error) {
+	rows, err := s.query(ctx, s.db.Read(), "SELECT "+ratingColumns+
+		" FROM ratings WHERE record_type = ? AND record_id = ? AND user_id = ?", key.Type, key.ID, key.User)
+	if err != nil || len(rows) == 0 {
+		return Rating{}, err
+	}
+	return rows[0], nil
+}
+
+func (s *store) query(ctx context.Context, q sqldb.Queryer, text string, args ...any) ([]Rating, error) {
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, storeError("read ratings", err)
+	}
+	defer rows.Close()
+	var out []Rating
+	for rows.Next() {
+		r, err := scanRating(rows.Scan)
+		if err != nil {
+			return nil, storeError("read ratings", err)
+		}
+		out = append(out, r)
+	}
+	return out, storeError("read ratings", rows.Err())
+}
+
+// byRecord returns up to limit ratings of a record in the order of user ids, those after afterUser.
+func (s *store) byRecord(ctx context.Context, rec Record, afterUser string, limit int) ([]Rating, error) {
+	return s.query(ctx, s.db.Read(), "SELECT "+ratingColumns+" FROM ratings"+
+		" WHERE record_type = ? AND record_id = ? AND user_id > ? AND value > 0 ORDER BY user_id LIMIT ?",
+		rec.Type, rec.ID, afterUser, limit)
+}
+
+// userPlace is a place in a user's list: the last rating before it.
+type userPlace struct {
+	At   Micros `json:"a"`
+	Type string `json:"t"`
+	ID   string `json:"i"`
+}
+
+// byUser returns up to limit ratings of a user, newest first, those after place; recordType may be empty.
+func (s *store) byUser(ctx context.Context, user, recordType string, place *userPlace, limit int) ([]Rating, error) {
+	text := "SELECT " + ratingColumns + " FROM ratings WHERE user_id = ? AND value > 0"
+	args := []any{user}
+	if recordType != "" {
+		text += " AND record_type = ?"
+		args = append(args, recordType)
+	}
+	if place != nil {
+		// Spelled out, because MySQL finds no index range for a comparison of tuples.
+		text += " AND rated_at <= ? AND (rated_at < ? OR record_type < ? OR (record_type = ? AND record_id < ?))"
+		args = append(args, int64(place.At), int64(place.At), place.Type, place.Type, place.ID)
+	}
+	text += " ORDER BY rated_at DESC, record_type DESC, record_id DESC LIMIT ?"
+	return s.query(ctx, s.db.Read(), text, append(args, limit)...)
+}
+
+// aggregate reads one record's aggregate: one row by its key, however many ratings there are.
+func (s *store) aggregate(ctx context.Context, rec Record) (Aggregate, error) {
+	var out Aggregate
+	err := s.aggregates(ctx, rec.Type, []string{rec.ID}, func(_ string, a Aggregate) { out = a })
+	return out, err
+}
+
+// aggregates calls each for those of the records that were ever rated, in no order.
+func (s *store) aggregates(ctx context.Context, recordType string, ids []string, each func(id string, a Aggregate)) error {
+	// QueryRows appends one key at a time, and the record type stands once before the list: it goes with the first.
+	err := sqldb.QueryRows(ctx, s.db.Read(), len(ids), s.selectAggs,
+		func(i int, dst []any) []any {
+			if len(dst) == 0 {
+				dst = append(dst, recordType)
+			}
+			return append(dst, ids[i])
+		},
+		func(scan func(dest ...any) error) error {
+			d, err := scanAggregate(scan)
+			if err == nil {
+				each(d.ID, d.Aggregate)
+			}
+			return err
+		})
+	return storeError("read aggregates", err)
+}
+
+// scanAggregates calls each for every aggregate of a type with at least one vote.
+func (s *store) scanAggregates(ctx context.Context, recordType string, each func(id string, a Aggregate)) error {
+	rows, err := s.db.Read().QueryContext(ctx, "SELECT "+aggregateColumns+
+		" FROM aggregates WHERE record_type = ? AND votes > 0", recordType)
+	if err != nil {
+		return storeError("scan aggregates", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		d, err := scanAggregate(rows.Scan)
+		if err != nil {
+			return storeError("scan aggregates", err)
+		}
+		each(d.ID, d.Aggregate)
+	}
+	return storeError("scan aggregates", rows.Err())
+}
+
+// newest returns when the newest rating of a type was given; 0 where there is none.
+func (s *store) newest(ctx context.Context, recordType string) (Micros, error) {
+	rows, err := s.query(ctx, s.db.Read(), "SELECT "+ratingColumns+
+		" FROM ratings WHERE record_type = ? AND value > 0 ORDER BY rated_at DESC LIMIT 1", recordType)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	return rows[0].At, nil
+}
+
+// scanSince calls each for every rating of a type given after since, oldest first.
+func (s *store) scanSince(ctx context.Context, recordType string, since Micros, each func(id string, at Micros)) error {
+	rows, err := s.db.Read().QueryContext(ctx, "SELECT record_id, rated_at FROM ratings"+
+		" WHERE record_type = ? AND rated_at > ? AND value > 0 ORDER BY rated_at, record_id", recordType, int64(since))
+	if err != nil {
+		return storeError("scan recent ratings", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var at Micros
+		if err := rows.Scan(&id, &at); err != nil {
+			return storeError("scan recent ratings", err)
+		}
+		each(id, at)
+	}
+	return storeError("scan recent ratings", rows.Err())
+}
+
+// storeError turns what a database says into a kind: driver errors end here.
+func storeError(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case sqldb.Full(err):
+		return fault.Unavailable(err, "%s: the disk of the rating database is full; an operator must free space, then try again", doing)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", doing, err)
+	case sqldb.Transient(err):
+		return fault.Unavailable(err, "%s: the rating database is busy, try again", doing)
+	default:
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+}

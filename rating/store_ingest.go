@@ -1,0 +1,223 @@
+package rating
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"movieexample.com/internal/sqldb"
+)
+
+// partition is one partition of one topic. The topic's identity is its id: a topic that was deleted and created again
+// under the same name is another one, and its offsets mean other records.
+type partition struct {
+	Topic   string
+	TopicID string // 32 hexadecimal digits
+	Number  int32
+}
+
+func (p partition) String() string { return fmt.Sprintf("%s[%d]", p.Topic, p.Number) }
+
+// batch is what one transaction ingests: the records [start, end) of a partition.
+type batch struct {
+	partition
+	start, end int64
+	changes    []Rating
+	dead       []deadLetter
+}
+
+// errFenced says that the stored offset is not where the batch begins: another process ingests this partition, or an
+// earlier commit of unknown outcome did take place. Nothing was written.
+var errFenced = errors.New("the partition's stored offset moved")
+
+// ingest writes a batch and moves the partition's offset, all or nothing.
+func (s *store) ingest(ctx context.Context, b batch) error {
+	return s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		// First, so that a zombie fails before it waits for any other lock.
+		res, err := tx.ExecContext(ctx, "UPDATE ingest_offsets SET next_offset = ? WHERE topic_id = ? AND part = ? AND next_offset = ?",
+			b.end, b.TopicID, b.Number, b.start)
+		if err != nil {
+			return fmt.Errorf("move offset: %w", err)
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return fmt.Errorf("move offset: %w", err)
+		} else if n != 1 {
+			return errFenced
+		}
+		if err := s.bury(ctx, tx, b.dead); err != nil {
+			return err
+		}
+		before, err := s.before(ctx, tx, b.changes)
+		if err != nil {
+			return err
+		}
+		return s.apply(ctx, tx, before, b.changes)
+	})
+}
+
+// bury writes dead letters. A dead letter that is there already stays: its id is its place in the log.
+func (s *store) bury(ctx context.Context, tx *sqldb.Tx, dead []deadLetter) error {
+	now := int64(ToMicros(s.now()))
+	err := tx.ExecRows(ctx, len(dead), s.insertDead, func(i int, dst []any) []any {
+		d := &dead[i]
+		return append(dst, d.id(), d.Topic, d.TopicID, d.Number, d.Offset, d.Class, truncate(d.Reason, 2000),
+			d.RecordKey, d.Payload, truncate(d.ContentType, 255), int64(d.RecordTime), now)
+	})
+	if err != nil {
+		return fmt.Errorf("write dead letters: %w", err)
+	}
+	return nil
+}
+
+// truncate cuts s to at most n bytes at a rune's border.
+func truncate(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return s[:n]
+}
+
+// offset returns the partition's next offset; known is false where it was never ingested.
+func (s *store) offset(ctx context.Context, p partition) (next int64, known bool, err error) {
+	all, err := s.offsets(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, o := range all {
+		if o.TopicID == p.TopicID && o.Number == p.Number {
+			return o.next, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+type ingestOffset struct {
+	partition
+	next int64
+}
+
+// offsets returns how far every partition is ingested.
+func (s *store) offsets(ctx context.Context) ([]ingestOffset, error) {
+	rows, err := s.db.Read().QueryContext(ctx, "SELECT topic, topic_id, part, next_offset FROM ingest_offsets ORDER BY topic, topic_id, part")
+	if err != nil {
+		return nil, storeError("read ingest offsets", err)
+	}
+	defer rows.Close()
+	var out []ingestOffset
+	for rows.Next() {
+		var o ingestOffset
+		if err := rows.Scan(&o.Topic, &o.TopicID, &o.Number, &o.next); err != nil {
+			return nil, storeError("read ingest offsets", err)
+		}
+		out = append(out, o)
+	}
+	return out, storeError("read ingest offsets", rows.Err())
+}
+
+// begin records where ingestion of a partition starts, if it never did, and returns where it stands.
+func (s *store) begin(ctx context.Context, p partition, start int64) (int64, error) {
+	var next int64
+	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		text := tx.Dialect().InsertIgnore("ingest_offsets", []string{"topic_id", "part"}, []string{"topic", "next_offset"}, 1)
+		if _, err := tx.ExecContext(ctx, text, p.TopicID, p.Number, p.Topic, start); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, "SELECT next_offset FROM ingest_offsets WHERE topic_id = ? AND part = ?",
+			p.TopicID, p.Number).Scan(&next)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("record the start of partition %s: %w", p, err)
+	}
+	return next, nil
+}
+
+// deadLetters returns up to limit dead letters after place, oldest first.
+func (s *store) deadLetters(ctx context.Context, place *deadPlace, limit int) ([]deadLetter, error) {
+	text := "SELECT " + deadColumns + " FROM dead_letters"
+	var args []any
+	if place != nil {
+		text += " WHERE created_at >= ? AND (created_at > ? OR id > ?)"
+		args = append(args, int64(place.Created), int64(place.Created), place.ID)
+	}
+	text += " ORDER BY created_at, id LIMIT ?"
+	return queryDead(ctx, s.db.Read(), text, append(args, limit)...)
+}
+
+const deadColumns = "topic, topic_id, part, record_offset, class, reason, record_key, payload, content_type, record_time, created_at"
+
+func queryDead(ctx context.Context, q sqldb.Queryer, text string, args ...any) ([]deadLetter, error) {
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, storeError("read dead letters", err)
+	}
+	defer rows.Close()
+	var out []deadLetter
+	for rows.Next() {
+		var d deadLetter
+		if err := rows.Scan(&d.Topic, &d.TopicID, &d.Number, &d.Offset, &d.Class, &d.Reason, &d.RecordKey, &d.Payload,
+			&d.ContentType, &d.RecordTime, &d.Created); err != nil {
+			return nil, storeError("read dead letters", err)
+		}
+		out = append(out, d)
+	}
+	return out, storeError("read dead letters", rows.Err())
+}
+
+func (s *store) countDeadLetters(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.db.Read().QueryRowContext(ctx, "SELECT COUNT(*) FROM dead_letters").Scan(&n)
+	return n, storeError("count dead letters", err)
+}
+
+// replay decodes one dead letter again; if it is good now it is applied and removed, in one transaction.
+func (s *store) replay(ctx context.Context, id string, decode func(deadLetter) (Rating, error)) (refused error, err error) {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		refused = nil
+		found, err := queryDead(ctx, tx, "SELECT "+deadColumns+" FROM dead_letters WHERE id = ?"+tx.Dialect().ForUpdate(), id)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			refused = errNoDeadLetter
+			return nil
+		}
+		change, err := decode(found[0])
+		if err != nil {
+			refused = err
+			return nil
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM dead_letters WHERE id = ?", id); err != nil {
+			return err
+		}
+		before, err := s.before(ctx, tx, []Rating{change})
+		if err != nil {
+			return err
+		}
+		return s.apply(ctx, tx, before, []Rating{change})
+	})
+	return refused, storeError("replay dead letter", err)
+}
+
+// drop removes dead letters for good and returns how many there were.
+func (s *store) drop(ctx context.Context, ids []string) (int64, error) {
+	var dropped int64
+	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		dropped = 0
+		for _, id := range ids {
+			res, err := tx.ExecContext(ctx, "DELETE FROM dead_letters WHERE id = ?", id)
+			if err != nil {
+				return err
+			}
+			n, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			dropped += n
+		}
+		return nil
+	})
+	return dropped, storeError("drop dead letters", err)
+}
