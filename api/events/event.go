@@ -112,6 +112,14 @@ func epoch() time.Time { return time.Unix(0, 0) }
 // Validate checks everything but the time's upper bound (see [Event.CheckTime]).
 // It returns nil or an error with a class and a *fault.Error of kind Invalid.
 func (e *Event) Validate() error {
+	if err := e.validateSubject(); err != nil {
+		return err
+	}
+	return e.validateAct()
+}
+
+// validateSubject checks who rates what.
+func (e *Event) validateSubject() error {
 	if err := checkID("userId", e.UserID); err != nil {
 		return err
 	}
@@ -125,6 +133,11 @@ func (e *Event) Validate() error {
 		}
 		return classify(class, err)
 	}
+	return nil
+}
+
+// validateAct checks what is done, by whom it is told, and when it was.
+func (e *Event) validateAct() error {
 	switch e.Type {
 	case Put:
 		if e.Value < MinValue || e.Value > MaxValue {

@@ -64,7 +64,7 @@ type given struct {
 }
 
 // decodeJSON reads the JSON form with a scanner of its own: encoding/json takes
-// four times as long and lets through what the contract refuses (names in any case,
+// five times as long and lets through what the contract refuses (names in any case,
 // duplicates, invalid UTF-8, null). A fuzz test holds it against encoding/json.
 func decodeJSON(value []byte) (Event, error) {
 	if !utf8.Valid(value) {
@@ -100,6 +100,9 @@ func (e *Event) fill(vals *[fieldUnknown]given) error {
 	if e.RecordType, err = vals[fieldRecordType].asText("recordType", true); err != nil {
 		return err
 	}
+	if err := e.validateSubject(); err != nil {
+		return err
+	}
 	typ, err := vals[fieldEventType].asText("eventType", false)
 	if err != nil {
 		return err
@@ -120,7 +123,7 @@ func (e *Event) fill(vals *[fieldUnknown]given) error {
 	if e.RatedAt, err = vals[fieldRatedAt].asTime(); err != nil {
 		return err
 	}
-	return e.Validate()
+	return e.validateAct()
 }
 
 // asText returns a string field; "" when it is absent. That null means absent
@@ -183,8 +186,8 @@ func (g given) asTime() (time.Time, error) {
 		return time.Time{}, err
 	}
 	var t time.Time
-	// Not time.Parse, which is laxer than RFC 3339 in hours and fractions.
-	if err := t.UnmarshalText([]byte(text)); err != nil {
+	// Not time.Parse, which is laxer than RFC 3339; both let a comma pass for the point.
+	if err := t.UnmarshalText([]byte(text)); err != nil || strings.Contains(text, ",") {
 		return time.Time{}, refuse(classTime, "ratedAt", "must be an RFC 3339 time with zone, for example \"2024-05-01T18:30:00Z\", got %s", show(text))
 	}
 	t = t.UTC().Truncate(time.Microsecond)
