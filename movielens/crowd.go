@@ -27,10 +27,10 @@ type crowd struct {
 	noise    float64   // standard deviation of one user's opinions of equal films
 }
 
-// vote is one rating of one user.
+// vote is one user's opinion of one film; crowd.value makes it a rating.
 type vote struct {
-	film  int32
-	value uint8
+	film    int32
+	opinion float64
 }
 
 // Purposes of the random generators. The numbers are part of what a seed means.
@@ -64,8 +64,12 @@ const (
 func activity(seed uint64, users, total, least, most int) []int32 {
 	rng := generator(seed, forActivity)
 	above := make([]float64, users)
-	for i := range above {
-		x := math.Exp(activityMu + float64(activitySigma*rng.NormFloat64()))
+	for i, rank := range rng.Perm(users) {
+		// One draw from each of as many equally likely slices as there are users:
+		// a few hundred independent draws would miss the shape by a tenth. Away
+		// from the slices' ends, or the busiest user would be a monster.
+		quantile := (float64(rank) + 0.25 + rng.Float64()/2) / float64(users)
+		x := math.Exp(activityMu + float64(activitySigma*normalQuantile(quantile)))
 		if x < leastRatings {
 			x = leastRatings + (leastRatings-x)/3
 		}
@@ -171,19 +175,48 @@ func (c *crowd) votes() iter.Seq2[int, []vote] {
 				phase[film] += 0x9e3779b9 // 2³² / golden ratio
 				quantile := (float64(phase[film]) + 0.5) / (1 << 32)
 				opinion := c.location[film] + float64(c.bias[user]) + float64(c.noise*normalQuantile(quantile))
-				value := uint8(1)
-				for _, cut := range c.cuts {
-					if opinion < cut {
-						break
-					}
-					value++
-				}
-				votes = append(votes, vote{film, value})
+				votes = append(votes, vote{film, opinion})
 			}
 			if !yield(user, votes) {
 				return
 			}
 		}
+	}
+}
+
+// value is the rating, from 1 to one more than there are cuts.
+func (c *crowd) value(v vote) int {
+	value := 1
+	for _, cut := range c.cuts {
+		if v.opinion < cut {
+			break
+		}
+		value++
+	}
+	return value
+}
+
+// cutAt places the cuts so that these shares of the votes have the values 1, 2
+// and so on. It goes through all votes once.
+func (c *crowd) cutAt(shares []float64) {
+	// A histogram this fine puts a cut within 1/8000 of a standard deviation.
+	const perUnit, limit = 8192, 8
+	histogram := make([]int, 2*limit*perUnit)
+	total := 0
+	for _, votes := range c.votes() {
+		for _, v := range votes {
+			histogram[min(max(int((v.opinion+limit)*perUnit), 0), len(histogram)-1)]++
+		}
+		total += len(votes)
+	}
+	c.cuts = c.cuts[:0]
+	below, bin, share := 0, 0, 0.0
+	for _, s := range shares[:len(shares)-1] {
+		share += s
+		for ; bin < len(histogram) && float64(below) < share*float64(total); bin++ {
+			below += histogram[bin]
+		}
+		c.cuts = append(c.cuts, float64(bin)/perUnit-limit)
 	}
 }
 

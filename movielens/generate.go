@@ -259,7 +259,8 @@ func writeRatings(ctx context.Context, w *bufio.Writer, o GenerateOptions, ids [
 	times := newCalendar(o.Seed, firstRating.Unix(), lastRating.Unix())
 	var line []byte
 	done, reported := 0, 0
-	for user, votes := range movieLensCrowd(o, len(ids)).votes() {
+	c := movieLensCrowd(o, len(ids))
+	for user, votes := range c.votes() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -269,7 +270,7 @@ func writeRatings(ctx context.Context, w *bufio.Writer, o GenerateOptions, ids [
 			line = append(line, ',')
 			line = strconv.AppendInt(line, ids[v.film], 10)
 			line = append(line, ',')
-			line = append(line, stars[v.value]...)
+			line = append(line, stars[c.value(v)]...)
 			line = append(line, ',')
 			line = strconv.AppendInt(line, times.next(), 10)
 			line = append(line, "\r\n"...)
@@ -286,7 +287,12 @@ func writeRatings(ctx context.Context, w *bufio.Writer, o GenerateOptions, ids [
 	return nil
 }
 
-// movieLensCrowd has the shape of the original. Opinions are normal with
+// calibrateUpTo is the number of ratings up to which the cuts are found by going
+// through them all. With more, the few films and users that have a large part of
+// the ratings no longer bend the distribution visibly.
+const calibrateUpTo = 1_000_000
+
+// movieLensCrowd has the shape of the original. Opinions are about normal with
 // deviation 1 over all ratings, so the quantiles of the shares are the cuts.
 func movieLensCrowd(o GenerateOptions, movies int) *crowd {
 	c := &crowd{seed: o.Seed, noise: math.Sqrt(1 - filmSpread*filmSpread - userSpread*userSpread)}
@@ -299,11 +305,10 @@ func movieLensCrowd(o GenerateOptions, movies int) *crowd {
 	c.bias = biases(o.Seed, c.counts, userSpread)
 
 	rng := generator(o.Seed, forFilms)
-	c.weights = make([]float64, movies)
+	c.weights = shuffled(rng, zipfWeights(zipfSlope, movies, c.counts))
 	var total float64
-	for i, rank := range rng.Perm(movies) {
-		c.weights[i] = math.Pow(float64(rank+1), -zipfSlope)
-		total += c.weights[i]
+	for _, w := range c.weights {
+		total += w
 	}
 	c.location = make([]float64, movies)
 	for i := range c.location {
@@ -313,6 +318,9 @@ func movieLensCrowd(o GenerateOptions, movies int) *crowd {
 	// has it: they rate it once.
 	each := float64(o.Ratings) / float64(o.Users)
 	standardize(c.location, func(i int) float64 { return -math.Expm1(-each * c.weights[i] / total) }, filmSpread)
+	if o.Ratings <= calibrateUpTo {
+		c.cutAt(shares[:])
+	}
 	return c
 }
 

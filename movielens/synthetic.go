@@ -79,7 +79,7 @@ func Synthetic(seed uint64, users, ratings int, films []RatedFilm, end time.Time
 			name := fmt.Sprintf("demo-%04d", user+1)
 			times.newUser(len(votes))
 			for _, v := range votes {
-				if !yield(SyntheticRating{name, ids[v.film], int(v.value), time.Unix(times.next(), 0).UTC()}) {
+				if !yield(SyntheticRating{name, ids[v.film], c.value(v), time.Unix(times.next(), 0).UTC()}) {
 					return
 				}
 			}
