@@ -6,8 +6,9 @@ import (
 )
 
 // MaxRowsPerStatement is the greatest number of rows that [Tx.ExecRows] puts into
-// one statement. See BenchmarkUpsert for the measurement behind it: the gain over
-// single rows is had by 32 rows, and longer statements gain nothing more.
+// one statement. BenchmarkUpsert is the measurement behind it: with statements kept
+// prepared 32 rows gain about 15 % over single rows, and more rows gain nothing more,
+// since the time then goes into the tree, not into the calls.
 const MaxRowsPerStatement = 32
 
 // ExecRows runs a statement for n rows, many at a time. text returns the statement
