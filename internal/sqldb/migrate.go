@@ -54,12 +54,15 @@ func (db *DB) migrate(ctx context.Context, fsys fs.FS) (err error) {
 	defer func() { err = errors.Join(err, unlock()) }()
 
 	results, err := provider.Up(ctx)
-	if err != nil {
-		return err
+	if partial := (*goose.PartialError)(nil); errors.As(err, &partial) {
+		results, err = partial.Applied, fmt.Errorf("apply %s: %w", partial.Failed.Source.Path, partial.Err)
 	}
 	for _, r := range results {
 		db.log.InfoContext(ctx, "migration applied",
 			slog.String("database", db.name), slog.String("file", r.Source.Path), slog.Duration("duration", r.Duration))
+	}
+	if err != nil {
+		return err
 	}
 	current, newest, err := provider.GetVersions(ctx)
 	if err != nil {

@@ -53,7 +53,7 @@ var _ interface {
 func do[T any](c *conn, op Op, text string, run func() (T, error)) (T, error) {
 	var zero T
 	if c.lost {
-		return zero, driver.ErrBadConn
+		return zero, &fault{mode: LostBefore, op: op}
 	}
 	if !c.plan.next(c.readOnly, op, text) {
 		return run()

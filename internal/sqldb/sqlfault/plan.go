@@ -9,7 +9,8 @@ import (
 	"sync"
 )
 
-// ErrInjected is in the chain of every error that a [Plan] causes on purpose.
+// ErrInjected is in the chain of every error that a [Plan] causes, also of those that
+// follow on a connection that was lost.
 var ErrInjected = errors.New("injected fault")
 
 // Mode is the way in which the N-th operation fails. In every mode a Commit or a

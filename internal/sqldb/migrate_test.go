@@ -1,0 +1,135 @@
+package sqldb_test
+
+import (
+	"bytes"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	"movieexample.com/internal/sqldb"
+)
+
+func files(nameAndText ...string) fstest.MapFS {
+	fsys := fstest.MapFS{}
+	for i := 0; i < len(nameAndText); i += 2 {
+		fsys[nameAndText[i]] = &fstest.MapFile{Data: []byte(nameAndText[i+1])}
+	}
+	return fsys
+}
+
+const addName = "-- +goose Up\nALTER TABLE accounts ADD COLUMN name VARCHAR(50);\n"
+
+func TestMigrateInOrderAndOnce(t *testing.T) {
+	var log bytes.Buffer
+	db := open(t, sqldb.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, accounts)
+	both := files("00001_init.sql", accounts, "00002_name.sql", addName)
+	for range 2 {
+		if err := db.Migrate(t.Context(), both); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(log.String(), "migration applied"); n != 2 {
+		t.Errorf("%d migrations logged, want each once:\n%s", n, &log)
+	}
+	if _, err := db.Read().QueryContext(t.Context(), "SELECT name FROM accounts"); err != nil {
+		t.Error(err)
+	}
+}
+
+// The previous release must run on the schema of the next one.
+func TestMigrateAcceptsANewerSchema(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	newer, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := newer.Migrate(t.Context(), files("00001_init.sql", accounts, "00002_name.sql", addName)); err != nil {
+		t.Fatal(err)
+	}
+	if err := newer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	older := openAt(t, path, sqldb.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, accounts)
+	if err := set(t.Context(), older, "a", 1); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"schema is newer than this program", "schema=2", "program=1", path} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("log lacks %q:\n%s", want, &log)
+		}
+	}
+}
+
+func TestMigrateInParallel(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	all := files("00001_init.sql", accounts, "00002_name.sql", addName,
+		"00003_index.sql", "-- +goose Up\nCREATE INDEX accounts_name ON accounts (name);\n")
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{ReadConns: 1, Logger: logger})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := db.Migrate(t.Context(), all); err != nil {
+				t.Error(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := strings.Count(log.String(), "migration applied"); n != 3 {
+		t.Errorf("%d migrations applied, want each of 3 once:\n%s", n, &log)
+	}
+}
+
+func TestMigrateTakesTheFilesOfItsEngine(t *testing.T) {
+	db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "test.db"), sqldb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Migrate(t.Context(), files("sqlite/00001_init.sql", accounts, "mysql/00001_init.sql", "-- +goose Up\nnot for SQLite;\n")); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := count(t, db.Read()); n != 0 {
+		t.Errorf("%d rows in a new table", n)
+	}
+}
+
+func TestMigrateRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fsys fstest.MapFS
+		want string
+	}{
+		"nothing":        {files("readme.txt", "hello"), `no file is named like "00001_init.sql"`},
+		"mistake":        {files("00001_init.sql", accounts, "00002_typo.sql", "-- +goose Up\nALTR TABLE accounts;\n"), "00002_typo.sql"},
+		"text in quotes": {files("00001_init.sql", accounts, "00002_dqs.sql", "-- +goose Up\nINSERT INTO accounts VALUES (\"a\", 1);\n"), "no such column"},
+		"two of one":     {files("00001_init.sql", accounts, "00001_other.sql", addName), "00001_other.sql"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "test.db"), sqldb.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			err = db.Migrate(t.Context(), tc.fsys)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "migrate database "+db.Name()) {
+				t.Errorf("error %v, want the path and %q", err, tc.want)
+			}
+			// A migration is applied whole or not at all, and the database stays usable.
+			if err := db.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
