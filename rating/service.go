@@ -1,7 +1,9 @@
 package rating
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -9,14 +11,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"movieexample.com/internal/fault"
+	"movieexample.com/internal/config"
 )
 
-// Config tunes the service. [DefaultConfig] has the defaults.
+// Config tunes the service. A zero field means its default, see [DefaultConfig]; only in Replication and Retention zero
+// is a meaning of its own.
 type Config struct {
 	// ChartMinVotes is m of the Bayesian estimate, in ratings: the weight of the global mean, and the least number
 	// of ratings a record needs for the chart "top".
-	ChartMinVotes int `yaml:"chart_min_votes" usage:"m of the Bayesian estimate: votes a record needs for the top chart (0 to 1000000)"`
+	ChartMinVotes int `yaml:"chart_min_votes" usage:"m of the Bayesian estimate: votes a record needs for the top chart (1 to 1000000)"`
 	// ChartMaxAge is how old charts, the global mean and totals may be.
 	ChartMaxAge time.Duration `yaml:"chart_max_age" usage:"how old charts and the global mean may be (10ms to 1m)"`
 	// Brokers are Kafka bootstrap addresses; none: no events are ingested.
@@ -47,27 +50,38 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names the first field that is wrong and what it may be.
+// withDefaults fills the zero fields for which zero has no meaning of its own.
+func (c Config) withDefaults() Config {
+	d := DefaultConfig()
+	c.ChartMinVotes = cmp.Or(c.ChartMinVotes, d.ChartMinVotes)
+	c.ChartMaxAge = cmp.Or(c.ChartMaxAge, d.ChartMaxAge)
+	c.Topic = cmp.Or(c.Topic, d.Topic)
+	c.Group = cmp.Or(c.Group, d.Group)
+	c.Partitions = cmp.Or(c.Partitions, d.Partitions)
+	c.BatchRecords = cmp.Or(c.BatchRecords, d.BatchRecords)
+	return c
+}
+
+// Validate reports every value out of its range as a *config.Problem that names the setting, joined.
 func (c Config) Validate() error {
-	switch {
-	case c.ChartMinVotes < 0 || c.ChartMinVotes > 1_000_000:
-		return fault.Invalid("chart_min_votes", "must be from 0 to 1000000, got %d", c.ChartMinVotes)
-	case c.ChartMaxAge < 10*time.Millisecond || c.ChartMaxAge > time.Minute:
-		return fault.Invalid("chart_max_age", "must be from 10ms to 1m, got %s", c.ChartMaxAge)
-	case c.Topic == "":
-		return fault.Invalid("topic", "is required, for example \"ratings\"")
-	case c.Group == "":
-		return fault.Invalid("group", "is required, for example \"rating\"")
-	case c.Partitions < 1 || c.Partitions > 1024:
-		return fault.Invalid("partitions", "must be from 1 to 1024, got %d", c.Partitions)
-	case c.Replication < 0 || c.Replication > 100:
-		return fault.Invalid("replication", "must be from 0 to 100, got %d", c.Replication)
-	case c.Retention < 0:
-		return fault.Invalid("retention", "must be 0 or more, got %s", c.Retention)
-	case c.BatchRecords < 1 || c.BatchRecords > 100_000:
-		return fault.Invalid("batch_records", "must be from 1 to 100000, got %d", c.BatchRecords)
+	c = c.withDefaults()
+	var errs []error
+	within := func(path string, v, least, most int) {
+		if v < least || v > most {
+			errs = append(errs, &config.Problem{Path: path, Reason: fmt.Sprintf("must be from %d to %d, got %d", least, most, v)})
+		}
 	}
-	return nil
+	within("chart_min_votes", c.ChartMinVotes, 1, 1_000_000)
+	within("partitions", c.Partitions, 1, 1024)
+	within("replication", c.Replication, 0, 100)
+	within("batch_records", c.BatchRecords, 1, 100_000)
+	if c.ChartMaxAge < 10*time.Millisecond || c.ChartMaxAge > time.Minute {
+		errs = append(errs, &config.Problem{Path: "chart_max_age", Reason: fmt.Sprintf("must be from 10ms to 1m, got %s", c.ChartMaxAge)})
+	}
+	if c.Retention < 0 {
+		errs = append(errs, &config.Problem{Path: "retention", Reason: fmt.Sprintf("must not be negative, got %s", c.Retention)})
+	}
+	return errors.Join(errs...)
 }
 
 // Deps is what the service needs from outside.
@@ -96,8 +110,9 @@ type Service struct {
 // New migrates the database and returns the service. It ingests nothing before Run.
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("rating configuration: %w", err)
+		return nil, fmt.Errorf("configure the rating service: %w", err)
 	}
+	cfg = cfg.withDefaults()
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}

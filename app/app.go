@@ -1,0 +1,403 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+
+	"movieexample.com/internal/kafka"
+	"movieexample.com/internal/lockfile"
+	"movieexample.com/internal/rpc"
+	"movieexample.com/internal/telemetry"
+)
+
+// Options says what this process is.
+type Options struct {
+	// Services names the services to run; none means all.
+	Services []string
+	// Logger gets everything the system has to say; nil discards it.
+	Logger *slog.Logger
+}
+
+// Addresses is where a running process is found: the format of `serve --addresses FILE`.
+type Addresses struct {
+	Gateway  string `json:"gateway,omitempty"`  // URL
+	Metadata string `json:"metadata,omitempty"` // gRPC, host:port
+	Rating   string `json:"rating,omitempty"`   // gRPC, host:port
+	Movie    string `json:"movie,omitempty"`    // gRPC, host:port
+	Kafka    string `json:"kafka,omitempty"`    // broker, host:port
+	Admin    string `json:"admin,omitempty"`    // URL
+	Data     string `json:"data"`               // directory
+	PID      int    `json:"pid"`
+}
+
+// App is one process of the system.
+type App struct {
+	log       *slog.Logger
+	timeout   time.Duration
+	addresses Addresses
+	readiness *telemetry.Readiness
+	servers   []*rpc.Server
+	serving   []job  // serve until shut down
+	jobs      []job  // run until their context ends
+	drains    []stop // ended first, last one first
+	closes    []stop // ended then, last one first
+	ready     chan struct{}
+}
+
+type job struct {
+	name string
+	run  func(context.Context) error
+}
+
+type stop struct {
+	name string
+	stop func(context.Context) error
+}
+
+// New builds the services, opens their data and listens on every address; it serves nothing yet. An error has closed
+// everything again. It says which address is taken and by which flag it changes, or which process owns the data.
+func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	services, err := selectServices(opt.Services)
+	if err != nil {
+		return nil, err
+	}
+	if err := reachable(cfg, services); err != nil {
+		return nil, err
+	}
+	dir, err := cfg.dataDir()
+	if err != nil {
+		return nil, err
+	}
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.DiscardHandler)
+	}
+	registry := telemetry.NewRegistry()
+	b := &builder{
+		App: &App{
+			log: opt.Logger, timeout: cfg.ShutdownTimeout, readiness: &telemetry.Readiness{}, ready: make(chan struct{}),
+			addresses: Addresses{Data: dir, PID: os.Getpid()},
+		},
+		cfg: cfg, dataDir: dir, metrics: registry, conns: make(map[string]grpc.ClientConnInterface),
+		version: telemetry.BuildInfo().Version,
+	}
+	b.ready = b.App.readiness
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	// Before any address: two processes on the same data shall hear about the data.
+	for _, s := range services {
+		if s.keepsData {
+			if err := b.lock(b.directory(s.name)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := b.admin(ctx, registry); err != nil {
+		return nil, err
+	}
+	for _, s := range services {
+		for _, callee := range s.calls {
+			if err := b.connect(callee); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.build(ctx, b); err != nil {
+			return nil, fmt.Errorf("start %s: %w", s.name, err)
+		}
+	}
+	return b.App, nil
+}
+
+// reachable refuses a choice of services in which one could reach nobody, or nobody could reach it.
+func reachable(cfg Config, services []service) error {
+	runs := func(name string) bool {
+		return slices.ContainsFunc(services, func(s service) bool { return s.name == name })
+	}
+	var errs []error
+	for _, s := range services {
+		for _, callee := range s.calls {
+			if !runs(callee) && cfg.Connect.of(callee) == "" {
+				errs = append(errs, fmt.Errorf("%s calls %s, which this process does not run: say where it is with --connect-%s host:port (connect.%s), or run it here too",
+					s.name, callee, callee, callee))
+			}
+		}
+	}
+	if runs("rating") && len(services) < len(serviceTable()) && len(cfg.Rating.Brokers) == 0 {
+		errs = append(errs, errors.New("rating without all other services cannot use the embedded Kafka broker, which is for one process: "+
+			"say where Kafka is with --rating-brokers host:port (rating.brokers), or run all services here"))
+	}
+	return errors.Join(errs...)
+}
+
+// builder is an App while it is being built.
+type builder struct {
+	*App
+	cfg     Config
+	dataDir string
+	version string
+	metrics *prometheus.Registry
+	ready   *telemetry.Readiness
+	conns   map[string]grpc.ClientConnInterface
+}
+
+// onClose registers what is closed at the end, in the reverse order of registration.
+func (b *builder) onClose(name string, f func(context.Context) error) {
+	b.closes = append(b.closes, stop{name, f})
+}
+
+// onDrain registers what ends first: whatever lets calls in. Those who call come after those who are called, and end before them.
+func (b *builder) onDrain(name string, f func(context.Context) error) {
+	b.drains = append(b.drains, stop{name, f})
+}
+
+// serve registers what serves until it is drained.
+func (b *builder) serve(name string, f func() error) {
+	b.serving = append(b.serving, job{name, func(context.Context) error { return f() }})
+}
+
+// background registers what runs until its context ends, which is after the draining.
+func (b *builder) background(name string, f func(context.Context) error) {
+	b.jobs = append(b.jobs, job{name, f})
+}
+
+// directory is where a service keeps its data.
+func (b *builder) directory(service string) string { return filepath.Join(b.dataDir, service) }
+
+// lock makes this process the only owner of a data directory.
+func (b *builder) lock(dir string) error {
+	release, err := lockfile.Lock(dir)
+	if err != nil {
+		return err
+	}
+	b.onClose("lock of "+dir, func(context.Context) error { return release() })
+	return nil
+}
+
+// listen opens a listener; the address chosen is in Addresses.
+func (b *builder) listen(ctx context.Context, name string) (net.Listener, error) {
+	l := b.cfg.Listen.of(name)
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, taken(l)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for %s on %s (%s): %w", l.name, l.addr, l.flag(), err)
+	}
+	b.onClose(name+" listener", func(context.Context) error {
+		if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil // whoever served it has closed it
+	})
+	addr := ln.Addr().String()
+	switch name {
+	case "gateway":
+		b.addresses.Gateway = "http://" + addr
+	case "admin":
+		b.addresses.Admin = "http://" + addr
+	case "metadata":
+		b.addresses.Metadata = addr
+	case "rating":
+		b.addresses.Rating = addr
+	case "movie":
+		b.addresses.Movie = addr
+	}
+	return ln, nil
+}
+
+func taken(l listener) error {
+	return fmt.Errorf("address %s for %s is taken by another program: stop that one, or choose another address with %s host:port (port 0 picks a free one)",
+		l.addr, l.name, l.flag())
+}
+
+// broker starts the embedded Kafka broker and returns its address.
+func (b *builder) broker(ctx context.Context) (string, error) {
+	l := b.cfg.Listen.of("kafka")
+	// The broker would say the same, but it does not know the flag.
+	if ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr); errors.Is(err, syscall.EADDRINUSE) {
+		return "", taken(l)
+	} else if err == nil {
+		if err := ln.Close(); err != nil {
+			return "", fmt.Errorf("listen for kafka on %s: %w", l.addr, err)
+		}
+	}
+	broker, err := kafka.StartBroker(ctx, kafka.BrokerConfig{
+		Addr: l.addr, Dir: filepath.Join(b.dataDir, "broker"), Logger: b.log.With("service", "broker"),
+	})
+	if err != nil {
+		return "", err
+	}
+	b.onClose("Kafka broker", func(context.Context) error { return broker.Close() })
+	b.addresses.Kafka = broker.Addr()
+	return broker.Addr(), nil
+}
+
+// serveGRPC puts a service on its port and on the connection for this process.
+func (b *builder) serveGRPC(name string, svc registrar) error {
+	srv, err := rpc.NewServer(rpc.ServerConfig{Name: name, Version: b.version, Logger: b.log.With("service", name), Metrics: b.metrics})
+	if err != nil {
+		return err
+	}
+	b.onDrain(name, srv.Shutdown)
+	svc.Register(srv)
+	ln, err := b.listen(context.Background(), name)
+	if err != nil {
+		return err
+	}
+	b.conns[name] = srv.Conn()
+	b.servers = append(b.servers, srv)
+	b.serve(name, func() error { return srv.Serve(ln) })
+	return nil
+}
+
+// connect makes sure that there is a connection to a service: the in-process one where this process runs it.
+func (b *builder) connect(callee string) error {
+	if b.conns[callee] != nil {
+		return nil
+	}
+	conn, err := rpc.Dial(b.cfg.Connect.of(callee), rpc.DialConfig{Name: callee, Version: b.version, Idempotent: idempotentMethods(callee)})
+	if err != nil {
+		return err
+	}
+	b.onClose("connection to "+callee, func(context.Context) error { return conn.Close() })
+	b.conns[callee] = conn
+	return nil
+}
+
+func (b *builder) admin(ctx context.Context, registry *prometheus.Registry) error {
+	ln, err := b.listen(ctx, "admin")
+	if err != nil {
+		return err
+	}
+	admin := telemetry.NewAdmin(telemetry.AdminDeps{Logger: b.log.With("service", "admin"), Gatherer: registry, Ready: b.ready.Ready})
+	b.serve("admin", func() error { return admin.Serve(ln) })
+	// Closed, not drained: an operator can watch the whole stop.
+	b.onClose("admin", admin.Shutdown)
+	return nil
+}
+
+// Addresses tells where the process listens.
+func (a *App) Addresses() Addresses { return a.addresses }
+
+// Ready is closed when everything serves.
+func (a *App) Ready() <-chan struct{} { return a.ready }
+
+// Run serves until ctx ends, then stops in order: readiness off, calls drained from the street door inwards, background
+// work ended, everything closed, last opened first. It returns nil after an orderly stop, and the first failure if
+// something that should serve did not. It must be called once.
+func (a *App) Run(ctx context.Context) error {
+	failed := make(chan error, len(a.serving)+len(a.jobs))
+	jobsCtx, endJobs := context.WithCancel(context.WithoutCancel(ctx))
+	defer endJobs()
+	start := func(group *sync.WaitGroup, jobs []job) {
+		for _, j := range jobs {
+			group.Go(func() {
+				if err := j.run(jobsCtx); err != nil {
+					failed <- fmt.Errorf("%s: %w", j.name, err)
+				}
+			})
+		}
+	}
+	var serving, working sync.WaitGroup
+	start(&serving, a.serving)
+	start(&working, a.jobs)
+	for _, s := range a.servers {
+		s.SetServing(true)
+	}
+	close(a.ready)
+	a.log.Info("ready", "addresses", a.addresses)
+
+	var errs []error
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping", "cause", context.Cause(ctx))
+	case err := <-failed:
+		a.log.Error("stopping because something failed", "error", err)
+		errs = append(errs, err)
+	}
+	began := time.Now()
+	a.readiness.SetDraining()
+	drainCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.timeout)
+	defer cancel()
+	errs = append(errs, runStops(drainCtx, a.drains))
+	a.drains = nil
+	endJobs()
+	working.Wait() // a batch being written ends before its database is closed
+	errs = append(errs, a.close(drainCtx))
+	serving.Wait()
+	a.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String())
+	return errors.Join(errs...)
+}
+
+// close ends everything in the reverse order of its opening.
+func (a *App) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
+	err := errors.Join(runStops(ctx, a.drains), runStops(ctx, a.closes))
+	a.drains, a.closes = nil, nil
+	return err
+}
+
+func runStops(ctx context.Context, stops []stop) error {
+	var errs []error
+	for _, s := range slices.Backward(stops) {
+		if err := s.stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// WriteFile writes the addresses as JSON, so that whoever waits for the file never reads half of it.
+func (a Addresses) WriteFile(path string) error {
+	text, err := json.MarshalIndent(a, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode addresses: %w", err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("write addresses to %s: %w", path, err)
+	}
+	_, err = tmp.Write(append(text, '\n'))
+	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write addresses to %s: %w", path, err), os.Remove(tmp.Name()))
+	}
+	return nil
+}
+
+// idempotentMethods are the calls to a service that may be sent twice: those that only read.
+func idempotentMethods(callee string) []string {
+	methods := map[string][]string{
+		"metadata": {"GetMovie", "BatchGetMovies", "SelectMovies", "ListMovies", "LookupMovie"},
+		"rating":   {"GetRating", "ListRecordRatings", "ListUserRatings", "GetRatingSummary", "BatchGetRatingSummaries", "ListChart", "GetTotals"},
+		"movie":    {"GetMovie", "ListMovies", "LookupMovie", "BatchGetMovies", "ListChart"},
+	}
+	title := strings.ToUpper(callee[:1]) + callee[1:]
+	var full []string
+	for _, m := range methods[callee] {
+		full = append(full, "/movieexample."+callee+".v1."+title+"Service/"+m)
+	}
+	return full
+}

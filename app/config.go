@@ -1,0 +1,179 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"movieexample.com/gateway"
+	"movieexample.com/internal/config"
+	"movieexample.com/internal/telemetry"
+	"movieexample.com/metadata"
+	"movieexample.com/movie"
+	"movieexample.com/rating"
+)
+
+// Config is the whole configuration: one section per service, and what belongs to the process.
+type Config struct {
+	DataDir         string        `yaml:"data_dir" flag:"data" placeholder:"DIR" usage:"where data is kept; empty means the user's data directory (XDG_DATA_HOME)"`
+	InsecureNoAuth  bool          `yaml:"insecure_no_auth" flag:"insecure-no-auth" usage:"allow listeners on other than loopback addresses although anybody who reaches them can write"`
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" usage:"how long a stop may take before calls in flight are cut off (100ms to 5m)"`
+
+	Listen  Listen              `yaml:"listen"`
+	Connect Connect             `yaml:"connect"`
+	Log     telemetry.LogConfig `yaml:"log"`
+
+	Metadata metadata.Config `yaml:"metadata"`
+	Rating   rating.Config   `yaml:"rating"`
+	Movie    movie.Config    `yaml:"movie"`
+	Gateway  gateway.Config  `yaml:"gateway"`
+}
+
+// Listen has the address of every listener; port 0 picks a free port.
+type Listen struct {
+	Gateway  string `yaml:"gateway" placeholder:"host:port" usage:"HTTP: REST API and web pages"`
+	Metadata string `yaml:"metadata" placeholder:"host:port" usage:"gRPC of the metadata service"`
+	Rating   string `yaml:"rating" placeholder:"host:port" usage:"gRPC of the rating service"`
+	Movie    string `yaml:"movie" placeholder:"host:port" usage:"gRPC of the movie service"`
+	Kafka    string `yaml:"kafka" placeholder:"host:port" usage:"the embedded Kafka broker"`
+	Admin    string `yaml:"admin" placeholder:"host:port" usage:"admin HTTP: health, metrics, profiles"`
+}
+
+// Connect has the addresses of services that this process calls and does not run.
+type Connect struct {
+	Metadata string `yaml:"metadata" placeholder:"host:port" usage:"gRPC address of the metadata service, where another process runs it"`
+	Rating   string `yaml:"rating" placeholder:"host:port" usage:"gRPC address of the rating service, where another process runs it"`
+	Movie    string `yaml:"movie" placeholder:"host:port" usage:"gRPC address of the movie service, where another process runs it"`
+}
+
+// DefaultConfig returns the defaults: everything embedded, on loopback.
+func DefaultConfig() Config {
+	return Config{
+		ShutdownTimeout: 8 * time.Second,
+		Listen: Listen{
+			Gateway:  "127.0.0.1:8080",
+			Metadata: "127.0.0.1:8081",
+			Rating:   "127.0.0.1:8082",
+			Movie:    "127.0.0.1:8083",
+			Kafka:    "127.0.0.1:9092",
+			Admin:    "127.0.0.1:8090",
+		},
+		Log:      telemetry.DefaultLogConfig(),
+		Metadata: metadata.DefaultConfig(),
+		Rating:   rating.DefaultConfig(),
+		Movie:    movie.DefaultConfig(),
+		Gateway:  gateway.DefaultConfig(),
+	}
+}
+
+// listener is one row of Listen.
+type listener struct {
+	name, addr string
+}
+
+func (l listener) path() string { return "listen." + l.name }
+func (l listener) flag() string { return "--listen-" + l.name }
+
+func (l Listen) all() []listener {
+	return []listener{
+		{"gateway", l.Gateway},
+		{"metadata", l.Metadata},
+		{"rating", l.Rating},
+		{"movie", l.Movie},
+		{"kafka", l.Kafka},
+		{"admin", l.Admin},
+	}
+}
+
+func (l Listen) of(name string) listener {
+	for _, row := range l.all() {
+		if row.name == name {
+			return row
+		}
+	}
+	return listener{name: name}
+}
+
+func (c Connect) of(name string) string {
+	switch name {
+	case "metadata":
+		return c.Metadata
+	case "rating":
+		return c.Rating
+	case "movie":
+		return c.Movie
+	}
+	return ""
+}
+
+// Validate reports everything that is wrong, each as *config.Problem with the setting's path.
+func (c Config) Validate() error {
+	var errs []error
+	problem := func(path, format string, args ...any) {
+		errs = append(errs, &config.Problem{Path: path, Reason: fmt.Sprintf(format, args...)})
+	}
+	if c.ShutdownTimeout < 100*time.Millisecond || c.ShutdownTimeout > 5*time.Minute {
+		problem("shutdown_timeout", "must be from 100ms to 5m, got %s", c.ShutdownTimeout)
+	}
+	for _, l := range c.Listen.all() {
+		host, port, err := net.SplitHostPort(l.addr)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			problem(l.path(), "must be host:port with a port from 0 to 65535, for example %s; got %q", DefaultConfig().Listen.of(l.name).addr, l.addr)
+			continue
+		}
+		if !c.InsecureNoAuth && !loopback(host) {
+			problem(l.path(), "%q is not a loopback address, and this version has no authentication: anybody who reaches it could read and change everything. "+
+				"Listen on 127.0.0.1, or give --insecure-no-auth if that is meant", l.addr)
+		}
+	}
+	for _, s := range serviceTable() {
+		if addr := c.Connect.of(s.name); addr != "" {
+			if host, _, err := net.SplitHostPort(addr); err != nil || host == "" {
+				problem("connect."+s.name, "must be host:port; got %q", addr)
+			}
+		}
+	}
+	errs = append(errs,
+		config.Under("log", c.Log.Validate()),
+		config.Under("metadata", c.Metadata.Validate()),
+		config.Under("rating", c.Rating.Validate()),
+		config.Under("movie", c.Movie.Validate()),
+		config.Under("gateway", c.Gateway.Validate()))
+	return errors.Join(errs...)
+}
+
+// loopback reports whether host names only this machine. A name is not looked up: what it means may change.
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// dataDir is DataDir as an absolute path, or the user's data directory (XDG Base Directory Specification).
+func (c Config) dataDir() (string, error) {
+	if c.DataDir != "" {
+		dir, err := filepath.Abs(c.DataDir)
+		if err != nil {
+			return "", fmt.Errorf("find data directory %q: %w", c.DataDir, err)
+		}
+		return dir, nil
+	}
+	// The specification wants relative paths ignored.
+	if base := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(base) {
+		return filepath.Join(base, "movieexample"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the user's data directory (give --data DIR instead): %w", err)
+	}
+	return filepath.Join(home, ".local", "share", "movieexample"), nil
+}

@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	"movieexample.com/gateway"
+	"movieexample.com/internal/sqldb"
+	"movieexample.com/metadata"
+	"movieexample.com/movie"
+	"movieexample.com/rating"
+)
+
+// service is one row of the table that the program runs on.
+type service struct {
+	name string
+	// calls names the services it calls; they are built before it.
+	calls []string
+	// keepsData: it has a database in a directory of its own.
+	keepsData bool
+	// build makes it. What it opens it registers for closing with b.onClose.
+	build func(ctx context.Context, b *builder) error
+}
+
+// serviceTable is the system: which service there is, what it calls, how it is built. The import law (imports_test.go)
+// and the order of start and stop derive from it.
+func serviceTable() []service {
+	return []service{
+		{name: "metadata", keepsData: true, build: buildMetadata},
+		{name: "rating", keepsData: true, build: buildRating},
+		{name: "movie", calls: []string{"metadata", "rating"}, build: buildMovie},
+		{name: "gateway", calls: []string{"movie", "rating"}, build: buildGateway},
+	}
+}
+
+// ServiceNames lists the services in the order of the table.
+func ServiceNames() []string {
+	var names []string
+	for _, s := range serviceTable() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// selectServices returns the rows that names asks for, all where it asks for none.
+func selectServices(names []string) ([]service, error) {
+	table := serviceTable()
+	if len(names) == 0 {
+		return table, nil
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(table, func(s service) bool { return s.name == n }) {
+			return nil, fmt.Errorf("there is no service %q; the services are %s", n, strings.Join(ServiceNames(), ", "))
+		}
+	}
+	return slices.DeleteFunc(table, func(s service) bool { return !slices.Contains(names, s.name) }), nil
+}
+
+// registrar is what every gRPC service has.
+type registrar interface {
+	Register(grpc.ServiceRegistrar)
+}
+
+func buildMetadata(ctx context.Context, b *builder) error {
+	db, err := b.database(ctx, "metadata")
+	if err != nil {
+		return err
+	}
+	svc, err := metadata.New(ctx, b.cfg.Metadata, metadata.Deps{Metrics: b.metrics, DB: db})
+	if err != nil {
+		return err
+	}
+	return b.serveGRPC("metadata", svc)
+}
+
+func buildRating(ctx context.Context, b *builder) error {
+	db, err := b.database(ctx, "rating")
+	if err != nil {
+		return err
+	}
+	cfg := b.cfg.Rating
+	if len(cfg.Brokers) == 0 {
+		addr, err := b.broker(ctx)
+		if err != nil {
+			return err
+		}
+		cfg.Brokers = []string{addr}
+	}
+	svc, err := rating.New(ctx, cfg, rating.Deps{Logger: b.log.With("service", "rating"), Metrics: b.metrics, DB: db})
+	if err != nil {
+		return err
+	}
+	b.background("rating ingestion", svc.Run)
+	return b.serveGRPC("rating", svc)
+}
+
+func buildMovie(ctx context.Context, b *builder) error {
+	svc, err := movie.New(ctx, b.cfg.Movie, movie.Deps{
+		Logger:   b.log.With("service", "movie"),
+		Metrics:  b.metrics,
+		Metadata: b.conns["metadata"],
+		Rating:   b.conns["rating"],
+	})
+	if err != nil {
+		return err
+	}
+	b.onClose("movie service", func(context.Context) error { return svc.Close() })
+	return b.serveGRPC("movie", svc)
+}
+
+func buildGateway(ctx context.Context, b *builder) error {
+	ln, err := b.listen(ctx, "gateway")
+	if err != nil {
+		return err
+	}
+	svc, err := gateway.New(ctx, b.cfg.Gateway, gateway.Deps{
+		Logger:  b.log.With("service", "gateway"),
+		Metrics: b.metrics,
+		Movie:   b.conns["movie"],
+		Rating:  b.conns["rating"],
+	})
+	if err != nil {
+		return err
+	}
+	b.serve("gateway", func() error { return svc.Serve(ln) })
+	b.onDrain("gateway", svc.Shutdown)
+	return nil
+}
+
+// database opens the service's own database in its own directory, of which this process is the only owner.
+func (b *builder) database(ctx context.Context, name string) (*sqldb.DB, error) {
+	db, err := sqldb.Open(ctx, "sqlite:"+filepath.Join(b.directory(name), name+".db"), sqldb.Options{Logger: b.log.With("service", name)})
+	if err != nil {
+		return nil, err
+	}
+	b.onClose(name+" database", func(context.Context) error { return db.Close() })
+	b.ready.Add(name+"-database", db.Check)
+	return db, nil
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"movieexample.com/app"
+	"movieexample.com/internal/config"
+	"movieexample.com/internal/telemetry"
+)
+
+// settings is the configuration of a command that runs services: one struct, and where each value comes from.
+type settings struct {
+	cfg       app.Config
+	set       *config.Set
+	file      string
+	addresses string
+}
+
+// addFlags gives the command a flag for every setting, and those for the configuration itself.
+func (s *settings) addFlags(cmd *cobra.Command) error {
+	s.cfg = app.DefaultConfig()
+	set, err := config.New(&s.cfg)
+	if err != nil {
+		return err
+	}
+	s.set = set
+	set.AddFlags(cmd.Flags())
+	cmd.Flags().StringVar(&s.file, "config", "", "YAML file with settings (environment: MOVIEEXAMPLE_CONFIG)")
+	return nil
+}
+
+// load works the configuration out: flags, then environment, then file, then defaults.
+func (s *settings) load() error {
+	file := s.file
+	if file == "" {
+		file = os.Getenv("MOVIEEXAMPLE_CONFIG")
+	}
+	err := s.set.Load(config.LoadOptions{File: file, Environ: os.Environ(), IgnoreEnv: []string{"MOVIEEXAMPLE_CONFIG"}})
+	if err == nil {
+		err = s.set.Locate(s.cfg.Validate())
+	}
+	if err != nil {
+		return &codedError{code: exitUsage, err: fmt.Errorf("the configuration is wrong:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))}
+	}
+	return nil
+}
+
+// start builds the app, and logs to the command's standard error.
+func (s *settings) start(ctx context.Context, cmd *cobra.Command, services []string) (*app.App, error) {
+	logger, err := telemetry.NewLogger(cmd.ErrOrStderr(), s.cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	return app.New(ctx, s.cfg, app.Options{Services: services, Logger: logger})
+}
+
+// run serves until the context ends. As soon as the system is ready it writes the addresses and calls ready; an error
+// of ready stops the system.
+func (s *settings) run(ctx context.Context, a *app.App, ready func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 1)
+	go func() {
+		defer close(failed)
+		select {
+		case <-a.Ready():
+		case <-ctx.Done():
+			return
+		}
+		err := ready(ctx)
+		if err == nil && s.addresses != "" {
+			err = a.Addresses().WriteFile(s.addresses)
+		}
+		if err != nil {
+			failed <- err
+			cancel()
+		}
+	}()
+	err := a.Run(ctx)
+	cancel()
+	return errors.Join(<-failed, err)
+}
+
+const serveHelp = `Run the services named, or all of them, until interrupted.
+
+Services: %s.
+
+Data is kept in the user's data directory ($XDG_DATA_HOME/movieexample, else ~/.local/share/movieexample) unless --data
+says otherwise. Every setting is a flag, an environment variable (MOVIEEXAMPLE_…) and a key of the YAML file; flags win over the
+environment, that over the file. 'movieexample config print' shows what comes out and from where.
+
+SIGTERM and Ctrl-C stop in order and lose nothing; a second one ends at once.`
+
+func newServeCommand() *cobra.Command {
+	s := &settings{}
+	cmd := &cobra.Command{
+		Use:   "serve [SERVICE…]",
+		Short: "Run the services",
+		Long:  fmt.Sprintf(serveHelp, strings.Join(app.ServiceNames(), ", ")),
+		Example: `  movieexample serve
+  movieexample serve --data ./data --listen-gateway 127.0.0.1:0 --addresses addresses.json
+  movieexample serve metadata --data ./metadata
+  movieexample serve --config movieexample.yaml`,
+		ValidArgs: app.ServiceNames(),
+		Args: func(_ *cobra.Command, args []string) error {
+			return checkServices(args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := s.load(); err != nil {
+				return err
+			}
+			a, err := s.start(cmd.Context(), cmd, args)
+			if err != nil {
+				return err
+			}
+			return s.run(cmd.Context(), a, func(context.Context) error {
+				printAddresses(cmd.OutOrStdout(), a.Addresses())
+				return nil
+			})
+		},
+	}
+	mustAddFlags(cmd, s)
+	cmd.Flags().StringVar(&s.addresses, "addresses", "", "write the addresses chosen to this JSON file as soon as the system is ready")
+	return cmd
+}
+
+func checkServices(args []string) error {
+	seen := map[string]bool{}
+	for _, a := range args {
+		known := false
+		for _, s := range app.ServiceNames() {
+			known = known || s == a
+		}
+		if !known {
+			return usagef("there is no service %q; the services are %s", a, strings.Join(app.ServiceNames(), ", "))
+		}
+		if seen[a] {
+			return usagef("service %q is named twice", a)
+		}
+		seen[a] = true
+	}
+	return nil
+}
+
+// mustAddFlags panics on a mistake in the declaration of the settings, which a test would have met first.
+func mustAddFlags(cmd *cobra.Command, s *settings) {
+	if err := s.addFlags(cmd); err != nil {
+		panic(err)
+	}
+}
+
+// printAddresses is the banner's list of what listens where.
+func printAddresses(w io.Writer, a app.Addresses) {
+	row := func(what, where string) {
+		if where != "" {
+			fmt.Fprintf(w, "  %-22s %s\n", what, where)
+		}
+	}
+	fmt.Fprintln(w, "MovieExample is ready.")
+	row("REST API", a.Gateway)
+	row("gRPC metadata", a.Metadata)
+	row("gRPC rating", a.Rating)
+	row("gRPC movie", a.Movie)
+	row("Kafka (topic ratings)", a.Kafka)
+	row("Admin", a.Admin)
+	row("Data", a.Data)
+}
