@@ -52,7 +52,8 @@ func newRecords(src io.Reader) *records {
 	return r
 }
 
-// broken is why a record could not be read: what it starts with, and the reason.
+// broken is why a record could not be read: its first line, shortened, and the
+// reason.
 type broken struct{ text, reason string }
 
 // read returns the next record that is not a blank line and the line it starts
@@ -71,14 +72,14 @@ func (r *records) read() (fields []string, line int, bad *broken, err error) {
 	if r.err != nil {
 		return nil, line, nil, r.err
 	}
-	raw := r.buf[r.start:r.next]
+	first := r.buf[r.start:r.first]
 	switch {
 	case r.tooLong:
-		bad = &broken{excerpt(raw), fmt.Sprintf("a quoted field that starts in this row is not closed within %d bytes; close the quote", maxRecord)}
+		bad = &broken{excerpt(first), fmt.Sprintf("a quoted field that starts in this row is not closed within %d bytes; close the quote", maxRecord)}
 	case err != nil:
-		bad = &broken{excerpt(raw), quotingReason(err)}
-	case !utf8.Valid(raw):
-		bad = &broken{excerpt(raw), "is not valid UTF-8; convert the file to UTF-8"}
+		bad = &broken{excerpt(first), quotingReason(err)}
+	case !utf8.Valid(r.buf[r.start:r.next]):
+		bad = &broken{excerpt(first), "is not valid UTF-8; convert the file to UTF-8"}
 	}
 	if bad != nil {
 		r.start, r.next, r.line = r.first, r.first, r.line+1
