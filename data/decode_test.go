@@ -17,13 +17,13 @@ func TestDecodeNamesTheLineThatIsWrong(t *testing.T) {
 		{"line too long", `{"title": "` + strings.Repeat("x", 1<<17) + `"}`, "after line 1:"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			films, err := decode([]byte(good + tc.line + "\n"))
+			films, err := decode(good + tc.line + "\n")
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("decode = %d films, error %v; want an error with %q", len(films), err, tc.want)
 			}
 		})
 	}
-	if films, err := decode([]byte(good + good)); err != nil || len(films) != 2 {
+	if films, err := decode(good + good); err != nil || len(films) != 2 {
 		t.Errorf("decode of two good lines = %d films, error %v", len(films), err)
 	}
 }

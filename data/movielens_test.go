@@ -2,6 +2,7 @@ package data_test
 
 import (
 	"encoding/csv"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -145,7 +146,7 @@ func readCSV(t *testing.T, path string, columns ...string) [][]string {
 	var rows [][]string
 	for {
 		row, err := r.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return rows
 		}
 		if err != nil {
