@@ -1,0 +1,235 @@
+package metadata
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"movieexample.com/internal/fault"
+)
+
+// Outcome is what became of one movie of a put.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Refused Outcome = iota
+	Created
+	Updated
+	Unchanged // the stored movie was the same already; nothing was written
+)
+
+// String is the outcome's name in lower case.
+func (o Outcome) String() string {
+	switch o {
+	case Created:
+		return "created"
+	case Updated:
+		return "updated"
+	case Unchanged:
+		return "unchanged"
+	}
+	return "refused"
+}
+
+// Mode says what a put does to a movie that exists.
+type Mode uint8
+
+const (
+	// Replace replaces it whole.
+	Replace Mode = iota
+	// Fill fills in what the stored movie lacks and unites lists; nothing stored is overwritten.
+	// Another title than the stored one becomes an alternative title.
+	Fill
+)
+
+// PutResult is what became of one movie of a batch.
+type PutResult struct {
+	Outcome Outcome
+	// Err says why the movie was refused; nil for all other outcomes.
+	Err error
+}
+
+// Put creates the movie or replaces it whole, and returns it as stored. If expectedETag is not
+// empty, the stored movie must have it. KindInvalid: a field is out of range. KindConflict: the
+// etag is another one. KindExists: an external id belongs to another movie.
+func (s *Service) Put(ctx context.Context, m Movie, expectedETag string) (Movie, Outcome, error) {
+	return s.put(ctx, "movie", m, expectedETag, func(_, m Movie) Movie { return m })
+}
+
+// put writes one movie. field is what the request calls the movie; merge makes the new movie of
+// the stored one, where there is one, and of the normalised m.
+func (s *Service) put(ctx context.Context, field string, m Movie, expectedETag string, merge func(stored, m Movie) Movie) (Movie, Outcome, error) {
+	written, outcome, err := Movie{}, Refused, error(nil)
+	if m, err = m.normalised(field); err == nil {
+		e := edit{movie: m, field: field, expectedETag: expectedETag, merge: merge}
+		now := s.now()
+		err = s.store.update(ctx, []string{m.ID}, keysOf(m), func(x *excerpt) (err error) {
+			written, outcome, err = x.apply(e, now)
+			return err
+		})
+	}
+	if err != nil {
+		s.count(Refused)
+		return Movie{}, Refused, err
+	}
+	s.count(outcome)
+	return written, outcome, nil
+}
+
+// PutBatch writes up to MaxBatch movies in one transaction and tells what became of each, in
+// their order. A refused movie leaves the others alone; an id that comes twice is written twice,
+// in order. The error is about the batch as a whole: then nothing was written.
+func (s *Service) PutBatch(ctx context.Context, movies []Movie, mode Mode) ([]PutResult, error) {
+	return s.putBatch(ctx, movies, make([]error, len(movies)), mode)
+}
+
+// putBatch is PutBatch for movies of which some were refused already: a movie whose element of
+// refused is not nil is not looked at.
+func (s *Service) putBatch(ctx context.Context, movies []Movie, refused []error, mode Mode) ([]PutResult, error) {
+	if n := len(movies); n > MaxBatch {
+		return nil, fault.Invalid("movies", "must be at most %d movies, got %d", MaxBatch, n)
+	}
+	merge := func(_, m Movie) Movie { return m }
+	if mode == Fill {
+		merge = fill
+	}
+	var (
+		results = make([]PutResult, len(movies))
+		edits   = make(map[int]edit, len(movies)) // by the movie's place in the batch
+		ids     = make([]string, 0, len(movies))
+		keys    []externalKey
+	)
+	for i, m := range movies {
+		field, err := fmt.Sprintf("movies[%d]", i), refused[i]
+		if err == nil {
+			m, err = m.normalised(field)
+		}
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		edits[i] = edit{movie: m, field: field, merge: merge}
+		ids = append(ids, m.ID)
+		keys = append(keys, keysOf(m)...)
+	}
+	if len(edits) > 0 {
+		// Whoever locks several rows locks them in the same order, or two batches can wait
+		// for each other on engines that lock rows.
+		slices.Sort(ids)
+		slices.SortFunc(keys, externalKey.compare)
+		now := s.now()
+		err := s.store.update(ctx, slices.Compact(ids), slices.Compact(keys), func(x *excerpt) error {
+			for i := range movies {
+				if e, ok := edits[i]; ok {
+					_, results[i].Outcome, results[i].Err = x.apply(e, now)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range results {
+		s.count(r.Outcome)
+	}
+	return results, nil
+}
+
+// Delete removes a movie. If expectedETag is not empty, the movie must have it. KindNotFound:
+// there is no such movie. KindConflict: the etag is another one.
+func (s *Service) Delete(ctx context.Context, id, expectedETag string) error {
+	if err := fault.ID("id", id); err != nil {
+		return err
+	}
+	return s.store.update(ctx, []string{id}, nil, func(x *excerpt) error {
+		return x.remove(id, expectedETag)
+	})
+}
+
+func keysOf(m Movie) []externalKey { return slices.Collect(m.External.all()) }
+
+// edit is one movie of a put.
+type edit struct {
+	movie        Movie  // normalised
+	field        string // what the request calls it
+	expectedETag string
+	merge        func(stored, movie Movie) Movie // used where the movie exists
+}
+
+// excerpt is the part of the catalogue that one transaction works on: the store fills it, the
+// rules change it, the store writes the difference. So the rules need no SQL, and a batch in
+// which a movie or an external id occurs several times needs no second look at the tables.
+type excerpt struct {
+	// movies has every movie of the transaction that exists, by id.
+	movies map[string]Movie
+	// owners tells which movie carries an external id. It knows the ids that the transaction
+	// wants to write; one that is missing is free.
+	owners map[externalKey]string
+}
+
+// apply makes one edit, and returns the movie as it is now and what became of it. An error
+// leaves the excerpt as it was.
+func (x *excerpt) apply(e edit, now time.Time) (Movie, Outcome, error) {
+	id := e.movie.ID
+	stored, exists := x.movies[id]
+	if err := checkETag(id, stored, exists, e.expectedETag); err != nil {
+		return Movie{}, Refused, err
+	}
+	next := e.movie
+	if exists {
+		if next = e.merge(stored, e.movie); next.sameContent(stored) {
+			return stored, Unchanged, nil
+		}
+	}
+	for k := range next.External.all() {
+		if owner, taken := x.owners[k]; taken && owner != id {
+			return Movie{}, Refused, fault.Exists("%s.external_ids.%s: %q belongs to the movie %s; an external id belongs to one movie: change that one first, or write to it",
+				e.field, k.source, k.id, quote(owner))
+		}
+	}
+	now = now.UTC().Truncate(time.Microsecond)
+	outcome := Created
+	next.Created, next.Updated = now, now
+	if exists {
+		outcome = Updated
+		next.Created = stored.Created
+		if now.Before(stored.Updated) { // the clock was set back
+			next.Updated = stored.Updated
+		}
+	}
+	next.ETag = next.nextETag(stored.ETag)
+	for k := range stored.External.all() {
+		delete(x.owners, k)
+	}
+	for k := range next.External.all() {
+		x.owners[k] = id
+	}
+	x.movies[id] = next
+	return next, outcome, nil
+}
+
+// remove deletes a movie.
+func (x *excerpt) remove(id, expectedETag string) error {
+	stored, exists := x.movies[id]
+	if !exists {
+		return noSuchMovie(id)
+	}
+	if err := checkETag(id, stored, exists, expectedETag); err != nil {
+		return err
+	}
+	delete(x.movies, id)
+	return nil
+}
+
+func checkETag(id string, stored Movie, exists bool, expected string) error {
+	switch {
+	case expected == "" || exists && stored.ETag == expected:
+		return nil
+	case !exists:
+		return fault.Conflict("expected_etag: the movie %s does not exist (any more); leave expected_etag out to create it", quote(id))
+	}
+	return fault.Conflict("expected_etag: the movie %s has the etag %q now, not %s: read it again, then retry", quote(id), stored.ETag, quote(expected))
+}

@@ -1,0 +1,417 @@
+package metadata
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/sqldb"
+)
+
+// Deps is what the service needs from the process it runs in.
+type Deps struct {
+	// Logger gets what an operator should know; nil discards it.
+	Logger *slog.Logger
+	// Metrics gets the service's metrics; nil keeps them to nobody.
+	Metrics prometheus.Registerer
+	// DB is the catalogue's database. Required. Only this service may use its tables.
+	DB *sqldb.DB
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+//go:embed schema
+var schema embed.FS
+
+// store keeps the catalogue in three tables (schema/): movies is the truth, movie_listings and
+// external_ids are its indexes, and every transaction that changes one changes the others.
+type store struct{ db *sqldb.DB }
+
+func (s *store) migrate(ctx context.Context) error {
+	files, err := fs.Sub(schema, "schema")
+	if err != nil {
+		return err
+	}
+	return s.db.Migrate(ctx, files)
+}
+
+func (s *store) check(ctx context.Context) error {
+	return explain(ctx, "check the catalogue", s.db.Check(ctx))
+}
+
+// movieColumns are the columns in the order of scanMovie and of movieRow.args.
+func movieColumns() []string {
+	return []string{
+		"id", "title", "release_year", "genre_keys", "title_key", "etag", "create_time", "update_time", "runtime_minutes",
+		"imdb_id", "tmdb_id", "movielens_id", "original_title", "director", "genres", "alternative_titles", "description",
+	}
+}
+
+// selectMovies is the beginning of every query whose rows are movies.
+const selectMovies = `SELECT m.id, m.title, m.release_year, m.genre_keys, m.title_key, m.etag, m.create_time, m.update_time, m.runtime_minutes,
+ m.imdb_id, m.tmdb_id, m.movielens_id, m.original_title, m.director, m.genres, m.alternative_titles, m.description FROM movies m `
+
+// movieRow is a movie with the derived columns as they are stored. Those of a stored row are not
+// computed again: a later version of this program may fold titles otherwise.
+type movieRow struct {
+	Movie
+	genreKeys []string
+	titleKey  string
+}
+
+func newMovieRow(m Movie) movieRow {
+	return movieRow{Movie: m, genreKeys: m.genreKeys(), titleKey: titleKey(m.Title, m.ID)}
+}
+
+func scanMovie(scan func(dest ...any) error) (movieRow, error) {
+	var (
+		m                             movieRow
+		genreKeys, genres, alternates string
+		created, updated              int64
+	)
+	err := scan(&m.ID, &m.Title, &m.Year, &genreKeys, &m.titleKey, &m.ETag, &created, &updated, &m.RuntimeMinutes,
+		&m.External.IMDb, &m.External.TMDb, &m.External.MovieLens, &m.OriginalTitle, &m.Director, &genres, &alternates, &m.Description)
+	if err != nil {
+		return movieRow{}, err
+	}
+	m.Created, m.Updated = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
+	m.genreKeys = splitKeys(genreKeys)
+	if m.Genres, err = decodeList(genres); err == nil {
+		m.AlternativeTitles, err = decodeList(alternates)
+	}
+	if err != nil {
+		return movieRow{}, fmt.Errorf("movie %q: stored list: %w", m.ID, err)
+	}
+	return m, nil
+}
+
+func (r movieRow) args(dst []any) ([]any, error) {
+	genres, err := encodeList(r.Genres)
+	if err != nil {
+		return nil, err
+	}
+	alternates, err := encodeList(r.AlternativeTitles)
+	if err != nil {
+		return nil, err
+	}
+	return append(dst, r.ID, r.Title, r.Year, joinKeys(r.genreKeys), r.titleKey, r.ETag, r.Created.UnixMicro(), r.Updated.UnixMicro(), r.RuntimeMinutes,
+		r.External.IMDb, r.External.TMDb, r.External.MovieLens, r.OriginalTitle, r.Director, genres, alternates, r.Description), nil
+}
+
+// A list is stored as a JSON array, and an empty one as the empty text.
+func encodeList(list []string) (string, error) {
+	if len(list) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(list)
+	return string(text), err
+}
+
+func decodeList(text string) (list []string, err error) {
+	if text != "" {
+		err = json.Unmarshal([]byte(text), &list)
+	}
+	return list, err
+}
+
+// Genre keys are stored with a line end before and after each, so that one can be searched for
+// in SQL without finding it inside another. Genres are one line each.
+func joinKeys(keys []string) string {
+	if len(keys) == 0 {
+		return ""
+	}
+	return "\n" + strings.Join(keys, "\n") + "\n"
+}
+
+func splitKeys(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(strings.Trim(text, "\n"), "\n")
+}
+
+func (s *store) movie(ctx context.Context, id string) (Movie, bool, error) {
+	return s.queryMovie(ctx, selectMovies+"WHERE m.id = ?", id)
+}
+
+func (s *store) movieByExternalID(ctx context.Context, k externalKey) (Movie, bool, error) {
+	return s.queryMovie(ctx, selectMovies+"JOIN external_ids e ON m.id = e.movie_id WHERE e.source = ? AND e.external_id = ?", k.source, k.id)
+}
+
+func (s *store) queryMovie(ctx context.Context, query string, args ...any) (Movie, bool, error) {
+	row, err := scanMovie(s.db.Read().QueryRowContext(ctx, query, args...).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Movie{}, false, nil
+	}
+	if err != nil {
+		return Movie{}, false, explain(ctx, "read a movie", err)
+	}
+	return row.Movie, true, nil
+}
+
+// movies returns those of the movies that exist.
+func (s *store) movies(ctx context.Context, ids []string) (map[string]Movie, error) {
+	rows, err := s.rows(ctx, s.db.Read(), ids, "")
+	if err != nil {
+		return nil, explain(ctx, "read movies", err)
+	}
+	movies := make(map[string]Movie, len(rows))
+	for id, r := range rows {
+		movies[id] = r.Movie
+	}
+	return movies, nil
+}
+
+func (s *store) rows(ctx context.Context, q sqldb.Queryer, ids []string, suffix string) (map[string]movieRow, error) {
+	found := make(map[string]movieRow, len(ids))
+	err := sqldb.QueryRows(ctx, q, len(ids),
+		func(n int) string {
+			return selectMovies + "WHERE m.id IN " + s.db.Dialect().Placeholders(n, 1) + suffix
+		},
+		func(i int, dst []any) []any { return append(dst, ids[i]) },
+		func(scan func(...any) error) error {
+			row, err := scanMovie(scan)
+			found[row.ID] = row
+			return err
+		})
+	return found, err
+}
+
+func (s *store) owners(ctx context.Context, q sqldb.Queryer, keys []externalKey, suffix string) (map[externalKey]string, error) {
+	owners := make(map[externalKey]string, len(keys))
+	err := sqldb.QueryRows(ctx, q, len(keys),
+		func(n int) string {
+			return "SELECT source, external_id, movie_id FROM external_ids WHERE " + s.db.Dialect().In([]string{"source", "external_id"}, n) + suffix
+		},
+		func(i int, dst []any) []any { return append(dst, keys[i].source, keys[i].id) },
+		func(scan func(...any) error) error {
+			var k externalKey
+			var owner string
+			err := scan(&k.source, &k.id, &owner)
+			owners[k] = owner
+			return err
+		})
+	return owners, err
+}
+
+// update reads the movies with the ids, and who owns the external ids, into an excerpt, lets
+// rules change it, and writes the difference: in one transaction, in which nobody else changes
+// what was read. If rules return an error, it is returned and nothing is written.
+func (s *store) update(ctx context.Context, ids []string, keys []externalKey, rules func(*excerpt) error) error {
+	var refused error
+	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		before, err := s.rows(ctx, tx, ids, tx.Dialect().ForUpdate())
+		if err != nil {
+			return fmt.Errorf("read movies: %w", err)
+		}
+		owners, err := s.owners(ctx, tx, keys, tx.Dialect().ForUpdate())
+		if err != nil {
+			return fmt.Errorf("read external ids: %w", err)
+		}
+		x := &excerpt{movies: make(map[string]Movie, len(before)), owners: owners}
+		for id, r := range before {
+			x.movies[id] = r.Movie
+		}
+		if refused = rules(x); refused != nil {
+			return refused
+		}
+		return s.save(ctx, tx, difference(ids, before, x.movies))
+	})
+	if refused != nil {
+		return refused
+	}
+	return explain(ctx, "write movies", err)
+}
+
+// changes is what one transaction writes.
+type changes struct {
+	insert, update []movieRow
+	remove         []string // ids
+	unlist, list   []listing
+	free, claim    []owned // external ids; all are freed before the first is claimed, so they can be swapped
+}
+
+// listing is a row of movie_listings.
+type listing struct {
+	genreKey, titleKey string
+	year               int
+}
+
+// owned is a row of external_ids.
+type owned struct {
+	externalKey
+	movieID string
+}
+
+// difference tells what makes the stored rows into the movies.
+func difference(ids []string, before map[string]movieRow, after map[string]Movie) changes {
+	var c changes
+	for _, id := range ids {
+		old, existed := before[id]
+		m, exists := after[id]
+		if existed == exists && old.ETag == m.ETag {
+			continue
+		}
+		var next movieRow
+		switch {
+		case !exists:
+			c.remove = append(c.remove, id)
+		case existed:
+			next = newMovieRow(m)
+			c.update = append(c.update, next)
+		default:
+			next = newMovieRow(m)
+			c.insert = append(c.insert, next)
+		}
+		oldListings, newListings := old.listings(), next.listings()
+		c.unlist = append(c.unlist, without(oldListings, newListings)...)
+		c.list = append(c.list, without(newListings, oldListings)...)
+		oldIDs, newIDs := ownedBy(old.Movie), ownedBy(m)
+		c.free = append(c.free, without(oldIDs, newIDs)...)
+		c.claim = append(c.claim, without(newIDs, oldIDs)...)
+	}
+	return c
+}
+
+// listings are the lists the movie stands in: all films, and each of its genres.
+func (r movieRow) listings() []listing {
+	if r.ID == "" {
+		return nil
+	}
+	rows := []listing{{"", r.titleKey, r.Year}}
+	for _, key := range r.genreKeys {
+		rows = append(rows, listing{key, r.titleKey, r.Year})
+	}
+	return rows
+}
+
+func ownedBy(m Movie) []owned {
+	var rows []owned
+	for k := range m.External.all() {
+		rows = append(rows, owned{k, m.ID})
+	}
+	return rows
+}
+
+// without returns the elements of list that are not in other.
+func without[T comparable](list, other []T) []T {
+	var rest []T
+	for _, v := range list {
+		if !slices.Contains(other, v) {
+			rest = append(rest, v)
+		}
+	}
+	return rest
+}
+
+func (s *store) save(ctx context.Context, tx *sqldb.Tx, c changes) error {
+	d := tx.Dialect()
+	columns := movieColumns()
+	steps := []struct {
+		what string
+		n    int
+		text func(rows int) string
+		args func(i int, dst []any) []any
+	}{
+		{"free external ids", len(c.free), deleteText(d, "external_ids", "source", "external_id"), func(i int, dst []any) []any {
+			return append(dst, c.free[i].source, c.free[i].id)
+		}},
+		{"remove from lists", len(c.unlist), deleteText(d, "movie_listings", "genre_key", "title_key"), func(i int, dst []any) []any {
+			return append(dst, c.unlist[i].genreKey, c.unlist[i].titleKey)
+		}},
+		{"remove movies", len(c.remove), deleteText(d, "movies", "id"), func(i int, dst []any) []any {
+			return append(dst, c.remove[i])
+		}},
+		// Insert and not upsert: on an engine with several writers, a movie that another one
+		// created meanwhile must be an error, not a second truth beside its old index rows.
+		{"claim external ids", len(c.claim), insertText(d, "external_ids", "source", "external_id", "movie_id"), func(i int, dst []any) []any {
+			return append(dst, c.claim[i].source, c.claim[i].id, c.claim[i].movieID)
+		}},
+		{"add to lists", len(c.list), insertText(d, "movie_listings", "genre_key", "title_key", "release_year", "decade"), func(i int, dst []any) []any {
+			return append(dst, c.list[i].genreKey, c.list[i].titleKey, c.list[i].year, decadeOf(c.list[i].year))
+		}},
+	}
+	for _, step := range steps {
+		if err := tx.ExecRows(ctx, step.n, step.text, step.args); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	if err := s.saveMovies(ctx, tx, "insert movies", c.insert, insertText(d, "movies", columns...)); err != nil {
+		return err
+	}
+	// Rows that are there are upserted, since that replaces many with one statement.
+	return s.saveMovies(ctx, tx, "update movies", c.update, func(rows int) string { return d.Upsert("movies", columns[:1], columns[1:], rows) })
+}
+
+func (s *store) saveMovies(ctx context.Context, tx *sqldb.Tx, what string, rows []movieRow, text func(rows int) string) error {
+	encoded := make([][]any, len(rows))
+	for i, r := range rows {
+		args, err := r.args(nil)
+		if err != nil {
+			return fmt.Errorf("%s: movie %q: %w", what, r.ID, err)
+		}
+		encoded[i] = args
+	}
+	err := tx.ExecRows(ctx, len(rows), text, func(i int, dst []any) []any { return append(dst, encoded[i]...) })
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+func insertText(d sqldb.Dialect, table string, columns ...string) func(rows int) string {
+	return func(rows int) string { return d.Insert(table, columns, rows) }
+}
+
+func deleteText(d sqldb.Dialect, table string, key ...string) func(rows int) string {
+	return func(rows int) string { return "DELETE FROM " + table + " WHERE " + d.In(key, rows) }
+}
+
+// explain gives a store's error its kind; doing says what was being done, for the log. Driver
+// errors do not get past here without it.
+func explain(ctx context.Context, doing string, err error) error {
+	var (
+		unknown *sqldb.CommitError
+		known   *fault.Error
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return err
+	case errors.As(err, &unknown):
+		return fault.Unavailable(err, "the database did not confirm the write, which may or may not be stored: read it back, then retry")
+	case ctx.Err() != nil:
+		// Engines report an interrupted statement in ways of their own.
+		return fmt.Errorf("%s: %w (%w)", doing, ctx.Err(), err)
+	case sqldb.Full(err):
+		return fault.Unavailable(err, "the catalogue's disk is full: nothing was written; the operator has to free space")
+	case sqldb.Transient(err):
+		return fault.Unavailable(fmt.Errorf("%s: %w", doing, err), "the catalogue's database is busy or was lost: nothing was written; retry")
+	case sqldb.Duplicate(err):
+		return fault.Unavailable(fmt.Errorf("%s: %w", doing, err), "another request wrote the same movie or external id at the same time: nothing was written; retry")
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// ordered returns the rows of the ids that exist, in the order of the ids.
+func ordered(ids []string, rows map[string]movieRow) []Movie {
+	movies := make([]Movie, 0, len(ids))
+	for _, id := range ids {
+		if r, ok := rows[id]; ok {
+			movies = append(movies, r.Movie)
+		}
+	}
+	return movies
+}
