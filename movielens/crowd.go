@@ -97,10 +97,11 @@ func activity(seed uint64, users, total, least, most int) []int32 {
 	given, whole := 0.0, 0
 	for i, x := range above {
 		// Rounding the running sum keeps each count within 1 of its share, and
-		// the total within 1 of the whole.
+		// the total within 1 of the whole. Floating point may be off by one more.
 		given += min(float64(high*x), room)
-		counts[i] = int32(least + int(given) - whole)
-		whole = int(given)
+		more := min(int(given)-whole, most-least)
+		counts[i] = int32(least + more)
+		whole += more
 	}
 	for missing := total - users*least - whole; missing != 0; {
 		for i := range counts {

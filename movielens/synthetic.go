@@ -45,7 +45,7 @@ const syntheticSpan = 10 * 365 * 24 * time.Hour
 // Synthetic makes up exactly that many ratings by exactly that many users, at
 // most one for each film and user, user after user. Users differ in how much they
 // rate and how kindly, films in how often they are rated and how well. The values
-// of a film with some hundred ratings have a mean within 0.15 of its level: values
+// of a film with 300 ratings or more have a mean within 0.15 of its level: values
 // end at 1 and 10, which pulls the mean inwards, and this is corrected for.
 //
 // The same arguments give the same ratings, each time the stream is read. It holds
