@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -49,10 +50,14 @@ func (cl *call) decode(v any) error {
 	if !ok {
 		return status.Errorf(codes.Internal, "grpc: error unmarshalling request: message is %T, want proto.Message", v)
 	}
+	var err error
 	if len(cl.wire) > cl.maxRecv {
-		return tooLarge(len(cl.wire), cl.maxRecv)
+		err = tooLarge(len(cl.wire), cl.maxRecv)
+	} else {
+		err = transfer(in, cl.req, cl.wire)
 	}
-	return transfer(in, cl.req, cl.wire)
+	cl.finished = err != nil // a server answers this by itself
+	return err
 }
 
 // intercept is called by the method's generated handler with the decoded
@@ -86,23 +91,53 @@ func goneAway(s *Server) error {
 
 // run is the callee's side.
 func (cl *call) run(ctx context.Context, req any, handler grpc.UnaryHandler) {
-	// A handler that ends its goroutine (runtime.Goexit) leaves this in place.
-	cl.err = status.Error(codes.Internal, "internal error")
+	returned := false
 	defer func() {
+		if !returned { // a handler that ends its goroutine (runtime.Goexit)
+			cl.err = fault.Status(fault.Internal(nil, "handler did not return")).Err()
+		}
 		close(cl.done) // before cancel: see intercept
 		cl.cancel()
 		cl.conn.s.inFlight.Done()
 	}()
 	resp, err := cl.conn.s.unary(ctx, req, cl.method, handler)
-	cl.mu.Lock()
-	cl.finished = true
-	cl.mu.Unlock()
+	if bad := cl.finish(); bad != nil {
+		err = bad
+	}
+	returned = true
 	if err != nil {
 		// The caller gets a status of its own: a handler may keep the one it returned.
 		cl.resp, cl.err = nil, status.FromProto(status.Convert(err).Proto()).Err()
 		return
 	}
 	cl.resp, cl.err = resp, nil
+}
+
+// finish closes the metadata. A key in upper case is a defect of the handler that
+// HTTP/2 does not let through: what comes behind it does not reach the caller, so
+// it does not in process either.
+func (cl *call) finish() error {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if k, bad := upperCase(cl.header); bad {
+		cl.header, cl.headerSent = nil, false
+		return status.Errorf(codes.Internal, "invalid header field name %q", k)
+	}
+	if k, bad := upperCase(cl.trailer); bad {
+		cl.header, cl.headerSent = metadata.Join(cl.header, metadata.MD{requestIDKey: {cl.requestID}}), true
+		return status.Errorf(codes.Internal, "invalid header field name %q", k)
+	}
+	cl.finished = true
+	return nil
+}
+
+func upperCase(md metadata.MD) (string, bool) {
+	for k := range md {
+		if strings.ToLower(k) != k {
+			return k, true
+		}
+	}
+	return "", false
 }
 
 // release ends the callee's context of a call whose handler never started.
@@ -157,24 +192,35 @@ func (cl *call) returnRequestID(id string) {
 	cl.requestID = id
 }
 
-// sentMetadata returns what has reached the caller: all of it after the answer,
-// before that a header that was sent early.
-func (cl *call) sentMetadata() (header, trailer metadata.MD) {
+// sentMetadata returns what has reached the caller, in the shape that HTTP/2
+// gives it: a header that was sent early, or header and trailer after the end.
+// An error without a header travels as a trailer alone.
+func (cl *call) sentMetadata(st *status.Status) (header, trailer metadata.MD) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	answered := cl.finished && cl.requestID != ""
-	if cl.headerSent || answered || cl.finished && len(cl.header) > 0 {
+	if !cl.finished {
+		if cl.headerSent {
+			header = metadata.Join(cl.header, metadata.MD{"content-type": contentType})
+		}
+		return header, nil
+	}
+	trailer = metadata.Join(cl.trailer)
+	if st.Code() == codes.OK || cl.headerSent || len(cl.header) > 0 {
 		header = metadata.Join(cl.header, metadata.MD{"content-type": contentType})
+	} else {
+		trailer["content-type"] = contentType
 	}
-	if cl.finished {
-		trailer = metadata.Join(cl.trailer)
-	}
-	if answered {
+	if cl.requestID != "" {
 		to := header
 		if cl.headerSent {
 			to = trailer
 		}
 		to[requestIDKey] = []string{cl.requestID}
+	}
+	if p := st.Proto(); len(p.GetDetails()) > 0 {
+		if wire, err := proto.Marshal(p); err == nil {
+			trailer["grpc-status-details-bin"] = []string{string(wire)}
+		}
 	}
 	return header, trailer
 }

@@ -110,7 +110,7 @@ func serviceConfig(idempotent []string) (string, error) {
 				"initialBackoff":       "0.05s",
 				"maxBackoff":           "1s",
 				"backoffMultiplier":    3,
-				"retryableStatusCodes": []string{codes.Unavailable.String()},
+				"retryableStatusCodes": []string{"UNAVAILABLE"},
 			},
 		}}
 	}
@@ -184,5 +184,13 @@ func outgoing(ctx context.Context) context.Context {
 // unreachable is the UNAVAILABLE of a call that reached no server. gRPC's own
 // message tells neither which service nor which target was meant.
 func (c clientSide) unreachable(cause *status.Status) error {
-	return status.Errorf(codes.Unavailable, "%s is not reachable at %s: %s", c.name, c.target, cause.Message())
+	why := cause.Message()
+	if why == noEndpoints {
+		why = "no instance is known there: is the service started?"
+	}
+	return status.Errorf(codes.Unavailable, "%s is not reachable at %s: %s", c.name, c.target, why)
 }
+
+// noEndpoints is what gRPC's round_robin says when the name has no addresses. It
+// forgets why, also when the resolver has told it.
+const noEndpoints = "no children to pick from"

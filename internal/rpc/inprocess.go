@@ -87,14 +87,14 @@ func (c *conn) Invoke(ctx context.Context, fullMethod string, args, reply any, o
 		return err
 	}
 	if len(*buf) > options.maxSend && options.maxSend > 0 {
-		return status.Errorf(codes.ResourceExhausted, "grpc: trying to send message larger than max (%d vs. %d)", len(*buf), options.maxSend)
+		return status.Errorf(codes.ResourceExhausted, "trying to send message larger than max (%d vs. %d)", len(*buf), options.maxSend)
 	}
 	cl.wire = *buf
 
 	// A generated handler decodes the request, here and now like a client encodes
 	// it, and calls the interceptor, which is where the goroutines part.
 	resp, err := m.unary(m.impl, callee, cl.decode, cl.intercept)
-	options.give(cl)
+	options.give(cl, err)
 	if err != nil {
 		return err
 	}
@@ -247,12 +247,12 @@ func (o *callOptions) take(opts []grpc.CallOption) bool {
 }
 
 // give hands out what the caller asked to know about a finished call.
-func (o *callOptions) give(cl *call) {
+func (o *callOptions) give(cl *call, err error) {
 	if o.peer != nil {
 		*o.peer = peer.Peer{Addr: addr{}, LocalAddr: addr{}, AuthInfo: auth{}}
 	}
 	if o.header != nil || o.trailer != nil {
-		header, trailer := cl.sentMetadata()
+		header, trailer := cl.sentMetadata(status.Convert(err))
 		if o.header != nil {
 			*o.header = header
 		}
