@@ -70,14 +70,18 @@ func TestMigrateInParallel(t *testing.T) {
 		"00003_index.sql", "-- +goose Up\nCREATE INDEX accounts_name ON accounts (name);\n")
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	var wg sync.WaitGroup
-	for range 6 {
-		wg.Go(func() {
+	const programs = 8
+	var opened, done sync.WaitGroup
+	opened.Add(programs)
+	for range programs {
+		done.Go(func() {
 			db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{ReadConns: 1, Logger: logger})
+			opened.Done()
 			if err != nil {
 				t.Error(err)
 				return
 			}
+			opened.Wait() // so that all of them find the database empty
 			if err := db.Migrate(t.Context(), all); err != nil {
 				t.Error(err)
 			}
@@ -86,7 +90,7 @@ func TestMigrateInParallel(t *testing.T) {
 			}
 		})
 	}
-	wg.Wait()
+	done.Wait()
 	if n := strings.Count(log.String(), "migration applied"); n != 3 {
 		t.Errorf("%d migrations applied, want each of 3 once:\n%s", n, &log)
 	}

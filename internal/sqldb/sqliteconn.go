@@ -45,11 +45,7 @@ func (c *sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("SQLite driver: connection is a %T, which lacks a method", conn), conn.Close())
 	}
-	begin := "BEGIN IMMEDIATE" // a deferred one fails when it turns from reading to writing
-	if c.readOnly {
-		begin = "BEGIN"
-	}
-	return &sqliteConn{raw: raw, begin: begin, idle: map[string]*list.Element{}, lru: list.New()}, nil
+	return &sqliteConn{raw: raw, idle: map[string]*list.Element{}, lru: list.New()}, nil
 }
 
 // rawSQLite is what sqliteConn needs of the driver's connection.
@@ -70,8 +66,7 @@ type rawStmt interface {
 
 // sqliteConn is one connection. database/sql never calls it concurrently.
 type sqliteConn struct {
-	raw   rawSQLite
-	begin string
+	raw rawSQLite
 
 	idle map[string]*list.Element // by text; values are idleStmt
 	lru  *list.List               // front: used last
@@ -208,15 +203,16 @@ func (r *sqliteRows) Close() error {
 	return r.conn.put(r.query, stmt)
 }
 
-// BeginTx starts a transaction: on the writing side one that has the write lock, on
-// the reading side one that keeps its snapshot from the first read on.
+// BeginTx starts a transaction that has the write lock from the beginning, since one
+// that asks for it later fails if somebody wrote meanwhile; or, given ReadOnly, one
+// that keeps its snapshot from its first read on.
 func (c *sqliteConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	switch sql.IsolationLevel(opts.Isolation) {
 	case sql.LevelDefault, sql.LevelSerializable:
 	default:
 		return nil, fmt.Errorf("SQLite transactions are serializable; isolation level %v is not available", sql.IsolationLevel(opts.Isolation))
 	}
-	begin := c.begin
+	begin := "BEGIN IMMEDIATE"
 	if opts.ReadOnly {
 		begin = "BEGIN"
 	}

@@ -68,9 +68,11 @@ func (e *CommitError) Unwrap() error { return e.Err }
 // ends. Write must not be called inside fn: it would wait for itself.
 //
 // If ctx ends before COMMIT begins, nothing is written and ctx's error is returned.
-// Once COMMIT has begun it runs to its end, whatever happens to ctx: Write hands the
-// driver a context that cannot be cancelled, because an interrupted COMMIT leaves a
-// caller who does not know what was stored. A COMMIT that fails is a [*CommitError].
+// Once COMMIT has begun it runs to its end, whatever happens to ctx: neither
+// database/sql nor the driver is given a context that can end, because an interrupted
+// COMMIT leaves a caller who does not know what was stored. For the same reason the
+// wait for another process's lock at the beginning is bounded by Options.BusyTimeout
+// and not by ctx. A COMMIT that fails is a [*CommitError].
 func (db *DB) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	conn, tx, err := db.begin(ctx)
 	if err != nil {
@@ -105,9 +107,10 @@ func (db *DB) begin(ctx context.Context) (*sql.Conn, *sql.Tx, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		// database/sql would roll back behind fn's back when ctx ends, and the driver
-		// would interrupt COMMIT: the transaction's own context therefore never ends.
-		// fn's statements have ctx, and Write looks at it before COMMIT.
+		// With ctx, database/sql would roll back behind fn's back, and a COMMIT that it
+		// refuses because ctx has just ended would look like one that failed. The
+		// transaction's own context therefore never ends: fn's statements have ctx, and
+		// Write looks at it before COMMIT.
 		tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
 		if err == nil {
 			return conn, tx, nil

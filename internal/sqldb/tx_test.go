@@ -353,3 +353,33 @@ func TestTransactionEndsWithWrite(t *testing.T) {
 		t.Errorf("a transaction that was kept: %v", err)
 	}
 }
+
+// The promises of durability and isolation rest on settings that each new connection
+// must have, also one that replaces a connection that was dropped.
+func TestSettingsOfEveryConnection(t *testing.T) {
+	plan := &sqlfault.Plan{N: 1, Mode: sqlfault.LostBefore, Writer: true, Ops: []sqlfault.Op{sqlfault.Commit}}
+	db := open(t, sqldb.Options{Wrap: plan.Wrap}, accounts)
+	check := func(q sqldb.Queryer, want map[string]string) {
+		t.Helper()
+		for name, want := range want {
+			var got string
+			if err := q.QueryRowContext(t.Context(), "PRAGMA "+name).Scan(&got); err != nil || got != want {
+				t.Errorf("%s is %q, %v; want %q", name, got, err, want)
+			}
+		}
+	}
+	for range 2 {
+		if err := db.Write(t.Context(), func(_ context.Context, tx *sqldb.Tx) error {
+			check(tx, map[string]string{"journal_mode": "wal", "synchronous": "2", "query_only": "0", "foreign_keys": "0", "busy_timeout": "5000"})
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		check(db.Read(), map[string]string{"journal_mode": "wal", "query_only": "1", "busy_timeout": "5000"})
+		plan.Start()
+		if err := set(t.Context(), db, "a", 1); err == nil || !plan.Fired() {
+			t.Fatalf("the writing connection was not lost: %v", err)
+		}
+		plan.Stop()
+	}
+}
