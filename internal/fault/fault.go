@@ -170,10 +170,10 @@ func All(errs ...error) error {
 // an *[Error], a context error or a gRPC status error. Everything else, nil
 // included, is [KindInternal].
 func KindOf(err error) Kind {
-	if err == nil {
-		return KindInternal
+	if k := classify(err).Kind; int(k) < len(table) {
+		return k
 	}
-	return classify(err).Kind
+	return KindInternal
 }
 
 // classify finds the outermost error of a known kind, depth first in the order

@@ -16,7 +16,7 @@ import (
 // error without any text. So a message is cut, and so is a list of fields: whoever
 // sent two hundred bad ids learns enough from the first sixteen.
 const (
-	maxMessage = 1024 // bytes
+	maxMessage = 896 // bytes
 	maxFields  = 16
 	maxName    = 64  // bytes
 	maxReason  = 160 // bytes

@@ -1,0 +1,68 @@
+package rpc_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	testpb "google.golang.org/grpc/interop/grpc_testing"
+
+	"movieexample.com/internal/rpc"
+)
+
+// quiet is a server as in production: debug lines off.
+var quiet = rpc.ServerConfig{Logger: slog.New(slog.DiscardHandler)}
+
+// BenchmarkUnary is a warm call with a request and an answer of 300 bytes.
+func BenchmarkUnary(b *testing.B) {
+	for _, wire := range wires {
+		b.Run(wire, func(b *testing.B) {
+			call := warm(b, wire)
+			b.ReportAllocs()
+			for b.Loop() {
+				call()
+			}
+		})
+	}
+}
+
+func BenchmarkUnaryParallel(b *testing.B) {
+	for _, wire := range wires {
+		b.Run(wire, func(b *testing.B) {
+			call := warm(b, wire)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					call()
+				}
+			})
+		})
+	}
+}
+
+func warm(t testing.TB, wire string) (call func()) {
+	t.Helper()
+	w := start(t, wire, quiet)
+	ctx := rpc.WithRequestID(context.Background(), "benchmark")
+	req := &testpb.SimpleRequest{Payload: &testpb.Payload{Body: make([]byte, 300)}}
+	call = func() {
+		if _, err := w.client.UnaryCall(ctx, req); err != nil {
+			t.Error(err)
+		}
+	}
+	call()
+	return call
+}
+
+// TestAllocationsPerCallInProcess keeps the number from growing unseen. Seven of
+// them are the test service's own messages.
+func TestAllocationsPerCallInProcess(t *testing.T) {
+	if raceEnabled {
+		t.Log("not counted: the race detector allocates")
+		return
+	}
+	const limit = 29
+	if got := testing.AllocsPerRun(200, warm(t, "in process")); got > limit {
+		t.Errorf("%v allocations per call, want at most %d", got, limit)
+	}
+}
