@@ -166,7 +166,7 @@ func TestExecRows(t *testing.T) {
 	db := open(t, sqldb.Options{}, accounts)
 	sizes := map[int]bool{}
 	total := 0
-	for _, n := range []int{0, 1, 2, 3, 31, 32, 33, 63, 64, 65, 100} {
+	for _, n := range []int{0, 1, 2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129} {
 		var order []int
 		if err := db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 			return tx.ExecRows(ctx, n,
@@ -189,7 +189,7 @@ func TestExecRows(t *testing.T) {
 	if n, _ := count(t, db.Read()); n != total {
 		t.Errorf("%d rows stored, want %d", n, total)
 	}
-	if len(sizes) > 6 {
+	if len(sizes) > 7 {
 		t.Errorf("%d different texts %v, want few", len(sizes), sizes)
 	}
 	err := db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
