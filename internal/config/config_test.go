@@ -306,9 +306,12 @@ func golden(t *testing.T, name, got string) {
 
 func TestLoadAgainStartsFromTheDefaults(t *testing.T) {
 	got := defaults()
-	set, err := load(t, got, sources{env: []string{"MOVIEEXAMPLE_RATING_SEEDS=x"}, flags: []string{"--data=/srv"}})
+	set, err := load(t, got, sources{env: []string{"MOVIEEXAMPLE_RATING_PORT=1"}, flags: []string{"--data=/srv"}})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got.Rating.Port != 1 {
+		t.Fatalf("port %d after the first load, want 1", got.Rating.Port)
 	}
 	got.Rating.Seeds[0] = "changed by the program"
 	if err := set.Load(config.LoadOptions{}); err != nil {
