@@ -167,7 +167,8 @@ func TestHealth(t *testing.T) {
 		for _, service := range []string{"", "grpc.testing.TestService"} {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			s, err := health.Watch(ctx, &healthpb.HealthCheckRequest{Service: service})
+			// The connection heeds the health too, and is back a moment after the server.
+			s, err := health.Watch(ctx, &healthpb.HealthCheckRequest{Service: service}, grpc.WaitForReady(true))
 			if err != nil {
 				t.Fatal(err)
 			}
