@@ -51,7 +51,8 @@ func fold(s string) string {
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
-	decomposed := norm.NFD.String(cases.Fold().String(width.Fold.String(s)))
+	// Canonical caseless matching (Unicode 3.13, D145) decomposes before and after folding.
+	decomposed := norm.NFD.String(foldCase(width.Fold.String(norm.NFD.String(s))))
 	var b strings.Builder
 	b.Grow(len(decomposed))
 	space := false
@@ -79,6 +80,9 @@ func fold(s string) string {
 	// Decomposing took Hangul syllables apart; a search for one must find it whole.
 	return norm.NFC.String(b.String())
 }
+
+// foldCase folds case. The second step is for Cherokee, whose two cases the first one exchanges.
+func foldCase(s string) string { return strings.ToLower(cases.Fold().String(s)) }
 
 // isWordRune tells what a word consists of. Marks are part of it: vowels of Indic scripts are
 // marks, and leaving them out would change the word.
@@ -209,5 +213,5 @@ func isName(article, next string) bool {
 // genreKey is what genres are compared by. Only case is folded, and the Unicode form: an accent
 // can make another word.
 func genreKey(genre string) string {
-	return norm.NFC.String(cases.Fold().String(norm.NFC.String(strings.TrimSpace(genre))))
+	return norm.NFC.String(foldCase(norm.NFC.String(strings.TrimSpace(genre))))
 }

@@ -74,7 +74,7 @@ func (w *walk) page(f Filter, order Order, after *position, n int) []position {
 
 // byTitle reads the list itself.
 func (w *walk) byTitle(after *position, n int) []position {
-	return w.run("title_key > ? ORDER BY title_key", n, titleOf(after))
+	return w.run("0", "title_key > ? ORDER BY title_key", n, titleOf(after))
 }
 
 // byTitleInYears merges runs. Filtering the list by year would read all of it to find the three
@@ -84,10 +84,10 @@ func (w *walk) byTitleInYears(first, last int, after *position, n int) []positio
 	var found []position
 	for year := first; year <= min(last, MaxYear); {
 		if year%10 == 0 && year+9 <= last {
-			found = append(found, w.run("decade = ? AND title_key > ? ORDER BY title_key", n, year, titleOf(after))...)
+			found = append(found, w.run("0", "decade = ? AND title_key > ? ORDER BY title_key", n, year, titleOf(after))...)
 			year += 10
 		} else {
-			found = append(found, w.run("release_year = ? AND title_key > ? ORDER BY title_key", n, year, titleOf(after))...)
+			found = append(found, w.run("release_year", "release_year = ? AND title_key > ? ORDER BY title_key", n, year, titleOf(after))...)
 			year++
 		}
 	}
@@ -99,11 +99,11 @@ func (w *walk) byTitleInYears(first, last int, after *position, n int) []positio
 func (w *walk) byYear(first, last int, after *position, n int) []position {
 	var found []position
 	if after != nil {
-		found = w.run("release_year = ? AND title_key > ? ORDER BY title_key", n, after.Year, after.TitleKey)
+		found = w.run("release_year", "release_year = ? AND title_key > ? ORDER BY title_key", n, after.Year, after.TitleKey)
 		first = after.Year + 1
 	}
 	if len(found) < n {
-		found = append(found, w.run("release_year >= ? AND release_year <= ? ORDER BY release_year, title_key", n-len(found), first, last)...)
+		found = append(found, w.run("release_year", "release_year >= ? AND release_year <= ? ORDER BY release_year, title_key", n-len(found), first, last)...)
 	}
 	return found
 }
@@ -115,18 +115,18 @@ func (w *walk) byYear(first, last int, after *position, n int) []position {
 func (w *walk) byYearDesc(first, last int, after *position, n int) []position {
 	var found []position
 	if after != nil {
-		found = w.run("release_year = ? AND title_key > ? ORDER BY title_key", n, after.Year, after.TitleKey)
+		found = w.run("release_year", "release_year = ? AND title_key > ? ORDER BY title_key", n, after.Year, after.TitleKey)
 		last = after.Year - 1
 	}
 	wanted := n - len(found)
 	if wanted <= 0 {
 		return found
 	}
-	back := w.run("release_year >= ? AND release_year <= ? ORDER BY release_year DESC, title_key DESC", wanted, first, last)
+	back := w.run("release_year", "release_year >= ? AND release_year <= ? ORDER BY release_year DESC, title_key DESC", wanted, first, last)
 	if len(back) == wanted {
 		year := back[wanted-1].Year
 		back = slices.DeleteFunc(back, func(p position) bool { return p.Year == year })
-		back = append(back, w.run("release_year = ? AND title_key > ? ORDER BY title_key", wanted-len(back), year, "")...)
+		back = append(back, w.run("release_year", "release_year = ? AND title_key > ? ORDER BY title_key", wanted-len(back), year, "")...)
 	}
 	slices.SortFunc(back, func(a, b position) int {
 		return cmp.Or(cmp.Compare(b.Year, a.Year), strings.Compare(a.TitleKey, b.TitleKey))
@@ -134,13 +134,14 @@ func (w *walk) byYearDesc(first, last int, after *position, n int) []position {
 	return append(found, back...)
 }
 
-// run reads at most n positions that meet a condition, in the order that comes with it.
-func (w *walk) run(condition string, n int, args ...any) []position {
+// run reads at most n positions that meet a condition, in the order that comes with it. year is
+// the column of the year, or "0" where nobody needs it and the index has it not.
+func (w *walk) run(year, condition string, n int, args ...any) []position {
 	if w.err != nil {
 		return nil
 	}
 	args = append(append([]any{w.genreKey}, args...), n)
-	rows, err := w.q.QueryContext(w.ctx, "SELECT title_key, release_year FROM movie_listings WHERE genre_key = ? AND "+condition+" LIMIT ?", args...)
+	rows, err := w.q.QueryContext(w.ctx, "SELECT title_key, "+year+" FROM movie_listings WHERE genre_key = ? AND "+condition+" LIMIT ?", args...)
 	if err != nil {
 		w.err = err
 		return nil

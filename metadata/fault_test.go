@@ -1,0 +1,182 @@
+package metadata_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"movieexample.com/gen/book"
+	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	"movieexample.com/internal/sqldb/sqlfault"
+)
+
+// Whatever operation of the database fails, and however: the tables agree with each other, a call
+// that says "nothing was written" wrote nothing, and calling again succeeds with the right result.
+func TestEveryOperationMayFail(t *testing.T) {
+	imdb := func(m *metadatav1.Movie, id string) *metadatav1.Movie {
+		m.ExternalIds = &metadatav1.ExternalIds{Imdb: id}
+		return m
+	}
+	scenarios := map[string]struct {
+		call func(t *testing.T, c *catalogue) error
+		want []*metadatav1.Movie // the catalogue afterwards
+	}{
+		"create": {
+			func(t *testing.T, c *catalogue) error {
+				_, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: imdb(film("new", "New"), "tt0000003")})
+				return err
+			},
+			[]*metadatav1.Movie{matrix(), imdb(film("new", "New"), "tt0000003"), film("other", "Other")},
+		},
+		"replace": {
+			func(t *testing.T, c *catalogue) error {
+				_, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: with(matrix(), func(m *metadatav1.Movie) {
+					m.Title, m.Year, m.Genres, m.ExternalIds = "The Matrix", proto.Int32(2000), []string{"Drama", "Action"}, &metadatav1.ExternalIds{Tmdb: "604"}
+				})})
+				return err
+			},
+			[]*metadatav1.Movie{with(matrix(), func(m *metadatav1.Movie) {
+				m.Title, m.OriginalTitle, m.Year = "The Matrix", "", proto.Int32(2000)
+				m.Genres, m.ExternalIds = []string{"Drama", "Action"}, &metadatav1.ExternalIds{Tmdb: "604"}
+			}), film("other", "Other")},
+		},
+		"batch": {
+			func(t *testing.T, c *catalogue) error {
+				_, err := c.BatchPutMovies(t.Context(), &metadatav1.BatchPutMoviesRequest{
+					Mode: metadatav1.BatchPutMode_BATCH_PUT_MODE_FILL,
+					Movies: []*metadatav1.Movie{
+						film("a", "A"), film("tt0133093", "Matriks"), imdb(film("other", "Other"), "tt0000009"), imdb(film("b", "B"), "tt0133093"), film("c", "C"),
+					},
+				})
+				return err
+			},
+			[]*metadatav1.Movie{film("a", "A"), film("c", "C"), with(matrix(), func(m *metadatav1.Movie) {
+				m.AlternativeTitles = append(m.AlternativeTitles, "Matriks")
+			}), imdb(film("other", "Other"), "tt0000009")},
+		},
+		"book": {
+			func(t *testing.T, c *catalogue) error {
+				_, err := c.book.PutMetadata(t.Context(), &book.PutMetadataRequest{Metadata: &book.Metadata{Id: "other", Title: "Others"}})
+				return err
+			},
+			[]*metadatav1.Movie{matrix(), film("other", "Others")},
+		},
+		"delete": {
+			func(t *testing.T, c *catalogue) error {
+				_, err := c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "tt0133093"})
+				return err
+			},
+			[]*metadatav1.Movie{film("other", "Other")},
+		},
+		"read": {
+			func(t *testing.T, c *catalogue) error {
+				if _, err := c.GetMovie(t.Context(), &metadatav1.GetMovieRequest{Id: "other"}); err != nil {
+					return err
+				}
+				if _, err := c.BatchGetMovies(t.Context(), &metadatav1.BatchGetMoviesRequest{Ids: []string{"other", "none"}}); err != nil {
+					return err
+				}
+				if _, err := c.SelectMovies(t.Context(), &metadatav1.SelectMoviesRequest{Ids: []string{"other", "none"}}); err != nil {
+					return err
+				}
+				if _, err := c.LookupMovie(t.Context(), &metadatav1.LookupMovieRequest{ExternalId: &metadatav1.LookupMovieRequest_TmdbId{TmdbId: "603"}}); err != nil {
+					return err
+				}
+				_, err := c.ListMovies(t.Context(), &metadatav1.ListMoviesRequest{Order: byYearDesc, PageSize: 1})
+				return err
+			},
+			[]*metadatav1.Movie{matrix(), film("other", "Other")},
+		},
+	}
+	for name, sc := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, n, failed, unknown := t.TempDir(), 0, 0, 0
+			for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
+				n++
+				c := openCatalogue(t, filepath.Join(dir, fmt.Sprint(n)), plan.Wrap)
+				c.replace(t, matrix(), film("other", "Other"))
+				before := snapshot(t, c)
+
+				plan.Start()
+				err := sc.call(t, c)
+				plan.Stop()
+
+				checkTables(t, c.db)
+				after := snapshot(t, c)
+				switch code := status.Code(err); {
+				case err == nil:
+					wantCatalogue(t, plan, c, sc.want)
+				case code == codes.Unavailable && plan.Fired() && isUnknown(err):
+					unknown++
+					if !sameCatalogue(before, after) {
+						wantCatalogue(t, plan, c, sc.want)
+					}
+				case code == codes.Unavailable || code == codes.Internal:
+					failed++
+					if !sameCatalogue(before, after) {
+						t.Errorf("%v: the call failed with %v, but changed the catalogue", plan, err)
+					}
+				default:
+					t.Errorf("%v: the call failed with %v", plan, err)
+				}
+				if err != nil {
+					// A deletion that took place although nobody confirmed it finds nothing to delete.
+					if err := sc.call(t, c); err != nil && (name != "delete" || status.Code(err) != codes.NotFound) {
+						t.Errorf("%v: calling again: %v", plan, err)
+					}
+					wantCatalogue(t, plan, c, sc.want)
+				}
+				if t.Failed() {
+					return
+				}
+			}
+			writes := name != "read"
+			if failed < 10 || writes && unknown < 2 || n < 20 {
+				t.Errorf("%d runs, %d failed calls, %d of them with unknown outcome: the faults did not hit", n, failed, unknown)
+			}
+		})
+	}
+}
+
+func isUnknown(err error) bool {
+	const text = "the database did not confirm the write, which may or may not be stored: read it back, then retry"
+	return status.Convert(err).Message() == text
+}
+
+func snapshot(t *testing.T, c *catalogue) []*metadatav1.Movie {
+	t.Helper()
+	resp, err := c.ListMovies(t.Context(), &metadatav1.ListMoviesRequest{PageSize: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.GetMovies()
+}
+
+func sameCatalogue(a, b []*metadatav1.Movie) bool {
+	same := len(a) == len(b)
+	for i := 0; same && i < len(a); i++ {
+		same = proto.Equal(a[i], b[i])
+	}
+	return same
+}
+
+func wantCatalogue(t *testing.T, plan *sqlfault.Plan, c *catalogue, want []*metadatav1.Movie) {
+	t.Helper()
+	checkTables(t, c.db)
+	got := snapshot(t, c)
+	if len(got) != len(want) {
+		t.Errorf("%v: the catalogue has %v", plan, ids(got))
+		return
+	}
+	for i := range want {
+		wantMovie(t, got[i], want[i])
+	}
+	if t.Failed() {
+		t.Errorf("after %v", plan)
+	}
+}
