@@ -18,11 +18,6 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// retentionInterval is how often the embedded broker drops what its topics'
-// retention no longer covers. The library's own timer is not started again for
-// topics that it loads from a directory, so this is ours.
-const retentionInterval = time.Minute
-
 // segmentBytes is the size of one log file. Retention frees whole files only,
 // so this is also the grain of RetentionBytes on disk.
 const segmentBytes = 64 << 20
@@ -39,6 +34,9 @@ type BrokerConfig struct {
 	// Dir is the data directory; it is made if missing. Empty: everything is
 	// kept in memory and gone with the broker.
 	Dir string
+	// RetentionInterval is how often records beyond their topic's retention are
+	// dropped. Default one minute.
+	RetentionInterval time.Duration
 	// Logger receives the broker's warnings. Default: nothing is logged.
 	Logger *slog.Logger
 }
@@ -49,12 +47,14 @@ type BrokerConfig struct {
 type Broker struct {
 	cluster *kfake.Cluster
 	addr    string
-	log     *brokerLog
-	release func() error // of the directory's lock
-	stop    chan struct{}
-	stopped sync.WaitGroup
-	once    sync.Once
-	err     error // of Close
+	// listenAddr differs from addr behind a proxy.
+	listenAddr string
+	log        *brokerLog
+	release    func() error // of the directory's lock
+	stop       chan struct{}
+	stopped    sync.WaitGroup
+	once       sync.Once
+	err        error // of Close
 }
 
 // StartBroker starts a broker; it serves when this returns. A data directory
@@ -70,6 +70,9 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.RetentionInterval <= 0 {
+		cfg.RetentionInterval = time.Minute
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -78,10 +81,11 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{
-		addr:    ln.advertised.String(),
-		log:     &brokerLog{logger: cfg.Logger},
-		release: func() error { return nil },
-		stop:    make(chan struct{}),
+		addr:       ln.advertised.String(),
+		listenAddr: ln.Listener.Addr().String(),
+		log:        &brokerLog{logger: cfg.Logger},
+		release:    func() error { return nil },
+		stop:       make(chan struct{}),
 	}
 	if cfg.Dir != "" {
 		if b.release, err = lockDir(cfg.Dir); err != nil {
@@ -105,12 +109,14 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 	if cfg.Dir != "" {
 		opts = append(opts, kfake.DataDir(cfg.Dir), kfake.SyncWrites())
 	}
+	defer close(ln.ready)
 	if b.cluster, err = kfake.NewCluster(opts...); err != nil {
 		_ = ln.Close()
 		err = fmt.Errorf("start the embedded Kafka broker on %s: %w", cfg.Dir, explain(err))
 		return nil, errors.Join(err, b.release())
 	}
-	b.stopped.Go(b.retain)
+	guardTopicNames(b.cluster)
+	b.stopped.Go(func() { b.retain(cfg.RetentionInterval) })
 	return b, nil
 }
 
@@ -131,7 +137,7 @@ func listen(ctx context.Context, cfg BrokerConfig) (*guardListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for Kafka clients on %s: %w", cfg.Addr, err)
 	}
-	g := &guardListener{Listener: l, advertised: l.Addr(), logger: cfg.Logger}
+	g := &guardListener{Listener: l, advertised: l.Addr(), logger: cfg.Logger, ready: make(chan struct{})}
 	if cfg.Advertise != "" {
 		host, port, err := net.SplitHostPort(cfg.Advertise)
 		if err != nil || host == "" {
@@ -146,8 +152,12 @@ func listen(ctx context.Context, cfg BrokerConfig) (*guardListener, error) {
 	return g, nil
 }
 
-// Addr is the host:port that clients connect to.
+// Addr is the host:port that clients are told to connect to.
 func (b *Broker) Addr() string { return b.addr }
+
+// ListenAddr is the host:port that is listened on; the same as Addr unless
+// another address is advertised.
+func (b *Broker) ListenAddr() string { return b.listenAddr }
 
 // Close stops the broker and writes out what it knows about producers, groups
 // and logs, so that the next start is fast and producers go on without
@@ -167,9 +177,10 @@ func (b *Broker) Close() error {
 	return b.err
 }
 
-// retain drops records that are beyond their topic's retention.
-func (b *Broker) retain() {
-	t := time.NewTicker(retentionInterval)
+// retain drops records that are beyond their topic's retention. The library has
+// a timer for that, but does not start it again for topics that it loads from a directory.
+func (b *Broker) retain(interval time.Duration) {
+	t := time.NewTicker(interval)
 	defer t.Stop()
 	for {
 		select {
@@ -235,6 +246,15 @@ func (l *brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
 		lv = slog.LevelError
 	case kfake.LogLevelWarn:
 		lv = slog.LevelWarn
+	}
+	// A record that could not be written is only a warning to the library, and an
+	// UNKNOWN_SERVER_ERROR to whoever published it. It needs a person.
+	for _, a := range args {
+		if err, ok := a.(error); ok && errors.Is(err, syscall.ENOSPC) {
+			lv = slog.LevelError
+			format += " (the disk of the data directory is full: free some space)"
+			break
+		}
 	}
 	if lv == slog.LevelDebug && !l.logger.Enabled(context.Background(), lv) {
 		return

@@ -6,7 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -23,12 +26,15 @@ type guardListener struct {
 	net.Listener
 	advertised net.Addr
 	logger     *slog.Logger
+	ready      chan struct{} // closed when connections may come in
 }
 
 // Addr is the address that clients are told to connect to.
 func (l *guardListener) Addr() net.Addr { return l.advertised }
 
+// Accept waits until the broker has its guards; the library begins to accept before.
 func (l *guardListener) Accept() (net.Conn, error) {
+	<-l.ready
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -82,4 +88,44 @@ func (c *guardConn) next() error {
 	c.unread = len(c.head)
 	c.body = size - 4 // kind and version are part of the size
 	return nil
+}
+
+// guardTopicNames makes the broker refuse topic names that Apache Kafka refuses.
+// The library takes any name and makes a directory of it, so that a topic called
+// "../x" would be written outside the data directory.
+func guardTopicNames(cluster *kfake.Cluster) {
+	cluster.ControlKey(int16(kmsg.CreateTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		r, ok := req.(*kmsg.CreateTopicsRequest)
+		if !ok || !slices.ContainsFunc(r.Topics, func(t kmsg.CreateTopicsRequestTopic) bool { return !validTopic(t.Topic) }) {
+			return nil, nil, false
+		}
+		resp := kmsg.NewPtrCreateTopicsResponse()
+		resp.Version = r.Version
+		for _, t := range r.Topics {
+			rt := kmsg.NewCreateTopicsResponseTopic()
+			rt.Topic = t.Topic
+			code, msg := kerr.InvalidRequest.Code, "nothing is created because another topic of the same request has a bad name"
+			if !validTopic(t.Topic) {
+				code, msg = kerr.InvalidTopicException.Code, `a topic name must be 1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-", and not "." or ".."`
+			}
+			rt.ErrorCode, rt.ErrorMessage = code, &msg
+			resp.Topics = append(resp.Topics, rt)
+		}
+		return resp, nil, true
+	})
+}
+
+// validTopic is Apache Kafka's rule for topic names (org.apache.kafka.common.internals.Topic).
+func validTopic(name string) bool {
+	if name == "" || len(name) > 249 || name == "." || name == ".." {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return true
 }

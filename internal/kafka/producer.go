@@ -271,7 +271,9 @@ func (p *Producer) classify(r *kgo.Record, err error) error {
 			ErrRefused, len(r.Key)+len(r.Value), p.cfg.MaxRecordBytes)
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
 		return fmt.Errorf("%w: topic %q does not exist any more: %w", ErrRefused, p.cfg.Topic, err)
-	case errors.Is(err, kerr.UnknownServerError), errors.Is(err, kerr.RequestTimedOut),
+	case errors.Is(err, kerr.UnknownServerError):
+		return fmt.Errorf("%w: the broker could not store it, its log says why; a full disk is the usual reason: %w", ErrOutcomeUnknown, err)
+	case errors.Is(err, kerr.RequestTimedOut),
 		errors.Is(err, kerr.NotEnoughReplicasAfterAppend), errors.Is(err, kerr.OutOfOrderSequenceNumber):
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	case errors.As(err, &ke) && !ke.Retriable:
@@ -457,7 +459,13 @@ func (h *producerHooks) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _
 		h.dialErr.Store(nil)
 		return
 	}
-	if !errors.Is(err, context.Canceled) {
+	var ne net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+	case errors.As(err, &ne) && ne.Timeout():
+		// Perhaps our own deadline cut an attempt short; a refusal seen before says more.
+		h.dialErr.CompareAndSwap(nil, &err)
+	default:
 		h.dialErr.Store(&err)
 	}
 }

@@ -1,0 +1,173 @@
+package kafka_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/kafka"
+)
+
+func TestEnsureTopicCreatesOnceWithExplicitRetention(t *testing.T) {
+	var logs logBuffer
+	b := startBroker(t, kafka.BrokerConfig{})
+	cl := newClient(t, b.Addr())
+	tc := kafka.TopicConfig{Name: "events", Partitions: 3, RetentionBytes: 1 << 30, Logger: logs.logger()}
+	first, err := kafka.EnsureTopic(t.Context(), cl, tc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Name != "events" || first.Partitions != 3 || first.ID == [16]byte{} {
+		t.Errorf("topic %+v, want events with 3 partitions and an id", first)
+	}
+	again, err := kafka.EnsureTopic(t.Context(), cl, tc)
+	if err != nil || again != first {
+		t.Errorf("second time: %+v, %v; want %+v", again, err, first)
+	}
+	if strings.Contains(logs.String(), "WARN") {
+		t.Errorf("warned although nothing differs:\n%s", logs.String())
+	}
+	described, err := kafka.DescribeTopic(t.Context(), cl, "events")
+	if err != nil || described != first {
+		t.Errorf("described: %+v, %v; want %+v", described, err, first)
+	}
+
+	configs, err := kadm.NewClient(cl).DescribeTopicConfigs(t.Context(), "events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"retention.ms": "-1", "retention.bytes": "1073741824"}
+	for _, c := range configs[0].Configs {
+		if w, ok := want[c.Key]; ok && c.MaybeValue() == w {
+			delete(want, c.Key)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("the topic lacks %v", want)
+	}
+}
+
+func TestEnsureTopicReportsDifferencesAndChangesNothing(t *testing.T) {
+	var logs logBuffer
+	b := startBroker(t, kafka.BrokerConfig{})
+	first := ensureTopic(t, b.Addr(), kafka.TopicConfig{Name: "events", Partitions: 2, Retention: time.Hour})
+	got, err := kafka.EnsureTopic(t.Context(), newClient(t, b.Addr()), kafka.TopicConfig{Name: "events", Partitions: 5, Logger: logs.logger()})
+	if err != nil || got != first {
+		t.Fatalf("got %+v, %v; want %+v as it was", got, err, first)
+	}
+	for _, want := range []string{
+		"another number of partitions than configured; going on with what is there\" topic=events partitions=2 configured=5",
+		"another retention than configured; going on with what is there\" topic=events setting=retention.ms value=3600000 configured=-1",
+	} {
+		if !strings.Contains(logs.String(), want) {
+			t.Errorf("log lacks %s:\n%s", want, logs.String())
+		}
+	}
+}
+
+// Retention by size works after a restart too, and never empties a partition: an
+// empty one would begin at offset 0 again after a crash.
+func TestRetentionBySize(t *testing.T) {
+	dir := t.TempDir()
+	b := startBroker(t, kafka.BrokerConfig{Dir: dir})
+	ensureTopic(t, b.Addr(), kafka.TopicConfig{Name: "events", RetentionBytes: 2000})
+	p := newProducer(t, kafka.ProducerConfig{}, b.Addr())
+	var res results
+	for i := range 20 { // each in a batch of its own
+		publish(t, p, &res, fmt.Sprintf("%0200d", i), 1)
+		if _, err := p.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	b = startBroker(t, kafka.BrokerConfig{Dir: dir, RetentionInterval: time.Millisecond})
+	adm := kadm.NewClient(newClient(t, b.Addr()))
+	var start int64
+	eventually(t, "the oldest records dropped", func() bool {
+		offsets, err := adm.ListStartOffsets(t.Context(), "events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, _ := offsets.Lookup("events", 0)
+		start = o.Offset
+		return start > 0
+	})
+	ends, err := adm.ListEndOffsets(t.Context(), "events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end, _ := ends.Lookup("events", 0); end.Offset != 20 || start >= 20 {
+		t.Errorf("log from %d to %d, want some of 20 records left", start, end.Offset)
+	}
+}
+
+func TestTopicErrors(t *testing.T) {
+	b := startBroker(t, kafka.BrokerConfig{})
+	cl := newClient(t, b.Addr())
+	for _, name := range []string{"a/b", "../x", "..", ".", "", "a b", strings.Repeat("x", 250)} {
+		_, err := kafka.EnsureTopic(t.Context(), cl, kafka.TopicConfig{Name: name})
+		want := fmt.Sprintf(`topic: %q with 1 partitions is refused by the broker: a topic name must be 1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-", and not "." or ".."`, name)
+		if err == nil || err.Error() != want || fault.KindOf(err) != fault.KindInvalid {
+			t.Errorf("name %q:\n got %v\nwant %s", name, err, want)
+		}
+	}
+	if _, err := kadm.NewClient(cl).CreateTopics(t.Context(), 1, 1, nil, "good", "../bad"); err != nil {
+		t.Error(err)
+	}
+	if list, err := kadm.NewClient(cl).ListTopics(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("topics %q, %v; want none of them", list.Names(), err)
+	}
+	if _, err := kafka.EnsureTopic(t.Context(), cl, kafka.TopicConfig{Name: "many", Replication: 3}); fault.KindOf(err) != fault.KindInvalid {
+		t.Errorf("three copies on one broker: %v", err)
+	}
+	_, err := kafka.DescribeTopic(t.Context(), cl, "none")
+	if want := `topic "none" does not exist at ` + b.Addr() + `: start the service that owns it, or create it, then try again`; fault.KindOf(err) != fault.KindNotFound || err.Error() != want {
+		t.Errorf("missing topic:\n got %v\nwant %s", err, want)
+	}
+}
+
+func TestClientErrors(t *testing.T) {
+	for _, tt := range []struct {
+		brokers []string
+		message string
+	}{
+		{nil, "brokers: is required: the host:port of at least one Kafka broker"},
+		{[]string{"127.0.0.1:9092", "kafka"}, `brokers[1]: must be host:port, for example 127.0.0.1:9092; got "kafka"`},
+		{[]string{":9092"}, `brokers[0]: must be host:port, for example 127.0.0.1:9092; got ":9092"`},
+		{[]string{"kafka:0"}, `brokers[0]: must end in a port from 1 to 65535; got "kafka:0"`},
+		{[]string{"kafka:99999"}, `brokers[0]: must end in a port from 1 to 65535; got "kafka:99999"`},
+	} {
+		_, err := kafka.NewClient(kafka.Config{Brokers: tt.brokers})
+		if err == nil || err.Error() != tt.message || fault.KindOf(err) != fault.KindInvalid {
+			t.Errorf("%q:\n got %v\nwant %s", tt.brokers, err, tt.message)
+		}
+	}
+
+	addr := closedAddr(t)
+	err := kafka.Ping(t.Context(), newClient(t, addr))
+	if fault.KindOf(err) != fault.KindUnavailable || !strings.HasPrefix(err.Error(), "no Kafka broker answers at "+addr+": check the address, and that the broker runs: ") {
+		t.Errorf("ping of nobody: %v", err)
+	}
+}
+
+// closedAddr is an address on which nobody listens.
+func closedAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
