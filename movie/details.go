@@ -1,0 +1,135 @@
+package movie
+
+import (
+	"context"
+)
+
+// details answers for one film. Both halves come from their caches or from calls that run side by side.
+func (s *Service) details(ctx context.Context, id string) (Details, error) {
+	film, haveFilm := s.films.fresh(id)
+	standing, haveStanding := s.standings.fresh.fresh(id)
+	if haveFilm && haveStanding {
+		return s.answer(Details{Movie: film, Standing: standing}), nil
+	}
+
+	// Start what is missing before waiting for any of it.
+	var filmCall *flight[*Movie]
+	if !haveFilm {
+		filmCall = s.films.join(ctx, id)
+	}
+	var standingCall *flight[*Standing]
+	if !haveStanding {
+		standingCall = s.standings.fresh.join(ctx, id)
+	}
+	var err error
+	if !haveFilm {
+		if film, err = s.film(ctx, filmCall); err != nil {
+			return Details{}, err
+		}
+	}
+	if !haveStanding {
+		if standing, err = s.standings.settle(ctx, id, standingCall); err != nil {
+			return Details{}, err
+		}
+	}
+	return s.answer(Details{Movie: film, Standing: standing}), nil
+}
+
+// film waits for a film under a deadline of its own, so that the caller hears which service was late.
+func (s *Service) film(ctx context.Context, call *flight[*Movie]) (*Movie, error) {
+	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
+	defer cancel()
+	film, err := call.wait(bounded)
+	if err != nil && bounded.Err() != nil {
+		return nil, fromMetadata(err)
+	}
+	return film, err
+}
+
+// put writes a film's metadata and answers with its ratings.
+func (s *Service) put(ctx context.Context, m *Movie) (Details, error) {
+	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
+	defer cancel()
+	stored, err := s.catalogue.put(bounded, m)
+	// Also after an error: a write whose answer was lost may have happened.
+	s.films.drop(m.ID)
+	if err != nil {
+		return Details{}, err
+	}
+	standing, err := s.standings.one(ctx, stored.ID)
+	if err != nil {
+		return Details{}, err
+	}
+	return s.answer(Details{Movie: stored, Standing: standing}), nil
+}
+
+// remove deletes a film's metadata.
+func (s *Service) remove(ctx context.Context, id, etag string) error {
+	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
+	defer cancel()
+	err := s.catalogue.remove(bounded, id, etag)
+	s.films.drop(id)
+	return err
+}
+
+// lookup finds a film by one of its external ids.
+func (s *Service) lookup(ctx context.Context, by externalID) (Details, error) {
+	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
+	defer cancel()
+	film, err := s.catalogue.lookup(bounded, by)
+	if err != nil {
+		return Details{}, err
+	}
+	page, err := s.compose(ctx, []*Movie{film})
+	if err != nil {
+		return Details{}, err
+	}
+	return page[0], nil
+}
+
+// list returns a page of the catalogue and the token of the next one.
+func (s *Service) list(ctx context.Context, q listQuery) ([]Details, string, error) {
+	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
+	defer cancel()
+	films, next, err := s.catalogue.list(bounded, q)
+	if err != nil {
+		return nil, "", err
+	}
+	page, err := s.compose(ctx, films)
+	return page, next, err
+}
+
+// batch returns those of the films that exist, in the order of ids, and the ids no film has.
+func (s *Service) batch(ctx context.Context, ids []string) ([]Details, []string, error) {
+	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
+	defer cancel()
+	films, missing, err := s.catalogue.batch(bounded, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	page, err := s.compose(ctx, films)
+	return page, missing, err
+}
+
+// compose gives each film its standing, with one call for all.
+func (s *Service) compose(ctx context.Context, films []*Movie) ([]Details, error) {
+	ids := make([]string, len(films))
+	for i, m := range films {
+		ids[i] = m.ID
+	}
+	standings, err := s.standings.many(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	page := make([]Details, len(films))
+	for i, m := range films {
+		page[i] = s.answer(Details{Movie: m, Standing: standings[m.ID]})
+	}
+	return page, nil
+}
+
+// answer counts d on its way out.
+func (s *Service) answer(d Details) Details {
+	s.served[d.Standing.Status].Inc()
+	return d
+}

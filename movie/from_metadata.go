@@ -1,0 +1,215 @@
+package movie
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	"movieexample.com/internal/fault"
+)
+
+// selectMost is the most ids that the metadata service selects from in one call.
+const selectMost = 5000
+
+// catalogue is the metadata service.
+type catalogue struct {
+	client metadatav1.MetadataServiceClient
+}
+
+func newCatalogue(conn grpc.ClientConnInterface) catalogue {
+	return catalogue{metadatav1.NewMetadataServiceClient(conn)}
+}
+
+// filter narrows to films that match all that is set.
+type filter struct {
+	genre            string
+	minYear, maxYear *int32 // inclusive
+}
+
+func (f filter) isSet() bool { return f.genre != "" || f.minYear != nil || f.maxYear != nil }
+
+func (f filter) wire() *metadatav1.MovieFilter {
+	return &metadatav1.MovieFilter{Genre: f.genre, MinYear: f.minYear, MaxYear: f.maxYear}
+}
+
+// order is the order of a list.
+type order int
+
+const (
+	byTitle order = iota
+	byYear
+	byYearDesc
+)
+
+// listQuery asks for a page of the catalogue.
+type listQuery struct {
+	filter filter
+	order  order
+	size   int32
+	token  string // the metadata service's own
+}
+
+// externalID is one id elsewhere; exactly one field is set.
+type externalID ExternalIDs
+
+func (c catalogue) movie(ctx context.Context, id string) (*Movie, error) {
+	r, err := c.client.GetMovie(ctx, &metadatav1.GetMovieRequest{Id: id})
+	if err != nil {
+		return nil, fromMetadata(err)
+	}
+	return movieOf(r.GetMovie()), nil
+}
+
+// put writes m; m.ETag, when set, is the version it may replace.
+func (c catalogue) put(ctx context.Context, m *Movie) (*Movie, error) {
+	r, err := c.client.PutMovie(ctx, &metadatav1.PutMovieRequest{Movie: wireOf(m), ExpectedEtag: m.ETag})
+	if err != nil {
+		return nil, fromMetadata(err, "expected_etag", "movie.etag")
+	}
+	return movieOf(r.GetMovie()), nil
+}
+
+func (c catalogue) remove(ctx context.Context, id, etag string) error {
+	_, err := c.client.DeleteMovie(ctx, &metadatav1.DeleteMovieRequest{Id: id, ExpectedEtag: etag})
+	return fromMetadata(err, "expected_etag", "etag")
+}
+
+func (c catalogue) lookup(ctx context.Context, by externalID) (*Movie, error) {
+	req := &metadatav1.LookupMovieRequest{}
+	switch {
+	case by.IMDb != "":
+		req.ExternalId = &metadatav1.LookupMovieRequest_ImdbId{ImdbId: by.IMDb}
+	case by.TMDb != "":
+		req.ExternalId = &metadatav1.LookupMovieRequest_TmdbId{TmdbId: by.TMDb}
+	default:
+		req.ExternalId = &metadatav1.LookupMovieRequest_MovielensId{MovielensId: by.MovieLens}
+	}
+	r, err := c.client.LookupMovie(ctx, req)
+	if err != nil {
+		return nil, fromMetadata(err)
+	}
+	return movieOf(r.GetMovie()), nil
+}
+
+func (c catalogue) list(ctx context.Context, q listQuery) ([]*Movie, string, error) {
+	r, err := c.client.ListMovies(ctx, &metadatav1.ListMoviesRequest{
+		Filter: q.filter.wire(),
+		Order: map[order]metadatav1.MovieOrder{
+			byTitle:    metadatav1.MovieOrder_MOVIE_ORDER_TITLE,
+			byYear:     metadatav1.MovieOrder_MOVIE_ORDER_YEAR,
+			byYearDesc: metadatav1.MovieOrder_MOVIE_ORDER_YEAR_DESC,
+		}[q.order],
+		PageSize:  q.size,
+		PageToken: q.token,
+	})
+	if err != nil {
+		return nil, "", fromMetadata(err)
+	}
+	return moviesOf(r.GetMovies()), r.GetNextPageToken(), nil
+}
+
+func (c catalogue) batch(ctx context.Context, ids []string) (found []*Movie, missing []string, err error) {
+	r, err := c.client.BatchGetMovies(ctx, &metadatav1.BatchGetMoviesRequest{Ids: ids})
+	if err != nil {
+		return nil, nil, fromMetadata(err)
+	}
+	return moviesOf(r.GetMovies()), r.GetMissingIds(), nil
+}
+
+// titles returns the title of each film among ids that exists and matches. It makes one call per selectMost ids.
+func (c catalogue) titles(ctx context.Context, ids []string, f filter) (map[string]string, error) {
+	titles := make(map[string]string, len(ids))
+	for len(ids) > 0 {
+		n := min(len(ids), selectMost)
+		r, err := c.client.SelectMovies(ctx, &metadatav1.SelectMoviesRequest{Ids: ids[:n], Filter: f.wire()})
+		if err != nil {
+			return nil, fromMetadata(err)
+		}
+		for _, m := range r.GetMatches() {
+			titles[m.GetId()] = m.GetTitle()
+		}
+		ids = ids[n:]
+	}
+	return titles, nil
+}
+
+// fromMetadata turns what a call returned into an error for our own callers: it names the service where the service is
+// the trouble, and our fields where the input is. renames are pairs of the metadata service's field name and ours.
+func fromMetadata(err error, renames ...string) error {
+	err = fault.FromRPC(err)
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		return err // nil
+	}
+	switch e.Kind {
+	case fault.KindUnavailable:
+		return fault.Unavailable(err, "the metadata service cannot be reached: try again later")
+	case fault.KindDeadline:
+		return fault.Deadline(err, "the metadata service did not answer in time: try again later")
+	case fault.KindInternal:
+		return fault.Internal(err, "call the metadata service")
+	}
+	if len(e.Fields) == 0 {
+		return err
+	}
+	fields := make([]fault.Field, len(e.Fields))
+	for i, f := range e.Fields {
+		f.Name = strings.TrimPrefix(f.Name, "filter.")
+		for j := 0; j+1 < len(renames); j += 2 {
+			if f.Name == renames[j] {
+				f.Name = renames[j+1]
+			}
+		}
+		fields[i] = f
+	}
+	return &fault.Error{Kind: e.Kind, Fields: fields, Err: e.Err}
+}
+
+func moviesOf(list []*metadatav1.Movie) []*Movie {
+	movies := make([]*Movie, len(list))
+	for i, m := range list {
+		movies[i] = movieOf(m)
+	}
+	return movies
+}
+
+func movieOf(m *metadatav1.Movie) *Movie {
+	movie := &Movie{
+		ID:                m.GetId(),
+		Title:             m.GetTitle(),
+		OriginalTitle:     m.GetOriginalTitle(),
+		AlternativeTitles: m.GetAlternativeTitles(),
+		Genres:            m.GetGenres(),
+		Director:          m.GetDirector(),
+		Description:       m.GetDescription(),
+		ETag:              m.GetEtag(),
+	}
+	if m != nil {
+		movie.Year, movie.RuntimeMinutes = m.Year, m.RuntimeMinutes
+	}
+	if x := m.GetExternalIds(); x != nil {
+		movie.External = &ExternalIDs{IMDb: x.GetImdb(), TMDb: x.GetTmdb(), MovieLens: x.GetMovielens()}
+	}
+	return movie
+}
+
+func wireOf(m *Movie) *metadatav1.Movie {
+	wire := &metadatav1.Movie{
+		Id:                m.ID,
+		Title:             m.Title,
+		OriginalTitle:     m.OriginalTitle,
+		AlternativeTitles: m.AlternativeTitles,
+		Year:              m.Year,
+		Genres:            m.Genres,
+		Director:          m.Director,
+		Description:       m.Description,
+		RuntimeMinutes:    m.RuntimeMinutes,
+	}
+	if x := m.External; x != nil {
+		wire.ExternalIds = &metadatav1.ExternalIds{Imdb: x.IMDb, Tmdb: x.TMDb, Movielens: x.MovieLens}
+	}
+	return wire
+}

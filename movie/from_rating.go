@@ -1,0 +1,164 @@
+package movie
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc"
+
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/fault"
+)
+
+// recordType is what the rating service calls a film.
+const recordType = "movie"
+
+// windowMost is the most entries of a chart that one call may ask for.
+const windowMost = 5000
+
+// ratings is the rating service.
+type ratings struct{ client ratingv1.RatingServiceClient }
+
+func newRatings(conn grpc.ClientConnInterface) ratings {
+	return ratings{ratingv1.NewRatingServiceClient(conn)}
+}
+
+// standing returns a film's standing, Fresh or Unrated.
+func (r ratings) standing(ctx context.Context, id string) (*Standing, error) {
+	answer, err := r.client.GetRatingSummary(ctx, &ratingv1.GetRatingSummaryRequest{RecordType: recordType, RecordId: id})
+	if err != nil {
+		err = fromRating(err)
+		if fault.KindOf(err) == fault.KindNotFound {
+			return &Standing{Status: Unrated}, nil
+		}
+		return nil, err
+	}
+	return &Standing{Status: Fresh, Summary: summaryOf(answer.GetSummary())}, nil
+}
+
+// standings returns the standing of those of up to 200 films that have ratings.
+func (r ratings) standings(ctx context.Context, ids []string) (map[string]*Standing, error) {
+	answer, err := r.client.BatchGetRatingSummaries(ctx, &ratingv1.BatchGetRatingSummariesRequest{RecordType: recordType, RecordIds: ids})
+	if err != nil {
+		return nil, fromRating(err)
+	}
+	found := make(map[string]*Standing, len(answer.GetSummaries()))
+	for _, s := range answer.GetSummaries() {
+		found[s.GetRecordId()] = &Standing{Status: Fresh, Summary: summaryOf(s)}
+	}
+	return found, nil
+}
+
+// chart is a ranking the rating service keeps.
+type chart string
+
+const (
+	chartTop      chart = "top"
+	chartPopular  chart = "popular"
+	chartTrending chart = "trending"
+)
+
+// tie is what entries that tie have in common.
+type tie struct {
+	key   float64
+	votes int32
+}
+
+// position is a place in a chart: before the group of ties, or within a group that is too great for one
+// window, behind the entry with the id after.
+type position struct {
+	tie
+	after string
+}
+
+// chartEntry is a record in a chart.
+type chartEntry struct {
+	id      string
+	score   float64
+	tie     tie
+	summary *Summary
+}
+
+// chartWindow is a piece of a chart that ends with a whole group of ties, unless next.after is set.
+type chartWindow struct {
+	entries []chartEntry
+	next    *position // nil at the chart's end
+	prior   prior
+}
+
+// prior is what a chart's numbers rest on.
+type prior struct {
+	minVotes int32
+	mean     float64
+	asOf     time.Time
+}
+
+// window reads up to size entries, and what is missing to complete the last group of ties, from start; nil is the top.
+func (r ratings) window(ctx context.Context, c chart, start *position, size int) (chartWindow, error) {
+	req := &ratingv1.ListChartRequest{
+		RecordType: recordType,
+		Chart: map[chart]ratingv1.Chart{
+			chartTop:      ratingv1.Chart_CHART_TOP,
+			chartPopular:  ratingv1.Chart_CHART_POPULAR,
+			chartTrending: ratingv1.Chart_CHART_TRENDING,
+		}[c],
+		PageSize: int32(size),
+	}
+	if start != nil {
+		req.Start = &ratingv1.ChartPosition{SortKey: start.key, Votes: start.votes, AfterRecordId: start.after}
+	}
+	answer, err := r.client.ListChart(ctx, req)
+	if err != nil {
+		return chartWindow{}, fromRating(err)
+	}
+	w := chartWindow{
+		entries: make([]chartEntry, len(answer.GetEntries())),
+		prior:   prior{minVotes: answer.GetMinVotes(), mean: answer.GetGlobalMean(), asOf: answer.GetAsOfTime().AsTime()},
+	}
+	for i, e := range answer.GetEntries() {
+		summary := summaryOf(e.GetSummary())
+		if e.GetSummary().GetAsOfTime() == nil {
+			summary.AsOf = w.prior.asOf
+		}
+		w.entries[i] = chartEntry{
+			id:      e.GetSummary().GetRecordId(),
+			score:   e.GetScore(),
+			tie:     tie{key: e.GetSortKey(), votes: e.GetSummary().GetVotes()},
+			summary: summary,
+		}
+	}
+	if n := answer.GetNext(); n != nil {
+		w.next = &position{tie: tie{key: n.GetSortKey(), votes: n.GetVotes()}, after: n.GetAfterRecordId()}
+	}
+	return w, nil
+}
+
+// fromRating turns what a call returned into an error that names the service where the service is the trouble.
+func fromRating(err error) error {
+	err = fault.FromRPC(err)
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		return err // nil
+	}
+	switch e.Kind {
+	case fault.KindUnavailable:
+		return fault.Unavailable(err, "the rating service cannot be reached: try again later")
+	case fault.KindDeadline:
+		return fault.Deadline(err, "the rating service did not answer in time: try again later")
+	case fault.KindNotFound, fault.KindCanceled:
+		return err
+	}
+	// Our input was checked before; what is left is a misunderstanding between the two services.
+	return fault.Internal(err, "call the rating service")
+}
+
+func summaryOf(s *ratingv1.RatingSummary) *Summary {
+	return &Summary{
+		Mean:      s.GetMean(),
+		Votes:     s.GetVotes(),
+		Weighted:  s.GetWeighted(),
+		Histogram: s.GetHistogram(),
+		AsOf:      s.GetAsOfTime().AsTime(),
+	}
+}

@@ -1,0 +1,164 @@
+package movie
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+)
+
+// Movie is a film as the metadata service knows it. A Movie that left the constructor's hands is never changed:
+// many requests share it.
+type Movie struct {
+	ID                string
+	Title             string
+	OriginalTitle     string
+	AlternativeTitles []string
+	Year              *int32 // nil where not known
+	Genres            []string
+	Director          string
+	Description       string
+	RuntimeMinutes    *int32 // nil where not known
+	External          *ExternalIDs
+	ETag              string
+}
+
+// ExternalIDs are a film's ids in other catalogues; empty where not known.
+type ExternalIDs struct{ IMDb, TMDb, MovieLens string }
+
+// Summary is the aggregate of a film's ratings.
+type Summary struct {
+	Mean      float64 // 1–10
+	Votes     int32
+	Weighted  float64 // Bayesian estimate, 1–10
+	Histogram []int32 // ten counters: ratings of value 1 … 10
+	AsOf      time.Time
+}
+
+// Status says how good a film's summary is.
+type Status string
+
+// The statuses.
+const (
+	Fresh       Status = "fresh"       // read within the last two seconds
+	Stale       Status = "stale"       // the last known, because the rating service cannot be reached
+	Unavailable Status = "unavailable" // no summary: the rating service cannot be reached and none is known
+	Unrated     Status = "unrated"     // no summary: nobody rated the film
+)
+
+// Standing is what people think of a film and how sure we are of it. Like a Movie it is shared and never changed.
+type Standing struct {
+	Summary *Summary // nil where Status is Unavailable or Unrated
+	Status  Status
+
+	// What a door made of this standing and a movie, so that a film asked for often is put into the wire's form
+	// once and not once per request. It is a cache of a pure function of two immutable values and cannot be out of date.
+	rendered [doors]atomic.Pointer[rendering]
+}
+
+// rendering is a movie and a standing in the form of one door.
+type rendering struct {
+	movie *Movie
+	wire  any
+}
+
+// The doors that keep a rendering.
+const (
+	doorOwn = iota
+	doorBook
+	doors
+)
+
+// Details is the answer for one film.
+type Details struct {
+	Movie    *Movie
+	Standing *Standing
+}
+
+// render returns the form that make gives d for one of the doors, made at most once as long as both halves stay the same.
+func (d Details) render(door int, make func(Details) any) any {
+	slot := &d.Standing.rendered[door]
+	if r := slot.Load(); r != nil && r.movie == d.Movie {
+		return r.wire
+	}
+	wire := make(d)
+	slot.Store(&rendering{movie: d.Movie, wire: wire})
+	return wire
+}
+
+// Deps is what the service needs from outside.
+type Deps struct {
+	// Logger; nil discards.
+	Logger *slog.Logger
+	// Metrics; nil registers none.
+	Metrics prometheus.Registerer
+	// Metadata reaches the metadata service. Required.
+	Metadata grpc.ClientConnInterface
+	// Rating reaches the rating service. Required.
+	Rating grpc.ClientConnInterface
+	// Now is the clock of the caches; nil means time.Now.
+	Now func() time.Time
+}
+
+// Service composes films and their ratings. It is safe for concurrent use.
+type Service struct {
+	cfg       Config
+	catalogue catalogue
+	films     *flights[*Movie]
+	standings *standings
+	served    map[Status]prometheus.Counter
+}
+
+// New returns a service. It makes no call yet, so the services it depends on may start later.
+func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configure the movie service: %w", err)
+	}
+	if deps.Metadata == nil || deps.Rating == nil {
+		return nil, errors.New("the movie service needs a connection to the metadata and to the rating service")
+	}
+	cfg = cfg.withDefaults()
+	logger := deps.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{
+		cfg:       cfg,
+		catalogue: newCatalogue(deps.Metadata),
+		served:    map[Status]prometheus.Counter{},
+	}
+	var err error
+	s.films, err = newFlights(store{size: cfg.CacheSize, ttl: cfg.MetadataTTL, now: deps.Now}, cfg.MetadataTimeout, s.catalogue.movie)
+	if err != nil {
+		return nil, fmt.Errorf("build the cache of films: %w", err)
+	}
+	s.standings, err = newStandings(cfg, newRatings(deps.Rating), logger, deps.Now)
+	if err != nil {
+		return nil, fmt.Errorf("build the cache of rating summaries: %w", err)
+	}
+	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "movieexample_movie_answers_total",
+		Help: "Films answered, by how good their rating summary was.",
+	}, []string{"rating_status"})
+	for _, status := range []Status{Fresh, Stale, Unavailable, Unrated} {
+		s.served[status] = answers.WithLabelValues(string(status))
+	}
+	if deps.Metrics != nil {
+		if err := deps.Metrics.Register(answers); err != nil {
+			return nil, fmt.Errorf("register the movie service's metrics: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// Close stops the caches' background work. Calls under way end by themselves.
+func (s *Service) Close() error {
+	s.films.close()
+	s.standings.close()
+	return nil
+}
