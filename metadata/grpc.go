@@ -46,11 +46,11 @@ func (s *server) BatchPutMovies(ctx context.Context, req *metadatav1.BatchPutMov
 		return nil, fault.Invalid("mode", "must be BATCH_PUT_MODE_REPLACE or BATCH_PUT_MODE_FILL, got %v", req.GetMode())
 	}
 	movies := make([]Movie, len(req.GetMovies()))
-	refused := make([]error, len(movies))
+	unreadable := make([]error, len(movies))
 	for i, m := range req.GetMovies() {
-		movies[i], refused[i] = movieFromWire(fmt.Sprintf("movies[%d]", i), m)
+		movies[i], unreadable[i] = movieFromWire(fmt.Sprintf("movies[%d]", i), m)
 	}
-	results, err := s.svc.putBatch(ctx, movies, refused, mode)
+	results, err := s.svc.putBatch(ctx, movies, unreadable, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +61,8 @@ func (s *server) BatchPutMovies(ctx context.Context, req *metadatav1.BatchPutMov
 	return resp, nil
 }
 
-func resultToWire(r PutResult) *metadatav1.BatchPutMoviesResponse_Result {
-	switch r.Outcome {
+func resultToWire(r putResult) *metadatav1.BatchPutMoviesResponse_Result {
+	switch r.outcome {
 	case Created:
 		return &metadatav1.BatchPutMoviesResponse_Result{Outcome: metadatav1.BatchPutMoviesResponse_OUTCOME_CREATED}
 	case Updated:
@@ -70,7 +70,7 @@ func resultToWire(r PutResult) *metadatav1.BatchPutMoviesResponse_Result {
 	case Unchanged:
 		return &metadatav1.BatchPutMoviesResponse_Result{Outcome: metadatav1.BatchPutMoviesResponse_OUTCOME_UNCHANGED}
 	}
-	st := fault.Status(r.Err)
+	st := fault.Status(r.err)
 	return &metadatav1.BatchPutMoviesResponse_Result{
 		Outcome: metadatav1.BatchPutMoviesResponse_OUTCOME_REFUSED, Code: int32(st.Code()), Reason: st.Message(),
 	}

@@ -44,11 +44,10 @@ const (
 	Fill
 )
 
-// PutResult is what became of one movie of a batch.
-type PutResult struct {
-	Outcome Outcome
-	// Err says why the movie was refused; nil for all other outcomes.
-	Err error
+// putResult is what became of one movie of a batch.
+type putResult struct {
+	outcome Outcome
+	err     error // why it was refused; nil for all other outcomes
 }
 
 // Put creates the movie or replaces it whole, and returns it as stored. If expectedETag is not
@@ -78,16 +77,12 @@ func (s *Service) put(ctx context.Context, field string, m Movie, expectedETag s
 	return written, outcome, nil
 }
 
-// PutBatch writes up to MaxBatch movies in one transaction and tells what became of each, in
-// their order. A refused movie leaves the others alone; an id that comes twice is written twice,
-// in order. The error is about the batch as a whole: then nothing was written.
-func (s *Service) PutBatch(ctx context.Context, movies []Movie, mode Mode) ([]PutResult, error) {
-	return s.putBatch(ctx, movies, make([]error, len(movies)), mode)
-}
-
-// putBatch is PutBatch for movies of which some were refused already: a movie whose element of
-// refused is not nil is not looked at.
-func (s *Service) putBatch(ctx context.Context, movies []Movie, refused []error, mode Mode) ([]PutResult, error) {
+// putBatch writes up to MaxBatch movies in one transaction and tells what became of each, in their
+// order. A refused movie leaves the others alone; an id that comes twice is written twice, in
+// order. A movie whose element of unreadable is not nil is refused with that error: the door it
+// came through could not make a Movie of it. The error is about the batch as a whole: then nothing
+// was written.
+func (s *Service) putBatch(ctx context.Context, movies []Movie, unreadable []error, mode Mode) ([]putResult, error) {
 	if n := len(movies); n > MaxBatch {
 		return nil, fault.Invalid("movies", "must be at most %d movies, got %d", MaxBatch, n)
 	}
@@ -96,18 +91,18 @@ func (s *Service) putBatch(ctx context.Context, movies []Movie, refused []error,
 		merge = fill
 	}
 	var (
-		results = make([]PutResult, len(movies))
+		results = make([]putResult, len(movies))
 		edits   = make(map[int]edit, len(movies)) // by the movie's place in the batch
 		ids     = make([]string, 0, len(movies))
 		keys    []externalKey
 	)
 	for i, m := range movies {
-		field, err := fmt.Sprintf("movies[%d]", i), refused[i]
+		field, err := fmt.Sprintf("movies[%d]", i), unreadable[i]
 		if err == nil {
 			m, err = m.normalised(field)
 		}
 		if err != nil {
-			results[i].Err = err
+			results[i].err = err
 			continue
 		}
 		edits[i] = edit{movie: m, field: field, merge: merge}
@@ -123,7 +118,7 @@ func (s *Service) putBatch(ctx context.Context, movies []Movie, refused []error,
 		err := s.store.update(ctx, slices.Compact(ids), slices.Compact(keys), func(x *excerpt) error {
 			for i := range movies {
 				if e, ok := edits[i]; ok {
-					_, results[i].Outcome, results[i].Err = x.apply(e, now)
+					_, results[i].outcome, results[i].err = x.apply(e, now)
 				}
 			}
 			return nil
@@ -133,7 +128,7 @@ func (s *Service) putBatch(ctx context.Context, movies []Movie, refused []error,
 		}
 	}
 	for _, r := range results {
-		s.count(r.Outcome)
+		s.count(r.outcome)
 	}
 	return results, nil
 }
