@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/internal/lockfile"
 )
 
 // segmentBytes is the size of one log file. Retention frees whole files only,
@@ -88,7 +89,8 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 		stop:       make(chan struct{}),
 	}
 	if cfg.Dir != "" {
-		if b.release, err = lockDir(cfg.Dir); err != nil {
+		// The library takes no lock itself, and two brokers on one directory write over each other's log.
+		if b.release, err = lockfile.Lock(cfg.Dir); err != nil {
 			_ = ln.Close()
 			return nil, err
 		}
