@@ -186,6 +186,9 @@ func (p *Process) Terminate(within time.Duration) (time.Duration, error) {
 // Exited is closed when the process has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
+// Binary is the path of the program.
+func (p *Process) Binary() string { return p.cmd.Path }
+
 // PID is the process's id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 

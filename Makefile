@@ -1,0 +1,76 @@
+# MovieExample. `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BIN := bin
+VERSION_FLAGS := -trimpath
+RACE ?= -race
+# The data set for the golden tests; CI sets it. Tests that need it say so when it is missing.
+export MOVIELENS_DIR
+
+.PHONY: help
+help: ## what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## the binary, bin/movieexample
+	go build $(VERSION_FLAGS) -o $(BIN)/movieexample ./cmd/movieexample
+
+.PHONY: test
+test: ## all tests that need nothing but Go
+	go test $(RACE) ./...
+
+.PHONY: check
+check: fmt-check vet staticcheck generate-check ## what CI checks before the tests
+
+.PHONY: crash
+crash: ## the crash test in full: 200,000 events, 50 kills
+	go test ./test/ -run '^TestCrash$$' -count=1 -timeout 40m -v -args -crash.full
+
+.PHONY: bench
+bench: ## the benchmarks of docs/performance.md
+	go test ./test/bench/ -run '^$$' -bench . -benchtime 1x -count=1 -timeout 40m -v
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for 30 seconds
+	@set -e; for pkg in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
+	  for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$pkg/*_test.go | cut -c6-); do \
+	    echo "== $$pkg $$target"; go test $$pkg -run '^$$' -fuzz "^$$target$$" -fuzztime 30s; done; done
+
+.PHONY: test-servers
+test-servers: ## tests against real servers (none are needed yet; see test/servers)
+	test/servers/run
+
+.PHONY: generate
+generate: tools ## the code in gen/ from the protos in api/
+	$(BIN)/buf lint
+	$(BIN)/buf generate
+
+.PHONY: generate-check
+generate-check: generate ## fails if generated code is not what is committed
+	@git diff --exit-code --stat -- gen || { echo "gen/ is not up to date: run make generate and commit" >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- gen)" || { echo "gen/ has files that are not committed" >&2; exit 1; }
+
+.PHONY: fmt
+fmt: tools ## format the code
+	@git ls-files -co --exclude-standard '*.go' ':!gen' | xargs $(BIN)/gofumpt -w
+
+.PHONY: fmt-check
+fmt-check: tools
+	@out="$$(git ls-files '*.go' ':!gen' | xargs $(BIN)/gofumpt -l)"; test -z "$$out" || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
+
+.PHONY: vet
+vet: ## go vet
+	go vet ./...
+
+.PHONY: staticcheck
+staticcheck: tools ## staticcheck
+	$(BIN)/staticcheck ./...
+
+.PHONY: tools
+tools: ## the tools of tools/go.mod, in bin/
+	@cd tools && go build -o ../$(BIN)/ $$(go list tool)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN)

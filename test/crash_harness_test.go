@@ -1,0 +1,368 @@
+package test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	_ "modernc.org/sqlite" // the result is read from the file, not through the code under test
+
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+)
+
+const topic = "ratings"
+
+func dialRating(t testing.TB, addr string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// publisher publishes part of the queue and knows what became of each record.
+type publisher struct {
+	run    *crashRun
+	client *kgo.Client
+
+	mu      sync.Mutex
+	ends    map[int32]int64
+	failed  []item
+	pending int
+}
+
+// publish takes quota records off the queue and publishes them as fast as the broker takes them.
+func (c *crashRun) publish(ctx context.Context, broker string, quota int) *publisher {
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(broker),
+		kgo.DefaultProduceTopic(topic),
+		kgo.UnknownTopicRetries(-1), // the service creates the topic when it comes to it
+		kgo.MetadataMinAge(50*time.Millisecond),
+		kgo.MaxBufferedRecords(quota+1),
+		kgo.DisableClientMetrics(),
+	)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	p := &publisher{run: c, client: client, ends: map[int32]int64{}}
+	batch := c.queue[:quota]
+	c.queue = c.queue[quota:]
+	p.pending = len(batch)
+	for _, it := range batch {
+		client.Produce(ctx, &kgo.Record{Key: it.key, Value: it.value}, func(r *kgo.Record, err error) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if err != nil {
+				p.failed = append(p.failed, it)
+				return
+			}
+			p.pending--
+			p.ends[r.Partition] = max(p.ends[r.Partition], r.Offset+1)
+			c.acked[place{r.Partition, r.Offset}] = r.Value
+		})
+	}
+	return p
+}
+
+// end is the sum of the acknowledged ends of all partitions.
+func (p *publisher) end() (sum int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, end := range p.ends {
+		sum += end
+	}
+	return sum
+}
+
+// stop gives up what has no answer, puts it back into the queue, and returns how much that is. Some of it may be in the
+// log all the same: a duplicate more.
+func (p *publisher) stop() int {
+	p.client.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.run.queue = slices.Concat(p.failed, p.run.queue)
+	return p.pending
+}
+
+// watcher follows how far ingestion is.
+type watcher struct {
+	mu          sync.Mutex
+	first, last int64 // sums of next offsets; first is -1 before the first answer
+	cancel      context.CancelFunc
+	done        chan struct{}
+}
+
+func watchIngestion(ctx context.Context, conn *grpc.ClientConn) *watcher {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watcher{first: -1, cancel: cancel, done: make(chan struct{})}
+	admin := ratingv1.NewRatingAdminServiceClient(conn)
+	go func() {
+		defer close(w.done)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			resp, err := admin.ListIngestPartitions(ctx, &ratingv1.ListIngestPartitionsRequest{})
+			if err == nil {
+				var sum int64
+				for _, p := range resp.GetPartitions() {
+					sum += p.GetNextOffset()
+				}
+				w.mu.Lock()
+				if w.first < 0 {
+					w.first = sum
+				}
+				w.last = sum
+				w.mu.Unlock()
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return w
+}
+
+// behind returns how much of end is not ingested yet, and from where to where ingestion got in this life.
+func (w *watcher) behind(end int64) (lag, first, last int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return end - w.last, max(w.first, 0), w.last
+}
+
+func (w *watcher) stop() {
+	w.cancel()
+	<-w.done
+}
+
+// writers rate synchronously and keep the answers. Each has keys of its own, so the attempts of a key are in order.
+type writers struct {
+	keys [][]rkey
+	rngs []*rand.Rand
+
+	mu  sync.Mutex
+	all []write
+}
+
+// newWriters shares out keys: half of them are keys of events too, so that both ways meet in one row.
+func newWriters(p plan, seed uint64) *writers {
+	const count, keysEach = 3, 40
+	w := &writers{}
+	shared := map[rkey]bool{}
+	for i := range count {
+		var keys []rkey
+		for n := range keysEach {
+			k := rkey{"movie", fmt.Sprintf("r%d", n), fmt.Sprintf("sync-%d", i)}
+			if n%2 == 0 {
+				for _, it := range p.items[(i*keysEach+n)*7%len(p.items):] {
+					if ek, _, err := meaning(it.value); it.poison == "" && err == nil && !shared[ek] {
+						k = ek
+						break
+					}
+				}
+			}
+			shared[k] = true
+			keys = append(keys, k)
+		}
+		w.keys = append(w.keys, keys)
+		w.rngs = append(w.rngs, rand.New(rand.NewPCG(seed, uint64(100+i))))
+	}
+	return w
+}
+
+// start lets the writers write until ctx ends; the function returned waits for them.
+func (w *writers) start(ctx context.Context, conn *grpc.ClientConn) (wait func()) {
+	client := ratingv1.NewRatingServiceClient(conn)
+	var wg sync.WaitGroup
+	for i := range w.keys {
+		wg.Go(func() {
+			rng := w.rngs[i]
+			for ctx.Err() == nil {
+				k := w.keys[i][rng.IntN(len(w.keys[i]))]
+				attempt := write{rkey: k, value: 1 + rng.IntN(10)}
+				resp, err := client.PutRating(ctx, &ratingv1.PutRatingRequest{
+					RecordType: k.recordType, RecordId: k.record, UserId: k.user, Value: int32(attempt.value),
+				})
+				if err == nil {
+					attempt.acked = true
+					attempt.at = resp.GetRating().GetRatedAt().AsTime().UnixMicro()
+				}
+				w.mu.Lock()
+				w.all = append(w.all, attempt)
+				w.mu.Unlock()
+				if err != nil {
+					return // the process is gone; the next life begins anew
+				}
+			}
+		})
+	}
+	return wg.Wait
+}
+
+func (w *writers) attempts() []write {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.all)
+}
+
+func (w *writers) count(acked bool) (n int) {
+	for _, a := range w.attempts() {
+		if a.acked == acked {
+			n++
+		}
+	}
+	return n
+}
+
+// awaitDrained waits until the service has ingested every partition to its end.
+func awaitDrained(ctx context.Context, t testing.TB, broker string, conn *grpc.ClientConn) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DisableClientMetrics())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topic)
+	if err != nil {
+		t.Fatalf("list end offsets: %v", err)
+	}
+	admin := ratingv1.NewRatingAdminServiceClient(conn)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		resp, err := admin.ListIngestPartitions(ctx, &ratingv1.ListIngestPartitionsRequest{})
+		if err != nil {
+			t.Fatalf("list ingest partitions: %v", err)
+		}
+		next := map[int32]int64{}
+		for _, p := range resp.GetPartitions() {
+			if p.GetHalted() != "" {
+				t.Fatalf("partition %d stands still: %s", p.GetPartition(), p.GetHalted())
+			}
+			next[p.GetPartition()] = p.GetNextOffset()
+		}
+		drained := true
+		ends.Each(func(o kadm.ListedOffset) { drained = drained && next[o.Partition] >= o.Offset })
+		if drained {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not drained: ingested %v of %v", next, ends)
+		case <-tick.C:
+		}
+	}
+}
+
+// readLog reads every record of the topic.
+func readLog(ctx context.Context, t testing.TB, broker string) []logEntry {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DisableClientMetrics(),
+		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topic)
+	if err != nil {
+		t.Fatalf("list end offsets: %v", err)
+	}
+	left := map[int32]int64{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			left[o.Partition] = o.Offset
+		}
+	})
+	var log []logEntry
+	for len(left) > 0 {
+		fetches := client.PollFetches(ctx)
+		if err := errors.Join(fetches.Err(), ctx.Err()); err != nil {
+			t.Fatalf("read the log back: %v", err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			log = append(log, logEntry{place: place{r.Partition, r.Offset}, key: r.Key, value: r.Value})
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
+		})
+	}
+	return log
+}
+
+// readDatabase reads the rating service's tables from the file of a stopped process.
+func readDatabase(t testing.TB, dataDir string) outcome {
+	t.Helper()
+	path := filepath.Join(dataDir, "rating", "rating.db")
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	o := outcome{rows: map[rkey]state{}, aggregates: map[[2]string]aggregate{}}
+	scan := func(query string, each func(scan func(...any) error) error) {
+		rows, err := db.QueryContext(t.Context(), query)
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := each(rows.Scan); err != nil {
+				t.Fatalf("%s: %v", query, err)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+	}
+	scan("SELECT record_type, record_id, user_id, value, rated_at FROM ratings", func(scan func(...any) error) error {
+		var k rkey
+		var s state
+		err := scan(&k.recordType, &k.record, &k.user, &s.value, &s.at)
+		o.rows[k] = s
+		return err
+	})
+	scan("SELECT record_type, record_id, votes, total, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 FROM aggregates",
+		func(scan func(...any) error) error {
+			var r [2]string
+			var a aggregate
+			dest := []any{&r[0], &r[1], &a.votes, &a.sum}
+			for i := range a.counts {
+				dest = append(dest, &a.counts[i])
+			}
+			err := scan(dest...)
+			o.aggregates[r] = a
+			return err
+		})
+	scan("SELECT part, record_offset FROM dead_letters", func(scan func(...any) error) error {
+		var p place
+		err := scan(&p.partition, &p.offset)
+		o.dead = append(o.dead, p)
+		return err
+	})
+	var integrity []string
+	scan("PRAGMA integrity_check", func(scan func(...any) error) error {
+		var line string
+		err := scan(&line)
+		integrity = append(integrity, line)
+		return err
+	})
+	if got := strings.Join(integrity, "\n"); got != "ok" {
+		t.Errorf("the database is damaged: %s", got)
+	}
+	return o
+}

@@ -1,0 +1,169 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"movieexample.com/test/system"
+)
+
+var (
+	crashFull = flag.Bool("crash.full", false, "the crash test in full: 200,000 events, 50 kills")
+	crashSeed = flag.Uint64("crash.seed", 0, "seed of the crash test; 0 takes a new one")
+)
+
+// TestCrash kills the real binary at random moments while events and synchronous writes flow in, until the log is
+// drained, and then compares everything that is stored with everything that was said.
+func TestCrash(t *testing.T) {
+	events, kills := 8_000, 5
+	if *crashFull {
+		events, kills = 200_000, 55
+	}
+	seed := *crashSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d (repeat with -args -crash.seed=%d)", seed, seed)
+	p := newPlan(seed, events)
+	t.Logf("plan: %d records: %v", len(p.items), p.counts)
+	classes := map[string]bool{}
+	for _, it := range p.items {
+		if it.poison != "" {
+			classes[it.poison] = true
+		}
+	}
+	if len(classes) < 10 {
+		t.Fatalf("only %d classes of poison in the plan", len(classes))
+	}
+
+	c := &crashRun{
+		t: t, bin: system.Build(t), data: t.TempDir(), rng: rand.New(rand.NewPCG(seed, 3)),
+		queue: p.items, acked: map[place][]byte{}, writers: newWriters(p, seed),
+	}
+	for life := range kills {
+		c.life(len(c.queue) / (kills - life))
+	}
+	c.drain()
+	o := c.read(p)
+	t.Logf("%d kills, %d of them in traffic; %d records acknowledged, %d in the log; %d synchronous writes acknowledged, %d lost their answer",
+		kills, c.hits, len(c.acked), len(o.log), c.writers.count(true), c.writers.count(false))
+	if c.hits*10 < kills*8 {
+		t.Errorf("only %d of %d kills hit during traffic: this run proves nothing", c.hits, kills)
+	}
+	if c.advanced*2 < kills {
+		t.Errorf("ingestion advanced in only %d of %d lives: this run proves nothing", c.advanced, kills)
+	}
+	if n := c.writers.count(true); n < kills*3 {
+		t.Errorf("only %d synchronous writes were acknowledged: this run proves nothing", n)
+	}
+	if found := o.check(); len(found) > 0 {
+		t.Errorf("%d violations:\n%s", len(found), brief(found))
+	}
+}
+
+// crashRun is the state that outlives the process under test.
+type crashRun struct {
+	t    *testing.T
+	bin  string
+	data string
+	rng  *rand.Rand
+
+	queue    []item           // to publish, in order; what lost its answer goes in again
+	acked    map[place][]byte // what the broker acknowledged
+	writers  *writers
+	log      []logEntry // read back from the broker at the end
+	hits     int
+	advanced int
+}
+
+// life starts the process, publishes up to quota records while writers write, and kills it at a random moment.
+func (c *crashRun) life(quota int) {
+	p := system.Start(c.t, c.bin, c.data)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	defer cancel()
+	conn := dialRating(c.t, p.Rating)
+	defer conn.Close()
+	watch := watchIngestion(ctx, conn)
+	stopWriters := c.writers.start(ctx, conn)
+	pub := c.publish(ctx, p.Kafka, quota)
+
+	// Not a wait for anything: the moment of the kill is what is random.
+	select {
+	case <-time.After(time.Duration(50+c.rng.IntN(900)) * time.Millisecond):
+	case <-p.Exited():
+		c.t.Fatalf("the process ended by itself:\n%s", p.Log())
+	}
+	behind, first, last := watch.behind(pub.end())
+	p.Kill()
+	cancel()
+	stopWriters()
+	watch.stop()
+	unanswered := pub.stop()
+	if behind > 0 || unanswered > 0 {
+		c.hits++
+	}
+	if last > first {
+		c.advanced++
+	}
+}
+
+// drain publishes the rest, waits until everything is ingested, audits through the binary and stops in order.
+func (c *crashRun) drain() {
+	p := system.Start(c.t, c.bin, c.data)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Minute)
+	defer cancel()
+	conn := dialRating(c.t, p.Rating)
+	defer conn.Close()
+	pub := c.publish(ctx, p.Kafka, len(c.queue))
+	if err := pub.client.Flush(ctx); err != nil {
+		c.t.Fatalf("publish the rest: %v", err)
+	}
+	if n := pub.stop(); n > 0 {
+		c.t.Fatalf("%d records were not acknowledged although the broker lives", n)
+	}
+	awaitDrained(ctx, c.t, p.Kafka, conn)
+	c.log = readLog(ctx, c.t, p.Kafka)
+	if r := system.Run(ctx, c.t, c.bin, "audit", "--addresses", p.File); r.Code != 0 {
+		c.t.Errorf("audit: exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	took, err := p.Terminate(10 * time.Second)
+	if err != nil {
+		c.t.Error(err)
+	}
+	c.t.Logf("drained; stopped %s after SIGTERM", took.Round(time.Millisecond))
+}
+
+// read brings together what was said and what is stored, and checks the log itself: everything planned is in it, and
+// what the broker acknowledged is where it said.
+func (c *crashRun) read(p plan) outcome {
+	poison := map[string]bool{}
+	missing := map[string]bool{}
+	for _, it := range p.items {
+		missing[string(it.value)] = true
+		if it.poison != "" {
+			poison[string(it.value)] = true
+		}
+	}
+	at := make(map[place][]byte, len(c.log))
+	for i := range c.log {
+		e := &c.log[i]
+		e.poison = poison[string(e.value)]
+		at[e.place] = e.value
+		delete(missing, string(e.value))
+	}
+	if len(missing) > 0 {
+		c.t.Errorf("%d planned records are not in the log", len(missing))
+	}
+	for where, value := range c.acked {
+		if !bytes.Equal(at[where], value) {
+			c.t.Errorf("the broker acknowledged a record at %v and has another one, or none, there", where)
+		}
+	}
+	o := readDatabase(c.t, c.data)
+	o.log, o.writes = c.log, c.writers.attempts()
+	return o
+}
