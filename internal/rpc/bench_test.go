@@ -61,7 +61,7 @@ func TestAllocationsPerCallInProcess(t *testing.T) {
 		t.Log("not counted: the race detector allocates")
 		return
 	}
-	const limit = 29
+	const limit = 21
 	if got := testing.AllocsPerRun(200, warm(t, "in process")); got > limit {
 		t.Errorf("%v allocations per call, want at most %d", got, limit)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -20,29 +21,25 @@ type call struct {
 	conn       *conn
 	method     *method
 	fullMethod string
-	cancel     context.CancelFunc
+	caller     context.Context
+	left       time.Duration // the caller waits so long
+	ctx        calleeContext
 
-	req     proto.Message // the caller's; only until decode returns
-	wire    []byte        // req's encoding; only until decode returns
-	maxRecv int
+	req  proto.Message // the caller's; only until decode returns
+	wire []byte        // req's encoding; only until decode returns
 
-	started bool // the handler's goroutine exists, and releases the context
-	done    chan struct{}
-	resp    any   // after done
-	err     error // after done
+	done chan struct{}
+	resp any   // after done
+	err  error // after done
 
 	mu              sync.Mutex
-	requestID       string
+	idReturned      bool
 	header, trailer metadata.MD
 	headerSent      bool
 	finished        bool
 }
 
-// The idea of the request id's return: a header that nobody asks for is never built.
-var (
-	_ grpc.ServerTransportStream = (*call)(nil)
-	_ idReturner                 = (*call)(nil)
-)
+var _ grpc.ServerTransportStream = (*call)(nil)
 
 // decode gives the handler a request of its own.
 func (cl *call) decode(v any) error {
@@ -51,8 +48,8 @@ func (cl *call) decode(v any) error {
 		return status.Errorf(codes.Internal, "grpc: error unmarshalling request: message is %T, want proto.Message", v)
 	}
 	var err error
-	if len(cl.wire) > cl.maxRecv {
-		err = tooLarge(len(cl.wire), cl.maxRecv)
+	if limit := cl.conn.s.cfg.MaxMessageBytes; len(cl.wire) > limit {
+		err = tooLarge(len(cl.wire), limit)
 	} else {
 		err = transfer(in, cl.req, cl.wire)
 	}
@@ -68,21 +65,26 @@ func (cl *call) intercept(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
 	if !s.begin() {
 		return nil, goneAway(s)
 	}
-	cl.started = true
-	go cl.run(ctx, req, handler)
+	cl.conn.workers.start(job{call: cl, ctx: ctx, req: req, handler: handler})
+	timer := cl.conn.timers.Get().(*time.Timer)
+	timer.Reset(cl.left)
+	defer func() {
+		timer.Stop()
+		cl.conn.timers.Put(timer)
+	}()
+	var err error
 	select {
 	case <-cl.done:
-	case <-ctx.Done():
-		select {
-		case <-cl.done: // the answer is there; its end is what ended ctx
-		default:
-			return nil, status.FromContextError(ctx.Err()).Err()
-		}
+		return cl.resp, cl.err
+	case <-timer.C:
+		err = status.FromContextError(context.DeadlineExceeded).Err()
+	case <-cl.caller.Done():
+		err = status.FromContextError(cl.caller.Err()).Err()
 	case <-s.stopped:
-		cl.cancel()
-		return nil, goneAway(s)
+		err = goneAway(s)
 	}
-	return cl.resp, cl.err
+	cl.ctx.cancel()
+	return nil, err
 }
 
 func goneAway(s *Server) error {
@@ -96,8 +98,8 @@ func (cl *call) run(ctx context.Context, req any, handler grpc.UnaryHandler) {
 		if !returned { // a handler that ends its goroutine (runtime.Goexit)
 			cl.err = fault.Status(fault.Internal(nil, "handler did not return")).Err()
 		}
-		close(cl.done) // before cancel: see intercept
-		cl.cancel()
+		close(cl.done)
+		cl.ctx.cancel()
 		cl.conn.s.inFlight.Done()
 	}()
 	resp, err := cl.conn.s.unary(ctx, req, cl.method, handler)
@@ -124,7 +126,7 @@ func (cl *call) finish() error {
 		return status.Errorf(codes.Internal, "invalid header field name %q", k)
 	}
 	if k, bad := upperCase(cl.trailer); bad {
-		cl.header, cl.headerSent = metadata.Join(cl.header, metadata.MD{requestIDKey: {cl.requestID}}), true
+		cl.header, cl.headerSent = metadata.Join(cl.header, metadata.MD{requestIDKey: {cl.ctx.requestID}}), true
 		return status.Errorf(codes.Internal, "invalid header field name %q", k)
 	}
 	cl.finished = true
@@ -138,13 +140,6 @@ func upperCase(md metadata.MD) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// release ends the callee's context of a call whose handler never started.
-func (cl *call) release() {
-	if !cl.started {
-		cl.cancel()
-	}
 }
 
 // errLate is what a handler gets that sets metadata when it is too late.
@@ -186,10 +181,12 @@ func (cl *call) SetTrailer(md metadata.MD) error {
 	return nil
 }
 
-func (cl *call) returnRequestID(id string) {
+// returnRequestID promises the request id to the caller. Metadata that nobody
+// asks for is never built.
+func (cl *call) returnRequestID() {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	cl.requestID = id
+	cl.idReturned = true
 }
 
 // sentMetadata returns what has reached the caller, in the shape that HTTP/2
@@ -210,12 +207,12 @@ func (cl *call) sentMetadata(st *status.Status) (header, trailer metadata.MD) {
 	} else {
 		trailer["content-type"] = contentType
 	}
-	if cl.requestID != "" {
+	if cl.idReturned {
 		to := header
 		if cl.headerSent {
 			to = trailer
 		}
-		to[requestIDKey] = []string{cl.requestID}
+		to[requestIDKey] = []string{cl.ctx.requestID}
 	}
 	if p := st.Proto(); len(p.GetDetails()) > 0 {
 		if wire, err := proto.Marshal(p); err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -142,6 +143,69 @@ func TestCancelReachesAChildOfTheHandlersContext(t *testing.T) {
 			t.Errorf("got %v, want CANCELLED", err)
 		}
 		wait(t, "the end of the child", ended)
+	})
+}
+
+// A context that nobody waited on knows its end too, and so does what hangs on it later.
+func TestEndIsKnownToAContextThatNobodyWaitedOn(t *testing.T) {
+	for _, end := range []string{"deadline", "cancel"} {
+		t.Run(end, func(t *testing.T) {
+			entered, returned, seen := make(chan struct{}), make(chan struct{}), make(chan [3]error, 1)
+			w := start(t, "in process", rpc.ServerConfig{})
+			w.unary = func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+				if ctx.Err() != nil {
+					t.Errorf("ended before its time: %v", ctx.Err())
+				}
+				close(entered)
+				<-returned
+				before := ctx.Err()
+				child, cancel := context.WithTimeout(context.WithValue(ctx, secretKey{}, 1), time.Hour)
+				defer cancel()
+				<-ctx.Done()
+				<-child.Done()
+				seen <- [3]error{before, ctx.Err(), child.Err()}
+				return nil, ctx.Err()
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			want := context.Canceled
+			if end == "deadline" {
+				ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+				want = context.DeadlineExceeded
+			}
+			defer cancel()
+			go func() {
+				<-entered
+				if end == "cancel" {
+					cancel()
+				}
+			}()
+			if _, err := w.client.UnaryCall(ctx, &testpb.SimpleRequest{}); err == nil {
+				t.Fatal("no error")
+			}
+			close(returned)
+			if got := wait(t, "the handler", seen); got != [3]error{want, want, want} {
+				t.Errorf("got %v, want %v each time", got, want)
+			}
+		})
+	}
+}
+
+func TestChildrenOfTheHandlersContextCostNoGoroutines(t *testing.T) {
+	overBoth(t, rpc.ServerConfig{}, func(t *testing.T, w *world) {
+		w.unary = func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+			before := runtime.NumGoroutine()
+			for i := range 200 {
+				_, cancel := context.WithCancel(context.WithValue(ctx, secretKey{}, i))
+				defer cancel()
+			}
+			if more := runtime.NumGoroutine() - before; more > 100 {
+				t.Errorf("200 children cost %d goroutines", more)
+			}
+			return &testpb.SimpleResponse{}, nil
+		}
+		if _, err := w.client.UnaryCall(t.Context(), &testpb.SimpleRequest{}); err != nil {
+			t.Fatal(err)
+		}
 	})
 }
 

@@ -33,9 +33,6 @@ type method struct {
 	quiet bool
 }
 
-// idReturner is a transport stream that takes the request id without a metadata map.
-type idReturner interface{ returnRequestID(id string) }
-
 // interceptUnary is the network's way to unary.
 func (s *Server) interceptUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	return s.unary(ctx, req, s.method(info.FullMethod), handler)
@@ -105,19 +102,22 @@ func (s *stream) Context() context.Context { return s.ctx }
 
 // identify makes ctx belong to the request that its caller named, or to a new one.
 func identify(ctx context.Context) (context.Context, string) {
-	var id string
-	if sent := metadata.ValueFromIncomingContext(ctx, requestIDKey); len(sent) > 0 {
-		id = sent[0]
+	var sent string
+	if values := metadata.ValueFromIncomingContext(ctx, requestIDKey); len(values) > 0 {
+		sent = values[0]
 	}
-	ctx = WithRequestID(ctx, id)
+	if c, ok := ctx.(*calleeContext); ok {
+		return c, c.identify(sent)
+	}
+	ctx = WithRequestID(ctx, sent)
 	return ctx, RequestID(ctx)
 }
 
 // returnID tells the caller the request id along with an answer.
 func returnID(ctx context.Context, id string) {
 	sts := grpc.ServerTransportStreamFromContext(ctx)
-	if r, ok := sts.(idReturner); ok {
-		r.returnRequestID(id)
+	if cl, ok := sts.(*call); ok {
+		cl.returnRequestID()
 		return
 	}
 	md := metadata.MD{requestIDKey: {id}}

@@ -16,19 +16,20 @@ import (
 )
 
 // conn is the in-process connection. A unary call is a function call: the
-// request is copied, the method's handler runs on a goroutine of its own, the
-// response is copied. Whatever is not on that straight road (streams, unknown
-// methods, options about encodings or credentials, metadata that needs checking)
-// goes over memoryConn, a real gRPC connection whose wire is a pipe in memory: it is
-// slower, and right by construction.
+// request is copied, the method's handler runs on another goroutine, the response
+// is copied. Whatever is not on that straight road (streams, unknown methods,
+// options about encodings or credentials, metadata that needs checking) goes over
+// memoryConn, a real gRPC connection whose wire is a pipe in memory: it is slower,
+// and right by construction.
 type conn struct {
 	s         *Server
 	memory    memoryConn
+	workers   *workers
 	userAgent []string
 	// callee is the context that a callee's values come from.
-	callee context.Context
-	// buffers holds *[]byte for measuring messages.
-	buffers sync.Pool
+	callee  context.Context
+	buffers sync.Pool // of *[]byte, for measuring messages
+	timers  sync.Pool // of *time.Timer, stopped
 }
 
 // maxPooled is the size above which a buffer is left to the garbage collector.
@@ -37,10 +38,16 @@ const maxPooled = 64 << 10
 func newConn(s *Server) *conn {
 	c := &conn{
 		s:         s,
+		workers:   newWorkers(s.stopped),
 		userAgent: []string{userAgent(s.cfg.Version) + " grpc-go/" + grpc.Version},
 		callee:    peer.NewContext(context.Background(), &peer.Peer{Addr: addr{}, LocalAddr: addr{}, AuthInfo: auth{}}),
 	}
 	c.buffers.New = func() any { return new([]byte) }
+	c.timers.New = func() any {
+		t := time.NewTimer(time.Hour)
+		t.Stop()
+		return t
+	}
 	return c
 }
 
@@ -72,14 +79,15 @@ func (c *conn) Invoke(ctx context.Context, fullMethod string, args, reply any, o
 	}
 
 	now := time.Now()
-	callee, cancel := context.WithDeadline(calleeContext{caller: ctx, values: c.callee}, callDeadline(ctx, now, c.s.cfg.DefaultDeadline))
-	cl := &call{conn: c, method: m, fullMethod: fullMethod, req: req, maxRecv: c.s.cfg.MaxMessageBytes, done: make(chan struct{}), cancel: cancel}
-	defer cl.release()
-	if err := callee.Err(); err != nil {
+	deadline := callDeadline(ctx, now, c.s.cfg.DefaultDeadline)
+	if err := ctx.Err(); err != nil {
 		return status.FromContextError(err).Err()
 	}
-	callee = metadata.NewIncomingContext(callee, md)
-	callee = grpc.NewContextWithServerTransportStream(callee, cl)
+	if !now.Before(deadline) {
+		return status.FromContextError(context.DeadlineExceeded).Err()
+	}
+	cl := &call{conn: c, method: m, fullMethod: fullMethod, caller: ctx, left: deadline.Sub(now), req: req, done: make(chan struct{})}
+	cl.ctx.init(c.callee, deadline, md, cl)
 
 	buf := c.buffers.Get().(*[]byte)
 	defer c.recycle(buf)
@@ -93,7 +101,7 @@ func (c *conn) Invoke(ctx context.Context, fullMethod string, args, reply any, o
 
 	// A generated handler decodes the request, here and now like a client encodes
 	// it, and calls the interceptor, which is where the goroutines part.
-	resp, err := m.unary(m.impl, callee, cl.decode, cl.intercept)
+	resp, err := m.unary(m.impl, &cl.ctx, cl.decode, cl.intercept)
 	options.give(cl, err)
 	if err != nil {
 		return err
@@ -261,19 +269,3 @@ func (o *callOptions) give(cl *call, err error) {
 		}
 	}
 }
-
-// calleeContext has the caller's deadline and cancellation, and none of its
-// values: over a wire they would not come along, so in process they must not.
-type calleeContext struct {
-	caller context.Context
-	values context.Context
-}
-
-func (c calleeContext) Deadline() (time.Time, bool) { return c.caller.Deadline() }
-func (c calleeContext) Done() <-chan struct{}       { return c.caller.Done() }
-func (c calleeContext) Err() error                  { return c.caller.Err() }
-func (c calleeContext) Value(key any) any           { return c.values.Value(key) }
-
-// AfterFunc lets package context hang a child on this context without a
-// goroutine that waits for Done: it looks for this method.
-func (c calleeContext) AfterFunc(f func()) func() bool { return context.AfterFunc(c.caller, f) }
