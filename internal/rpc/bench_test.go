@@ -3,8 +3,11 @@ package rpc_test
 import (
 	"context"
 	"log/slog"
+	"net"
 	"testing"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 
 	"movieexample.com/internal/rpc"
@@ -37,6 +40,38 @@ func BenchmarkUnaryParallel(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkBareNetwork is the same call by grpc-go alone, without any of what this
+// package adds, to compare with.
+func BenchmarkBareNetwork(b *testing.B) {
+	server := grpc.NewServer()
+	testpb.RegisterTestServiceServer(server, &callee{unary: func(_ context.Context, req *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+		return &testpb.SimpleResponse{Payload: req.GetPayload()}, nil
+	}})
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(lis) }()
+	defer func() {
+		server.Stop()
+		<-served
+	}()
+	cc, err := grpc.NewClient(lis.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = cc.Close() }()
+	client := testpb.NewTestServiceClient(cc)
+	req := &testpb.SimpleRequest{Payload: &testpb.Payload{Body: make([]byte, 300)}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := client.UnaryCall(b.Context(), req); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -147,6 +147,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		grpc.UnaryInterceptor(s.interceptUnary),
 		grpc.StreamInterceptor(s.interceptStream),
 		grpc.MaxConcurrentStreams(cfg.MaxStreams),
+		grpc.NumStreamWorkers(maxIdleWorkers), // for the reason given at workers; measured: a twelfth of a call
 		grpc.MaxHeaderListSize(cfg.MaxHeaderBytes),
 		grpc.MaxRecvMsgSize(cfg.MaxMessageBytes),
 		grpc.ConnectionTimeout(cfg.HandshakeTimeout),
