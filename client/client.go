@@ -1,0 +1,202 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/kafka"
+	"movieexample.com/internal/rpc"
+	"movieexample.com/internal/telemetry"
+)
+
+// The parts of a system that a client can fail to reach, as [UnreachableError] names them.
+const (
+	Metadata = "metadata"
+	Rating   = "rating"
+	Kafka    = "kafka"
+)
+
+// Addresses is where a running system is found. An empty address is one that is not known: what needs it fails and says so.
+type Addresses struct {
+	Metadata string   // gRPC, host:port
+	Rating   string   // gRPC, host:port
+	Brokers  []string // Kafka, host:port each
+	Topic    string   // of rating events; empty means "ratings"
+}
+
+// DefaultAddresses is where a system runs that was told nothing else.
+func DefaultAddresses() Addresses {
+	return Addresses{
+		Metadata: "127.0.0.1:8081",
+		Rating:   "127.0.0.1:8082",
+		Brokers:  []string{"127.0.0.1:9092"},
+		Topic:    "ratings",
+	}
+}
+
+// ReadAddresses reads the file that `movieexample serve --addresses FILE` writes. What that process does not run is empty.
+func ReadAddresses(file string) (Addresses, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return Addresses{}, fmt.Errorf("read addresses ('movieexample serve --addresses FILE' writes them as soon as the system is ready): %w", err)
+	}
+	var found struct {
+		Metadata string `json:"metadata"`
+		Rating   string `json:"rating"`
+		Kafka    string `json:"kafka"`
+	}
+	if err := json.Unmarshal(text, &found); err != nil {
+		return Addresses{}, fmt.Errorf("read addresses: %s is not a file that 'movieexample serve --addresses FILE' has written: %w", file, err)
+	}
+	a := Addresses{Metadata: found.Metadata, Rating: found.Rating, Topic: DefaultAddresses().Topic}
+	if found.Kafka != "" {
+		a.Brokers = strings.Split(found.Kafka, ",")
+	}
+	return a, nil
+}
+
+// Client is a connection to a running system. Its methods may be used at the same time.
+type Client struct {
+	addresses Addresses
+	conns     []*grpc.ClientConn
+	metadata  metadatav1.MetadataServiceClient
+	ratings   ratingv1.RatingServiceClient
+	admin     ratingv1.RatingAdminServiceClient
+}
+
+// Connect prepares the connections. It waits for nobody: a system that is not there shows in the first call. The error
+// is about an address that cannot be one, of kind Invalid. Close the client after use.
+func Connect(a Addresses) (*Client, error) {
+	if a.Topic == "" {
+		a.Topic = DefaultAddresses().Topic
+	}
+	for _, addr := range append([]string{a.Metadata, a.Rating}, a.Brokers...) {
+		if addr == "" {
+			continue
+		}
+		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
+			return nil, fault.Invalid("address", "must be host:port, for example 127.0.0.1:8081; got %q", addr)
+		}
+	}
+	c := &Client{addresses: a}
+	metadata, err := c.dial(Metadata, a.Metadata, "/movieexample.metadata.v1.MetadataService/BatchPutMovies")
+	if err != nil {
+		return nil, err
+	}
+	rating, err := c.dial(Rating, a.Rating,
+		"/movieexample.rating.v1.RatingService/GetTotals",
+		"/movieexample.rating.v1.RatingService/GetRatingSummary",
+		"/movieexample.rating.v1.RatingService/BatchGetRatingSummaries",
+		"/movieexample.rating.v1.RatingAdminService/ListIngestPartitions",
+		"/movieexample.rating.v1.RatingAdminService/AuditAggregates",
+		"/movieexample.rating.v1.RatingAdminService/ListDeadLetters")
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	c.metadata = metadatav1.NewMetadataServiceClient(metadata)
+	c.ratings = ratingv1.NewRatingServiceClient(rating)
+	c.admin = ratingv1.NewRatingAdminServiceClient(rating)
+	return c, nil
+}
+
+// dial connects to a service. idempotent lists what may be sent twice; filling films in is among it.
+func (c *Client) dial(service, addr string, idempotent ...string) (grpc.ClientConnInterface, error) {
+	if addr == "" {
+		return nowhere(service), nil
+	}
+	conn, err := rpc.Dial(addr, rpc.DialConfig{Name: service, Version: telemetry.BuildInfo().Version, Idempotent: idempotent})
+	if err != nil {
+		return nil, err
+	}
+	c.conns = append(c.conns, conn)
+	return conn, nil
+}
+
+// Close ends the connections.
+func (c *Client) Close() error {
+	var errs []error
+	for _, conn := range c.conns {
+		errs = append(errs, conn.Close())
+	}
+	c.conns = nil
+	return errors.Join(errs...)
+}
+
+// nowhere is the connection to a service of unknown address.
+type nowhere string
+
+func (n nowhere) err() error {
+	return status.Errorf(codes.Unavailable, "the address of the %s service is not known", string(n))
+}
+
+// Invoke fails.
+func (n nowhere) Invoke(context.Context, string, any, any, ...grpc.CallOption) error { return n.err() }
+
+// NewStream fails.
+func (n nowhere) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+	return nil, n.err()
+}
+
+// UnreachableError says which part of the system did not answer. Its kind is that of Err, Unavailable.
+type UnreachableError struct {
+	Part string // Metadata, Rating or Kafka
+	Addr string // where it was looked for; empty if nobody said where
+	Err  error  // what happened, with the address in its text
+}
+
+// Error is Err's text.
+func (e *UnreachableError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// explain turns what a call returned into an error for the user: what was being done, and who is not there.
+func (c *Client) explain(part, doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if part != Kafka {
+		err = fault.FromRPC(err)
+	}
+	err = fmt.Errorf("%s: %w", doing, err)
+	if fault.KindOf(err) != fault.KindUnavailable {
+		return err
+	}
+	addr := strings.Join(c.addresses.Brokers, ",")
+	switch part {
+	case Metadata:
+		addr = c.addresses.Metadata
+	case Rating:
+		addr = c.addresses.Rating
+	}
+	return &UnreachableError{Part: part, Addr: addr, Err: err}
+}
+
+// brokers is how to reach Kafka.
+func (c *Client) brokers() (kafka.Config, error) {
+	if len(c.addresses.Brokers) == 0 {
+		return kafka.Config{}, &UnreachableError{Part: Kafka, Err: fault.Unavailable(nil, "the address of the Kafka broker is not known")}
+	}
+	return kafka.Config{Brokers: c.addresses.Brokers, ClientID: "movieexample-client"}, nil
+}
+
+// interrupted is the end of an operation that its user ended. It matches context.Canceled or context.DeadlineExceeded.
+type interrupted struct {
+	text  string
+	cause error
+}
+
+func (e *interrupted) Error() string { return e.text }
+func (e *interrupted) Unwrap() error { return e.cause }

@@ -1,0 +1,373 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"movieexample.com/api/events"
+	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/kafka"
+	"movieexample.com/movielens"
+)
+
+// movieType is the record type of films.
+const movieType = "movie"
+
+// providerMovieLens says in each event where it came from.
+const providerMovieLens = "movielens"
+
+// ImportOptions tune an import. The zero value works.
+type ImportOptions struct {
+	// NoWait returns when Kafka has every rating, before they are in the aggregates.
+	NoWait bool
+	// StallTimeout is how long nothing may move before the import gives up; 0 means DefaultStallTimeout.
+	StallTimeout time.Duration
+	// Rejected is told of every row that did not go in. Its calls come one at a time.
+	Rejected func(*movielens.RowError)
+	// Noted is told of every row that went in without one of its fields. As Rejected.
+	Noted func(*movielens.RowError)
+	// Progress is told several times a second how far the import is.
+	Progress func(Progress)
+}
+
+// ImportSummary tells what an import has done.
+type ImportSummary struct {
+	Directory string       `json:"directory"`
+	Films     FilmCounts   `json:"films"`
+	Ratings   RatingCounts `json:"ratings"`
+	// Rejected is the number of rows of all files that did not go in.
+	Rejected int64 `json:"rejected"`
+	// Before and After are the totals over all ratings of films: After includes every rating of this import, and is nil if it
+	// was not waited for.
+	Before *Totals `json:"totalsBefore,omitempty"`
+	After  *Totals `json:"totalsAfter,omitempty"`
+	// NothingChanged: all films were there as they are, and number and sum of all ratings are the same before and after.
+	NothingChanged bool `json:"nothingChanged"`
+	// Waited: the aggregates include every rating of this import.
+	Waited bool `json:"waited"`
+	// Interrupted: it was ended before it was done.
+	Interrupted bool    `json:"interrupted"`
+	Seconds     Seconds `json:"seconds"`
+}
+
+// RatingCounts tells what became of ratings.
+type RatingCounts struct {
+	// Read is the number of well-formed rows read.
+	Read int64 `json:"read"`
+	// Published is the number of events that Kafka has acknowledged.
+	Published int64 `json:"published"`
+	// Rejected is the number of rows that did not become events.
+	Rejected int64 `json:"rejected"`
+}
+
+// Seconds is how long the parts of a load took.
+type Seconds struct {
+	Films   float64 `json:"films"`
+	Ratings float64 `json:"ratings"`
+	Ingest  float64 `json:"ingest"`
+	Total   float64 `json:"total"`
+}
+
+// ImportMovieLens brings the MovieLens data set in dir into the system: films are filled in at the metadata service, ratings
+// become events in Kafka, with the time at which the user rated. It returns when aggregates, charts and totals include the
+// last rating. An import that is repeated changes nothing, and one that was ended is completed.
+//
+// Rows that cannot go in are counted and told, and are no error. The summary is right as far as things went, also with an
+// error: of kind Invalid if dir is no data set, *UnreachableError if a part of the system does not answer, context.Canceled if
+// ctx ended.
+func (c *Client) ImportMovieLens(ctx context.Context, dir string, opt ImportOptions) (ImportSummary, error) {
+	began := time.Now()
+	im := &importer{c: c, opt: opt, films: make(map[int64]importedFilm), now: began, summary: ImportSummary{Directory: dir}}
+	var err error
+	if im.dir, err = movielens.Open(dir); err != nil {
+		return im.summary, &fault.Error{Kind: fault.KindInvalid, Msg: err.Error()}
+	}
+	err = im.run(ctx)
+	im.summary.Seconds.Total = since(began)
+	if err != nil && isInterrupt(ctx, err) {
+		im.summary.Interrupted = true
+		err = &interrupted{
+			text: fmt.Sprintf("interrupted: %d films and %d ratings went in; run it again to complete it, what is there already does no harm",
+				im.summary.Films.Created+im.summary.Films.Updated+im.summary.Films.Unchanged, im.summary.Ratings.Published),
+			cause: ctx.Err(),
+		}
+	}
+	return im.summary, err
+}
+
+// importer is one import.
+type importer struct {
+	c   *Client
+	dir *movielens.Dir
+	opt ImportOptions
+	now time.Time
+
+	films   map[int64]importedFilm
+	rows    atomic.Int64 // dealt with in this phase
+	mu      sync.Mutex   // rejects come from several goroutines
+	summary ImportSummary
+}
+
+// importedFilm is what the ratings need to know of a film.
+type importedFilm struct {
+	id      string
+	line    int
+	refused bool
+}
+
+func (im *importer) run(ctx context.Context) error {
+	before, _, err := im.c.totals(ctx, movieType)
+	if err != nil {
+		return err
+	}
+	im.summary.Before = &before
+	stream, err := im.c.openStream(ctx, im.opt.StallTimeout)
+	if err != nil {
+		return err
+	}
+	defer stream.close(ctx)
+	if err := timed(&im.summary.Seconds.Films, func() error { return im.importFilms(ctx) }); err != nil {
+		return err
+	}
+	var last kafka.Offsets
+	err = timed(&im.summary.Seconds.Ratings, func() (err error) {
+		last, err = im.importRatings(ctx, stream)
+		return err
+	})
+	if err != nil || im.opt.NoWait {
+		return err
+	}
+	return timed(&im.summary.Seconds.Ingest, func() error { return im.await(ctx, stream, last) })
+}
+
+func (im *importer) importFilms(ctx context.Context) (err error) {
+	// A failed call ends the reading too, and its error is the one to tell.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := im.c.newFilmWriter(ctx,
+		func(row filmRow, reason string) {
+			im.mu.Lock()
+			film := im.films[row.movieID]
+			film.refused = true
+			im.films[row.movieID] = film
+			im.mu.Unlock()
+			im.reject(movielens.MoviesFile, row.line, "movieId", row.movieID, reason)
+		},
+		func(row filmRow, reason string) { im.note(row, reason) })
+	stop := meter(im.opt.Progress, func() Progress {
+		return Progress{
+			Phase: PhaseFilms, Rows: w.written.Load(),
+			Done: im.dir.Done(movielens.MoviesFile), Total: im.dir.Size(movielens.MoviesFile),
+		}
+	})
+	defer stop()
+	readErr := im.readFilms(ctx, w)
+	im.summary.Films, err = w.finish()
+	if err != nil {
+		return err
+	}
+	return readErr
+}
+
+func (im *importer) readFilms(ctx context.Context, w *filmWriter) error {
+	lines := im.lineFinder(movielens.MoviesFile)
+	defer lines.close()
+	byTMDB := make(map[string]int64)
+	var start int64 // of the row, as bytes in front of it
+	for film, err := range im.dir.Catalogue(ctx) {
+		if bad := (*movielens.RowError)(nil); errors.As(err, &bad) {
+			im.rejectRow(bad)
+			start = im.dir.Done(movielens.MoviesFile)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		line, err := lines.at(start)
+		if err != nil {
+			return err
+		}
+		start = im.dir.Done(movielens.MoviesFile)
+		im.mu.Lock()
+		first, twice := im.films[film.ID]
+		if !twice {
+			im.films[film.ID] = importedFilm{id: film.ImportID(), line: line}
+		}
+		im.mu.Unlock()
+		if twice {
+			im.reject(movielens.MoviesFile, line, "movieId", film.ID, fmt.Sprintf("is on line %d already; the first one counts", first.line))
+			continue
+		}
+		row := filmRow{movieID: film.ID, line: line}
+		if other, ok := byTMDB[film.TMDB]; ok && film.TMDB != "" {
+			im.note(row, fmt.Sprintf("links.csv gives it the TMDb id %s of movieId %d; the film went in without it", film.TMDB, other))
+			film.TMDB = ""
+		} else {
+			byTMDB[film.TMDB] = film.ID
+		}
+		row.movie = movieOf(film)
+		if err := w.add(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func movieOf(f movielens.Film) *metadatav1.Movie {
+	m := &metadatav1.Movie{
+		Id: f.ImportID(), Title: f.Title, OriginalTitle: f.OriginalTitle, AlternativeTitles: f.AlternativeTitles, Genres: f.Genres,
+		ExternalIds: &metadatav1.ExternalIds{Imdb: f.IMDb, Tmdb: f.TMDB, Movielens: strconv.FormatInt(f.ID, 10)},
+	}
+	if f.Year != 0 {
+		m.Year = proto.Int32(int32(f.Year))
+	}
+	return m
+}
+
+// importRatings publishes the ratings and returns where the last ones are.
+func (im *importer) importRatings(ctx context.Context, stream *eventStream) (kafka.Offsets, error) {
+	im.rows.Store(0)
+	stop := meter(im.opt.Progress, func() Progress {
+		return Progress{
+			Phase: PhaseRatings, Rows: im.rows.Load(),
+			Done: im.dir.Done(movielens.RatingsFile), Total: im.dir.Size(movielens.RatingsFile),
+		}
+	})
+	defer stop()
+	err := im.readRatings(ctx, stream)
+	if err != nil {
+		stream.flushInterrupted(ctx)
+		im.summary.Ratings.Published = stream.acknowledged.Load()
+		return nil, err
+	}
+	last, err := stream.flush(ctx)
+	if isInterrupt(ctx, err) {
+		stream.flushInterrupted(ctx)
+	}
+	im.summary.Ratings.Published = stream.acknowledged.Load()
+	return last, err
+}
+
+func (im *importer) readRatings(ctx context.Context, stream *eventStream) error {
+	lines := im.lineFinder(movielens.RatingsFile)
+	defer lines.close()
+	var start int64
+	reject := func(field string, value any, reason string) error {
+		line, err := lines.at(start)
+		if err == nil {
+			im.reject(movielens.RatingsFile, line, field, value, reason)
+		}
+		return err
+	}
+	for r, err := range im.dir.Ratings(ctx) {
+		if bad := (*movielens.RowError)(nil); errors.As(err, &bad) {
+			im.rejectRow(bad)
+			start = im.dir.Done(movielens.RatingsFile)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		im.summary.Ratings.Read++
+		film, known := im.films[r.MovieID]
+		e := events.Event{
+			UserID: strconv.FormatInt(r.UserID, 10), RecordID: film.id, RecordType: movieType, Value: r.Value,
+			ProviderID: providerMovieLens, RatedAt: r.RatedAt,
+		}
+		switch {
+		case !known:
+			err = reject("movieId", r.MovieID, "is not among the films of movies.csv that could be read")
+		case film.refused:
+			err = reject("movieId", r.MovieID, fmt.Sprintf("is the film of movies.csv line %d, which was refused", film.line))
+		case e.CheckTime(im.now) != nil:
+			err = reject("timestamp", r.RatedAt.Unix(), fmt.Sprintf("is %s, in the future", r.RatedAt.Format(time.RFC3339)))
+		default:
+			err = stream.publish(ctx, &e, nil)
+		}
+		if err != nil {
+			return err
+		}
+		im.rows.Add(1)
+		start = im.dir.Done(movielens.RatingsFile)
+	}
+	return nil
+}
+
+// await waits for the effect of the ratings.
+func (im *importer) await(ctx context.Context, stream *eventStream, last kafka.Offsets) error {
+	after, err := stream.settle(ctx, last, im.summary.Ratings.Published, im.opt.Progress)
+	if err != nil {
+		return err
+	}
+	im.summary.Waited, im.summary.After = true, &after
+	im.summary.NothingChanged = im.summary.Films.Created+im.summary.Films.Updated == 0 && after == *im.summary.Before
+	return nil
+}
+
+// settle waits until the aggregates include everything up to the offsets, which count published events, and returns totals
+// that do too.
+func (s *eventStream) settle(ctx context.Context, last kafka.Offsets, published int64, report func(Progress)) (Totals, error) {
+	if len(last) == 0 {
+		t, _, err := s.c.totals(ctx, movieType)
+		return t, err
+	}
+	var done atomic.Int64
+	stop := meter(report, func() Progress {
+		return Progress{Phase: PhaseIngest, Rows: done.Load(), Done: done.Load(), Total: published}
+	})
+	defer stop()
+	err := s.await(ctx, last, func(missing int64) { done.Store(max(published-missing, 0)) })
+	if err != nil {
+		return Totals{}, err
+	}
+	return s.totalsSince(ctx, movieType)
+}
+
+func (im *importer) lineFinder(f movielens.File) *lineFinder {
+	return &lineFinder{path: filepath.Join(im.dir.Path(), string(f))}
+}
+
+func (im *importer) reject(f movielens.File, line int, field string, value any, reason string) {
+	im.rejectRow(&movielens.RowError{File: string(f), Line: line, Field: field, Value: fmt.Sprint(value), Reason: reason})
+}
+
+func (im *importer) rejectRow(bad *movielens.RowError) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.summary.Rejected++
+	if bad.File == string(movielens.RatingsFile) {
+		im.summary.Ratings.Rejected++
+	}
+	if im.opt.Rejected != nil {
+		im.opt.Rejected(bad)
+	}
+}
+
+func (im *importer) note(row filmRow, reason string) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if im.opt.Noted != nil {
+		im.opt.Noted(&movielens.RowError{
+			File: string(movielens.MoviesFile), Line: row.line, Field: "movieId", Value: strconv.FormatInt(row.movieID, 10), Reason: reason,
+		})
+	}
+}
+
+// timed runs f and puts into d how many seconds it took.
+func timed(d *float64, f func() error) error {
+	began := time.Now()
+	defer func() { *d = since(began) }()
+	return f()
+}
+
+// since is the number of seconds since t, to the millisecond.
+func since(t time.Time) float64 { return time.Since(t).Round(time.Millisecond).Seconds() }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"movieexample.com/client"
+)
+
+const auditHelp = `Let the rating service recompute every aggregate from the ratings, and compare.
+
+Prints how many aggregates were checked, from how many ratings, and every difference. It may run while the system works.
+
+Exit codes: 0 no difference, 1 differences, 4 the rating service cannot be reached.`
+
+func newAuditCommand() *cobra.Command {
+	var flags *clientFlags
+	var output *outputFlag
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Recompute every aggregate from the ratings and report differences",
+		Long:  auditHelp,
+		Example: `  movieexample audit
+  movieexample audit --rating-addr 127.0.0.1:8082 -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return audit(cmd, flags, *output) },
+	}
+	flags = newClientFlags(cmd, client.Rating)
+	output = newOutputFlag(cmd)
+	return cmd
+}
+
+// auditResult is what audit prints as JSON.
+type auditResult struct {
+	client.AuditSummary
+	Found []client.Difference `json:"found"`
+}
+
+func audit(cmd *cobra.Command, flags *clientFlags, output outputFlag) (err error) {
+	c, err := flags.connect(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	result := auditResult{Found: []client.Difference{}}
+	out := cmd.OutOrStdout()
+	result.AuditSummary, err = c.Audit(cmd.Context(), func(d client.Difference) {
+		if output == outputJSON {
+			result.Found = append(result.Found, d)
+			return
+		}
+		fmt.Fprintf(out, "%s %s: %s is %d, but its ratings give %d\n", d.RecordType, d.RecordID, d.Field, d.Stored, d.Recomputed)
+	})
+	if err != nil {
+		return flags.explain(err)
+	}
+	if output == outputJSON {
+		err = printJSON(out, result)
+	} else {
+		_, err = fmt.Fprintf(out, "%s checked against %s: %s\n", counted(result.Aggregates, "aggregate", "aggregates"),
+			counted(result.Ratings, "rating", "ratings"), counted(result.Differences, "difference", "differences"))
+	}
+	if err == nil && result.Differences > 0 {
+		return &codedError{code: exitFailed, silent: true, err: errors.New("the audit found differences")}
+	}
+	return err
+}

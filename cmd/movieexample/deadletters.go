@@ -1,0 +1,274 @@
+package main
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"movieexample.com/client"
+)
+
+const deadLettersHelp = `Look after dead letters: rating events that could not be applied. They are kept whole, with the reason, until they are replayed or dropped.`
+
+func newDeadLettersCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dead-letters",
+		Short: "List, replay or drop events that could not be applied",
+		Long:  deadLettersHelp,
+		Example: `  movieexample dead-letters list
+  movieexample dead-letters replay --all`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newDeadLettersListCommand(), newDeadLettersReplayCommand(), newDeadLettersDropCommand())
+	return cmd
+}
+
+// deadLetterFlags are those that all commands about dead letters have.
+type deadLetterFlags struct {
+	*clientFlags
+	output *outputFlag
+	all    bool
+	yes    bool
+	limit  int
+}
+
+// withClient runs do with a connection to the system.
+func (f *deadLetterFlags) withClient(cmd *cobra.Command, do func(*client.Client) error) (err error) {
+	c, err := f.connect(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	return f.explain(do(c))
+}
+
+// chosen refuses a command that does not say which dead letters it means.
+func (f *deadLetterFlags) chosen(cmd *cobra.Command, ids []string) error {
+	switch {
+	case f.all && len(ids) > 0:
+		return usagef("give ids or --all, not both")
+	case !f.all && len(ids) == 0:
+		return usagef("say which dead letters: give their ids ('movieexample dead-letters list' shows them), or --all")
+	}
+	for _, id := range ids {
+		if strings.TrimSpace(id) == "" {
+			return usagef("an id must not be empty; see '%s --help'", cmd.CommandPath())
+		}
+	}
+	return nil
+}
+
+func newDeadLettersListCommand() *cobra.Command {
+	f := &deadLetterFlags{}
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List dead letters, oldest first",
+		Long: `List dead letters, oldest first: id, place in Kafka, time of the record, class of the reason, reason, and the event, shortened.
+With -o json events are whole; one that is not valid UTF-8 is in payloadBase64 instead of payload.`,
+		Example: `  movieexample dead-letters list
+  movieexample dead-letters list --limit 0 -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.limit < 0 {
+				return usagef("--limit must be 0, for all, or more; got %d", f.limit)
+			}
+			return f.withClient(cmd, func(c *client.Client) error { return f.list(cmd, c) })
+		},
+	}
+	f.clientFlags = newClientFlags(cmd, client.Rating)
+	f.output = newOutputFlag(cmd)
+	cmd.Flags().IntVar(&f.limit, "limit", 50, "list at most this many; 0 lists all")
+	return cmd
+}
+
+// deadLetterJSON is a dead letter as list prints it.
+type deadLetterJSON struct {
+	ID            string    `json:"id"`
+	Topic         string    `json:"topic"`
+	Partition     int32     `json:"partition"`
+	Offset        int64     `json:"offset"`
+	Class         string    `json:"class"`
+	Reason        string    `json:"reason"`
+	Key           string    `json:"key,omitempty"`
+	Payload       string    `json:"payload"`
+	PayloadBase64 string    `json:"payloadBase64,omitempty"`
+	ContentType   string    `json:"contentType,omitempty"`
+	RecordTime    time.Time `json:"recordTime"`
+	CreateTime    time.Time `json:"createTime"`
+}
+
+func (f *deadLetterFlags) list(cmd *cobra.Command, c *client.Client) error {
+	out := cmd.OutOrStdout()
+	result := struct {
+		DeadLetters []deadLetterJSON `json:"deadLetters"`
+		Total       int64            `json:"total"`
+	}{DeadLetters: []deadLetterJSON{}}
+	var listed int64
+	total, err := c.DeadLetters(cmd.Context(), f.limit, func(d client.DeadLetter) error {
+		listed++
+		if *f.output != outputJSON {
+			return printDeadLetter(out, d)
+		}
+		j := deadLetterJSON{
+			ID: d.ID, Topic: d.Topic, Partition: d.Partition, Offset: d.Offset, Class: d.Class, Reason: d.Reason, Key: string(d.Key),
+			ContentType: d.ContentType, RecordTime: d.RecordTime, CreateTime: d.Created,
+		}
+		if utf8.Valid(d.Payload) {
+			j.Payload = string(d.Payload)
+		} else {
+			j.PayloadBase64 = base64.StdEncoding.EncodeToString(d.Payload)
+		}
+		result.DeadLetters = append(result.DeadLetters, j)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if *f.output == outputJSON {
+		result.Total = total
+		return printJSON(out, result)
+	}
+	text := counted(total, "dead letter", "dead letters")
+	if listed < total {
+		text = fmt.Sprintf("%s of %s; --limit 0 lists all", grouped(listed), text)
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), text)
+	return nil
+}
+
+func printDeadLetter(w io.Writer, d client.DeadLetter) error {
+	_, err := fmt.Fprintf(w, "%s\n    %s[%d]@%d  %s  %s\n    %s\n    %s\n", d.ID, d.Topic, d.Partition, d.Offset,
+		d.RecordTime.UTC().Format(time.RFC3339), d.Class, printable([]byte(d.Reason), 400), printable(d.Payload, 160))
+	return err
+}
+
+// printable shows bytes from outside in at most limit bytes. What a terminal might obey is escaped.
+func printable(b []byte, limit int) string {
+	if len(b) == 0 {
+		return "(empty)"
+	}
+	more := ""
+	if len(b) > limit {
+		more = fmt.Sprintf("… (%s bytes)", grouped(int64(len(b))))
+		b = b[:limit]
+		for i := 0; i < utf8.UTFMax && len(b) > 0 && !utf8.Valid(b); i++ {
+			b = b[:len(b)-1] // a character that was cut in half
+		}
+		if len(b) <= limit-utf8.UTFMax {
+			return strconv.QuoteToASCII(string(b)) + more
+		}
+	}
+	s := string(b)
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		s = strconv.Quote(s)
+	}
+	return s + more
+}
+
+func newDeadLettersReplayCommand() *cobra.Command {
+	f := &deadLetterFlags{}
+	cmd := &cobra.Command{
+		Use:   "replay [ID…|--all]",
+		Short: "Try dead letters again",
+		Long: `Decode dead letters again and apply those that are good now, for example after an upgrade that knows more. Those that are applied are dead
+letters no more; the others stay and are listed with the reason.
+
+Exit codes: 0 all were applied, 3 some were refused again, 4 the rating service cannot be reached.`,
+		Example: `  movieexample dead-letters replay --all
+  movieexample dead-letters replay 0123456789abcdef0123456789abcdef-00002-0000000000000000015`,
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			if err := f.chosen(cmd, ids); err != nil {
+				return err
+			}
+			return f.withClient(cmd, func(c *client.Client) error { return f.replay(cmd, c, ids) })
+		},
+	}
+	f.clientFlags = newClientFlags(cmd, client.Rating)
+	f.output = newOutputFlag(cmd)
+	cmd.Flags().BoolVar(&f.all, "all", false, "try all of them")
+	return cmd
+}
+
+func (f *deadLetterFlags) replay(cmd *cobra.Command, c *client.Client, ids []string) (err error) {
+	var s client.ReplaySummary
+	if f.all {
+		s, err = c.ReplayAllDeadLetters(cmd.Context())
+	} else {
+		s, err = c.ReplayDeadLetters(cmd.Context(), ids)
+	}
+	if err != nil {
+		return err
+	}
+	if *f.output == outputJSON {
+		err = printJSON(cmd.OutOrStdout(), s)
+	} else {
+		for _, r := range s.Refused {
+			fmt.Fprintf(cmd.ErrOrStderr(), "refused: %s: %s\n", r.ID, printable([]byte(r.Reason), 400))
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s replayed, %s refused\n", grouped(s.Replayed), grouped(int64(len(s.Refused))))
+	}
+	if err == nil && len(s.Refused) > 0 {
+		return &codedError{code: exitRefused, silent: true, err: errors.New("some dead letters were refused again")}
+	}
+	return err
+}
+
+func newDeadLettersDropCommand() *cobra.Command {
+	f := &deadLetterFlags{}
+	cmd := &cobra.Command{
+		Use:   "drop [ID…|--all --yes]",
+		Short: "Remove dead letters for good",
+		Long: `Remove dead letters for good. Their events are lost, unless Kafka still has them.
+
+Exit codes: 0 all were removed, 3 some ids belong to no dead letter, 4 the rating service cannot be reached.`,
+		Example: `  movieexample dead-letters drop 0123456789abcdef0123456789abcdef-00002-0000000000000000015
+  movieexample dead-letters drop --all --yes`,
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			if err := f.chosen(cmd, ids); err != nil {
+				return err
+			}
+			if f.all && !f.yes {
+				return usagef("--all drops every dead letter for good: add --yes if that is meant")
+			}
+			return f.withClient(cmd, func(c *client.Client) error { return f.drop(cmd, c, ids) })
+		},
+	}
+	f.clientFlags = newClientFlags(cmd, client.Rating)
+	f.output = newOutputFlag(cmd)
+	cmd.Flags().BoolVar(&f.all, "all", false, "drop all of them; needs --yes")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "confirm --all")
+	return cmd
+}
+
+func (f *deadLetterFlags) drop(cmd *cobra.Command, c *client.Client, ids []string) (err error) {
+	var dropped int64
+	if f.all {
+		dropped, err = c.DropAllDeadLetters(cmd.Context())
+	} else {
+		dropped, err = c.DropDeadLetters(cmd.Context(), ids)
+	}
+	if err != nil {
+		return err
+	}
+	if *f.output == outputJSON {
+		err = printJSON(cmd.OutOrStdout(), map[string]int64{"dropped": dropped})
+	} else {
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), counted(dropped, "dead letter", "dead letters")+" dropped")
+	}
+	unknown := int64(len(slices.Compact(slices.Sorted(slices.Values(ids))))) - dropped
+	if err == nil && !f.all && unknown > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s no dead letter; it may have been replayed or dropped before\n", counted(unknown, "id is that of", "ids are those of"))
+		return &codedError{code: exitRefused, silent: true, err: errors.New("some ids belong to no dead letter")}
+	}
+	return err
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mattn/go-isatty"
+
+	"movieexample.com/client"
+)
+
+// progressView shows on standard error how far a load is: a bar on a terminal, a line now and then elsewhere. Lines of
+// other content go through println, so that they do not end up in the bar.
+type progressView struct {
+	mu       sync.Mutex
+	w        io.Writer
+	terminal bool
+	drawn    bool // a bar stands on the current line
+
+	phase   client.Phase
+	began   time.Time // of the phase
+	printed time.Time // last line, where there is no bar
+	shown   bool      // something was printed about this phase
+	last    client.Progress
+}
+
+// lineInterval is how often a line is printed where there is no terminal.
+const lineInterval = 2 * time.Second
+
+func newProgressView(w io.Writer) *progressView {
+	v := &progressView{w: w}
+	if f, ok := w.(*os.File); ok {
+		v.terminal = isatty.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb"
+	}
+	return v
+}
+
+// update shows the progress; it is what client calls Progress.
+func (v *progressView) update(p client.Progress) { v.updateAt(p, time.Now()) }
+
+func (v *progressView) updateAt(p client.Progress, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if p.Phase != v.phase {
+		v.end()
+		v.phase, v.began, v.printed, v.shown = p.Phase, now, now, false
+	}
+	v.last = p
+	if v.terminal {
+		fmt.Fprintf(v.w, "\r%s\x1b[K", progressText(p, now.Sub(v.began), true))
+		v.drawn, v.shown = true, true
+		return
+	}
+	if now.Sub(v.printed) >= lineInterval {
+		v.printed, v.shown = now, true
+		fmt.Fprintln(v.w, progressText(p, now.Sub(v.began), false))
+	}
+}
+
+// end leaves the phase: the bar stays as it is, and the next text starts on a line of its own.
+func (v *progressView) end() {
+	switch {
+	case v.drawn:
+		fmt.Fprintln(v.w)
+	case v.shown:
+		fmt.Fprintln(v.w, progressText(v.last, time.Since(v.began), false))
+	}
+	v.drawn, v.shown = false, false
+}
+
+// done ends the view.
+func (v *progressView) done() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.end()
+	v.phase = ""
+}
+
+// println prints a line above the bar.
+func (v *progressView) println(text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.drawn {
+		fmt.Fprint(v.w, "\r\x1b[K")
+		v.drawn = false
+	}
+	fmt.Fprintln(v.w, text)
+}
+
+// progressText is one line: what, how much of it, how fast, and how long still.
+func progressText(p client.Progress, took time.Duration, bar bool) string {
+	share := 0.0
+	if p.Total > 0 {
+		share = min(float64(p.Done)/float64(p.Total), 1)
+	}
+	what, noun := "aggregating", "ratings"
+	switch p.Phase {
+	case client.PhaseFilms:
+		what, noun = "films", "films"
+	case client.PhaseRatings:
+		what = "ratings"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-11s", what)
+	if bar {
+		const width = 24
+		full := int(share * width)
+		fmt.Fprintf(&b, " [%s%s]", strings.Repeat("#", full), strings.Repeat(".", width-full))
+	}
+	fmt.Fprintf(&b, " %3.0f %%  %s %s", share*100, grouped(p.Rows), noun)
+	if s := took.Seconds(); s >= 0.1 && p.Rows > 0 {
+		fmt.Fprintf(&b, "  %s/s", grouped(int64(float64(p.Rows)/s)))
+		// Before a twentieth is done, an estimate is a guess.
+		if share >= 0.05 && share < 1 {
+			left := time.Duration((1 - share) / share * float64(took))
+			fmt.Fprintf(&b, "  %s left", max(left.Round(time.Second), time.Second))
+		}
+	}
+	return b.String()
+}
