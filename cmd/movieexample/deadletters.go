@@ -267,7 +267,7 @@ func (f *deadLetterFlags) drop(cmd *cobra.Command, c *client.Client, ids []strin
 	}
 	unknown := int64(len(slices.Compact(slices.Sorted(slices.Values(ids))))) - dropped
 	if err == nil && !f.all && unknown > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s no dead letter; it may have been replayed or dropped before\n", counted(unknown, "id is that of", "ids are those of"))
+		fmt.Fprintf(cmd.ErrOrStderr(), "ids of no dead letter: %d (replayed or dropped before, or mistyped)\n", unknown)
 		return &codedError{code: exitRefused, silent: true, err: errors.New("some ids belong to no dead letter")}
 	}
 	return err

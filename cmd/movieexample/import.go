@@ -150,8 +150,8 @@ func printImport(w io.Writer, s client.ImportSummary) error {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(b, "%-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	films := fmt.Sprintf("%s: %s created, %s updated, %s unchanged",
-		counted(s.Films.Read, "film", "films"), grouped(s.Films.Created), grouped(s.Films.Updated), grouped(s.Films.Unchanged))
+	films := fmt.Sprintf("%s read: %s created, %s updated, %s unchanged",
+		grouped(s.Films.Read), grouped(s.Films.Created), grouped(s.Films.Updated), grouped(s.Films.Unchanged))
 	if s.Films.Refused > 0 {
 		films += fmt.Sprintf(", %s refused", grouped(s.Films.Refused))
 	}
@@ -162,8 +162,11 @@ func printImport(w io.Writer, s client.ImportSummary) error {
 		row("before", "%s", totalsText(*s.Before))
 		row("after", "%s", totalsText(*s.After))
 	}
-	row("took", "%.1f s: films %.1f s, ratings %.1f s, until the aggregates had the last rating %.1f s",
-		s.Seconds.Total, s.Seconds.Films, s.Seconds.Ratings, s.Seconds.Ingest)
+	took := fmt.Sprintf("%.1f s: films %.1f s, ratings %.1f s", s.Seconds.Total, s.Seconds.Films, s.Seconds.Ratings)
+	if s.Waited {
+		took += fmt.Sprintf(", until the aggregates had the last rating %.1f s", s.Seconds.Ingest)
+	}
+	row("took", "%s", took)
 	switch {
 	case s.Interrupted:
 		fmt.Fprintln(b, "Interrupted. Run it again to complete it: what is there already does no harm.")

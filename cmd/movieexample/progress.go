@@ -23,9 +23,11 @@ type progressView struct {
 
 	phase   client.Phase
 	began   time.Time // of the phase
+	full    time.Time // when all of it was done, although the phase may go on
 	printed time.Time // last line, where there is no bar
 	shown   bool      // something was printed about this phase
 	last    client.Progress
+	took    time.Duration // until last
 }
 
 // lineInterval is how often a line is printed where there is no terminal.
@@ -47,17 +49,23 @@ func (v *progressView) updateAt(p client.Progress, now time.Time) {
 	defer v.mu.Unlock()
 	if p.Phase != v.phase {
 		v.end()
-		v.phase, v.began, v.printed, v.shown = p.Phase, now, now, false
+		v.phase, v.began, v.full, v.printed, v.shown = p.Phase, now, time.Time{}, now, false
 	}
-	v.last = p
+	v.last, v.took = p, now.Sub(v.began)
+	if p.Done >= p.Total {
+		if v.full.IsZero() {
+			v.full = now
+		}
+		v.took = v.full.Sub(v.began) // what is waited for then is not a matter of speed
+	}
 	if v.terminal {
-		fmt.Fprintf(v.w, "\r%s\x1b[K", progressText(p, now.Sub(v.began), true))
+		fmt.Fprintf(v.w, "\r%s\x1b[K", progressText(p, v.took, true))
 		v.drawn, v.shown = true, true
 		return
 	}
 	if now.Sub(v.printed) >= lineInterval {
 		v.printed, v.shown = now, true
-		fmt.Fprintln(v.w, progressText(p, now.Sub(v.began), false))
+		fmt.Fprintln(v.w, progressText(p, v.took, false))
 	}
 }
 
@@ -67,7 +75,7 @@ func (v *progressView) end() {
 	case v.drawn:
 		fmt.Fprintln(v.w)
 	case v.shown:
-		fmt.Fprintln(v.w, progressText(v.last, time.Since(v.began), false))
+		fmt.Fprintln(v.w, progressText(v.last, v.took, false))
 	}
 	v.drawn, v.shown = false, false
 }

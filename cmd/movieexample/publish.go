@@ -61,7 +61,7 @@ func (f *publishFlags) run(cmd *cobra.Command, file string) (err error) {
 	if file != "-" {
 		opened, err := os.Open(file)
 		if err != nil {
-			return usagef("open events: %w", err)
+			return usagef("%w", err)
 		}
 		defer opened.Close() // read only
 		src = opened

@@ -52,6 +52,16 @@ func (s *settings) load() error {
 	return nil
 }
 
+// isDefault reports whether nobody set the setting.
+func (s *settings) isDefault(path string) bool {
+	for _, st := range s.set.Settings() {
+		if st.Path == path {
+			return st.Source == config.SourceDefault
+		}
+	}
+	return false
+}
+
 // start builds the app, and logs to the command's standard error.
 func (s *settings) start(ctx context.Context, cmd *cobra.Command, services []string) (*app.App, error) {
 	logger, err := telemetry.NewLogger(cmd.ErrOrStderr(), s.cfg.Log)
@@ -121,14 +131,22 @@ func newServeCommand() *cobra.Command {
 				return err
 			}
 			return s.run(cmd.Context(), a, func(context.Context) error {
-				printAddresses(cmd.OutOrStdout(), a.Addresses())
-				return nil
+				var b strings.Builder
+				b.WriteString("MovieExample is ready.\n")
+				writeAddresses(&b, a.Addresses())
+				fmt.Fprintf(&b, "  %-22s %s\n", "Data", a.Addresses().Data)
+				_, err := io.WriteString(cmd.OutOrStdout(), b.String())
+				return err
 			})
 		},
 	}
 	mustAddFlags(cmd, s)
-	cmd.Flags().StringVar(&s.addresses, "addresses", "", "write the addresses chosen to this JSON file as soon as the system is ready")
+	addAddressesFlag(cmd, s)
 	return cmd
+}
+
+func addAddressesFlag(cmd *cobra.Command, s *settings) {
+	cmd.Flags().StringVar(&s.addresses, "addresses", "", "write the addresses chosen to this JSON file as soon as the system is ready")
 }
 
 func checkServices(args []string) error {
@@ -154,21 +172,4 @@ func mustAddFlags(cmd *cobra.Command, s *settings) {
 	if err := s.addFlags(cmd); err != nil {
 		panic(err)
 	}
-}
-
-// printAddresses is the banner's list of what listens where.
-func printAddresses(w io.Writer, a app.Addresses) {
-	row := func(what, where string) {
-		if where != "" {
-			fmt.Fprintf(w, "  %-22s %s\n", what, where)
-		}
-	}
-	fmt.Fprintln(w, "MovieExample is ready.")
-	row("REST API", a.Gateway)
-	row("gRPC metadata", a.Metadata)
-	row("gRPC rating", a.Rating)
-	row("gRPC movie", a.Movie)
-	row("Kafka (topic ratings)", a.Kafka)
-	row("Admin", a.Admin)
-	row("Data", a.Data)
 }
