@@ -102,22 +102,29 @@ func buildTrend(ctx context.Context, s *store, recordType string, b *board) (*tr
 	if err != nil {
 		return nil, err
 	}
+	// Weights count from a point that does not move with the newest rating (only every five years), so that a
+	// record's sort key stays the same to the last bit while its ratings do, and a page begins where the last one ended.
+	origin := newest - newest%originStep
 	weights := make(map[string]float64)
 	err = s.scanSince(ctx, recordType, newest-Micros(trendingSpan.Microseconds()), func(id string, at Micros) {
-		weights[id] += math.Exp2(-halfLives(newest - at))
+		weights[id] += math.Exp2(halfLives(at - origin))
 	})
 	if err != nil {
 		return nil, err
 	}
+	fade := math.Exp2(halfLives(origin - newest))
 	for id, w := range weights {
 		// A record whose first rating came between the two reads has no aggregate on the board yet: next time.
 		if a, ok := b.records[id]; ok {
-			t.entries = append(t.entries, chartEntry{id: id, score: w, sortKey: math.Log2(w) + halfLives(newest), agg: a})
+			t.entries = append(t.entries, chartEntry{id: id, score: w * fade, sortKey: math.Log2(w) + halfLives(origin), agg: a})
 		}
 	}
 	slices.SortFunc(t.entries, compareEntries)
 	return t, nil
 }
+
+// originStep keeps 2^(time since origin / halfLife) far inside what a float64 can hold.
+const originStep = Micros(256 * halfLife / time.Microsecond)
 
 func halfLives(m Micros) float64 { return float64(m) / float64(halfLife.Microseconds()) }
 

@@ -23,6 +23,10 @@ func (d *deadLetter) id() string {
 	return fmt.Sprintf("%s-%05d-%019d", d.TopicID, d.Number, d.Offset)
 }
 
+// classStoreRefused is the class of an event that was good by the contract, and that the database would not take. The
+// other classes are of api/events.
+const classStoreRefused = "store-refused"
+
 // deadPlace is a place in the list of dead letters: the last one before it.
 type deadPlace struct {
 	Created Micros `json:"c"`

@@ -1,6 +1,7 @@
 package rating
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"movieexample.com/api/events"
+	"movieexample.com/internal/fault"
 	"movieexample.com/internal/kafka"
 )
 
@@ -34,14 +36,16 @@ type consumer struct {
 	now    func() time.Time
 	client *kgo.Client
 
-	mu    sync.Mutex
-	topic kafka.Topic
+	mu sync.Mutex
+	// owned are the assigned partitions, with the id that their topic had when they were: records that are fetched
+	// belong to that topic, whatever is called so by now. (A client never fetches from a topic that was made anew.)
+	owned map[int32]partition
 }
 
-// consume reads the topic until ctx ends. It waits for brokers that are not there; an error is a mistake in the
-// configuration.
+// consume reads the topic until ctx ends. It waits for brokers that are not there, and for a topic that cannot be made;
+// an error is a mistake in the configuration of the client.
 func (s *Service) consume(ctx context.Context) error {
-	c := &consumer{cfg: s.cfg, in: s.ingester, now: s.now}
+	c := &consumer{cfg: s.cfg, in: s.ingester, now: s.now, owned: make(map[int32]partition)}
 	client, err := kafka.NewClient(kafka.Config{Brokers: s.cfg.Brokers, ClientID: "movieexample-rating", Logger: s.log},
 		kgo.ConsumerGroup(s.cfg.Group),
 		kgo.ConsumeTopics(s.cfg.Topic),
@@ -54,6 +58,8 @@ func (s *Service) consume(ctx context.Context) error {
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.AdjustFetchOffsetsFn(c.startOffsets),
+		kgo.OnPartitionsRevoked(c.stop),
+		kgo.OnPartitionsLost(c.stop),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.FetchMaxBytes(16<<20),
@@ -64,63 +70,93 @@ func (s *Service) consume(ctx context.Context) error {
 	}
 	c.client = client
 	defer client.CloseAllowingRebalance()
-	if err := c.awaitTopic(ctx, s.cfg); err != nil {
-		return err
+	if !c.awaitTopic(ctx) {
+		return nil
 	}
 	s.log.Info("ingesting rating events", "topic", s.cfg.Topic, "group", s.cfg.Group, "brokers", s.cfg.Brokers)
-	var displayed time.Time
-	for {
+	var showing sync.WaitGroup
+	defer showing.Wait()
+	showing.Go(func() { c.display(ctx) })
+	for failures := 0; ; {
 		fetches := client.PollRecords(ctx, s.cfg.BatchRecords)
 		if fetches.IsClientClosed() || ctx.Err() != nil {
 			return nil
 		}
-		fetches.EachError(c.fetchError)
-		var wg sync.WaitGroup
-		fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
-			if len(fp.Records) > 0 {
-				wg.Go(func() { c.partition(ctx, fp) })
-			}
-		})
-		wg.Wait()
-		if c.now().Sub(displayed) >= displayInterval {
-			displayed = c.now()
-			c.display(ctx)
+		if c.ingest(ctx, fetches) {
+			failures = 0
+		} else {
+			failures++
 		}
 		client.AllowRebalance()
+		// The client reports some errors again with every poll.
+		if failures > 0 && backoff(ctx, failures) != nil {
+			return nil
+		}
 	}
 }
 
-// awaitTopic creates the topic if it is not there, and waits for the brokers as long as it takes.
-func (c *consumer) awaitTopic(ctx context.Context, cfg Config) error {
-	for attempt := 0; ; attempt++ {
-		t, err := kafka.EnsureTopic(ctx, c.client, kafka.TopicConfig{
-			Name: cfg.Topic, Partitions: int32(cfg.Partitions), Replication: int16(cfg.Replication),
-			Retention: cfg.Retention, Logger: c.in.log,
+// ingest handles what one poll brought; ok is false if that was nothing but errors.
+func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool) {
+	// A poll may bring a partition twice, from an old and a new leader. Its records must stay in one run: two runs at
+	// once would both begin where the partition stands, and the later one would take the earlier one's for a gap.
+	type fetched struct {
+		records []*kgo.Record
+		end     int64
+	}
+	partitions := make(map[int32]*fetched)
+	fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
+		if fp.Err != nil {
+			c.fetchError(ctx, fp.Topic, fp.Partition, fp.Err)
+		}
+		if len(fp.Records) == 0 {
+			return
+		}
+		f, found := partitions[fp.Partition]
+		if !found {
+			f = &fetched{}
+			partitions[fp.Partition] = f
+		}
+		f.records, f.end = append(f.records, fp.Records...), fp.HighWatermark
+	})
+	var wg sync.WaitGroup
+	for number, f := range partitions {
+		wg.Go(func() { c.partition(ctx, number, f.records, f.end) })
+	}
+	wg.Wait()
+	return len(partitions) > 0
+}
+
+// awaitTopic creates the topic if it is not there, and waits for the brokers as long as it takes; false: ctx ended.
+func (c *consumer) awaitTopic(ctx context.Context) bool {
+	const repeat = 30 * time.Second // of the log line
+	var logged time.Time
+	for attempt := 5; ; attempt++ {
+		_, err := kafka.EnsureTopic(ctx, c.client, kafka.TopicConfig{
+			Name: c.cfg.Topic, Partitions: int32(c.cfg.Partitions), Replication: int16(c.cfg.Replication),
+			Retention: c.cfg.Retention, Logger: c.in.log,
 		})
 		if err == nil {
-			c.setTopic(t)
-			return nil
+			return true
 		}
 		if ctx.Err() != nil {
-			return nil
+			return false
 		}
-		c.in.log.Warn("waiting for Kafka", "brokers", cfg.Brokers, "error", err)
-		if backoff(ctx, attempt+5) != nil {
-			return nil
+		if now := time.Now(); now.Sub(logged) > repeat {
+			logged = now
+			c.in.log.Warn("rating events are not ingested: waiting for Kafka", "brokers", c.cfg.Brokers, "topic", c.cfg.Topic, "error", err)
+		}
+		if backoff(ctx, attempt) != nil {
+			return false
 		}
 	}
 }
 
-func (c *consumer) setTopic(t kafka.Topic) {
+// part returns the assigned partition of that number.
+func (c *consumer) part(number int32) (p partition, owned bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.topic = t
-}
-
-func (c *consumer) part(number int32) partition {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return partition{Topic: c.topic.Name, TopicID: hex.EncodeToString(c.topic.ID[:]), Number: number}
+	p, owned = c.owned[number]
+	return p, owned
 }
 
 // startOffsets replaces what Kafka believes to be committed by what the database holds.
@@ -132,19 +168,11 @@ func (c *consumer) startOffsets(ctx context.Context, assigned map[string]map[int
 	if err != nil {
 		return nil, err
 	}
-	c.setTopic(topic)
-	earliest, err := kadm.NewClient(c.client).ListStartOffsets(ctx, c.cfg.Topic)
-	if err != nil {
-		return nil, fmt.Errorf("look up where topic %q begins: %w", c.cfg.Topic, err)
-	}
 	for number := range assigned[c.cfg.Topic] {
-		first, ok := earliest.Lookup(c.cfg.Topic, number)
-		if !ok || first.Err != nil {
-			return nil, fmt.Errorf("look up where partition %d of topic %q begins: %w", number, c.cfg.Topic, errors.Join(first.Err, ctx.Err()))
-		}
-		next, err := c.in.start(ctx, c.part(number), first.Offset)
+		p := partition{Topic: topic.Name, TopicID: hex.EncodeToString(topic.ID[:]), Number: number}
+		next, err := c.start(ctx, p)
 		if err != nil {
-			return nil, fmt.Errorf("look up where ingestion goes on: %w", err)
+			return nil, err
 		}
 		// No epoch: the database does not keep one, and truncation shows as an offset out of range.
 		assigned[c.cfg.Topic][number] = kgo.NewOffset().At(next).WithEpoch(-1)
@@ -152,38 +180,134 @@ func (c *consumer) startOffsets(ctx context.Context, assigned map[string]map[int
 	return assigned, nil
 }
 
-func (c *consumer) fetchError(topic string, number int32, err error) {
-	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
-	case errors.Is(err, kerr.OffsetOutOfRange), errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
-		p := c.part(number)
-		c.client.PauseFetchPartitions(map[string][]int32{topic: {number}})
-		c.in.halt(p, fmt.Sprintf("the log no longer has the record to go on with (%v): it was truncated, or the topic was made anew; nothing was skipped", err))
-	default:
-		c.in.log.Warn("reading rating events", "topic", topic, "partition", number, "error", err)
+// start takes one partition over and returns the offset to read from.
+func (c *consumer) start(ctx context.Context, p partition) (int64, error) {
+	first, _, err := c.bounds(ctx, p.Number)
+	if err != nil {
+		return 0, err
+	}
+	next, err := c.in.start(ctx, p, first)
+	if err != nil {
+		return 0, fmt.Errorf("look up where ingestion goes on: %w", err)
+	}
+	c.mu.Lock()
+	c.owned[p.Number] = p
+	c.mu.Unlock()
+	// A pause for a halt before outlives the assignment that it was about.
+	c.client.ResumeFetchPartitions(map[string][]int32{p.Topic: {p.Number}})
+	return next, nil
+}
+
+// stop gives up partitions that were revoked or lost.
+func (c *consumer) stop(_ context.Context, _ *kgo.Client, given map[string][]int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, number := range given[c.cfg.Topic] {
+		if p, ok := c.owned[number]; ok {
+			c.in.stop(p)
+			delete(c.owned, number)
+		}
 	}
 }
 
-// partition ingests what was fetched of one partition.
-func (c *consumer) partition(ctx context.Context, fp kgo.FetchTopicPartition) {
-	p := c.part(fp.Partition)
-	if c.in.haltedReason(p) != "" {
+// bounds returns the offset of the first record that the log has and of the one behind the last.
+func (c *consumer) bounds(ctx context.Context, number int32) (first, end int64, err error) {
+	adm := kadm.NewClient(c.client)
+	firsts, err := adm.ListStartOffsets(ctx, c.cfg.Topic)
+	if err != nil {
+		return 0, 0, fmt.Errorf("look up where topic %q begins: %w", c.cfg.Topic, err)
+	}
+	ends, err := adm.ListEndOffsets(ctx, c.cfg.Topic)
+	if err != nil {
+		return 0, 0, fmt.Errorf("look up where topic %q ends: %w", c.cfg.Topic, err)
+	}
+	f, okFirst := firsts.Lookup(c.cfg.Topic, number)
+	e, okEnd := ends.Lookup(c.cfg.Topic, number)
+	if err := errors.Join(f.Err, e.Err); err != nil || !okFirst || !okEnd {
+		return 0, 0, fmt.Errorf("look up where partition %d of topic %q begins and ends: %w", number, c.cfg.Topic, cmp.Or(err, errNoPartition))
+	}
+	return f.Offset, e.Offset, nil
+}
+
+var errNoPartition = errors.New("there is no such partition")
+
+// fetchError handles an error of reading. The client itself repeats what may pass; what remains is logged, and a
+// partition stands still if the record to go on with is gone for good.
+func (c *consumer) fetchError(ctx context.Context, topic string, number int32, err error) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
 		return
 	}
-	recs := make([]logRecord, len(fp.Records))
-	for i, r := range fp.Records {
+	p, owned := c.part(number)
+	reason := ""
+	switch {
+	case !owned:
+	case errors.Is(err, kerr.OffsetOutOfRange):
+		reason = c.lostRecords(ctx, p)
+	case errors.Is(err, kerr.UnknownTopicID):
+		reason = c.lostTopic(ctx, p)
+	}
+	if reason == "" {
+		c.in.log.Warn("reading rating events", "topic", topic, "partition", number, "error", err)
+		return
+	}
+	c.client.PauseFetchPartitions(map[string][]int32{topic: {number}})
+	c.in.halt(p, reason)
+}
+
+// lostRecords says why the log has not the record to go on with; "" if it has, or cannot be asked.
+func (c *consumer) lostRecords(ctx context.Context, p partition) string {
+	first, end, err := c.bounds(ctx, p.Number)
+	next, _ := c.in.position(p)
+	gone := ""
+	switch {
+	case err != nil:
+		return ""
+	case next < first:
+		gone = fmt.Sprintf("the records %d to %d were deleted from the log before they were ingested (was its retention too short?)", next, first-1)
+	case next > end:
+		gone = fmt.Sprintf("the log ends at %d, before the record to go on with, %d: it was truncated", end, next)
+		first = end
+	default:
+		return ""
+	}
+	return fmt.Sprintf("%s; nothing was skipped. To go on without them, stop the service, set next_offset = %d in ingest_offsets"+
+		" where topic_id = '%s' and part = %d, and start it again", gone, first, p.TopicID, p.Number)
+}
+
+// lostTopic says what became of the topic that p belongs to; "" if it is there, or cannot be asked.
+func (c *consumer) lostTopic(ctx context.Context, p partition) string {
+	const again = "restart the service to ingest the new topic from its beginning"
+	topic, err := kafka.DescribeTopic(ctx, c.client, p.Topic)
+	switch id := hex.EncodeToString(topic.ID[:]); {
+	case fault.KindOf(err) == fault.KindNotFound:
+		return fmt.Sprintf("topic %q (id %s) was deleted; what it held and was not ingested is lost. Create it anew, then %s", p.Topic, p.TopicID, again)
+	case err != nil || id == p.TopicID:
+		return ""
+	default:
+		return fmt.Sprintf("topic %q was deleted and made anew (id %s, was %s): its offsets mean other records; %s", p.Topic, id, p.TopicID, again)
+	}
+}
+
+// partition ingests what was fetched of one partition, whose log ends at end.
+func (c *consumer) partition(ctx context.Context, number int32, records []*kgo.Record, end int64) {
+	p, owned := c.part(number)
+	if !owned || c.in.haltedReason(p) != "" {
+		return
+	}
+	recs := make([]logRecord, len(records))
+	for i, r := range records {
 		recs[i] = c.decode(p, r)
 	}
 	next, err := c.in.records(ctx, p, recs)
 	if err != nil {
 		if fenced := (*fencedError)(nil); !errors.As(err, &fenced) {
-			return // ctx ended; nothing was acknowledged
+			return // ctx ended, or the partition was given up; nothing was acknowledged
 		}
 		c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{
-			fp.Topic: {fp.Partition: {Epoch: -1, Offset: next}},
+			p.Topic: {number: {Epoch: -1, Offset: next}},
 		})
 	}
-	c.in.metrics.position(p, next, fp.HighWatermark)
+	c.in.metrics.position(p, next, end)
 }
 
 // decode reads one record.
@@ -250,16 +374,29 @@ func redecode(d deadLetter, now time.Time) (Rating, error) {
 	return decodeEvent(d.ContentType, d.Payload, recordTime, now)
 }
 
-// display tells Kafka how far ingestion is, so that its tools show the lag. Nothing reads it back, so a failure is
-// not worth more than silence.
+// display tells Kafka now and then how far ingestion is, so that its tools show the lag. Nothing reads it back, so a
+// failure is not worth more than silence.
 func (c *consumer) display(ctx context.Context) {
-	c.in.mu.Lock()
-	offsets := make(map[int32]kgo.EpochOffset, len(c.in.next))
-	for p, next := range c.in.next {
-		offsets[p.Number] = kgo.EpochOffset{Epoch: -1, Offset: next}
-	}
-	c.in.mu.Unlock()
-	if len(offsets) > 0 {
-		c.client.CommitOffsets(ctx, map[string]map[int32]kgo.EpochOffset{c.cfg.Topic: offsets}, nil)
+	tick := time.NewTicker(displayInterval)
+	defer tick.Stop()
+	shown := make(map[partition]int64)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		offsets := make(map[int32]kgo.EpochOffset)
+		c.mu.Lock()
+		for number, p := range c.owned {
+			if next, ok := c.in.position(p); ok && shown[p] != next {
+				offsets[number] = kgo.EpochOffset{Epoch: -1, Offset: next}
+				shown[p] = next
+			}
+		}
+		c.mu.Unlock()
+		if len(offsets) > 0 {
+			c.client.CommitOffsets(ctx, map[string]map[int32]kgo.EpochOffset{c.cfg.Topic: offsets}, nil)
+		}
 	}
 }

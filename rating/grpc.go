@@ -3,6 +3,7 @@ package rating
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -181,6 +182,15 @@ func (g *server) ListChart(ctx context.Context, req *ratingv1.ListChartRequest) 
 	if err != nil {
 		return nil, err
 	}
+	start, err := chartStart(req.GetStart())
+	if err != nil {
+		return nil, err
+	}
+	switch req.GetChart() {
+	case ratingv1.Chart_CHART_TOP, ratingv1.Chart_CHART_POPULAR, ratingv1.Chart_CHART_TRENDING:
+	default:
+		return nil, fault.Invalid("chart", "must be CHART_TOP, CHART_POPULAR or CHART_TRENDING, got %s", req.GetChart())
+	}
 	b, err := g.s.board(ctx, recordType)
 	if err != nil {
 		return nil, err
@@ -198,12 +208,6 @@ func (g *server) ListChart(ctx context.Context, req *ratingv1.ListChartRequest) 
 			return nil, err
 		}
 		entries, asOf = t.entries, timestamppb.New(t.asOf)
-	default:
-		return nil, fault.Invalid("chart", "must be CHART_TOP, CHART_POPULAR or CHART_TRENDING, got %s", req.GetChart())
-	}
-	var start *chartPlace
-	if p := req.GetStart(); p != nil {
-		start = &chartPlace{sortKey: p.GetSortKey(), votes: int64(p.GetVotes()), afterID: p.GetAfterRecordId()}
 	}
 	entries, next := window(entries, start, size, maxTieSlack)
 	resp := &ratingv1.ListChartResponse{
@@ -222,6 +226,26 @@ func (g *server) ListChart(ctx context.Context, req *ratingv1.ListChartRequest) 
 		resp.Next = &ratingv1.ChartPosition{SortKey: next.sortKey, Votes: clamp32(next.votes), AfterRecordId: next.afterID}
 	}
 	return resp, nil
+}
+
+// chartStart reads where a chart's page begins; nil is the best place.
+func chartStart(p *ratingv1.ChartPosition) (*chartPlace, error) {
+	if p == nil {
+		return nil, nil
+	}
+	const repeat = "take start unchanged from next of the answer before"
+	switch {
+	case math.IsNaN(p.GetSortKey()):
+		return nil, fault.Invalid("start.sort_key", "must be a number, got NaN; "+repeat)
+	case p.GetVotes() < 0:
+		return nil, fault.Invalid("start.votes", "must not be negative, got %d; "+repeat, p.GetVotes())
+	}
+	if id := p.GetAfterRecordId(); id != "" {
+		if err := fault.ID("start.after_record_id", id); err != nil {
+			return nil, err
+		}
+	}
+	return &chartPlace{sortKey: p.GetSortKey(), votes: int64(p.GetVotes()), afterID: p.GetAfterRecordId()}, nil
 }
 
 func (g *server) GetTotals(ctx context.Context, req *ratingv1.GetTotalsRequest) (*ratingv1.GetTotalsResponse, error) {

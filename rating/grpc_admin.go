@@ -49,7 +49,7 @@ func (g *adminServer) AuditAggregates(ctx context.Context, req *ratingv1.AuditAg
 			return nil, err
 		}
 	}
-	found, last, done, err := g.s.store.audit(ctx, Record{Type: place.Type, ID: place.ID}, size)
+	found, next, err := g.s.store.audit(ctx, Record{Type: place.Type, ID: place.ID}, size)
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +69,8 @@ func (g *adminServer) AuditAggregates(ctx context.Context, req *ratingv1.AuditAg
 			add(fmt.Sprintf("histogram[%d]", i+Lowest), a.stored.Counts[i], a.recomputed.Counts[i])
 		}
 	}
-	if !done {
-		resp.NextPageToken = page.Encode(query, auditPlace{Type: last.Type, ID: last.ID})
+	if next != nil {
+		resp.NextPageToken = page.Encode(query, auditPlace{Type: next.Type, ID: next.ID})
 	}
 	return resp, nil
 }
@@ -88,7 +88,7 @@ func (g *adminServer) ListDeadLetters(ctx context.Context, req *ratingv1.ListDea
 			return nil, err
 		}
 	}
-	found, err := g.s.store.deadLetters(ctx, place, size+1)
+	found, more, err := g.s.store.deadLetters(ctx, place, size)
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +96,8 @@ func (g *adminServer) ListDeadLetters(ctx context.Context, req *ratingv1.ListDea
 	if resp.Total, err = g.s.store.countDeadLetters(ctx); err != nil {
 		return nil, err
 	}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
+	if more {
+		last := found[len(found)-1]
 		resp.NextPageToken = page.Encode(query, deadPlace{Created: last.Created, ID: last.id()})
 	}
 	for _, d := range found {

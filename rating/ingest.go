@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"movieexample.com/internal/sqldb"
 )
 
 // logRecord is one record of the log: decoded to a change, or refused.
@@ -63,34 +61,59 @@ func (in *ingester) start(ctx context.Context, p partition, earliest int64) (int
 	defer in.mu.Unlock()
 	in.next[p] = next
 	delete(in.halted, p)
+	in.metrics.halted.Set(float64(len(in.halted)))
 	return next, nil
 }
 
-// halt stops a partition and says why. It starts again when it is assigned again.
+// stop gives a partition up: another process may have it from now on.
+func (in *ingester) stop(p partition) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	delete(in.next, p)
+	delete(in.halted, p)
+	in.metrics.halted.Set(float64(len(in.halted)))
+	in.metrics.forget(p)
+}
+
+// halt stops reading a partition and says why. It starts again when it is assigned again.
 func (in *ingester) halt(p partition, reason string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.halted[p] == "" {
 		in.log.Error("ingestion of a partition stands still", "partition", p.String(), "topic_id", p.TopicID,
 			"next_offset", in.next[p], "reason", reason)
-		in.metrics.halted.Inc()
 	}
 	in.halted[p] = reason
+	in.metrics.halted.Set(float64(len(in.halted)))
 }
 
+// haltedReason says why a partition stands still; "" while it runs, or is not ours.
 func (in *ingester) haltedReason(p partition) string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.halted[p]
 }
 
-// records ingests a run of records of one partition, in the order of the log, and returns the partition's next offset.
-// It returns only when the records are durable, when ctx ends, or when the partition turns out to be somewhere else
-// (*fencedError): then the caller reads on from there.
-func (in *ingester) records(ctx context.Context, p partition, recs []logRecord) (int64, error) {
+// position returns where an owned partition goes on.
+func (in *ingester) position(p partition) (next int64, owned bool) {
 	in.mu.Lock()
-	start := in.next[p]
-	in.mu.Unlock()
+	defer in.mu.Unlock()
+	next, owned = in.next[p]
+	return next, owned
+}
+
+// errNotOwned says that records came of a partition that was given up meanwhile. They are not lost: whoever has the
+// partition now reads them.
+var errNotOwned = errors.New("the partition is not ours")
+
+// records ingests a run of records of one partition, in the order of the log, and returns the partition's next offset.
+// It returns only when the records are durable, when ctx ends, when the partition turns out to be somewhere else
+// (*fencedError: then the caller reads on from there), or when it was given up (errNotOwned).
+func (in *ingester) records(ctx context.Context, p partition, recs []logRecord) (int64, error) {
+	start, owned := in.position(p)
+	if !owned {
+		return 0, errNotOwned
+	}
 	for len(recs) > 0 && recs[0].offset < start {
 		recs = recs[1:] // read before a seek took effect
 	}
@@ -98,7 +121,7 @@ func (in *ingester) records(ctx context.Context, p partition, recs []logRecord) 
 		return start, nil
 	}
 	began := time.Now()
-	next, err := in.run(ctx, p, start, recs)
+	next, buried, err := in.run(ctx, p, start, recs)
 	if fenced := (*fencedError)(nil); errors.As(err, &fenced) {
 		in.log.Warn("reading on where the database says", "partition", p.String(), "expected", fenced.expected, "stored", fenced.stored)
 		in.metrics.fenced.Inc()
@@ -107,17 +130,23 @@ func (in *ingester) records(ctx context.Context, p partition, recs []logRecord) 
 		return 0, err
 	}
 	in.mu.Lock()
-	in.next[p] = next
+	if _, owned := in.next[p]; owned {
+		in.next[p] = next
+	}
 	in.mu.Unlock()
 	if err == nil {
-		in.metrics.batch(recs, time.Since(began))
+		in.metrics.batch(len(recs), buried, time.Since(began))
 	}
 	return next, err
 }
 
-// run ingests recs, which begin at start, in one transaction if that can be, in halves if not.
-func (in *ingester) run(ctx context.Context, p partition, start int64, recs []logRecord) (int64, error) {
-	b := batch{partition: p, start: start, end: recs[len(recs)-1].offset + 1}
+// refusals is how often the database must refuse a single record before it is believed.
+const refusals = 3
+
+// run ingests recs, which go on at start, in one transaction if that can be, in halves if not. It returns the next
+// offset and how many records became dead letters.
+func (in *ingester) run(ctx context.Context, p partition, start int64, recs []logRecord) (next int64, buried int, err error) {
+	b := batch{partition: p, start: start, end: recs[len(recs)-1].offset + 1, changes: make([]Rating, 0, len(recs))}
 	for _, r := range recs {
 		if r.dead != nil {
 			b.dead = append(b.dead, *r.dead)
@@ -125,46 +154,65 @@ func (in *ingester) run(ctx context.Context, p partition, start int64, recs []lo
 			b.changes = append(b.changes, r.change)
 		}
 	}
+	refused := 0
 	for attempt := 0; ; attempt++ {
-		err := in.store.ingest(ctx, b)
-		if err == nil {
-			return b.end, nil
+		cause, err := in.try(ctx, b)
+		if err != nil {
+			return 0, 0, err
 		}
-		if ctx.Err() != nil {
-			return 0, ctx.Err()
-		}
-		unknown := (*sqldb.CommitError)(nil)
-		again := errors.As(err, &unknown) || errors.Is(err, errFenced) || sqldb.Transient(err) ||
-			sqldb.Full(err) || sqldb.ReadOnly(err) || sqldb.Corrupt(err)
-		// Whatever happened, the database knows where the partition is.
-		stored, _, readErr := in.store.offset(ctx, p)
-		switch {
-		case readErr != nil:
-			again = true
-		case stored == b.end:
-			return b.end, nil // the commit of unknown outcome took place
-		case stored != b.start:
-			return 0, &fencedError{partition: p, expected: b.start, stored: stored}
+		if cause == nil {
+			return b.end, len(b.dead), nil
 		}
 		in.metrics.retries.Inc()
-		if !again && len(recs) > 1 {
-			half := len(recs) / 2
-			in.log.Warn("halving a batch that the database refuses", "partition", p.String(), "offset", b.start, "records", len(recs), "error", err)
-			middle, err := in.run(ctx, p, start, recs[:half])
-			if err != nil {
-				return 0, err
+		if refusal := (*refusedError)(nil); errors.As(cause, &refusal) {
+			if len(recs) > 1 {
+				in.log.Warn("halving a batch that the database refuses", "partition", p.String(), "offset", start, "records", len(recs), "error", cause)
+				half := len(recs) / 2
+				middle, buried, err := in.run(ctx, p, start, recs[:half])
+				if err != nil {
+					return 0, 0, err
+				}
+				next, more, err := in.run(ctx, p, middle, recs[half:])
+				return next, buried + more, err
 			}
-			return in.run(ctx, p, middle, recs[half:])
-		}
-		if !again && len(b.changes) == 1 {
-			in.log.Error("burying a record that the database refuses", "partition", p.String(), "offset", recs[0].offset, "error", err)
-			b.changes, b.dead = nil, []deadLetter{recs[0].bury("store-refused", err)}
-			continue
+			if refused++; refused == refusals {
+				in.log.Error("burying a record that the database refuses", "partition", p.String(), "offset", recs[0].offset, "error", cause)
+				grave := batch{partition: p, start: b.start, end: b.end, dead: []deadLetter{recs[0].bury(classStoreRefused, cause)}}
+				cause, err = in.try(ctx, grave)
+				if err != nil || cause == nil {
+					return grave.end, 1, err
+				}
+				refused = 0 // the database fails otherwise too: perhaps the record was never to blame
+			}
 		}
 		// For ever: what the database cannot take now must not become a dead letter, and must not be skipped.
-		in.log.Warn("ingestion waits for the database", "partition", p.String(), "offset", b.start, "attempt", attempt+1, "error", err)
+		in.log.Warn("ingestion waits for the database", "partition", p.String(), "offset", start, "attempt", attempt+1, "error", cause)
 		if err := backoff(ctx, attempt); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
+}
+
+// try makes one attempt. Without errors the batch is durable. cause is why it was not, and can be tried again; err ends
+// all attempts: ctx's error, or *fencedError.
+func (in *ingester) try(ctx context.Context, b batch) (cause, err error) {
+	if cause = in.store.ingest(ctx, b); cause == nil {
+		return nil, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	// Whatever happened, the database knows where the partition is.
+	stored, known, err := in.store.offset(ctx, b.partition)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w (after: %v)", err, cause), nil
+	case !known:
+		return fmt.Errorf("the database has lost where partition %s goes on; was it replaced? Restart the service: %w", b.partition, cause), nil
+	case stored == b.end:
+		return nil, nil // a commit of unknown outcome took place
+	case stored != b.start:
+		return nil, &fencedError{partition: b.partition, expected: b.start, stored: stored}
+	}
+	return cause, nil
 }

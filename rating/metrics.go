@@ -11,7 +11,8 @@ import (
 type ingestMetrics struct {
 	applied, refused         prometheus.Counter
 	batches                  prometheus.Histogram
-	retries, fenced, halted  prometheus.Counter
+	retries, fenced          prometheus.Counter
+	halted                   prometheus.Gauge
 	nextOffset, lagInRecords *prometheus.GaugeVec
 }
 
@@ -36,9 +37,9 @@ func newIngestMetrics(reg prometheus.Registerer) (*ingestMetrics, error) {
 			Name: "rating_ingest_fenced_total",
 			Help: "Batches discarded because another process had ingested the partition meanwhile.",
 		}),
-		halted: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "rating_ingest_halts_total",
-			Help: "Times that ingestion of a partition stopped until an operator looks at it.",
+		halted: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rating_ingest_halted_partitions",
+			Help: "Partitions that stand still until an operator looks at them; ListIngestPartitions says why.",
 		}),
 		nextOffset: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "rating_ingest_next_offset",
@@ -57,15 +58,9 @@ func newIngestMetrics(reg prometheus.Registerer) (*ingestMetrics, error) {
 	return m, nil
 }
 
-func (m *ingestMetrics) batch(recs []logRecord, took time.Duration) {
-	refused := 0
-	for _, r := range recs {
-		if r.dead != nil {
-			refused++
-		}
-	}
+func (m *ingestMetrics) batch(records, refused int, took time.Duration) {
 	m.refused.Add(float64(refused))
-	m.applied.Add(float64(len(recs) - refused))
+	m.applied.Add(float64(records - refused))
 	m.batches.Observe(took.Seconds())
 }
 
@@ -73,4 +68,11 @@ func (m *ingestMetrics) position(p partition, next, end int64) {
 	number := strconv.Itoa(int(p.Number))
 	m.nextOffset.WithLabelValues(p.Topic, number).Set(float64(next))
 	m.lagInRecords.WithLabelValues(p.Topic, number).Set(float64(max(0, end-next)))
+}
+
+// forget drops the gauges of a partition that another process shows from now on.
+func (m *ingestMetrics) forget(p partition) {
+	number := strconv.Itoa(int(p.Number))
+	m.nextOffset.DeleteLabelValues(p.Topic, number)
+	m.lagInRecords.DeleteLabelValues(p.Topic, number)
 }

@@ -177,9 +177,13 @@ func kept[T any](ctx context.Context, s *Service, results map[string]*refreshed[
 	r, ok := results[recordType]
 	if !ok {
 		r = &refreshed[T]{compute: compute, now: s.now, minAge: s.cfg.ChartMaxAge}
-		if len(results) < maxTypes {
-			results[recordType] = r
+		for other := range results {
+			if len(results) < maxTypes {
+				break
+			}
+			delete(results, other) // any: whoever asks for that type again has it computed again
 		}
+		results[recordType] = r
 	}
 	s.mu.Unlock()
 	return r.get(ctx)

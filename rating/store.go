@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"movieexample.com/internal/fault"
 	"movieexample.com/internal/sqldb"
 )
 
@@ -166,8 +165,8 @@ func (s *store) put(ctx context.Context, key Key, value int) (Rating, error) {
 		} else if !sqldb.Transient(err) {
 			return Rating{}, storeError("write rating", err)
 		}
-		if err := backoff(ctx, attempt); err != nil {
-			return Rating{}, storeError("write rating", err)
+		if ended := backoff(ctx, attempt); ended != nil {
+			return Rating{}, fmt.Errorf("write rating: %w; the last attempt said: %w", ended, err)
 		}
 	}
 }
@@ -320,16 +319,8 @@ func (s *store) scanSince(ctx context.Context, recordType string, since Micros, 
 
 // storeError turns what a database says into a kind: driver errors end here.
 func storeError(doing string, err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case sqldb.Full(err):
-		return fault.Unavailable(err, "%s: the disk of the rating database is full; an operator must free space, then try again", doing)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %w", doing, err)
-	case sqldb.Transient(err):
-		return fault.Unavailable(err, "%s: the rating database is busy, try again", doing)
-	default:
-		return fmt.Errorf("%s: %w", doing, err)
 	}
+	return fmt.Errorf("%s: %w", doing, sqldb.Fault(err))
 }

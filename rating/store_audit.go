@@ -13,64 +13,110 @@ type audited struct {
 	stored, recomputed Aggregate
 }
 
-// audit recomputes aggregates of the records after the given one, from one snapshot of the database: limit records,
-// and whatever records have rows without an aggregate between them. last is where the next page begins; done says that
-// there is none.
-func (s *store) audit(ctx context.Context, after Record, limit int) (out []audited, last Record, done bool, err error) {
+// audit recomputes aggregates from one snapshot of the database: limit records after the given one, and whatever
+// records have rows without an aggregate between them. A page has records of one type. next is where the next page
+// begins, nil on the last page.
+func (s *store) audit(ctx context.Context, after Record, limit int) (out []audited, next *Record, err error) {
 	err = s.db.Snapshot(ctx, func(ctx context.Context, q sqldb.Queryer) error {
-		found := make(map[Record]*audited)
-		entry := func(r Record) *audited {
-			a, ok := found[r]
-			if !ok {
-				a = &audited{Record: r}
-				found[r] = a
-			}
-			return a
-		}
-		rangeText, args := " WHERE record_type >= ? AND (record_type > ? OR record_id > ?)", []any{after.Type, after.Type, after.ID}
-		n := 0
-		err := eachRow(ctx, q, func(scan scanFunc) error {
-			d, err := scanAggregate(scan)
-			entry(d.Record).stored = d.Aggregate
-			last, n = d.Record, n+1
-			return err
-		}, "SELECT "+aggregateColumns+" FROM aggregates"+rangeText+" ORDER BY record_type, record_id LIMIT ?",
-			append(slices.Clone(args), limit)...)
-		if err != nil {
-			return err
-		}
-		// The last page has no upper end, so that rows behind the last aggregate are seen too.
-		if done = n < limit; !done {
-			rangeText += " AND record_type <= ? AND (record_type < ? OR record_id <= ?)"
-			args = append(args, last.Type, last.Type, last.ID)
-		}
-		err = eachRow(ctx, q, func(scan scanFunc) error {
-			var r Record
-			var value int
-			var n int64
-			if err := scan(&r.Type, &r.ID, &value, &n); err != nil {
+		if after.Type == "" {
+			first, err := nextType(ctx, q, "")
+			if err != nil || first == "" {
 				return err
 			}
-			a := &entry(r).recomputed
-			a.Votes += n
-			a.Sum += n * int64(value)
-			a.Counts[value-Lowest] += n
-			return nil
-		}, "SELECT record_type, record_id, value, COUNT(*) FROM ratings"+rangeText+
-			" AND value > 0 GROUP BY record_type, record_id, value", args...)
-		if err != nil {
+			after.Type = first
+		}
+		out, next, err = auditPage(ctx, q, after, limit)
+		if err != nil || next != nil {
 			return err
 		}
-		for _, a := range found {
-			out = append(out, *a)
+		following, err := nextType(ctx, q, after.Type)
+		if following != "" {
+			next = &Record{Type: following}
 		}
-		slices.SortFunc(out, func(a, b audited) int { return a.Record.compare(b.Record) })
-		return nil
+		return err
 	})
 	if err != nil {
-		return nil, Record{}, false, storeError("audit aggregates", err)
+		return nil, nil, storeError("audit aggregates", err)
 	}
-	return out, last, done, nil
+	return out, next, nil
+}
+
+// auditPage audits records of after's type; next is nil where there are no more of it.
+func auditPage(ctx context.Context, q sqldb.Queryer, after Record, limit int) (out []audited, next *Record, err error) {
+	found := make(map[Record]*audited)
+	entry := func(r Record) *audited {
+		a, ok := found[r]
+		if !ok {
+			a = &audited{Record: r}
+			found[r] = a
+		}
+		return a
+	}
+	last, n := after, 0
+	err = eachRow(ctx, q, func(scan scanFunc) error {
+		d, err := scanAggregate(scan)
+		entry(d.Record).stored = d.Aggregate
+		last, n = d.Record, n+1
+		return err
+	}, auditAggregates, after.Type, after.ID, limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, args := auditRatings, []any{after.Type, after.ID}
+	// The last page of a type has no upper end, so that rows behind the last aggregate are seen too.
+	if n == limit {
+		next = &last
+		text, args = auditRatingsUpTo, append(args, last.ID)
+	}
+	err = eachRow(ctx, q, func(scan scanFunc) error {
+		d, err := scanAggregate(scan)
+		entry(d.Record).recomputed = d.Aggregate
+		return err
+	}, text, args...)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range found {
+		out = append(out, *a)
+	}
+	slices.SortFunc(out, func(a, b audited) int { return a.Record.compare(b.Record) })
+	return out, next, nil
+}
+
+const (
+	auditAggregates = "SELECT " + aggregateColumns + " FROM aggregates WHERE record_type = ? AND record_id > ? ORDER BY record_id LIMIT ?"
+	// Sums over cases rather than groups by value: the primary key delivers the groups in order, without sorting.
+	auditColumns = "SELECT record_type, record_id, COUNT(*), SUM(value)," +
+		" SUM(CASE value WHEN 1 THEN 1 ELSE 0 END), SUM(CASE value WHEN 2 THEN 1 ELSE 0 END)," +
+		" SUM(CASE value WHEN 3 THEN 1 ELSE 0 END), SUM(CASE value WHEN 4 THEN 1 ELSE 0 END)," +
+		" SUM(CASE value WHEN 5 THEN 1 ELSE 0 END), SUM(CASE value WHEN 6 THEN 1 ELSE 0 END)," +
+		" SUM(CASE value WHEN 7 THEN 1 ELSE 0 END), SUM(CASE value WHEN 8 THEN 1 ELSE 0 END)," +
+		" SUM(CASE value WHEN 9 THEN 1 ELSE 0 END), SUM(CASE value WHEN 10 THEN 1 ELSE 0 END) FROM ratings"
+	auditGroups      = " AND value > 0 GROUP BY record_type, record_id"
+	auditRatings     = auditColumns + " WHERE record_type = ? AND record_id > ?" + auditGroups
+	auditRatingsUpTo = auditColumns + " WHERE record_type = ? AND record_id > ? AND record_id <= ?" + auditGroups
+)
+
+// nextType returns the record type after the given one, of ratings or of aggregates; "" where there is none.
+func nextType(ctx context.Context, q sqldb.Queryer, after string) (string, error) {
+	next := ""
+	for _, text := range [...]string{
+		"SELECT record_type FROM ratings WHERE record_type > ? ORDER BY record_type LIMIT 1",
+		"SELECT record_type FROM aggregates WHERE record_type > ? ORDER BY record_type LIMIT 1",
+	} {
+		err := eachRow(ctx, q, func(scan scanFunc) error {
+			var t string
+			err := scan(&t)
+			if next == "" || t < next {
+				next = t
+			}
+			return err
+		}, text, after)
+		if err != nil {
+			return "", err
+		}
+	}
+	return next, nil
 }
 
 func eachRow(ctx context.Context, q sqldb.Queryer, each func(scanFunc) error, text string, args ...any) error {

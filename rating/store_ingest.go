@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"movieexample.com/internal/sqldb"
 )
@@ -51,8 +52,30 @@ func (s *store) ingest(ctx context.Context, b batch) error {
 		if err != nil {
 			return err
 		}
-		return s.apply(ctx, tx, before, b.changes)
+		if err := s.apply(ctx, tx, before, b.changes); err != nil {
+			return blame(ctx, tx, b.partition, err)
+		}
+		return nil
 	})
+}
+
+// refusedError says that the database takes writes, but not this one: the data is to blame.
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string { return "the database refuses the change: " + e.err.Error() }
+func (e *refusedError) Unwrap() error { return e.err }
+
+// blame finds out whether a write failed for what it wrote. An error that is about the database (a lost connection, a
+// full disk, a deadlock) ends the transaction, so that whatever comes after it fails too; one that is about a row does not.
+func blame(ctx context.Context, tx *sqldb.Tx, p partition, err error) error {
+	if ctx.Err() != nil || sqldb.Transient(err) || sqldb.Full(err) || sqldb.ReadOnly(err) || sqldb.Corrupt(err) {
+		return err
+	}
+	_, probe := tx.ExecContext(ctx, "UPDATE ingest_offsets SET topic = topic WHERE topic_id = ? AND part = ?", p.TopicID, p.Number)
+	if probe != nil {
+		return err
+	}
+	return &refusedError{err: err}
 }
 
 // bury writes dead letters. A dead letter that is there already stays: its id is its place in the log.
@@ -60,8 +83,10 @@ func (s *store) bury(ctx context.Context, tx *sqldb.Tx, dead []deadLetter) error
 	now := int64(ToMicros(s.now()))
 	err := tx.ExecRows(ctx, len(dead), s.insertDead, func(i int, dst []any) []any {
 		d := &dead[i]
+		// The header is the sender's, any bytes at all; the column and the wire hold text.
+		d.ContentType = truncate(strings.ToValidUTF8(d.ContentType, "\uFFFD"), 255)
 		return append(dst, d.id(), d.Topic, d.TopicID, d.Number, d.Offset, d.Class, truncate(d.Reason, 2000),
-			d.RecordKey, d.Payload, truncate(d.ContentType, 255), int64(d.RecordTime), now)
+			d.RecordKey, d.Payload, d.ContentType, int64(d.RecordTime), now)
 	})
 	if err != nil {
 		return fmt.Errorf("write dead letters: %w", err)
@@ -134,8 +159,12 @@ func (s *store) begin(ctx context.Context, p partition, start int64) (int64, err
 	return next, nil
 }
 
-// deadLetters returns up to limit dead letters after place, oldest first.
-func (s *store) deadLetters(ctx context.Context, place *deadPlace, limit int) ([]deadLetter, error) {
+// deadPageBytes bounds keys and payloads of one page of dead letters, so that an answer stays far under what gRPC
+// takes: a Kafka record may have a megabyte. One letter is always returned, however large.
+const deadPageBytes = 1 << 20
+
+// deadLetters returns up to limit dead letters after place, oldest first; more says that there are others.
+func (s *store) deadLetters(ctx context.Context, place *deadPlace, limit int) (page []deadLetter, more bool, err error) {
 	text := "SELECT " + deadColumns + " FROM dead_letters"
 	var args []any
 	if place != nil {
@@ -143,27 +172,38 @@ func (s *store) deadLetters(ctx context.Context, place *deadPlace, limit int) ([
 		args = append(args, int64(place.Created), int64(place.Created), place.ID)
 	}
 	text += " ORDER BY created_at, id LIMIT ?"
-	return queryDead(ctx, s.db.Read(), text, append(args, limit)...)
+	size := 0
+	err = eachDead(ctx, s.db.Read(), func(d deadLetter) bool {
+		size += len(d.RecordKey) + len(d.Payload)
+		if more = len(page) == limit || len(page) > 0 && size > deadPageBytes; more {
+			return false
+		}
+		page = append(page, d)
+		return true
+	}, text, append(args, limit+1)...)
+	return page, more, storeError("read dead letters", err)
 }
 
 const deadColumns = "topic, topic_id, part, record_offset, class, reason, record_key, payload, content_type, record_time, created_at"
 
-func queryDead(ctx context.Context, q sqldb.Queryer, text string, args ...any) ([]deadLetter, error) {
+// eachDead calls each for every row until it returns false.
+func eachDead(ctx context.Context, q sqldb.Queryer, each func(deadLetter) bool, text string, args ...any) error {
 	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
-		return nil, storeError("read dead letters", err)
+		return err
 	}
 	defer rows.Close()
-	var out []deadLetter
 	for rows.Next() {
 		var d deadLetter
 		if err := rows.Scan(&d.Topic, &d.TopicID, &d.Number, &d.Offset, &d.Class, &d.Reason, &d.RecordKey, &d.Payload,
 			&d.ContentType, &d.RecordTime, &d.Created); err != nil {
-			return nil, storeError("read dead letters", err)
+			return err
 		}
-		out = append(out, d)
+		if !each(d) {
+			return nil
+		}
 	}
-	return out, storeError("read dead letters", rows.Err())
+	return rows.Err()
 }
 
 func (s *store) countDeadLetters(ctx context.Context) (int64, error) {
@@ -172,19 +212,22 @@ func (s *store) countDeadLetters(ctx context.Context) (int64, error) {
 	return n, storeError("count dead letters", err)
 }
 
-// replay decodes one dead letter again; if it is good now it is applied and removed, in one transaction.
+// replay decodes one dead letter again; if it is good now it is applied and removed, in one transaction. refused says
+// why it was not.
 func (s *store) replay(ctx context.Context, id string, decode func(deadLetter) (Rating, error)) (refused error, err error) {
-	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.settled(ctx, []string{id}, func(ctx context.Context, tx *sqldb.Tx) error {
 		refused = nil
-		found, err := queryDead(ctx, tx, "SELECT "+deadColumns+" FROM dead_letters WHERE id = ?"+tx.Dialect().ForUpdate(), id)
+		var letter *deadLetter
+		err := eachDead(ctx, tx, func(d deadLetter) bool { letter = &d; return true },
+			"SELECT "+deadColumns+" FROM dead_letters WHERE id = ?"+tx.Dialect().ForUpdate(), id)
 		if err != nil {
 			return err
 		}
-		if len(found) == 0 {
+		if letter == nil {
 			refused = errNoDeadLetter
 			return nil
 		}
-		change, err := decode(found[0])
+		change, err := decode(*letter)
 		if err != nil {
 			refused = err
 			return nil
@@ -204,7 +247,7 @@ func (s *store) replay(ctx context.Context, id string, decode func(deadLetter) (
 // drop removes dead letters for good and returns how many there were.
 func (s *store) drop(ctx context.Context, ids []string) (int64, error) {
 	var dropped int64
-	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err := s.settled(ctx, ids, func(ctx context.Context, tx *sqldb.Tx) error {
 		dropped = 0
 		for _, id := range ids {
 			res, err := tx.ExecContext(ctx, "DELETE FROM dead_letters WHERE id = ?", id)
@@ -220,4 +263,34 @@ func (s *store) drop(ctx context.Context, ids []string) (int64, error) {
 		return nil
 	})
 	return dropped, storeError("drop dead letters", err)
+}
+
+// settled runs a transaction that removes dead letters (or changes nothing) until its outcome is known. After a commit
+// of unknown outcome the letters tell: if one that was to go is still there, the transaction did not take place.
+func (s *store) settled(ctx context.Context, ids []string, change func(context.Context, *sqldb.Tx) error) error {
+	for attempt := 0; ; attempt++ {
+		err := s.db.Write(ctx, change)
+		if unknown := (*sqldb.CommitError)(nil); errors.As(err, &unknown) {
+			left, readErr := s.anyDeadLetter(ctx, ids)
+			if readErr == nil && !left {
+				return nil
+			}
+		} else if err == nil || !sqldb.Transient(err) {
+			return err
+		}
+		if ended := backoff(ctx, attempt); ended != nil {
+			return fmt.Errorf("%w; the last attempt said: %w", ended, err)
+		}
+	}
+}
+
+func (s *store) anyDeadLetter(ctx context.Context, ids []string) (found bool, err error) {
+	for _, id := range ids {
+		err := eachDead(ctx, s.db.Read(), func(deadLetter) bool { found = true; return false },
+			"SELECT "+deadColumns+" FROM dead_letters WHERE id = ?", id)
+		if err != nil || found {
+			return found, err
+		}
+	}
+	return false, nil
 }
