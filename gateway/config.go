@@ -1,0 +1,56 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"movieexample.com/internal/config"
+)
+
+// MaxBody is the greatest request body, in bytes. It is part of the API's contract and not a setting.
+const MaxBody = 64 << 10
+
+// Config tunes the gateway. A zero field means its default, so the zero value works.
+type Config struct {
+	// RequestTimeout bounds the calls a request makes: above 0, at most a minute.
+	RequestTimeout time.Duration `yaml:"request_timeout" usage:"longest time a request may take (at most 1m)"`
+	// ReadTimeout bounds reading a request, header and body: above 0, at most a minute.
+	ReadTimeout time.Duration `yaml:"read_timeout" usage:"longest time for a client to send its request (at most 1m)"`
+	// IdleTimeout is how long a connection without requests is kept: above 0, at most an hour.
+	IdleTimeout time.Duration `yaml:"idle_timeout" usage:"how long an idle connection is kept (at most 1h)"`
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{RequestTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+}
+
+func (c Config) withDefaults() Config {
+	d := DefaultConfig()
+	if c.RequestTimeout == 0 {
+		c.RequestTimeout = d.RequestTimeout
+	}
+	if c.ReadTimeout == 0 {
+		c.ReadTimeout = d.ReadTimeout
+	}
+	if c.IdleTimeout == 0 {
+		c.IdleTimeout = d.IdleTimeout
+	}
+	return c
+}
+
+// Validate reports every value out of its range as a *config.Problem that names the setting, joined.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	check := func(path string, v, most time.Duration) {
+		if v <= 0 || v > most {
+			errs = append(errs, &config.Problem{Path: path, Reason: fmt.Sprintf("must be above 0 and at most %v, got %v", most, v)})
+		}
+	}
+	check("request_timeout", c.RequestTimeout, time.Minute)
+	check("read_timeout", c.ReadTimeout, time.Minute)
+	check("idle_timeout", c.IdleTimeout, time.Hour)
+	return errors.Join(errs...)
+}

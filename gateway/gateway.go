@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+)
+
+// Deps is what the gateway needs from outside.
+type Deps struct {
+	// Logger gets one line per request; nil discards.
+	Logger *slog.Logger
+	// Metrics; nil registers none.
+	Metrics prometheus.Registerer
+	// Movie reaches the movie service. Required.
+	Movie grpc.ClientConnInterface
+	// Rating reaches the rating service. Required.
+	Rating grpc.ClientConnInterface
+	// Endpoints are the other addresses that the front page names, in this order.
+	Endpoints []Endpoint
+}
+
+// Endpoint is an address for the front page: Name says what answers there, for example "metadata (gRPC)".
+type Endpoint struct{ Name, Addr string }
+
+// Service is the HTTP edge. It is safe for concurrent use.
+type Service struct {
+	handler http.Handler
+	server  *http.Server
+}
+
+// New returns a gateway. It makes no call yet.
+func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configure the gateway: %w", err)
+	}
+	if deps.Movie == nil || deps.Rating == nil {
+		return nil, errors.New("the gateway needs a connection to the movie and to the rating service")
+	}
+	cfg = cfg.withDefaults()
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	routes, err := routesOf(ctx, deps)
+	if err != nil {
+		return nil, fmt.Errorf("build the gateway's routes: %w", err)
+	}
+	page, err := newFrontPage(routes, deps.Endpoints)
+	if err != nil {
+		return nil, fmt.Errorf("build the front page: %w", err)
+	}
+	requests, err := newMetrics(deps.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range routes {
+		r.metrics = requests.of(r.method, r.pattern)
+	}
+	e := &edge{
+		router:  router{routes: routes},
+		page:    page,
+		timeout: cfg.RequestTimeout,
+		log:     deps.Logger,
+		other:   requests.of("", "other"),
+	}
+	return &Service{
+		handler: e,
+		server: &http.Server{
+			Handler:           e,
+			ReadHeaderTimeout: cfg.ReadTimeout,
+			ReadTimeout:       cfg.ReadTimeout,
+			// Answers are small: what takes longer than this after the services answered is a client that does not read.
+			WriteTimeout:   cfg.ReadTimeout + cfg.RequestTimeout + cfg.ReadTimeout,
+			IdleTimeout:    cfg.IdleTimeout,
+			MaxHeaderBytes: 32 << 10,
+			ErrorLog:       slog.NewLogLogger(deps.Logger.Handler(), slog.LevelWarn),
+		},
+	}, nil
+}
+
+// Handler returns what answers requests, for a server of the caller's own.
+func (s *Service) Handler() http.Handler { return s.handler }
+
+// Serve answers requests on l until Shutdown, and then returns nil. It closes l.
+func (s *Service) Serve(l net.Listener) error {
+	if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// Shutdown stops taking requests and waits for those under way. When ctx ends first they are cut off, and ctx's error is returned.
+func (s *Service) Shutdown(ctx context.Context) error {
+	if err := s.server.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("wait for requests under way: %w", err), s.server.Close())
+	}
+	return nil
+}

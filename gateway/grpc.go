@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	moviev1 "movieexample.com/gen/movieexample/movie/v1"
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+)
+
+// routesOf returns a route for every google.api.http rule of the services, with the generated code that serves it.
+func routesOf(ctx context.Context, deps Deps) ([]*route, error) {
+	mux := newTranslator()
+	if err := moviev1.RegisterMovieServiceHandlerClient(ctx, mux, moviev1.NewMovieServiceClient(deps.Movie)); err != nil {
+		return nil, fmt.Errorf("register the movie service's routes: %w", err)
+	}
+	if err := ratingv1.RegisterRatingServiceHandlerClient(ctx, mux, ratingv1.NewRatingServiceClient(deps.Rating)); err != nil {
+		return nil, fmt.Errorf("register the rating service's routes: %w", err)
+	}
+	var routes []*route
+	for _, file := range []protoreflect.FileDescriptor{moviev1.File_movieexample_movie_v1_movie_proto, ratingv1.File_movieexample_rating_v1_rating_proto} {
+		for i := range file.Services().Len() {
+			methods := file.Services().Get(i).Methods()
+			for j := range methods.Len() {
+				m := methods.Get(j)
+				rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
+				if rule == nil {
+					continue
+				}
+				r, err := newRoute(rule, m.Input())
+				if err != nil {
+					return nil, err
+				}
+				if r.handler, err = handlerOf(mux, r); err != nil {
+					return nil, err
+				}
+				routes = append(routes, r)
+			}
+		}
+	}
+	return routes, nil
+}
+
+// newTranslator returns the mux that the generated code registers itself at. Requests do not go through it, see handlerOf;
+// the generated code takes its options from it.
+func newTranslator() *runtime.ServeMux {
+	none := func(string) (string, bool) { return "", false }
+	return runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newJSON()),
+		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+			w.(*exchange).fail(err)
+		}),
+		runtime.WithIncomingHeaderMatcher(none), // the request id travels in the context
+		runtime.WithOutgoingHeaderMatcher(none),
+		runtime.WithOutgoingTrailerMatcher(none),
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithWriteContentLength(),
+		runtime.WithMiddlewares(handOver),
+	)
+}
+
+// handOverKey is the context key of a *runtime.HandlerFunc that handOver fills.
+type handOverKey struct{}
+
+// handOver gives the handler to whoever asks for it instead of running it.
+func handOver(next runtime.HandlerFunc) runtime.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
+		if into, ok := r.Context().Value(handOverKey{}).(*runtime.HandlerFunc); ok {
+			*into = next
+			return
+		}
+		next(w, r, params)
+	}
+}
+
+// handlerOf asks the mux, once at start, which generated handler serves the route. The mux itself cannot be used for requests:
+// it finds routes one by one with regular expressions, and whatever its decoding mode, an id with a slash in it (%2F) either does
+// not match or arrives encoded.
+func handlerOf(mux *runtime.ServeMux, r *route) (runtime.HandlerFunc, error) {
+	var found runtime.HandlerFunc
+	req, err := http.NewRequestWithContext(context.WithValue(context.Background(), handOverKey{}, &found), r.method, r.sample(), http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("route %s %s: %w", r.method, r.pattern, err)
+	}
+	mux.ServeHTTP(newProbe(), req)
+	if found == nil {
+		return nil, fmt.Errorf("route %s %s: the generated code does not serve it: generate it again", r.method, r.pattern)
+	}
+	return found, nil
+}

@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the HTTP edge's vectors.
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "http_server_requests_total",
+			Help: "Requests answered, by route and HTTP status.",
+		}, []string{"method", "route", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "http_server_request_seconds",
+			Help:    "Time from the end of a request's header to the end of its answer.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}, []string{"method", "route"}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.seconds} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register the gateway's metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// routeMetrics are one route's children of the vectors, looked up once. Routes are labelled by pattern, never by path: a
+// series per film would fill the memory of whoever scrapes.
+type routeMetrics struct {
+	vec           *prometheus.CounterVec
+	method, route string
+	seconds       prometheus.Observer
+	statuses      [600]atomic.Pointer[prometheus.Counter] // filled as statuses occur
+}
+
+func (m *metrics) of(method, route string) *routeMetrics {
+	return &routeMetrics{vec: m.requests, method: method, route: route, seconds: m.seconds.WithLabelValues(method, route)}
+}
+
+func (r *routeMetrics) observe(status int, took time.Duration) {
+	r.seconds.Observe(took.Seconds())
+	if status < 100 || status >= len(r.statuses) {
+		status = http.StatusInternalServerError
+	}
+	if c := r.statuses[status].Load(); c != nil {
+		(*c).Inc()
+		return
+	}
+	c := r.vec.WithLabelValues(r.method, r.route, strconv.Itoa(status))
+	r.statuses[status].Store(&c)
+	c.Inc()
+}

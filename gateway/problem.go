@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"movieexample.com/internal/fault"
+)
+
+// fail answers with the problem that a service's error is.
+func (x *exchange) fail(err error) {
+	p := fault.ToProblem(fault.Status(err))
+	if x.route != nil {
+		renameFields(&p, x.route)
+	}
+	x.write(p)
+}
+
+// refuse answers with what is wrong with the request itself. The fields are in the client's spelling. They do not go through a
+// gRPC status, which would shorten lists of what is allowed.
+func (x *exchange) refuse(fields ...fault.Field) {
+	p := fault.ToProblem(fault.Status(&fault.Error{Kind: fault.KindInvalid}))
+	p.Detail, p.Errors = fault.InvalidFields(fields).Message(), fields
+	x.write(p)
+}
+
+// refuseText is refuse where no single field is wrong.
+func (x *exchange) refuseText(format string, args ...any) {
+	p := fault.ToProblem(fault.Status(&fault.Error{Kind: fault.KindInvalid}))
+	p.Detail = fmt.Sprintf(format, args...)
+	x.write(p)
+}
+
+// refuseHTTP answers with a problem of the HTTP layer, which no gRPC code stands for.
+func (x *exchange) refuseHTTP(code int, slug, format string, args ...any) {
+	name := "INVALID_ARGUMENT"
+	if code == http.StatusNotFound {
+		name = "NOT_FOUND"
+	}
+	x.write(fault.Problem{
+		Type:   "/problems/" + slug,
+		Title:  http.StatusText(code),
+		Status: code,
+		Detail: fmt.Sprintf(format, args...),
+		Code:   name,
+	})
+}
+
+// write answers with a problem. It is the only place that does.
+func (x *exchange) write(p fault.Problem) {
+	if x.status != 0 {
+		return // the answer is under way: nothing can be said any more
+	}
+	p.Instance = x.path
+	p.RequestID = x.requestID
+	x.problem = p.Detail
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(p); err != nil { // texts and numbers: cannot happen
+		body.Reset()
+	}
+	h := x.Header()
+	h["Content-Type"] = []string{fault.ProblemType}
+	h["Cache-Control"] = noStore
+	h.Del("Content-Length")
+	if p.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	x.WriteHeader(p.Status)
+	_, _ = x.Write(body.Bytes()) // a client that is gone is logged by its context
+}
+
+// renameFields puts the names of fields, and the message that was made of them, into the client's spelling.
+func renameFields(p *fault.Problem, r *route) {
+	if len(p.Errors) == 0 {
+		return
+	}
+	own := make([]fault.Field, len(p.Errors))
+	for i, f := range p.Errors {
+		own[i] = fault.Field{Name: r.fieldName(f.Name), Reason: f.Reason}
+	}
+	if strings.HasPrefix(p.Detail, p.Errors[0].Name+": ") {
+		p.Detail = fault.InvalidFields(own).Message()
+	}
+	p.Errors = own
+}
+
+// allowed lists names for a message.
+func allowed(names []string) string {
+	if len(names) == 0 {
+		return "none is allowed"
+	}
+	return "allowed: " + strings.Join(names, ", ")
+}
