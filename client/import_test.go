@@ -1,0 +1,413 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"movieexample.com/client"
+	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/kafka"
+	"movieexample.com/movielens"
+)
+
+// oddities is a data set with every quirk of the original, and with rows that cannot go in.
+func oddities(t testing.TB) string {
+	crlf := func(lines ...string) string { return strings.Join(lines, "\r\n") + "\r\n" }
+	return writeFiles(t, map[string]string{
+		"movies.csv": crlf(
+			`movieId,title,genres`,
+			`1,"Matrix, The (1999)",Action|Sci-Fi`,
+			`2,"City of Lost Children, The (Cité des enfants perdus, La) (1995)",Fantasy`,
+			`3,"""Great Performances"" Cats (1998)",Musical`,
+			`4,Babylon 5,Sci-Fi`,
+			``,
+			`5,Emma (1996) ,Comedy|Romance`,
+			`6,Emma (1996),(no genres listed)`,
+			`7,Seven (a.k.a. Se7en) (1995),Mystery`,
+			`x,Bad id (2000),Drama`,
+			`1,Once more (2001),Drama`,
+			`8,`+strings.Repeat("Long ", 101)+`(1999),Drama`,
+		),
+		"links.csv": crlf(
+			`movieId,imdbId,tmdbId`,
+			`1,0133093,603`,
+			`2,0112682,902`,
+			`3,0173714,`,
+			`4,,`,
+			`5,0116191,603`,
+			`7,0114369,807`,
+		),
+		"ratings.csv": crlf(
+			`userId,movieId,rating,timestamp`,
+			`1,1,4.0,964982703`,
+			`1,2,0.5,964982704`,
+			``,
+			`2,1,5.0,964982705`,
+			`2,99,3.0,964982706`,
+			`3,8,3.0,964982707`,
+			`3,1,9.9,964982708`,
+			`3,3,3.5,9999999999`,
+			`610,7,2.5,0`,
+		),
+	})
+}
+
+// listed collects what an import tells about rows.
+type listed struct{ rejected, noted []string }
+
+func (l *listed) options() client.ImportOptions {
+	return client.ImportOptions{
+		Rejected: func(bad *movielens.RowError) { l.rejected = append(l.rejected, bad.Error()) },
+		Noted:    func(odd *movielens.RowError) { l.noted = append(l.noted, odd.Error()) },
+	}
+}
+
+// timeless leaves out of a comparison what differs from run to run.
+func timeless() cmp.Option {
+	return cmpopts.IgnoreFields(client.ImportSummary{}, "Seconds", "Directory")
+}
+
+func TestImportMovieLens(t *testing.T) {
+	s := startSystem(t)
+	c := connect(t, s.addresses)
+	dir := oddities(t)
+	var l listed
+	got, err := c.ImportMovieLens(t.Context(), dir, l.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := client.ImportSummary{
+		Films:    client.FilmCounts{Read: 8, Created: 7, Refused: 1},
+		Ratings:  client.RatingCounts{Read: 7, Published: 4, Rejected: 4},
+		Rejected: 7,
+		Before:   &client.Totals{},
+		After:    &client.Totals{Records: 3, Ratings: 4, Sum: 24, GlobalMean: 6},
+		Waited:   true,
+	}
+	if diff := cmp.Diff(want, got, timeless()); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	wantRejected := []string{
+		`movies.csv line 10: movieId "x": must be a whole number from 1 up`,
+		`movies.csv line 11: movieId "1": is on line 2 already; the first one counts`,
+		`movies.csv line 12: movieId "8": title: must be at most 500 characters, got 504`,
+		`ratings.csv line 6: movieId "99": is not among the films of movies.csv that could be read`,
+		`ratings.csv line 7: movieId "8": is the film of movies.csv line 12, which was refused`,
+		`ratings.csv line 8: rating "9.9": must be one of 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0`,
+		`ratings.csv line 9: timestamp "9999999999": is 2286-11-20T17:46:39Z, in the future`,
+	}
+	if diff := cmp.Diff(wantRejected, l.rejected); diff != "" {
+		t.Errorf("rejected (-want +got):\n%s", diff)
+	}
+	wantNoted := []string{`movies.csv line 7: movieId "5": links.csv gives it the TMDb id 603 of movieId 1; the film went in without it`}
+	if diff := cmp.Diff(wantNoted, l.noted); diff != "" {
+		t.Errorf("noted (-want +got):\n%s", diff)
+	}
+	s.wantOddities(t)
+
+	// Again: nothing changes, and the summary says so.
+	got, err = c.ImportMovieLens(t.Context(), dir, client.ImportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Films = client.FilmCounts{Read: 8, Unchanged: 7, Refused: 1}
+	want.Before, want.NothingChanged = want.After, true
+	if diff := cmp.Diff(want, got, timeless()); diff != "" {
+		t.Errorf("summary of the second import (-want +got):\n%s", diff)
+	}
+	s.wantOddities(t)
+}
+
+// wantOddities checks what oddities must have become.
+func (s *system) wantOddities(t *testing.T) {
+	t.Helper()
+	year := proto.Int32
+	ext := func(imdb, tmdb, movielens string) *metadatav1.ExternalIds {
+		return &metadatav1.ExternalIds{Imdb: imdb, Tmdb: tmdb, Movielens: movielens}
+	}
+	want := []*metadatav1.Movie{
+		{Id: "tt0133093", Title: "The Matrix", Year: year(1999), Genres: []string{"Action", "Sci-Fi"}, ExternalIds: ext("tt0133093", "603", "1")},
+		{
+			Id: "tt0112682", Title: "The City of Lost Children", OriginalTitle: "La Cité des enfants perdus", Year: year(1995),
+			Genres: []string{"Fantasy"}, ExternalIds: ext("tt0112682", "902", "2"),
+		},
+		{Id: "tt0173714", Title: `"Great Performances" Cats`, Year: year(1998), Genres: []string{"Musical"}, ExternalIds: ext("tt0173714", "", "3")},
+		{Id: "ml-4", Title: "Babylon 5", Genres: []string{"Sci-Fi"}, ExternalIds: ext("", "", "4")},
+		{Id: "tt0116191", Title: "Emma", Year: year(1996), Genres: []string{"Comedy", "Romance"}, ExternalIds: ext("tt0116191", "", "5")},
+		{Id: "ml-6", Title: "Emma", Year: year(1996), ExternalIds: ext("", "", "6")},
+		{Id: "tt0114369", Title: "Seven", AlternativeTitles: []string{"Se7en"}, Year: year(1995), Genres: []string{"Mystery"}, ExternalIds: ext("tt0114369", "807", "7")},
+	}
+	ids := []string{"ml-8"}
+	for _, m := range want {
+		ids = append(ids, m.GetId())
+	}
+	resp, err := s.metadata.BatchGetMovies(t.Context(), &metadatav1.BatchGetMoviesRequest{Ids: ids})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, resp.GetMovies(), protocmp.Transform(),
+		protocmp.IgnoreFields(&metadatav1.Movie{}, "etag", "create_time", "update_time")); diff != "" {
+		t.Errorf("films (-want +got):\n%s", diff)
+	}
+	for _, r := range []struct {
+		user, movie string
+		value       int32
+		at          int64
+	}{
+		{"1", "tt0133093", 8, 964982703},
+		{"1", "tt0112682", 1, 964982704},
+		{"2", "tt0133093", 10, 964982705},
+		{"610", "tt0114369", 5, 0},
+	} {
+		resp, err := s.ratings.GetRating(t.Context(), &ratingv1.GetRatingRequest{RecordType: "movie", RecordId: r.movie, UserId: r.user})
+		if err != nil {
+			t.Errorf("rating of %s by %s: %v", r.movie, r.user, err)
+			continue
+		}
+		if got := resp.GetRating(); got.GetValue() != r.value || !got.GetRatedAt().AsTime().Equal(time.Unix(r.at, 0)) {
+			t.Errorf("rating of %s by %s is %v; want %d at %d", r.movie, r.user, got, r.value, r.at)
+		}
+	}
+}
+
+// TestImportMeetsOtherFilms: what the catalogue has stays, and an id at TMDb that is taken keeps no film out.
+func TestImportMeetsOtherFilms(t *testing.T) {
+	s := startSystem(t)
+	c := connect(t, s.addresses)
+	for _, m := range []*metadatav1.Movie{
+		{Id: "tt0133093", Title: "Matrix", Director: "Lana Wachowski, Lilly Wachowski", ExternalIds: &metadatav1.ExternalIds{Imdb: "tt0133093"}},
+		{Id: "mine", Title: "Mine", ExternalIds: &metadatav1.ExternalIds{Tmdb: "902"}},
+		{Id: "other", Title: "Other", ExternalIds: &metadatav1.ExternalIds{Imdb: "tt0114369"}},
+	} {
+		if _, err := s.metadata.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: m}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var l listed
+	got, err := c.ImportMovieLens(t.Context(), oddities(t), l.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (client.FilmCounts{Read: 8, Created: 5, Updated: 1, Refused: 2}); got.Films != want {
+		t.Errorf("films %+v, want %+v", got.Films, want)
+	}
+	if want := `movies.csv line 3: movieId "2": TMDb id 902 belongs to another film in the catalogue; the film went in without it`; !slices.Contains(l.noted, want) {
+		t.Errorf("noted %q, want %s in it", l.noted, want)
+	}
+	if text := strings.Join(l.rejected, "\n"); !strings.Contains(text, `movies.csv line 9: movieId "7": external_ids.imdb: "tt0114369" belongs to the movie "other"`) {
+		t.Errorf("rejected:\n%s", text)
+	}
+	resp, err := s.metadata.GetMovie(t.Context(), &metadatav1.GetMovieRequest{Id: "tt0133093"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := resp.GetMovie(); m.GetTitle() != "Matrix" || m.GetDirector() == "" || m.GetYear() != 1999 || m.GetExternalIds().GetMovielens() != "1" {
+		t.Errorf("the film that was there became %v", m)
+	}
+}
+
+// generated is a data set of some size, and its number of ratings and their sum.
+func generated(t testing.TB, ratings int) (dir string, n, sum int64) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "ml")
+	if _, err := movielens.Generate(t.Context(), dir, movielens.GenerateOptions{Users: ratings / 50, Ratings: ratings, Movies: 450, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := movielens.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, err := range d.Ratings(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, sum = n+1, sum+int64(r.Value)
+	}
+	return dir, n, sum
+}
+
+// insertLine puts a line into the middle of a file.
+func insertLine(t testing.TB, path, line string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(text), "\n")
+	lines = slices.Insert(lines, len(lines)/2, line+"\n")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestImportInterrupted(t *testing.T) {
+	for _, file := range []string{"movies.csv", "ratings.csv"} {
+		t.Run(file, func(t *testing.T) {
+			s := startSystem(t)
+			c := connect(t, s.addresses)
+			dir, n, sum := generated(t, 10_000)
+			// A row that is rejected tells the test when it is time to interrupt.
+			insertLine(t, filepath.Join(dir, file), "stop")
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			got, err := c.ImportMovieLens(ctx, dir, client.ImportOptions{Rejected: func(*movielens.RowError) { cancel() }})
+			if !errors.Is(err, context.Canceled) || !got.Interrupted || got.Waited {
+				t.Fatalf("interrupted import: %+v, error %v", got, err)
+			}
+			if !strings.HasPrefix(err.Error(), "interrupted: ") || !strings.Contains(err.Error(), fmt.Sprintf(" %d ratings went in; run it again", got.Ratings.Published)) {
+				t.Errorf("error %q", err)
+			}
+			if file == "ratings.csv" && (got.Ratings.Published == 0 || got.Ratings.Published == n || got.Ratings.Published != got.Ratings.Read) {
+				t.Errorf("%+v of %d ratings: what was read must have been flushed", got.Ratings, n)
+			}
+			got, err = c.ImportMovieLens(t.Context(), dir, client.ImportOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.After == nil || got.After.Ratings != n || got.After.Sum != sum || got.NothingChanged || got.Rejected != 1 {
+				t.Errorf("completed import: %+v, after %+v; want %d ratings with the sum %d", got, got.After, n, sum)
+			}
+			audited, err := c.Audit(t.Context(), func(d client.Difference) { t.Errorf("difference %+v", d) })
+			if err != nil || audited.Ratings != n {
+				t.Errorf("audit: %+v, error %v", audited, err)
+			}
+		})
+	}
+}
+
+func TestImportProgress(t *testing.T) {
+	s := startSystem(t)
+	c := connect(t, s.addresses)
+	dir, n, _ := generated(t, 10_000)
+	last := map[client.Phase]client.Progress{}
+	var order []client.Phase
+	got, err := c.ImportMovieLens(t.Context(), dir, client.ImportOptions{Progress: func(p client.Progress) {
+		before, seen := last[p.Phase]
+		if !seen {
+			order = append(order, p.Phase)
+		}
+		if p.Rows < before.Rows || p.Done < before.Done || p.Done > p.Total {
+			t.Errorf("progress went from %+v to %+v", before, p)
+		}
+		last[p.Phase] = p
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []client.Phase{client.PhaseFilms, client.PhaseRatings, client.PhaseIngest}; !slices.Equal(order, want) {
+		t.Errorf("phases %v, want %v", order, want)
+	}
+	for phase, rows := range map[client.Phase]int64{client.PhaseFilms: got.Films.Read, client.PhaseRatings: n, client.PhaseIngest: n} {
+		if p := last[phase]; p.Rows != rows || p.Done != p.Total {
+			t.Errorf("%s ended with %+v, want %d rows and all of it", phase, p, rows)
+		}
+	}
+}
+
+func TestImportNoWait(t *testing.T) {
+	s := startSystem(t)
+	c := connect(t, s.addresses)
+	got, err := c.ImportMovieLens(t.Context(), oddities(t), client.ImportOptions{NoWait: true})
+	if err != nil || got.Waited || got.After != nil || got.NothingChanged || got.Ratings.Published != 4 {
+		t.Errorf("%+v, error %v", got, err)
+	}
+}
+
+func TestImportNoDataSet(t *testing.T) {
+	c := connect(t, client.Addresses{})
+	_, err := c.ImportMovieLens(t.Context(), t.TempDir(), client.ImportOptions{})
+	if fault.KindOf(err) != fault.KindInvalid || !strings.Contains(err.Error(), "has no movies.csv, no links.csv, no ratings.csv") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// standstill is a rating service whose ingestion does not move.
+type standstill struct {
+	ratingv1.UnimplementedRatingServiceServer
+	ratingv1.UnimplementedRatingAdminServiceServer
+	partition *ratingv1.IngestPartition
+}
+
+func (s *standstill) GetTotals(context.Context, *ratingv1.GetTotalsRequest) (*ratingv1.GetTotalsResponse, error) {
+	return &ratingv1.GetTotalsResponse{}, nil
+}
+
+func (s *standstill) ListIngestPartitions(context.Context, *ratingv1.ListIngestPartitionsRequest) (*ratingv1.ListIngestPartitionsResponse, error) {
+	return &ratingv1.ListIngestPartitionsResponse{Partitions: []*ratingv1.IngestPartition{s.partition}}, nil
+}
+
+func TestImportStandsStill(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change      func(*ratingv1.IngestPartition)
+		want        string
+		unreachable bool
+	}{
+		"slow": {
+			func(p *ratingv1.IngestPartition) { p.NextOffset = 2 },
+			"ingestion has not moved for 200ms: partition 0 is at offset 2 of 3; all events are in Kafka and will be ingested when the rating service goes on", true,
+		},
+		"halted": {
+			func(p *ratingv1.IngestPartition) { p.Halted = "the log was truncated" },
+			`ingestion of partition 0 of topic "ratings" stands still at offset 0 of 3: the log was truncated`, false,
+		},
+		"another topic": {
+			func(p *ratingv1.IngestPartition) { p.TopicId, p.NextOffset = strings.Repeat("0", 32), 100 },
+			"ingestion has not moved for 200ms: partition 0 has not begun;", true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startSystem(t)
+			broker := startBroker(t)
+			topic := makeTopic(t, broker.Addr())
+			stub := &standstill{partition: &ratingv1.IngestPartition{Topic: "ratings", TopicId: fmt.Sprintf("%x", topic.ID), NextOffset: 0}}
+			tc.change(stub.partition)
+			addr, _ := serve(t, "rating", stub.register)
+			c := connect(t, client.Addresses{Metadata: s.addresses.Metadata, Rating: addr, Brokers: []string{broker.Addr()}})
+			got, err := c.ImportMovieLens(t.Context(), oddities(t), client.ImportOptions{StallTimeout: 200 * time.Millisecond})
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v\nwant … %s", err, tc.want)
+			}
+			if gone := (*client.UnreachableError)(nil); errors.As(err, &gone) != tc.unreachable {
+				t.Errorf("error %#v: unreachable should be %v", err, tc.unreachable)
+			}
+			if got.Ratings.Published != 4 || got.Waited {
+				t.Errorf("summary %+v", got)
+			}
+		})
+	}
+}
+
+// makeTopic makes the topic of a broker that no rating service uses.
+func makeTopic(t testing.TB, broker string) kafka.Topic {
+	t.Helper()
+	cl, err := kafka.NewClient(kafka.Config{Brokers: []string{broker}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	topic, err := kafka.EnsureTopic(t.Context(), cl, kafka.TopicConfig{Name: "ratings"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return topic
+}
+
+func (s *standstill) register(r grpc.ServiceRegistrar) {
+	ratingv1.RegisterRatingServiceServer(r, s)
+	ratingv1.RegisterRatingAdminServiceServer(r, s)
+}
