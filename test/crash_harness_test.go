@@ -34,18 +34,28 @@ func dialRating(t testing.TB, addr string) *grpc.ClientConn {
 	return conn
 }
 
-// publisher publishes part of the queue and knows what became of each record.
+// bursts is the number of pieces in which a life's events come, and burstGap the time between two.
+const (
+	bursts   = 12
+	burstGap = 50 * time.Millisecond
+)
+
+// publisher publishes part of the queue in bursts and knows what became of each record.
 type publisher struct {
-	run    *crashRun
-	client *kgo.Client
+	run       *crashRun
+	client    *kgo.Client
+	begun     [bursts]chan struct{} // closed when the burst begins
+	published chan struct{}         // closed when everything was handed to the client
+	answers   sync.WaitGroup        // one for each record handed to the client
 
 	mu      sync.Mutex
 	ends    map[int32]int64
 	failed  []item
-	pending int
+	pending int       // handed to the client and not answered
+	last    time.Time // of the last acknowledgement
 }
 
-// publish takes quota records off the queue and publishes them as fast as the broker takes them.
+// publish takes quota records off the queue and publishes them until ctx ends.
 func (c *crashRun) publish(ctx context.Context, broker string, quota int) *publisher {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(broker),
@@ -58,24 +68,60 @@ func (c *crashRun) publish(ctx context.Context, broker string, quota int) *publi
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	p := &publisher{run: c, client: client, ends: map[int32]int64{}}
-	batch := c.queue[:quota]
-	c.queue = c.queue[quota:]
-	p.pending = len(batch)
-	for _, it := range batch {
-		client.Produce(ctx, &kgo.Record{Key: it.key, Value: it.value}, func(r *kgo.Record, err error) {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if err != nil {
-				p.failed = append(p.failed, it)
-				return
-			}
-			p.pending--
-			p.ends[r.Partition] = max(p.ends[r.Partition], r.Offset+1)
-			c.acked[place{r.Partition, r.Offset}] = r.Value
-		})
+	p := &publisher{run: c, client: client, ends: map[int32]int64{}, published: make(chan struct{})}
+	for i := range p.begun {
+		p.begun[i] = make(chan struct{})
 	}
+	batch := slices.Clone(c.queue[:quota])
+	c.queue = c.queue[quota:]
+	go func() {
+		defer close(p.published)
+		gap := time.NewTicker(burstGap)
+		defer gap.Stop()
+		for i := range bursts {
+			close(p.begun[i])
+			for _, it := range batch[len(batch)*i/bursts : len(batch)*(i+1)/bursts] {
+				p.produce(ctx, it)
+			}
+			if i < bursts-1 {
+				select {
+				case <-gap.C:
+				case <-ctx.Done(): // what is left fails at once, and goes back
+				}
+			}
+		}
+	}()
 	return p
+}
+
+func (p *publisher) produce(ctx context.Context, it item) {
+	p.mu.Lock()
+	p.pending++
+	p.mu.Unlock()
+	p.answers.Add(1)
+	p.client.Produce(ctx, &kgo.Record{Key: it.key, Value: it.value}, func(r *kgo.Record, err error) {
+		defer p.answers.Done()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if err != nil {
+			p.failed = append(p.failed, it)
+			return
+		}
+		p.pending--
+		p.last = time.Now()
+		p.ends[r.Partition] = max(p.ends[r.Partition], r.Offset+1)
+		p.run.acked[place{r.Partition, r.Offset}] = r.Value
+	})
+}
+
+// burst is closed when the i-th burst begins.
+func (p *publisher) burst(i int) <-chan struct{} { return p.begun[i] }
+
+// quiet is how long nothing has been acknowledged.
+func (p *publisher) quiet() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.last)
 }
 
 // end is the sum of the acknowledged ends of all partitions.
@@ -91,11 +137,16 @@ func (p *publisher) end() (sum int64) {
 // stop gives up what has no answer, puts it back into the queue, and returns how much that is. Some of it may be in the
 // log all the same: a duplicate more.
 func (p *publisher) stop() int {
+	p.mu.Lock()
+	unanswered := p.pending
+	p.mu.Unlock()
+	<-p.published
 	p.client.Close()
+	p.answers.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.run.queue = slices.Concat(p.failed, p.run.queue)
-	return p.pending
+	return unanswered
 }
 
 // watcher follows how far ingestion is.
@@ -155,8 +206,9 @@ type writers struct {
 	keys [][]rkey
 	rngs []*rand.Rand
 
-	mu  sync.Mutex
-	all []write
+	mu   sync.Mutex
+	all  []write
+	last time.Time // of the last acknowledgement
 }
 
 // newWriters shares out keys: half of them are keys of events too, so that both ways meet in one row.
@@ -204,6 +256,9 @@ func (w *writers) start(ctx context.Context, conn *grpc.ClientConn) (wait func()
 				}
 				w.mu.Lock()
 				w.all = append(w.all, attempt)
+				if err == nil {
+					w.last = time.Now()
+				}
 				w.mu.Unlock()
 				if err != nil {
 					return // the process is gone; the next life begins anew
@@ -212,6 +267,13 @@ func (w *writers) start(ctx context.Context, conn *grpc.ClientConn) (wait func()
 		})
 	}
 	return wg.Wait
+}
+
+// quiet is how long no write has been acknowledged.
+func (w *writers) quiet() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Since(w.last)
 }
 
 func (w *writers) attempts() []write {

@@ -49,10 +49,13 @@ func TestCrash(t *testing.T) {
 	}
 	c.drain()
 	o := c.read(p)
-	t.Logf("%d kills, %d of them in traffic; %d records acknowledged, %d in the log; %d synchronous writes acknowledged, %d lost their answer",
-		kills, c.hits, len(c.acked), len(o.log), c.writers.count(true), c.writers.count(false))
+	t.Logf("%d kills, %d of them in traffic, %d of these with events under way; %d records acknowledged, %d in the log; %d synchronous writes acknowledged, %d lost their answer",
+		kills, c.hits, c.inside, len(c.acked), len(o.log), c.writers.count(true), c.writers.count(false))
 	if c.hits*10 < kills*8 {
 		t.Errorf("only %d of %d kills hit during traffic: this run proves nothing", c.hits, kills)
+	}
+	if c.inside*4 < kills {
+		t.Errorf("only %d of %d kills met events that were not answered or not ingested yet: this run proves nothing", c.inside, kills)
 	}
 	if c.advanced*2 < kills {
 		t.Errorf("ingestion advanced in only %d of %d lives: this run proves nothing", c.advanced, kills)
@@ -76,8 +79,9 @@ type crashRun struct {
 	acked    map[place][]byte // what the broker acknowledged
 	writers  *writers
 	log      []logEntry // read back from the broker at the end
-	hits     int
-	advanced int
+	hits     int        // kills in traffic: something was acknowledged just before
+	inside   int        // kills that met events without an answer, or not ingested yet
+	advanced int        // lives in which ingestion got on
 }
 
 // life starts the process, publishes up to quota records while writers write, and kills it at a random moment.
@@ -91,20 +95,33 @@ func (c *crashRun) life(quota int) {
 	stopWriters := c.writers.start(ctx, conn)
 	pub := c.publish(ctx, p.Kafka, quota)
 
-	// Not a wait for anything: the moment of the kill is what is random.
+	// Not a wait for anything: the moment of the kill is what is random. Every other kill comes soon after a burst of
+	// events has begun, when transactions are being written.
+	moment := time.Duration(50+c.rng.IntN(700)) * time.Millisecond
+	if c.rng.IntN(2) == 0 {
+		select {
+		case <-pub.burst(c.rng.IntN(bursts)):
+		case <-p.Exited():
+		}
+		moment = time.Duration(c.rng.IntN(40_000)) * time.Microsecond
+	}
 	select {
-	case <-time.After(time.Duration(50+c.rng.IntN(900)) * time.Millisecond):
+	case <-time.After(moment):
 	case <-p.Exited():
 		c.t.Fatalf("the process ended by itself:\n%s", p.Log())
 	}
 	behind, first, last := watch.behind(pub.end())
+	quiet := min(pub.quiet(), c.writers.quiet())
 	p.Kill()
 	cancel()
 	stopWriters()
 	watch.stop()
 	unanswered := pub.stop()
-	if behind > 0 || unanswered > 0 {
+	if quiet < 100*time.Millisecond {
 		c.hits++
+	}
+	if behind > 0 || unanswered > 0 {
+		c.inside++
 	}
 	if last > first {
 		c.advanced++
@@ -119,6 +136,7 @@ func (c *crashRun) drain() {
 	conn := dialRating(c.t, p.Rating)
 	defer conn.Close()
 	pub := c.publish(ctx, p.Kafka, len(c.queue))
+	<-pub.published
 	if err := pub.client.Flush(ctx); err != nil {
 		c.t.Fatalf("publish the rest: %v", err)
 	}
