@@ -1,0 +1,259 @@
+package rating
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"movieexample.com/internal/sqldb"
+	"movieexample.com/internal/sqldb/sqlfault"
+)
+
+// What is stored before the operation under test, and what it adds.
+var (
+	seeded = []Rating{change(1, 1, 5, 0), change(1, 2, 6, 0), change(2, 1, 7, 0), change(3, 1, 8, 0)}
+	// A re-rating, a delete, a new one, one that is too old, a delete of nothing, a repetition.
+	added = []Rating{change(1, 1, 9, 10), change(2, 1, 0, 10), change(4, 4, 2, 10), change(3, 1, 1, -10), change(5, 5, 0, 10), change(4, 4, 2, 10)}
+)
+
+// seededFile is a database file with the seed, at offset len(seeded), and two dead letters: 100 is good, 101 is not.
+func seededFile(t *testing.T) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "seed.db")
+	db := openDB(t, path, sqldb.Options{})
+	s := storeOn(t, db)
+	if _, err := s.begin(t.Context(), testPartition, 0); err != nil {
+		t.Fatal(err)
+	}
+	good, bad := letterAt(100, "time-out-of-range", "was ahead"), letterAt(101, "not-json", "is no JSON")
+	good.Payload = []byte(`{"userId":"u9","recordId":"m9","recordType":"movie","value":9}`)
+	err := s.ingest(t.Context(), batch{
+		partition: testPartition, start: 0, end: int64(len(seeded)), changes: seeded, dead: []deadLetter{good, bad},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// sweep runs a scenario once per operation and mode, each on a fresh copy of the seeded database.
+func sweep(t *testing.T, scenario func(t *testing.T, s *store, plan *sqlfault.Plan)) {
+	file, path := seededFile(t), filepath.Join(t.TempDir(), "rating.db")
+	fired := 0
+	for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
+		for _, suffix := range []string{"-wal", "-shm"} {
+			if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{Wrap: plan.Wrap})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := storeOn(t, db)
+		scenario(t, s, plan)
+		if plan.Fired() {
+			fired++
+		}
+		if t.Failed() {
+			t.Fatalf("with the fault %v", plan)
+		}
+		s.checkAudit(t)
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if fired < 4*4 { // begin, one statement, commit … in four modes
+		t.Fatalf("only %d faults happened", fired)
+	}
+	t.Logf("%d faults", fired)
+}
+
+func TestFaultsInIngest(t *testing.T) {
+	start, end := int64(len(seeded)), int64(len(seeded)+len(added)+1)
+	sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+		b := batch{partition: testPartition, start: start, end: end, changes: added, dead: []deadLetter{letterAt(end-1, "not-json", "is no JSON")}}
+		plan.Start()
+		err := s.ingest(t.Context(), b)
+		plan.Stop()
+		switch at := s.at(t, testPartition); {
+		case at == end && len(s.letters(t)) == 3:
+			modelOf(append(seeded, added...)...).check(t, s)
+		case at == start && len(s.letters(t)) == 2 && err != nil:
+			modelOf(seeded...).check(t, s)
+		default:
+			t.Errorf("ingest said %v; the offset is %d, of %d to %d, with %d dead letters", err, at, start, end, len(s.letters(t)))
+		}
+	})
+}
+
+// Through the ingester's own loop every fault ends in exactly the result, and no record is a dead letter for a fault.
+func TestFaultsInTheIngester(t *testing.T) {
+	start := int64(len(seeded))
+	sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+		in := newTestIngester(t, s, nil)
+		plan.Start()
+		next, err := in.start(t.Context(), testPartition, 0)
+		for err != nil { // as after a rebalance that failed
+			next, err = in.start(t.Context(), testPartition, 0)
+		}
+		if next != start {
+			t.Errorf("starts at %d, want %d", next, start)
+		}
+		next, err = in.records(t.Context(), testPartition, append(logOf(start, added...), poison(start+int64(len(added)))))
+		plan.Stop()
+		if want := start + int64(len(added)) + 1; err != nil || next != want || s.at(t, testPartition) != want {
+			t.Errorf("ingested up to %d (stored %d), %v; want %d", next, s.at(t, testPartition), err, want)
+		}
+		modelOf(append(seeded, added...)...).check(t, s)
+		if got := s.letters(t); len(got) != 3 {
+			t.Errorf("dead letters: %v, want the two there were and the poison", got)
+		}
+	})
+}
+
+func TestFaultsInTheStartOfAPartition(t *testing.T) {
+	p := testPartition
+	p.Number = 7
+	sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+		in := newTestIngester(t, s, nil)
+		plan.Start()
+		next, err := in.start(t.Context(), p, 40)
+		plan.Stop()
+		if err != nil {
+			if _, owned := in.position(p); owned {
+				t.Error("the partition is owned after an error")
+			}
+			next, err = in.start(t.Context(), p, 50) // its log may begin later by now
+		}
+		if err != nil || next != s.at(t, p) || next != 40 && next != 50 {
+			t.Errorf("starts at %d, %v; stored is %d", next, err, s.at(t, p))
+		}
+	})
+}
+
+// A put that was acknowledged is there as it was acknowledged; one that was not changed nothing.
+func TestFaultsInPut(t *testing.T) {
+	for name, value := range map[string]int{"put": 10, "delete": tombstone} {
+		t.Run(name, func(t *testing.T) {
+			sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+				key := seeded[0].Key
+				plan.Start()
+				r, err := s.put(t.Context(), key, value)
+				plan.Stop()
+				if err == nil {
+					if got := s.rows(t)[key]; got != r || r.Value != value {
+						t.Errorf("acknowledged %v, stored %v", r, got)
+					}
+					modelOf(append(seeded, r)...).check(t, s)
+				} else {
+					modelOf(seeded...).check(t, s)
+				}
+			})
+		})
+	}
+}
+
+// A commit that took place, though its answer was lost, is an acknowledged put and is not made a second time.
+func TestPutAfterACommitOfUnknownOutcome(t *testing.T) {
+	for _, mode := range sqlfault.Modes() {
+		t.Run(mode.String(), func(t *testing.T) {
+			plan := &sqlfault.Plan{N: 1, Mode: mode, Ops: []sqlfault.Op{sqlfault.Commit}, Writer: true}
+			s := openStore(t, sqldb.Options{Wrap: plan.Wrap})
+			plan.Start()
+			r, err := s.put(t.Context(), seeded[0].Key, 9)
+			plan.Stop()
+			if err != nil || !plan.Fired() {
+				t.Fatalf("put: %v; fired %v", err, plan.Fired())
+			}
+			modelOf(r).check(t, s)
+			commits := 2 // the one that failed, and the attempt after it
+			if mode == sqlfault.ErrorAfter || mode == sqlfault.LostAfter {
+				commits = 1
+			}
+			if plan.Count() != commits || r.At != ToMicros(t0) {
+				t.Errorf("%d commits for version %d, want %d for %d", plan.Count(), r.At, commits, ToMicros(t0))
+			}
+		})
+	}
+}
+
+func TestFaultsInReplay(t *testing.T) {
+	good, bad := letterAt(100, "", ""), letterAt(101, "", "")
+	for name, id := range map[string]string{"good": good.id(), "still bad": bad.id()} {
+		t.Run(name, func(t *testing.T) {
+			sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+				decode := func(d deadLetter) (Rating, error) { return redecode(d, t0) }
+				plan.Start()
+				refused, err := s.replay(t.Context(), id, decode)
+				plan.Stop()
+				if err != nil {
+					modelOf(seeded...).check(t, s)
+					refused, err = s.replay(t.Context(), id, decode)
+				}
+				if err != nil || (refused != nil) != (id == bad.id()) {
+					t.Errorf("replay: refused %v, %v", refused, err)
+				}
+				if id == bad.id() {
+					modelOf(seeded...).check(t, s)
+					if len(s.letters(t)) != 2 {
+						t.Error("a letter that is still bad is gone")
+					}
+					return
+				}
+				key := Key{Record: Record{Type: "movie", ID: "m9"}, User: "u9"}
+				modelOf(append(seeded, newRating(key, 9, ToMicros(t0), ""))...).check(t, s)
+				if left := s.letters(t); len(left) != 1 || left[0].id() != bad.id() {
+					t.Errorf("letters left: %v", left)
+				}
+			})
+		})
+	}
+}
+
+func TestFaultsInDrop(t *testing.T) {
+	good, bad := letterAt(100, "", ""), letterAt(101, "", "")
+	sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+		ids := []string{good.id(), bad.id(), "no such letter"}
+		plan.Start()
+		n, err := s.drop(t.Context(), ids)
+		plan.Stop()
+		if err != nil {
+			if len(s.letters(t)) != 2 {
+				t.Errorf("%d letters left after %v", len(s.letters(t)), err)
+			}
+			n, err = s.drop(t.Context(), ids)
+		}
+		if err != nil || n != 2 || len(s.letters(t)) != 0 {
+			t.Errorf("dropped %d, %v; %d left", n, err, len(s.letters(t)))
+		}
+		modelOf(seeded...).check(t, s)
+	})
+}
+
+// Whoever waits for a database in vain learns what it was waiting for.
+func TestPutThatCannotCommitEndsWithItsContext(t *testing.T) {
+	plan := &sqlfault.Plan{N: 1, Mode: sqlfault.LostBefore, Ops: []sqlfault.Op{sqlfault.Commit}}
+	s := openStore(t, sqldb.Options{Wrap: plan.Wrap})
+	ctx, cancel := context.WithCancel(t.Context())
+	s.now = func() (now time.Time) { cancel(); return t0 }
+	plan.Start()
+	_, err := s.put(ctx, seeded[0].Key, 9)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("put ended with %v, want the context's error", err)
+	}
+	modelOf().check(t, s)
+}
