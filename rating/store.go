@@ -162,6 +162,9 @@ func (s *store) put(ctx context.Context, key Key, value int) (Rating, error) {
 			if readErr == nil && !r.newer(stored) {
 				return r, nil // it was committed, and perhaps overtaken since
 			}
+			if readErr == nil && sqldb.Full(err) {
+				return Rating{}, storeError("write rating", err) // waiting frees no disk
+			}
 		} else if !sqldb.Transient(err) {
 			return Rating{}, storeError("write rating", err)
 		}
