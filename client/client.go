@@ -82,13 +82,8 @@ func Connect(a Addresses) (*Client, error) {
 	if a.Topic == "" {
 		a.Topic = DefaultAddresses().Topic
 	}
-	for _, addr := range append([]string{a.Metadata, a.Rating}, a.Brokers...) {
-		if addr == "" {
-			continue
-		}
-		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
-			return nil, fault.Invalid("address", "must be host:port, for example 127.0.0.1:8081; got %q", addr)
-		}
+	if err := a.validate(); err != nil {
+		return nil, err
 	}
 	c := &Client{addresses: a}
 	metadata, err := c.dial(Metadata, a.Metadata, "/movieexample.metadata.v1.MetadataService/BatchPutMovies")
@@ -109,6 +104,28 @@ func Connect(a Addresses) (*Client, error) {
 	c.ratings = ratingv1.NewRatingServiceClient(rating)
 	c.admin = ratingv1.NewRatingAdminServiceClient(rating)
 	return c, nil
+}
+
+// validate checks the form of what is given.
+func (a Addresses) validate() error {
+	check := func(part, example, addr string) error {
+		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
+			return fault.Invalid("address of "+part, "must be host:port, for example %s; got %q", example, addr)
+		}
+		return nil
+	}
+	standard := DefaultAddresses()
+	var errs []error
+	if a.Metadata != "" {
+		errs = append(errs, check(Metadata, standard.Metadata, a.Metadata))
+	}
+	if a.Rating != "" {
+		errs = append(errs, check(Rating, standard.Rating, a.Rating))
+	}
+	for _, b := range a.Brokers {
+		errs = append(errs, check(Kafka, standard.Brokers[0], b))
+	}
+	return fault.All(errs...)
 }
 
 // dial connects to a service. idempotent lists what may be sent twice; filling films in is among it.

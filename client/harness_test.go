@@ -68,6 +68,7 @@ func startSystem(t testing.TB) *system {
 	s.metadata = metadatav1.NewMetadataServiceClient(filmsConn)
 	s.ratings = ratingv1.NewRatingServiceClient(ratingsConn)
 	s.admin = ratingv1.NewRatingAdminServiceClient(ratingsConn)
+	makeTopic(t, broker.Addr())
 	return s
 }
 

@@ -277,7 +277,6 @@ func (im *importer) readRatings(ctx context.Context, stream *eventStream) error 
 		if err != nil {
 			return err
 		}
-		im.summary.Ratings.Read++
 		film, known := im.films[r.MovieID]
 		e := events.Event{
 			UserID: strconv.FormatInt(r.UserID, 10), RecordID: film.id, RecordType: movieType, Value: r.Value,
@@ -296,6 +295,7 @@ func (im *importer) readRatings(ctx context.Context, stream *eventStream) error 
 		if err != nil {
 			return err
 		}
+		im.summary.Ratings.Read++
 		im.rows.Add(1)
 		start = im.dir.Done(movielens.RatingsFile)
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"movieexample.com/api/events"
-	"movieexample.com/internal/fault"
 	"movieexample.com/internal/kafka"
 )
 
@@ -123,7 +122,7 @@ func (p *publisher) one(ctx context.Context, next read) error {
 		return nil
 	}
 	if next.err != nil {
-		return fault.Invalid("file", "%v", next.err)
+		return fmt.Errorf("read events: %w", next.err)
 	}
 	p.count(func(s *PublishSummary) { s.Read++ })
 	e, position := next.item.Event, next.item.Position
