@@ -68,7 +68,7 @@ func TestChartOrdersTiesByTitle(t *testing.T) {
 			t.Errorf("page size %d: got %v, want %v", size, ids(got), want)
 		}
 		for i, e := range got {
-			if e.GetRank() != int64(i+1) {
+			if e.GetRank() != int32(i+1) {
 				t.Errorf("page size %d: entry %d has rank %d", size, i, e.GetRank())
 			}
 		}

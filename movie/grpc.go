@@ -155,7 +155,7 @@ func (s *server) ListChart(ctx context.Context, req *moviev1.ListChartRequest) (
 		AsOfTime:      timestamppb.New(p.prior.asOf),
 	}
 	for i, r := range p.rows {
-		resp.Entries[i] = &moviev1.ListChartResponse_Entry{Rank: r.rank, Score: r.score, Movie: movieWire(r.details)}
+		resp.Entries[i] = &moviev1.ListChartResponse_Entry{Rank: int32(r.rank), Score: r.score, Movie: movieWire(r.details)}
 	}
 	return resp, nil
 }

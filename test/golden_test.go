@@ -286,7 +286,7 @@ func checkTop(ctx context.Context, t *testing.T, p *system.Process, want []ranke
 			t.Errorf("place %d: MovieLens %s with %.4f (weighted %.4f), want %s with %.4f",
 				i+1, e.Movie.ExternalIDs.MovieLens, e.Score, e.Movie.RatingSummary.Weighted, w.movieLens, w.score)
 		}
-		if g := overGRPC.GetEntries()[i]; g.GetMovie().GetId() != e.Movie.ID || g.GetScore() != e.Score || g.GetRank() != int64(i+1) {
+		if g := overGRPC.GetEntries()[i]; g.GetMovie().GetId() != e.Movie.ID || g.GetScore() != e.Score || g.GetRank() != int32(i+1) {
 			t.Errorf("place %d over gRPC: %v", i+1, g)
 		}
 	}

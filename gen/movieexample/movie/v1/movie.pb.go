@@ -1097,7 +1097,7 @@ func (x *ListChartResponse) GetAsOfTime() *timestamppb.Timestamp {
 type ListChartResponse_Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Rank within the filtered chart, from 1.
-	Rank int64 `protobuf:"varint,1,opt,name=rank,proto3" json:"rank,omitempty"`
+	Rank int32 `protobuf:"varint,1,opt,name=rank,proto3" json:"rank,omitempty"`
 	// What the chart ranks by: the Bayesian estimate, the number of ratings, or the decayed number of ratings.
 	Score         float64 `protobuf:"fixed64,2,opt,name=score,proto3" json:"score,omitempty"`
 	Movie         *Movie  `protobuf:"bytes,3,opt,name=movie,proto3" json:"movie,omitempty"`
@@ -1135,7 +1135,7 @@ func (*ListChartResponse_Entry) Descriptor() ([]byte, []int) {
 	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{16, 0}
 }
 
-func (x *ListChartResponse_Entry) GetRank() int64 {
+func (x *ListChartResponse_Entry) GetRank() int32 {
 	if x != nil {
 		return x.Rank
 	}
@@ -1243,7 +1243,7 @@ const file_movieexample_movie_v1_movie_proto_rawDesc = "" +
 	"\n" +
 	"as_of_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x1ae\n" +
 	"\x05Entry\x12\x12\n" +
-	"\x04rank\x18\x01 \x01(\x03R\x04rank\x12\x14\n" +
+	"\x04rank\x18\x01 \x01(\x05R\x04rank\x12\x14\n" +
 	"\x05score\x18\x02 \x01(\x01R\x05score\x122\n" +
 	"\x05movie\x18\x03 \x01(\v2\x1c.movieexample.movie.v1.MovieR\x05movie2\xa1\a\n" +
 	"\fMovieService\x12{\n" +
