@@ -160,13 +160,11 @@ func printable(b []byte, limit int) string {
 	more := ""
 	if len(b) > limit {
 		more = fmt.Sprintf("… (%s bytes)", grouped(int64(len(b))))
-		b = b[:limit]
-		for i := 0; i < utf8.UTFMax && len(b) > 0 && !utf8.Valid(b); i++ {
-			b = b[:len(b)-1] // a character that was cut in half
+		cut := limit
+		for cut > limit-utf8.UTFMax && cut > 0 && !utf8.RuneStart(b[cut]) {
+			cut-- // not in the middle of a character
 		}
-		if len(b) <= limit-utf8.UTFMax {
-			return strconv.QuoteToASCII(string(b)) + more
-		}
+		b = b[:cut]
 	}
 	s := string(b)
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {

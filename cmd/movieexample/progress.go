@@ -26,6 +26,7 @@ type progressView struct {
 	full    time.Time // when all of it was done, although the phase may go on
 	printed time.Time // last line, where there is no bar
 	shown   bool      // something was printed about this phase
+	said    string    // the last line
 	last    client.Progress
 	took    time.Duration // until last
 }
@@ -65,7 +66,15 @@ func (v *progressView) updateAt(p client.Progress, now time.Time) {
 	}
 	if now.Sub(v.printed) >= lineInterval {
 		v.printed, v.shown = now, true
-		fmt.Fprintln(v.w, progressText(p, v.took, false))
+		v.line()
+	}
+}
+
+// line prints where the phase is, unless the line before says the same.
+func (v *progressView) line() {
+	if text := progressText(v.last, v.took, false); text != v.said {
+		v.said = text
+		fmt.Fprintln(v.w, text)
 	}
 }
 
@@ -75,7 +84,7 @@ func (v *progressView) end() {
 	case v.drawn:
 		fmt.Fprintln(v.w)
 	case v.shown:
-		fmt.Fprintln(v.w, progressText(v.last, v.took, false))
+		v.line()
 	}
 	v.drawn, v.shown = false, false
 }

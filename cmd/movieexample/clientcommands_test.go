@@ -1,0 +1,412 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	_ "modernc.org/sqlite" // to tamper with a database behind the service's back
+
+	"movieexample.com/app"
+	"movieexample.com/client"
+	"movieexample.com/internal/kafka"
+)
+
+// outcome is what running the program shows.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// movieexample runs the program with the arguments, and with text on its standard input.
+func movieexample(ctx context.Context, stdin string, args ...string) outcome {
+	root := newRootCommand()
+	var stdout, stderr bytes.Buffer
+	root.SetIn(strings.NewReader(stdin))
+	root.SetOut(&stdout)
+	root.SetErr(&stderr)
+	root.SetArgs(args)
+	code := exitCode(root, root.ExecuteContext(ctx))
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// running is a system in this process.
+type running struct {
+	addresses app.Addresses
+	file      string // the addresses, for --addresses
+}
+
+func startSystem(t *testing.T) *running {
+	t.Helper()
+	cfg := app.DefaultConfig()
+	cfg.DataDir = t.TempDir()
+	free := "127.0.0.1:0"
+	cfg.Listen = app.Listen{Gateway: free, Metadata: free, Rating: free, Movie: free, Kafka: free, Admin: free}
+	cfg.Rating.ChartMaxAge = 10 * time.Millisecond // the import waits for totals
+	a, err := app.New(t.Context(), cfg, app.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := a.Run(ctx); err != nil {
+			t.Errorf("run the system: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		serving.Wait()
+	})
+	<-a.Ready()
+	r := &running{addresses: a.Addresses(), file: filepath.Join(t.TempDir(), "addresses.json")}
+	if err := r.addresses.WriteFile(r.file); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// run runs a command against the system.
+func (r *running) run(t *testing.T, args ...string) outcome {
+	t.Helper()
+	return movieexample(t.Context(), "", append(args, "--addresses", r.file)...)
+}
+
+func (o outcome) want(t *testing.T, code int, stdout string, stderr ...string) {
+	t.Helper()
+	if o.code != code {
+		t.Errorf("exit code %d, want %d", o.code, code)
+	}
+	if diff := cmp.Diff(stdout, o.stdout); diff != "" {
+		t.Errorf("standard output (-want +got):\n%s", diff)
+	}
+	for _, part := range stderr {
+		if !strings.Contains(o.stderr, part) {
+			t.Errorf("standard error lacks %q:\n%s", part, o.stderr)
+		}
+	}
+	if len(stderr) == 0 && o.stderr != "" {
+		t.Errorf("standard error: %s", o.stderr)
+	}
+}
+
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// dataSet is a small one in which so many ratings cannot go in.
+func dataSet(t *testing.T, bad int) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "movies.csv"), "movieId,title,genres\n1,\"Matrix, The (1999)\",Action\n2,Emma (1996),Comedy\n")
+	write(t, filepath.Join(dir, "links.csv"), "movieId,imdbId,tmdbId\n1,0133093,603\n")
+	write(t, filepath.Join(dir, "ratings.csv"), "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n1,2,3.5,964982703\n"+strings.Repeat("2,99,1.0,1\n", bad))
+	return dir
+}
+
+func TestImportMovieLensCommand(t *testing.T) {
+	r := startSystem(t)
+	text := func(o outcome) string {
+		var kept []string
+		for line := range strings.Lines(o.stdout) {
+			if strings.HasPrefix(line, "took ") {
+				line = "took …\n"
+			}
+			kept = append(kept, line)
+		}
+		return strings.Join(kept, "")
+	}
+	dir := dataSet(t, 0)
+	first := r.run(t, "import", "movielens", dir)
+	first.stdout = text(first)
+	first.want(t, exitOK, `films     2 read: 2 created, 0 updated, 0 unchanged
+ratings   2 read, 2 published
+rejected  0 rows
+before    0 ratings of 0 films, sum 0, mean 0.0000000
+after     2 ratings of 2 films, sum 15, mean 7.5000000
+took …
+`)
+	second := r.run(t, "import", "movielens", dir)
+	second.stdout = text(second)
+	second.want(t, exitOK, `films     2 read: 0 created, 0 updated, 2 unchanged
+ratings   2 read, 2 published
+rejected  0 rows
+before    2 ratings of 2 films, sum 15, mean 7.5000000
+after     2 ratings of 2 films, sum 15, mean 7.5000000
+took …
+Nothing changed: every film was there as it is in the files, and rated films, number of ratings and their sum are the same before and after.
+`)
+
+	rejects := filepath.Join(t.TempDir(), "rejects.txt")
+	third := r.run(t, "import", "movielens", dataSet(t, shownRejects+23), "-o", "json", "--rejects", rejects)
+	var summary client.ImportSummary
+	if err := json.Unmarshal([]byte(third.stdout), &summary); err != nil {
+		t.Fatalf("%v:\n%s", err, third.stdout)
+	}
+	if third.code != exitRefused || summary.Rejected != shownRejects+23 || summary.Ratings.Published != 2 || !summary.NothingChanged {
+		t.Errorf("exit code %d, summary %+v", third.code, summary)
+	}
+	if n := strings.Count(third.stderr, "rejected: ratings.csv line "); n != shownRejects {
+		t.Errorf("%d rejected rows are listed, want %d", n, shownRejects)
+	}
+	if want := "rejected: … and 23 more; all of them are in " + rejects + "\n"; !strings.HasSuffix(third.stderr, want) {
+		t.Errorf("standard error does not end in %q:\n%s", want, third.stderr)
+	}
+	all, err := os.ReadFile(rejects)
+	if err != nil || strings.Count(string(all), "\n") != shownRejects+23 {
+		t.Errorf("file of rejects has %d lines, error %v", strings.Count(string(all), "\n"), err)
+	}
+	if want := "ratings.csv line 4: movieId \"99\": is not among the films of movies.csv that could be read\n"; !strings.HasPrefix(string(all), want) {
+		t.Errorf("file of rejects begins with %.200q, want %q", all, want)
+	}
+	if o := r.run(t, "import", "movielens", dir, "--no-wait"); o.code != exitOK || !strings.HasSuffix(o.stdout, "The aggregates may not include the last ratings yet.\n") {
+		t.Errorf("--no-wait: %+v", o)
+	}
+}
+
+func TestInterruptedCommand(t *testing.T) {
+	r := startSystem(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	o := movieexample(ctx, "", "import", "movielens", dataSet(t, 0), "--addresses", r.file)
+	o.want(t, exitInterrupted, "", "movieexample: interrupted: 0 films and 0 ratings went in; run it again to complete it")
+}
+
+func TestPublishCommand(t *testing.T) {
+	r := startSystem(t)
+	const good = `{"userId":"u","recordId":"r","recordType":"movie","value":9}`
+	movieexample(t.Context(), good+"\n"+`{"value":11}`, "publish", "-", "--addresses", r.file).
+		want(t, exitRefused, "2 events read: 1 accepted, 1 refused\n", "rejected: line 2: ")
+	file := write(t, filepath.Join(t.TempDir(), "events.json"), "["+good+"]")
+	r.run(t, "publish", file, "-o", "json").want(t, exitOK, `{
+  "read": 1,
+  "accepted": 1,
+  "refused": 0,
+  "outcomeUnknown": 0,
+  "notSent": 0,
+  "interrupted": false
+}
+`)
+	r.run(t, "publish", write(t, file, "["+good+",")).
+		want(t, exitFailed, "1 event read: 1 accepted, 0 refused\n", "the closing bracket is missing")
+}
+
+func TestAuditCommand(t *testing.T) {
+	r := startSystem(t)
+	if o := r.run(t, "import", "movielens", dataSet(t, 0)); o.code != exitOK {
+		t.Fatalf("%+v", o)
+	}
+	r.run(t, "audit").want(t, exitOK, "2 aggregates checked against 2 ratings: 0 differences\n")
+	r.tamper(t, "UPDATE aggregates SET votes = 5 WHERE record_id = ?", "ml-2")
+	r.run(t, "audit").want(t, exitFailed, `movie ml-2: votes is 5, but its ratings give 1
+2 aggregates checked against 2 ratings: 1 difference
+`)
+	r.run(t, "audit", "-o", "json").want(t, exitFailed, `{
+  "aggregates": 2,
+  "ratings": 2,
+  "differences": 1,
+  "found": [
+    {
+      "recordType": "movie",
+      "recordId": "ml-2",
+      "field": "votes",
+      "stored": 5,
+      "recomputed": 1
+    }
+  ]
+}
+`)
+}
+
+// tamper changes the rating database behind the service's back.
+func (r *running) tamper(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(r.addresses.Data, "rating", "rating.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	result, err := db.ExecContext(t.Context(), statement, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		t.Fatalf("%s changed %d rows, error %v", statement, n, err)
+	}
+}
+
+func TestDeadLettersCommands(t *testing.T) {
+	r := startSystem(t)
+	p, err := kafka.NewProducer(t.Context(), kafka.ProducerConfig{Config: kafka.Config{Brokers: []string{r.addresses.Kafka}}, Topic: "ratings"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{`{"userId":"u","recordId":"r","recordType":"movie","value":11}`, "\x1b[31m\xff", ""} {
+		if err := p.Publish(t.Context(), kafka.Message{Key: []byte("k"), Value: []byte(value)}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	type list struct {
+		DeadLetters []deadLetterJSON
+		Total       int64
+	}
+	listed := func() (l list) {
+		t.Helper()
+		o := r.run(t, "dead-letters", "list", "-o", "json")
+		if err := json.Unmarshal([]byte(o.stdout), &l); err != nil || o.code != exitOK {
+			t.Fatalf("%v: %+v", err, o)
+		}
+		return l
+	}
+	var l list
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); l.Total < 3; <-tick.C {
+		if l = listed(); time.Now().After(deadline) {
+			t.Fatalf("only %d dead letters after 20 s", l.Total)
+		}
+	}
+	if l.Total != 3 || len(l.DeadLetters) != 3 || l.DeadLetters[0].Class != "value-out-of-range" || l.DeadLetters[1].PayloadBase64 == "" || l.DeadLetters[0].Key != "k" {
+		t.Fatalf("list: %+v", l)
+	}
+	o := r.run(t, "dead-letters", "list")
+	for _, part := range []string{
+		l.DeadLetters[0].ID + "\n    ratings[", "  value-out-of-range\n    value: must be a whole number from 1 to 10, got 11\n    {\"userId\":\"u\"",
+		`    "\x1b[31m\xff"` + "\n", "    (empty)\n",
+	} {
+		if !strings.Contains(o.stdout, part) {
+			t.Errorf("list lacks %q:\n%s", part, o.stdout)
+		}
+	}
+	if strings.Contains(o.stdout, "\x1b") {
+		t.Error("a dead letter's escape sequence reaches the terminal")
+	}
+	if o.stderr != "3 dead letters\n" {
+		t.Errorf("standard error %q", o.stderr)
+	}
+	if o := r.run(t, "dead-letters", "list", "--limit", "1"); o.stderr != "1 of 3 dead letters; --limit 0 lists all\n" {
+		t.Errorf("limited list: %+v", o)
+	}
+
+	id := l.DeadLetters[0].ID
+	r.run(t, "dead-letters", "replay", id).want(t, exitRefused, "0 replayed, 1 refused\n", "refused: "+id+": value: must be")
+	r.tamper(t, "UPDATE dead_letters SET payload = CAST(? AS BLOB) WHERE id = ?", `{"userId":"u","recordId":"r","recordType":"movie","value":8}`, id)
+	r.run(t, "dead-letters", "replay", id).want(t, exitOK, "1 replayed, 0 refused\n")
+	if o := r.run(t, "dead-letters", "replay", "--all", "-o", "json"); o.code != exitRefused || !strings.Contains(o.stdout, `"replayed": 0`) {
+		t.Errorf("replay of all: %+v", o)
+	}
+	r.run(t, "dead-letters", "drop", l.DeadLetters[1].ID, id).want(t, exitRefused, "1 dead letter dropped\n", "ids of no dead letter: 1 (")
+	r.run(t, "dead-letters", "drop", "--all", "--yes").want(t, exitOK, "1 dead letter dropped\n")
+	if l := listed(); l.Total != 0 || l.DeadLetters == nil {
+		t.Errorf("in the end: %+v", l)
+	}
+}
+
+func TestGenerateMovieLensCommand(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ml")
+	args := []string{"generate", "movielens", "--users", "30", "--ratings", "1000", "--seed", "7", dir}
+	movieexample(t.Context(), "", args...).want(t, exitOK, dir+": 1,000 ratings by 30 users of 100 films, seed 7\n")
+	before, err := os.ReadFile(filepath.Join(dir, "ratings.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	movieexample(t.Context(), "", args...).want(t, exitUsage, "", "is there already", "--force replaces what is there")
+	movieexample(t.Context(), "", append(args, "--force", "-o", "json")...).want(t, exitOK, fmt.Sprintf(`{
+  "directory": %q,
+  "movies": 100,
+  "ratings": 1000,
+  "seed": 7,
+  "users": 30
+}
+`, dir))
+	after, err := os.ReadFile(filepath.Join(dir, "ratings.csv"))
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the same flags gave other ratings; error %v", err)
+	}
+}
+
+// TestMistakes: what is wrong with a call, and what to do about it, in the message; and the exit code.
+func TestMistakes(t *testing.T) {
+	dir := dataSet(t, 0)
+	events := write(t, filepath.Join(dir, "events.json"), "[]")
+	noKafka := write(t, filepath.Join(dir, "addresses.json"), `{"rating":"127.0.0.1:1"}`)
+	for _, tc := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"import movielens", exitUsage, "give one DIR, the directory with movies.csv, links.csv and ratings.csv; got 0 arguments"},
+		{"import movielens a b", exitUsage, "got 2 arguments"},
+		{"import movielens " + dir + "/nowhere", exitUsage, "no such file or directory"},
+		{"import movielens " + t.TempDir(), exitUsage, "has no movies.csv, no links.csv, no ratings.csv"},
+		{"import movielens " + dir + " --stall-timeout 1ms", exitUsage, "--stall-timeout must be at least 100ms, got 1ms"},
+		{"import movielens " + dir + " -o xml", exitUsage, `must be text or json, got "xml"`},
+		{"import movielens " + dir + " --rejects " + dir, exitUsage, "--rejects: open " + dir + ": is a directory"},
+		{"import movielens " + dir + " --rating-addr 127.0.0.1:1", exitUnreachable, "rating is not reachable at 127.0.0.1:1"},
+		{"import movielens " + dir + " --rating-addr 127.0.0.1:1", exitUnreachable, "--rating-addr says where it is"},
+		{"import movielens " + dir + " --rating-addr nowhere", exitUsage, `address of rating: must be host:port, for example 127.0.0.1:8082; got "nowhere"`},
+		{"import movielens " + dir + " --addresses " + dir + "/none", exitUsage, "--addresses: read addresses"},
+		{"publish", exitUsage, `give one FILE, a file with events, or "-" for standard input`},
+		{"publish " + dir + "/none", exitUsage, "none: no such file"},
+		{"publish " + events + " --kafka-brokers 127.0.0.1:1", exitUnreachable, "no Kafka broker answers at 127.0.0.1:1"},
+		{"publish " + events + " --kafka-brokers 127.0.0.1:1", exitUnreachable, "--kafka-brokers says where it is"},
+		{"publish " + events + " --addresses " + noKafka, exitUnreachable, "The process that wrote " + noKafka + " does not run it: --kafka-brokers says where it is"},
+		{"publish " + events + " --topic=", exitUsage, "--topic must not be empty"},
+		{"audit --addresses " + noKafka, exitUnreachable, "rating is not reachable at 127.0.0.1:1"},
+		{"audit x", exitUsage, `unknown command "x"`},
+		{"dead-letters list --limit -1", exitUsage, "--limit must be 0, for all, or more; got -1"},
+		{"dead-letters replay", exitUsage, "say which dead letters: give their ids"},
+		{"dead-letters drop", exitUsage, "or --all"},
+		{"dead-letters drop --all", exitUsage, "add --yes if that is meant"},
+		{"dead-letters drop --all --yes x", exitUsage, "give ids or --all, not both"},
+		{"generate movielens --users 1 x", exitUsage, `required flag(s) "ratings" not set`},
+		{"generate movielens --users 3 --ratings 4 x", exitUsage, "3 users need at least 60"},
+		{"generate movielens --users x --ratings 4 x", exitUsage, "--users"},
+	} {
+		o := movieexample(t.Context(), "", strings.Fields(tc.args)...)
+		if o.code != tc.code || !strings.Contains(o.stderr, tc.want) || o.stdout != "" {
+			t.Errorf("movieexample %s: exit code %d, want %d; standard output %q, standard error\n%swant … %s", tc.args, o.code, tc.code, o.stdout, o.stderr, tc.want)
+		}
+	}
+}
+
+// TestClientCommandsExplainThemselves: each has a long help and examples that begin with the program's name.
+func TestClientCommandsExplainThemselves(t *testing.T) {
+	n := 0
+	var check func(*cobra.Command)
+	check = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			check(sub)
+		}
+		if c.HasSubCommands() {
+			return
+		}
+		n++
+		if c.Long == "" || c.Short == "" || !strings.Contains(c.Example, c.CommandPath()) {
+			t.Errorf("%s: short %q, long %q, example %q", c.CommandPath(), c.Short, c.Long, c.Example)
+		}
+	}
+	root := &cobra.Command{Use: "movieexample"}
+	root.AddCommand(newImportCommand(), newPublishCommand(), newGenerateCommand(), newAuditCommand(), newDeadLettersCommand())
+	check(root)
+	if n != 7 {
+		t.Errorf("%d commands were checked, want 7", n)
+	}
+}
