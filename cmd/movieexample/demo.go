@@ -99,7 +99,7 @@ func printBanner(w io.Writer, a app.Addresses, loaded client.DemoSummary, tempor
 	fmt.Fprintf(&b, `
 Try:
   curl -s '%[1]s/v1/charts/top?page_size=3'
-  curl -s -X PUT %[1]s/v1/records/movie/tt0111161/ratings/alice -d '{"value": 9}'
+  curl -s -X PUT %[1]s/v1/records/movie/tt0111161/ratings/alice --json '{"value": 9}'
   curl -s %[1]s/v1/movies/tt0111161
 
 Ctrl-C stops it.
