@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -36,6 +37,9 @@ func checkBody(r *route, body []byte, path map[string]string) *bodyProblem {
 	var whole json.RawMessage
 	if err := json.Unmarshal(body, &whole); err != nil {
 		return &bodyProblem{text: syntaxText(body, err)}
+	}
+	if at := halfCharacter(body); at >= 0 {
+		return &bodyProblem{text: "the body is not JSON: " + place(body[:at]) + ": a \\u escape that is half a character"}
 	}
 	c := bodyCheck{dec: json.NewDecoder(bytes.NewReader(body)), path: map[string]string{}, route: r}
 	c.dec.UseNumber()
@@ -65,9 +69,14 @@ func syntaxText(body []byte, err error) string {
 	if at.Offset > 0 && int(at.Offset) <= len(body) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		before = body[:at.Offset-1]
 	}
+	return fmt.Sprintf("the body is not JSON: %s: %v", place(before), err)
+}
+
+// place names the position behind before.
+func place(before []byte) string {
 	line := 1 + bytes.Count(before, []byte("\n"))
 	column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
-	return fmt.Sprintf("the body is not JSON: line %d, column %d: %v", line, column, err)
+	return fmt.Sprintf("line %d, column %d", line, column)
 }
 
 // bodyCheck walks a body that is known to be well-formed JSON beside the message it is for.
@@ -204,12 +213,41 @@ func number(t json.Token) (float64, bool) {
 	case json.Number:
 		text = string(v)
 	case string:
-		if text = v; strings.TrimSpace(v) != v {
-			return 0, false
-		}
+		text = v
+	}
+	if strings.Trim(text, "+-.0123456789eE") != "" || !json.Valid([]byte(text)) {
+		return 0, false // ParseFloat knows more ways to write a number than JSON does
 	}
 	n, err := strconv.ParseFloat(text, 64)
 	return n, err == nil
+}
+
+// halfCharacter finds a \u escape of a surrogate that has no partner, and returns its offset, else -1. encoding/json replaces
+// those, protojson refuses them.
+func halfCharacter(body []byte) int {
+	unit := func(at int) (uint64, bool) {
+		if at+6 > len(body) || body[at] != '\\' || body[at+1] != 'u' {
+			return 0, false
+		}
+		n, err := strconv.ParseUint(string(body[at+2:at+6]), 16, 16)
+		return n, err == nil
+	}
+	for i := 0; i < len(body); i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		first, ok := unit(i)
+		if !ok || !utf16.IsSurrogate(rune(first)) {
+			i++ // also past the second of two backslashes
+			continue
+		}
+		second, _ := unit(i + 6)
+		if utf16.DecodeRune(rune(first), rune(second)) == utf8.RuneError {
+			return i
+		}
+		i += 11
+	}
+	return -1
 }
 
 // skip reads to the end of the value whose first token is t.

@@ -68,6 +68,8 @@ var (
 	noStore = []string{"no-store"}
 	noCache = []string{"private, no-cache"}
 	noSniff = []string{"nosniff"}
+
+	noHeader = http.Header{}
 )
 
 // requestIDHeader carries the request id both ways.
@@ -148,11 +150,9 @@ func (e *edge) answer(x *exchange, r *http.Request) {
 	} else {
 		x.Header()["Cache-Control"] = noStore
 	}
-	if r.Method != method {
-		r.Method = method
-	}
-	delete(r.Header, "Te")           // no trailers: there is nothing to put there
-	delete(r.Header, "Grpc-Timeout") // the deadline is ours to set
+	// The generated code forwards what it finds in a request as gRPC metadata, takes deadlines and trailers from it, and spends
+	// a quarter of its time on that. It gets to see nothing but the query and the body; r is a copy of ours.
+	r.Header, r.Host, r.RemoteAddr = noHeader, "", ""
 	route.handler(x, r, values)
 }
 

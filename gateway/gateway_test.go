@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -538,6 +540,49 @@ func TestServeLogsAndShutsDown(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("the log does not have %q:\n%s", want, text)
 		}
+	}
+}
+
+// panicking is a connection whose calls panic in the gateway's own goroutine.
+type panicking struct{ grpc.ClientConnInterface }
+
+func (panicking) Invoke(context.Context, string, any, any, ...grpc.CallOption) error { panic("a secret") }
+
+func TestPanicIsAProblem(t *testing.T) {
+	var log lines
+	g := newGateway(t, gateway.Config{}, &fakeMovie{}, func(d *gateway.Deps) {
+		d.Movie = panicking{}
+		d.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	w := httptest.NewRecorder()
+	g.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/movies/a", nil))
+	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "secret") || w.Header().Get("Content-Type") != fault.ProblemType {
+		t.Errorf("got %d %s, want a problem that keeps the secret", w.Code, w.Body)
+	}
+	if !strings.Contains(log.buf.String(), "a secret") || !strings.Contains(log.buf.String(), "status=500") {
+		t.Errorf("the log does not have the panic and the request:\n%s", log.buf.String())
+	}
+}
+
+// Series are per route and status, whatever paths and methods clients think of.
+func TestMetrics(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	h := newGateway(t, gateway.Config{}, &fakeMovie{}, func(d *gateway.Deps) { d.Metrics = registry }).Handler()
+	for _, q := range []request{
+		{method: "GET", path: "/v1/movies/a"}, {method: "GET", path: "/v1/movies/b"}, {method: "GET", path: "/v1/movies/missing"},
+		{method: "GET", path: "/one"}, {method: "BREW", path: "/two"},
+	} {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), q.method, q.path, nil))
+	}
+	err := testutil.GatherAndCompare(registry, strings.NewReader(`
+# HELP http_server_requests_total Requests answered, by route and HTTP status.
+# TYPE http_server_requests_total counter
+http_server_requests_total{method="",route="other",status="404"} 2
+http_server_requests_total{method="GET",route="/v1/movies/{id}",status="200"} 2
+http_server_requests_total{method="GET",route="/v1/movies/{id}",status="404"} 1
+`), "http_server_requests_total")
+	if err != nil {
+		t.Error(err)
 	}
 }
 

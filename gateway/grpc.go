@@ -16,7 +16,8 @@ import (
 
 // routesOf returns a route for every google.api.http rule of the services, with the generated code that serves it.
 func routesOf(ctx context.Context, deps Deps) ([]*route, error) {
-	mux := newTranslator()
+	files := []protoreflect.FileDescriptor{moviev1.File_movieexample_movie_v1_movie_proto, ratingv1.File_movieexample_rating_v1_rating_proto}
+	mux := newTranslator(newJSON(answersOf(files)))
 	if err := moviev1.RegisterMovieServiceHandlerClient(ctx, mux, moviev1.NewMovieServiceClient(deps.Movie)); err != nil {
 		return nil, fmt.Errorf("register the movie service's routes: %w", err)
 	}
@@ -24,35 +25,50 @@ func routesOf(ctx context.Context, deps Deps) ([]*route, error) {
 		return nil, fmt.Errorf("register the rating service's routes: %w", err)
 	}
 	var routes []*route
-	for _, file := range []protoreflect.FileDescriptor{moviev1.File_movieexample_movie_v1_movie_proto, ratingv1.File_movieexample_rating_v1_rating_proto} {
-		for i := range file.Services().Len() {
-			methods := file.Services().Get(i).Methods()
-			for j := range methods.Len() {
-				m := methods.Get(j)
-				rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
-				if rule == nil {
-					continue
-				}
-				r, err := newRoute(rule, m.Input())
-				if err != nil {
-					return nil, err
-				}
-				if r.handler, err = handlerOf(mux, r); err != nil {
-					return nil, err
-				}
-				routes = append(routes, r)
-			}
+	for _, m := range methodsOf(files) {
+		rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
+		if rule == nil {
+			continue
 		}
+		r, err := newRoute(rule, m.Input())
+		if err != nil {
+			return nil, err
+		}
+		if r.handler, err = handlerOf(mux, r); err != nil {
+			return nil, err
+		}
+		routes = append(routes, r)
 	}
 	return routes, nil
 }
 
+func methodsOf(files []protoreflect.FileDescriptor) []protoreflect.MethodDescriptor {
+	var methods []protoreflect.MethodDescriptor
+	for _, file := range files {
+		for i := range file.Services().Len() {
+			of := file.Services().Get(i).Methods()
+			for j := range of.Len() {
+				methods = append(methods, of.Get(j))
+			}
+		}
+	}
+	return methods
+}
+
+func answersOf(files []protoreflect.FileDescriptor) []protoreflect.MessageDescriptor {
+	var answers []protoreflect.MessageDescriptor
+	for _, m := range methodsOf(files) {
+		answers = append(answers, m.Output())
+	}
+	return answers
+}
+
 // newTranslator returns the mux that the generated code registers itself at. Requests do not go through it, see handlerOf;
 // the generated code takes its options from it.
-func newTranslator() *runtime.ServeMux {
+func newTranslator(codec *jsonCodec) *runtime.ServeMux {
 	none := func(string) (string, bool) { return "", false }
 	return runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, newJSON()),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, codec),
 		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
 			w.(*exchange).fail(err)
 		}),

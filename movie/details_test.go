@@ -336,6 +336,40 @@ func TestRatingHangs(t *testing.T) {
 	}
 }
 
+// After the pause one call finds out whether the service is back; meanwhile nobody else waits.
+func TestOneProbe(t *testing.T) {
+	w := newWorld(t, movie.Config{RatingTimeout: time.Second})
+	w.film("a", "A", 2000)
+	w.film("b", "B", 2000)
+	w.rating.before.set(down)
+	w.get(t, "a")
+	w.advance(time.Second)
+	entered := make(chan struct{})
+	held, release := hold(t)
+	w.rating.before.set(func(context.Context, string) error {
+		close(entered) // a second probe would panic here
+		<-held
+		return nil
+	})
+	probe := make(chan string, 1)
+	go func() {
+		r, _ := w.client.GetMovie(context.Background(), &moviev1.GetMovieRequest{Id: "a"})
+		probe <- r.GetMovie().GetRatingStatus()
+	}()
+	<-entered
+	w.ratingConn.take()
+	if got := w.get(t, "b").GetRatingStatus(); got != "unavailable" {
+		t.Errorf("during the probe: status %q, want unavailable", got)
+	}
+	if calls := w.ratingConn.take(); len(calls) != 0 {
+		t.Errorf("during the probe: calls %v, want none", calls)
+	}
+	release()
+	if got := <-probe; got != "unrated" {
+		t.Errorf("the probe got %q, want unrated", got)
+	}
+}
+
 // A caller with less patience than RatingTimeout gets the film too, in its own time.
 func TestRatingHangsLongerThanTheCallerWaits(t *testing.T) {
 	w := newWorld(t, movie.Config{RatingTimeout: time.Second})
