@@ -546,7 +546,9 @@ func TestServeLogsAndShutsDown(t *testing.T) {
 // panicking is a connection whose calls panic in the gateway's own goroutine.
 type panicking struct{ grpc.ClientConnInterface }
 
-func (panicking) Invoke(context.Context, string, any, any, ...grpc.CallOption) error { panic("a secret") }
+func (panicking) Invoke(context.Context, string, any, any, ...grpc.CallOption) error {
+	panic("a secret")
+}
 
 func TestPanicIsAProblem(t *testing.T) {
 	var log lines
