@@ -133,7 +133,7 @@ func manyFilms(t testing.TB, c *catalogue, n int) {
 func TestQueryPlans(t *testing.T) {
 	rec := &recorder{statements: map[string]int{}}
 	c := openCatalogue(t, filepath.Join(t.TempDir(), "metadata.db"), rec.wrap)
-	manyFilms(t, c, 1000)
+	manyFilms(t, c, 300)
 	rec.forget() // the migrations
 	for _, req := range variations() {
 		if n := len(walk(t, t, c, req, nothing)); n == 0 {
@@ -204,7 +204,7 @@ func checkPlan(t *testing.T, c *catalogue, query string, args int) {
 func TestPagesCostTheSame(t *testing.T) {
 	plan := &sqlfault.Plan{} // counts, and never fails
 	c := openCatalogue(t, filepath.Join(t.TempDir(), "metadata.db"), plan.Wrap)
-	manyFilms(t, c, 2000)
+	manyFilms(t, c, 600)
 	cost := func(req *metadatav1.ListMoviesRequest) (int, string) {
 		t.Helper()
 		plan.Start()
@@ -224,7 +224,7 @@ func TestPagesCostTheSame(t *testing.T) {
 			runs = 40
 		}
 		limit := 2 + runs*(1+8+1) + 3 + 7 + 3
-		for page := 0; token != "" && page < 40; page++ {
+		for page := 0; token != "" && page < 12; page++ {
 			req.PageToken = token
 			var n int
 			if n, token = cost(req); n > limit {
