@@ -20,8 +20,11 @@ import (
 
 // Bounds of the consumer.
 const (
-	// sessionTimeout is how long the group waits for a member that died. A restart is then back at work soon; a
-	// member that is only slow is protected by heartbeats, and fenced by the database if it comes back too late.
+	// sessionTimeout is how long the group keeps the partitions of a member that died without leaving. A restart after
+	// SIGKILL, against brokers that live on, therefore ingests nothing for up to this long (a clean stop leaves the
+	// group, and the embedded broker forgets its members with the process: both are back at once). Half of it would be
+	// under the least that brokers allow; much more is idle time. A member that is only slow is protected by
+	// heartbeats, and fenced by the database if it comes back too late.
 	sessionTimeout = 10 * time.Second
 	// rebalanceTimeout bounds how long a rebalance waits for a batch in progress.
 	rebalanceTimeout = 30 * time.Second
@@ -37,9 +40,10 @@ type consumer struct {
 	client *kgo.Client
 
 	mu sync.Mutex
-	// owned are the assigned partitions, with the id that their topic had when they were: records that are fetched
-	// belong to that topic, whatever is called so by now. (A client never fetches from a topic that was made anew.)
-	owned map[int32]partition
+	// topicID is the id that the topic had at the first assignment. Every record that the client fetches belongs to
+	// that topic, whatever is called so by now: it never goes over to a topic that was made anew.
+	topicID string
+	owned   map[int32]partition // assigned to us
 }
 
 // consume reads the topic until ctx ends. It waits for brokers that are not there, and for a topic that cannot be made;
@@ -168,8 +172,14 @@ func (c *consumer) startOffsets(ctx context.Context, assigned map[string]map[int
 	if err != nil {
 		return nil, err
 	}
+	c.mu.Lock()
+	if c.topicID == "" {
+		c.topicID = hex.EncodeToString(topic.ID[:])
+	}
+	id := c.topicID
+	c.mu.Unlock()
 	for number := range assigned[c.cfg.Topic] {
-		p := partition{Topic: topic.Name, TopicID: hex.EncodeToString(topic.ID[:]), Number: number}
+		p := partition{Topic: topic.Name, TopicID: id, Number: number}
 		next, err := c.start(ctx, p)
 		if err != nil {
 			return nil, err

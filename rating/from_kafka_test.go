@@ -1,7 +1,6 @@
 package rating_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -18,7 +17,6 @@ import (
 	"movieexample.com/api/events"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/internal/kafka"
-	"movieexample.com/internal/sqldb"
 	"movieexample.com/rating"
 )
 
@@ -79,6 +77,7 @@ func dbPath(t testing.TB) string { return filepath.Join(t.TempDir(), "rating.db"
 // Every form that the contract allows gives the same kind of rating: JSON and Protobuf, with key and without, with a
 // time and with the record's.
 func TestEventsOfEveryForm(t *testing.T) {
+	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
 	f := start(t, dbPath(t), s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
@@ -176,6 +175,7 @@ func poisons() map[string]*kgo.Record {
 
 // Every class of poison becomes one dead letter, whole, and the good events around it count.
 func TestPoisonOfEveryClass(t *testing.T) {
+	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
 	f := start(t, dbPath(t), s.cfg(), nil)
 	all := poisons()
@@ -212,6 +212,7 @@ func TestPoisonOfEveryClass(t *testing.T) {
 
 // Latency of one event, from its publication to the aggregate.
 func TestAnEventCountsSoon(t *testing.T) {
+	t.Parallel()
 	s := dial(t, startBroker(t, t.TempDir(), "").Addr())
 	f := start(t, dbPath(t), s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
@@ -232,6 +233,7 @@ func TestAnEventCountsSoon(t *testing.T) {
 
 // The database says where ingestion goes on. What Kafka believes is only for those who look at the lag.
 func TestRestartGoesOnFromTheDatabase(t *testing.T) {
+	t.Parallel()
 	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
 	f := start(t, path, s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
@@ -277,18 +279,13 @@ func TestRestartGoesOnFromTheDatabase(t *testing.T) {
 // Another process ingested the partition meanwhile (its rebalance came too early): the service notices at its next
 // batch, writes nothing of it, and goes on where the other one is.
 func TestServiceIsFencedByTheDatabase(t *testing.T) {
+	t.Parallel()
 	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
 	f := start(t, path, s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	s.publish(t, event("1", "a", 5, time.Now()))
 	eventually(t, "the first event", func() bool { return f.ingested(t) == 1 })
-	err := f.db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE ingest_offsets SET next_offset = 3 WHERE part = 0")
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	execSQL(t, f.db, "UPDATE ingest_offsets SET next_offset = 3 WHERE part = 0")
 	s.publish(t, event("1", "b", 5, time.Now()), event("1", "c", 5, time.Now()), event("1", "d", 5, time.Now()))
 	eventually(t, "the rest", func() bool { return f.ingested(t) == 4 })
 	if a, b, c, d := f.value(t, "1", "a"), f.value(t, "1", "b"), f.value(t, "1", "c"), f.value(t, "1", "d"); a != 5 || b != 0 || c != 0 || d != 5 {

@@ -224,6 +224,18 @@ func (f *front) gauge(t testing.TB, name string) (sum float64) {
 	return sum
 }
 
+// execSQL changes a database behind the service's back.
+func execSQL(t testing.TB, db *sqldb.DB, text string, args ...any) {
+	t.Helper()
+	err := db.Write(context.Background(), func(ctx context.Context, tx *sqldb.Tx) error {
+		_, err := tx.ExecContext(ctx, text, args...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func startBroker(t testing.TB, dir, addr string) *kafka.Broker {
 	t.Helper()
 	if addr == "" {

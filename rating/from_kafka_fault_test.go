@@ -1,0 +1,215 @@
+package rating_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"movieexample.com/internal/kafka"
+	"movieexample.com/rating"
+)
+
+// halted returns why partition 0 stands still: of the topic with that id, or of any.
+func (f *front) halted(t testing.TB, topicID string) string {
+	t.Helper()
+	for _, p := range f.partitions(t) {
+		if p.GetPartition() == 0 && (topicID == "" || p.GetTopicId() == topicID) && p.GetHalted() != "" {
+			return p.GetHalted()
+		}
+	}
+	return ""
+}
+
+// checkHalted checks the three places that tell of a partition that stands still.
+func (f *front) checkHalted(t *testing.T, reasons ...string) {
+	t.Helper()
+	eventually(t, "a partition to halt", func() bool { return f.halted(t, "") != "" })
+	got := f.halted(t, "")
+	for _, want := range reasons {
+		if !strings.Contains(got, want) {
+			t.Errorf("halted because %q\nwhich lacks %q", got, want)
+		}
+	}
+	if !strings.Contains(f.log.String(), "ingestion of a partition stands still") {
+		t.Errorf("no log line about it:\n%s", f.log)
+	}
+	if n := f.gauge(t, "rating_ingest_halted_partitions"); n < 1 {
+		t.Errorf("metric of halted partitions %v", n)
+	}
+	t.Logf("halted because %s", got)
+}
+
+// The log lost records that were not ingested, while the service was down: the partition stands still, nothing is
+// skipped, the others go on, and what the message says to do works.
+func TestTruncatedLogHalts(t *testing.T) {
+	t.Parallel()
+	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
+	f := start(t, path, s.cfg(), nil)
+	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
+	s.publish(t, event("1", "a", 5, time.Now()))
+	eventually(t, "the first event", func() bool { return f.ingested(t) == 1 })
+	f.close(t)
+
+	s.publish(t, event("1", "b", 5, time.Now()), event("1", "c", 5, time.Now()), event("1", "d", 5, time.Now()))
+	if _, err := s.admin.DeleteRecords(t.Context(), kadm.Offsets{"ratings": {0: {Topic: "ratings", Partition: 0, At: 3}}}); err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, path, s.cfg(), nil)
+	g.checkHalted(t, "the records 1 to 2 were deleted from the log before they were ingested", "nothing was skipped", "set next_offset = 3")
+	other := event("2", "a", 5, time.Now())
+	other.Partition = 1
+	s.publish(t, other, event("1", "e", 5, time.Now()))
+	eventually(t, "the other partition to go on", func() bool { return g.votes(t, "2") == 1 })
+	if n := g.votes(t, "1"); n != 1 {
+		t.Errorf("%d votes: something was ingested behind the gap", n)
+	}
+	g.close(t)
+
+	h := start(t, path, s.cfg(), nil)
+	h.checkHalted(t, "the records 1 to 2") // a restart alone skips nothing either
+	h.close(t)
+	db := start(t, path, noKafka, nil)
+	execSQL(t, db.db, "UPDATE ingest_offsets SET next_offset = 3 WHERE part = 0")
+	db.close(t)
+	i := start(t, path, s.cfg(), nil)
+	eventually(t, "the rest", func() bool { return i.votes(t, "1") == 3 })
+	i.checkAudit(t)
+}
+
+// noKafka is a service without ingestion.
+var noKafka = rating.Config{}
+
+// The log ends before the record to go on with, as after the loss of a broker's disk: nothing is applied, since later
+// records at these offsets would be others.
+func TestLogThatEndsBeforeThePositionHalts(t *testing.T) {
+	t.Parallel()
+	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
+	f := start(t, path, s.cfg(), nil)
+	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
+	f.close(t)
+	db := start(t, path, noKafka, nil)
+	execSQL(t, db.db, "UPDATE ingest_offsets SET next_offset = 50 WHERE part = 0")
+	db.close(t)
+	s.publish(t, event("1", "a", 5, time.Now()))
+	g := start(t, path, s.cfg(), nil)
+	g.checkHalted(t, "the log ends at 1, before the record to go on with, 50: it was truncated", "set next_offset = 1")
+	if n := g.votes(t, "1"); n != 0 {
+		t.Errorf("%d votes", n)
+	}
+}
+
+// A topic that is deleted and made anew while the service runs is another topic. Nothing of it is taken for the old
+// one's records; a restart ingests it from its beginning.
+func TestTopicMadeAnewHalts(t *testing.T) {
+	t.Parallel()
+	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
+	old := s.makeTopic(t)
+	f := start(t, path, s.cfg(), nil)
+	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
+	s.publish(t, event("1", "a", 5, time.Now()), event("1", "b", 5, time.Now()))
+	eventually(t, "two events", func() bool { return f.ingested(t) == 2 })
+	if _, err := s.admin.DeleteTopic(t.Context(), "ratings"); err != nil {
+		t.Fatal(err)
+	}
+	u := dial(t, s.addr) // this client has never seen the old topic
+	anew := u.makeTopic(t)
+	if anew.ID == old.ID {
+		t.Fatal("the broker gave the new topic the old id")
+	}
+	for i := range 5 {
+		u.publish(t, event("2", fmt.Sprint(i), 5, time.Now()))
+	}
+	f.checkHalted(t, "was deleted and made anew", "restart the service to ingest the new topic from its beginning")
+	if a, b := f.votes(t, "1"), f.votes(t, "2"); a != 2 || b != 0 || f.ingested(t) != 2 {
+		t.Errorf("votes %d and %d at %d, want 2 and 0 at 2", a, b, f.ingested(t))
+	}
+	f.close(t)
+	g := start(t, path, s.cfg(), nil)
+	eventually(t, "the new topic's events", func() bool { return g.votes(t, "2") == 5 })
+	if p := g.partitions(t); len(p) != 4 || g.ingested(t) != 2+5 || g.halted(t, "") != "" {
+		t.Errorf("partitions: %v", p)
+	}
+	g.checkAudit(t)
+}
+
+func TestDeletedTopicHalts(t *testing.T) {
+	t.Parallel()
+	s := dial(t, startBroker(t, "", "").Addr())
+	f := start(t, dbPath(t), s.cfg(), nil)
+	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
+	s.publish(t, event("1", "a", 5, time.Now()))
+	eventually(t, "the event", func() bool { return f.ingested(t) == 1 })
+	if _, err := s.admin.DeleteTopic(t.Context(), "ratings"); err != nil {
+		t.Fatal(err)
+	}
+	f.checkHalted(t, "was deleted", "Create it anew, then restart the service")
+}
+
+// Without a broker ratings can be given, and the service connects when the broker appears. When it goes away and
+// comes back, ingestion goes on, and nothing is lost or counted twice.
+func TestBrokerComesAndGoes(t *testing.T) {
+	t.Parallel()
+	addr, dir := freeAddr(t), t.TempDir()
+	cfg := (&stream{addr: addr}).cfg()
+	f := start(t, dbPath(t), cfg, nil)
+	f.put(t, "1", "sync", 9)
+	eventually(t, "a log line", func() bool { return strings.Contains(f.log.String(), "waiting for Kafka") })
+	if n := f.votes(t, "1"); n != 1 {
+		t.Fatalf("%d votes without a broker, want 1", n)
+	}
+	for round := range 3 {
+		b, err := kafka.StartBroker(t.Context(), kafka.BrokerConfig{Addr: addr, Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		s := dial(t, addr)
+		eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
+		for i := range 10 {
+			s.publish(t, event("1", fmt.Sprint(round, i), 5, time.Now()))
+		}
+		eventually(t, "the events of this round", func() bool { return f.ingested(t) == int64(10*(round+1)) })
+		t.Logf("round %d: ingested %v after the broker's start", round, time.Since(began).Round(time.Millisecond))
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		f.put(t, "1", fmt.Sprint("while away ", round), 5)
+	}
+	if n := f.votes(t, "1"); n != 1+3*10+3 {
+		t.Errorf("%d votes, want 34", n)
+	}
+	if l := f.deadLetters(t); len(l) != 0 {
+		t.Errorf("dead letters: %v", l)
+	}
+	f.checkAudit(t)
+	f.close(t) // must end soon, though nobody answers
+}
+
+// A member of the group that died without a word keeps its partitions until its session ends: a restart of the
+// service alone, against a broker that lives on, waits for that, up to sessionTimeout.
+func TestRestartAfterAMemberDied(t *testing.T) {
+	t.Parallel()
+	s := dial(t, startBroker(t, "", "").Addr())
+	s.makeTopic(t)
+	dead, err := kafka.NewClient(kafka.Config{Brokers: []string{s.addr}},
+		kgo.ConsumerGroup("rating"), kgo.ConsumeTopics("ratings"), kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(time.Second), kgo.RebalanceTimeout(30*time.Second),
+		kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.InstanceID("dies"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.publish(t, event("1", "a", 5, time.Now()))
+	eventually(t, "the other member to read", func() bool {
+		fetches := dead.PollFetches(t.Context())
+		return fetches.NumRecords() == 1
+	})
+	dead.Close() // a member with an instance id does not leave the group when it closes: as if it had died
+	began := time.Now()
+	f := start(t, dbPath(t), s.cfg(), nil)
+	eventually(t, "the event", func() bool { return f.votes(t, "1") == 1 })
+	t.Logf("ingestion began after %v; the dead member had a session of 6 s, the least that brokers allow", time.Since(began).Round(time.Millisecond))
+}
