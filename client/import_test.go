@@ -392,6 +392,25 @@ func TestImportStandsStill(t *testing.T) {
 	}
 }
 
+// TestImportInterruptedWhileWaiting: the ratings are in Kafka, and the message says how many.
+func TestImportInterruptedWhileWaiting(t *testing.T) {
+	s := startSystem(t)
+	broker := startBroker(t)
+	topic := makeTopic(t, broker.Addr())
+	addr, _ := serve(t, "rating", (&standstill{partition: &ratingv1.IngestPartition{Topic: "ratings", TopicId: fmt.Sprintf("%x", topic.ID)}}).register)
+	c := connect(t, client.Addresses{Metadata: s.addresses.Metadata, Rating: addr, Brokers: []string{broker.Addr()}})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	got, err := c.ImportMovieLens(ctx, oddities(t), client.ImportOptions{Progress: func(p client.Progress) {
+		if p.Phase == client.PhaseIngest {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "7 films and 4 ratings went in") || !got.Interrupted || got.Waited {
+		t.Errorf("summary %+v, error %v", got, err)
+	}
+}
+
 // makeTopic makes the topic of a broker that no rating service uses.
 func makeTopic(t testing.TB, broker string) kafka.Topic {
 	t.Helper()

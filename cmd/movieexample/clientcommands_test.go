@@ -251,6 +251,8 @@ func (r *running) tamper(t *testing.T, statement string, args ...any) {
 
 func TestDeadLettersCommands(t *testing.T) {
 	r := startSystem(t)
+	// Publishing waits for the topic, which the system makes just after its start.
+	movieexample(t.Context(), "[]", "publish", "-", "--addresses", r.file).want(t, exitOK, "0 events read: 0 accepted, 0 refused\n")
 	p, err := kafka.NewProducer(t.Context(), kafka.ProducerConfig{Config: kafka.Config{Brokers: []string{r.addresses.Kafka}}, Topic: "ratings"})
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,7 @@ type progressView struct {
 	printed time.Time // last line, where there is no bar
 	shown   bool      // something was printed about this phase
 	said    string    // the last line
+	first   client.Progress
 	last    client.Progress
 	took    time.Duration // until last
 }
@@ -50,6 +51,7 @@ func (v *progressView) updateAt(p client.Progress, now time.Time) {
 	defer v.mu.Unlock()
 	if p.Phase != v.phase {
 		v.end()
+		v.first = p
 		v.phase, v.began, v.full, v.printed, v.shown = p.Phase, now, time.Time{}, now, false
 	}
 	v.last, v.took = p, now.Sub(v.began)
@@ -60,7 +62,7 @@ func (v *progressView) updateAt(p client.Progress, now time.Time) {
 		v.took = v.full.Sub(v.began) // what is waited for then is not a matter of speed
 	}
 	if v.terminal {
-		fmt.Fprintf(v.w, "\r%s\x1b[K", progressText(p, v.took, true))
+		fmt.Fprintf(v.w, "\r%s\x1b[K", progressText(v.first, p, v.took, true))
 		v.drawn, v.shown = true, true
 		return
 	}
@@ -72,7 +74,7 @@ func (v *progressView) updateAt(p client.Progress, now time.Time) {
 
 // line prints where the phase is, unless the line before says the same.
 func (v *progressView) line() {
-	if text := progressText(v.last, v.took, false); text != v.said {
+	if text := progressText(v.first, v.last, v.took, false); text != v.said {
 		v.said = text
 		fmt.Fprintln(v.w, text)
 	}
@@ -108,12 +110,9 @@ func (v *progressView) println(text string) {
 	fmt.Fprintln(v.w, text)
 }
 
-// progressText is one line: what, how much of it, how fast, and how long still.
-func progressText(p client.Progress, took time.Duration, bar bool) string {
-	share := 0.0
-	if p.Total > 0 {
-		share = min(float64(p.Done)/float64(p.Total), 1)
-	}
+// progressText is one line: what, how much of it, how fast, and how long still. first is the first progress of the phase, which
+// may begin with something done: ratings are aggregated while others are still read.
+func progressText(first, p client.Progress, took time.Duration, bar bool) string {
 	what, noun := "aggregating", "ratings"
 	switch p.Phase {
 	case client.PhaseFilms:
@@ -121,21 +120,31 @@ func progressText(p client.Progress, took time.Duration, bar bool) string {
 	case client.PhaseRatings:
 		what = "ratings"
 	}
+	done := share(p)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-11s", what)
 	if bar {
 		const width = 24
-		full := int(share * width)
+		full := int(done * width)
 		fmt.Fprintf(&b, " [%s%s]", strings.Repeat("#", full), strings.Repeat(".", width-full))
 	}
-	fmt.Fprintf(&b, " %3.0f %%  %s %s", share*100, grouped(p.Rows), noun)
-	if s := took.Seconds(); s >= 0.1 && p.Rows > 0 {
-		fmt.Fprintf(&b, "  %s/s", grouped(int64(float64(p.Rows)/s)))
+	fmt.Fprintf(&b, " %3.0f %%  %s %s", done*100, grouped(p.Rows), noun)
+	rows, gained := p.Rows-first.Rows, done-share(first)
+	if s := took.Seconds(); s >= 0.1 && rows > 0 {
+		fmt.Fprintf(&b, "  %s/s", grouped(int64(float64(rows)/s)))
 		// Before a twentieth is done, an estimate is a guess.
-		if share >= 0.05 && share < 1 {
-			left := time.Duration((1 - share) / share * float64(took))
+		if gained >= 0.05 && done < 1 {
+			left := time.Duration((1 - done) / gained * float64(took))
 			fmt.Fprintf(&b, "  %s left", max(left.Round(time.Second), time.Second))
 		}
 	}
 	return b.String()
+}
+
+// share is how much of the phase is done, 0 to 1.
+func share(p client.Progress) float64 {
+	if p.Total <= 0 {
+		return 0
+	}
+	return min(float64(p.Done)/float64(p.Total), 1)
 }

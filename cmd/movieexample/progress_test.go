@@ -12,17 +12,20 @@ import (
 func TestProgressText(t *testing.T) {
 	for _, tc := range []struct {
 		p    client.Progress
+		from int64 // done when the phase began
 		took time.Duration
 		bar  bool
 		want string
 	}{
-		{client.Progress{Phase: client.PhaseRatings, Rows: 50_000, Done: 50, Total: 100}, 10 * time.Second, false, "ratings      50 %  50,000 ratings  5,000/s  10s left"},
-		{client.Progress{Phase: client.PhaseFilms, Rows: 10, Done: 25, Total: 100}, time.Second, true, "films       [######..................]  25 %  10 films  10/s  3s left"},
-		{client.Progress{Phase: client.PhaseIngest, Rows: 7, Done: 7, Total: 7}, time.Second, true, "aggregating [########################] 100 %  7 ratings  7/s"},
-		{client.Progress{Phase: client.PhaseRatings, Rows: 1, Done: 1, Total: 100}, time.Second, false, "ratings       1 %  1 ratings  1/s"},
-		{client.Progress{Phase: client.PhaseRatings}, 0, false, "ratings       0 %  0 ratings"},
+		{client.Progress{Phase: client.PhaseRatings, Rows: 50_000, Done: 50, Total: 100}, 0, 10 * time.Second, false, "ratings      50 %  50,000 ratings  5,000/s  10s left"},
+		{client.Progress{Phase: client.PhaseFilms, Rows: 10, Done: 25, Total: 100}, 0, time.Second, true, "films       [######..................]  25 %  10 films  10/s  3s left"},
+		{client.Progress{Phase: client.PhaseIngest, Rows: 7, Done: 7, Total: 7}, 0, time.Second, true, "aggregating [########################] 100 %  7 ratings  7/s"},
+		{client.Progress{Phase: client.PhaseRatings, Rows: 1, Done: 1, Total: 100}, 0, time.Second, false, "ratings       1 %  1 ratings  1/s"},
+		{client.Progress{Phase: client.PhaseIngest, Rows: 60, Done: 60, Total: 100}, 40, 2 * time.Second, false, "aggregating  60 %  60 ratings  10/s  4s left"},
+		{client.Progress{Phase: client.PhaseRatings}, 0, 0, false, "ratings       0 %  0 ratings"},
 	} {
-		if got := progressText(tc.p, tc.took, tc.bar); got != tc.want {
+		first := client.Progress{Phase: tc.p.Phase, Rows: tc.from, Done: tc.from, Total: tc.p.Total}
+		if got := progressText(first, tc.p, tc.took, tc.bar); got != tc.want {
 			t.Errorf("%+v after %s:\n got %q\nwant %q", tc.p, tc.took, got, tc.want)
 		}
 	}
@@ -47,9 +50,9 @@ func TestProgressLines(t *testing.T) {
 	v.updateAt(ratingsDone(1000), at(60)) // waiting for something else
 	v.done()
 	v.done()
-	want := `ratings      36 %  360 ratings  171/s  4s left
+	want := `ratings      36 %  360 ratings  100/s  6s left
 rejected: x
-ratings     100 %  1,000 ratings  200/s
+ratings     100 %  1,000 ratings  170/s
 `
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
