@@ -1,17 +1,18 @@
 package app
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"movieexample.com/internal/lockfile"
 	"movieexample.com/internal/rpc"
 	"movieexample.com/internal/telemetry"
+	"movieexample.com/rating"
 )
 
 // Options says what this process is.
@@ -32,21 +34,10 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Addresses is where a running process is found: the format of `serve --addresses FILE`.
-type Addresses struct {
-	Gateway  string `json:"gateway,omitempty"`  // URL
-	Metadata string `json:"metadata,omitempty"` // gRPC, host:port
-	Rating   string `json:"rating,omitempty"`   // gRPC, host:port
-	Movie    string `json:"movie,omitempty"`    // gRPC, host:port
-	Kafka    string `json:"kafka,omitempty"`    // broker, host:port
-	Admin    string `json:"admin,omitempty"`    // URL
-	Data     string `json:"data"`               // directory
-	PID      int    `json:"pid"`
-}
-
 // App is one process of the system.
 type App struct {
 	log       *slog.Logger
+	began     time.Time
 	timeout   time.Duration
 	addresses Addresses
 	readiness *telemetry.Readiness
@@ -71,31 +62,38 @@ type stop struct {
 // New builds the services, opens their data and listens on every address; it serves nothing yet. An error has closed
 // everything again. It says which address is taken and by which flag it changes, or which process owns the data.
 func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
-	if err := cfg.Validate(); err != nil {
+	began := time.Now()
+	if err := cfg.ValidateFor(opt.Services); err != nil {
 		return nil, err
 	}
 	services, err := selectServices(opt.Services)
 	if err != nil {
 		return nil, err
 	}
-	if err := reachable(cfg, services); err != nil {
-		return nil, err
-	}
-	dir, err := cfg.dataDir()
-	if err != nil {
-		return nil, err
+	dir := ""
+	if slices.ContainsFunc(services, func(s service) bool { return s.keepsData }) {
+		if dir, err = cfg.DataDirectory(); err != nil {
+			return nil, err
+		}
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
+	var names []string
+	for _, s := range services {
+		names = append(names, s.name)
+	}
+	build := telemetry.BuildInfo()
+	opt.Logger.LogAttrs(ctx, slog.LevelInfo, "starting",
+		slog.String("version", build.Version), slog.String("revision", build.Revision), slog.String("services", strings.Join(names, ",")))
 	registry := telemetry.NewRegistry()
 	b := &builder{
 		App: &App{
-			log: opt.Logger, timeout: cfg.ShutdownTimeout, readiness: &telemetry.Readiness{}, ready: make(chan struct{}),
+			log: opt.Logger, began: began, timeout: cfg.ShutdownTimeout, readiness: &telemetry.Readiness{}, ready: make(chan struct{}),
 			addresses: Addresses{Data: dir, PID: os.Getpid()},
 		},
 		cfg: cfg, dataDir: dir, metrics: registry, conns: make(map[string]grpc.ClientConnInterface),
-		version: telemetry.BuildInfo().Version,
+		version: build.Version,
 	}
 	b.ready = b.App.readiness
 	defer func() {
@@ -125,27 +123,6 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 		}
 	}
 	return b.App, nil
-}
-
-// reachable refuses a choice of services in which one could reach nobody, or nobody could reach it.
-func reachable(cfg Config, services []service) error {
-	runs := func(name string) bool {
-		return slices.ContainsFunc(services, func(s service) bool { return s.name == name })
-	}
-	var errs []error
-	for _, s := range services {
-		for _, callee := range s.calls {
-			if !runs(callee) && cfg.Connect.of(callee) == "" {
-				errs = append(errs, fmt.Errorf("%s calls %s, which this process does not run: say where it is with --connect-%s host:port (connect.%s), or run it here too",
-					s.name, callee, callee, callee))
-			}
-		}
-	}
-	if runs("rating") && len(services) < len(serviceTable()) && len(cfg.Rating.Brokers) == 0 {
-		errs = append(errs, errors.New("rating without all other services cannot use the embedded Kafka broker, which is for one process: "+
-			"say where Kafka is with --rating-brokers host:port (rating.brokers), or run all services here"))
-	}
-	return errors.Join(errs...)
 }
 
 // builder is an App while it is being built.
@@ -185,6 +162,9 @@ func (b *builder) directory(service string) string { return filepath.Join(b.data
 // lock makes this process the only owner of a data directory.
 func (b *builder) lock(dir string) error {
 	release, err := lockfile.Lock(dir)
+	if errors.As(err, new(*fs.PathError)) {
+		return fmt.Errorf("%w: choose a directory that this user may write with --data DIR", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -194,13 +174,9 @@ func (b *builder) lock(dir string) error {
 
 // listen opens a listener; the address chosen is in Addresses.
 func (b *builder) listen(ctx context.Context, name string) (net.Listener, error) {
-	l := b.cfg.Listen.of(name)
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, taken(l)
-	}
+	ln, err := b.cfg.Listen.of(name).listen(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("listen for %s on %s (%s): %w", l.name, l.addr, l.flag(), err)
+		return nil, err
 	}
 	b.onClose(name+" listener", func(context.Context) error {
 		if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
@@ -224,36 +200,61 @@ func (b *builder) listen(ctx context.Context, name string) (net.Listener, error)
 	return ln, nil
 }
 
-func taken(l listener) error {
-	return fmt.Errorf("address %s for %s is taken by another program: stop that one, or choose another address with %s host:port (port 0 picks a free one)",
-		l.addr, l.name, l.flag())
+// listen opens the listener; an error says by which flag the address changes.
+func (l listener) listen(ctx context.Context) (net.Listener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("address %s for %s is taken by another program: stop that one, or choose another address with %s host:port (port 0 picks a free one)",
+			l.addr, l.name, l.flag())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for %s (another address: %s host:port): %w", l.name, l.flag(), err)
+	}
+	return ln, nil
 }
 
 // broker starts the embedded Kafka broker and returns its address.
 func (b *builder) broker(ctx context.Context) (string, error) {
 	l := b.cfg.Listen.of("kafka")
-	// The broker would say the same, but it does not know the flag.
-	if ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr); errors.Is(err, syscall.EADDRINUSE) {
-		return "", taken(l)
-	} else if err == nil {
-		if err := ln.Close(); err != nil {
-			return "", fmt.Errorf("listen for kafka on %s: %w", l.addr, err)
-		}
+	// The broker listens itself, but it does not know the flag.
+	ln, err := l.listen(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := ln.Close(); err != nil {
+		return "", fmt.Errorf("listen for kafka on %s: %w", l.addr, err)
 	}
 	broker, err := kafka.StartBroker(ctx, kafka.BrokerConfig{
-		Addr: l.addr, Dir: filepath.Join(b.dataDir, "broker"), Logger: b.log.With("service", "broker"),
+		Addr: l.addr, Advertise: b.cfg.KafkaAdvertise, Dir: filepath.Join(b.dataDir, "broker"), Logger: b.log.With("component", "broker"),
 	})
 	if err != nil {
 		return "", err
 	}
 	b.onClose("Kafka broker", func(context.Context) error { return broker.Close() })
 	b.addresses.Kafka = broker.Addr()
-	return broker.Addr(), nil
+	return broker.Addr(), b.topic(ctx, broker.ListenAddr())
+}
+
+// topic creates the topic of rating events. Ingestion would, too, but a little later: whoever publishes as soon as the
+// process is ready shall not hear that there is no topic.
+func (b *builder) topic(ctx context.Context, broker string) error {
+	log := b.log.With("component", "broker")
+	cl, err := kafka.NewClient(kafka.Config{Brokers: []string{broker}, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	c, d := b.cfg.Rating, rating.DefaultConfig()
+	_, err = kafka.EnsureTopic(ctx, cl, kafka.TopicConfig{
+		Name:       cmp.Or(c.Topic, d.Topic),
+		Partitions: int32(cmp.Or(c.Partitions, d.Partitions)), Replication: int16(c.Replication), Retention: c.Retention, Logger: log,
+	})
+	return err
 }
 
 // serveGRPC puts a service on its port and on the connection for this process.
 func (b *builder) serveGRPC(name string, svc registrar) error {
-	srv, err := rpc.NewServer(rpc.ServerConfig{Name: name, Version: b.version, Logger: b.log.With("service", name), Metrics: b.metrics})
+	srv, err := rpc.NewServer(rpc.ServerConfig{Name: name, Version: b.version, Logger: b.log.With("component", name), Metrics: b.metrics})
 	if err != nil {
 		return err
 	}
@@ -288,7 +289,7 @@ func (b *builder) admin(ctx context.Context, registry *prometheus.Registry) erro
 	if err != nil {
 		return err
 	}
-	admin := telemetry.NewAdmin(telemetry.AdminDeps{Logger: b.log.With("service", "admin"), Gatherer: registry, Ready: b.ready.Ready})
+	admin := telemetry.NewAdmin(telemetry.AdminDeps{Logger: b.log.With("component", "admin"), Gatherer: registry, Ready: b.ready.Ready})
 	b.serve("admin", func() error { return admin.Serve(ln) })
 	// Closed, not drained: an operator can watch the whole stop.
 	b.onClose("admin", admin.Shutdown)
@@ -302,29 +303,18 @@ func (a *App) Addresses() Addresses { return a.addresses }
 func (a *App) Ready() <-chan struct{} { return a.ready }
 
 // Run serves until ctx ends, then stops in order: readiness off, calls drained from the street door inwards, background
-// work ended, everything closed, last opened first. It returns nil after an orderly stop, and the first failure if
-// something that should serve did not. It must be called once.
+// work ended, everything closed, last opened first. It returns nil after an orderly stop, and what failed if something
+// that should serve did not, or something did not end. It must be called once.
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, len(a.serving)+len(a.jobs))
 	jobsCtx, endJobs := context.WithCancel(context.WithoutCancel(ctx))
 	defer endJobs()
-	start := func(group *sync.WaitGroup, jobs []job) {
-		for _, j := range jobs {
-			group.Go(func() {
-				if err := j.run(jobsCtx); err != nil {
-					failed <- fmt.Errorf("%s: %w", j.name, err)
-				}
-			})
-		}
-	}
-	var serving, working sync.WaitGroup
-	start(&serving, a.serving)
-	start(&working, a.jobs)
+	serving, working := runJobs(jobsCtx, a.serving, failed), runJobs(jobsCtx, a.jobs, failed)
 	for _, s := range a.servers {
 		s.SetServing(true)
 	}
 	close(a.ready)
-	a.log.Info("ready", "addresses", a.addresses)
+	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", append(a.addresses.attrs(), slog.Duration("took", time.Since(a.began).Round(time.Millisecond)))...)
 
 	var errs []error
 	select {
@@ -341,16 +331,63 @@ func (a *App) Run(ctx context.Context) error {
 	errs = append(errs, runStops(drainCtx, a.drains))
 	a.drains = nil
 	endJobs()
-	working.Wait() // a batch being written ends before its database is closed
-	errs = append(errs, a.close(drainCtx))
-	serving.Wait()
-	a.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String())
+	errs = append(errs, working.wait(drainCtx)) // a batch being written ends before its database is closed
+	errs = append(errs, a.close(context.WithoutCancel(ctx)))
+	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	errs = append(errs, serving.wait(endCtx))
+	for len(failed) > 0 {
+		errs = append(errs, <-failed)
+	}
+	a.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
+	return errors.Join(errs...)
+}
+
+// closeTimeout bounds what a stop does after the draining: nothing there waits for anybody outside.
+const closeTimeout = time.Second
+
+// jobGroup is jobs that run, each until its own end.
+type jobGroup struct {
+	running map[string]chan struct{}
+}
+
+// runJobs starts the jobs; each error goes to failed, which has room for it.
+func runJobs(ctx context.Context, jobs []job, failed chan<- error) jobGroup {
+	g := jobGroup{running: make(map[string]chan struct{})}
+	for _, j := range jobs {
+		ended := make(chan struct{})
+		g.running[j.name] = ended
+		go func() {
+			defer close(ended)
+			if err := j.run(ctx); err != nil {
+				failed <- fmt.Errorf("%s: %w", j.name, err)
+			}
+		}()
+	}
+	return g
+}
+
+// wait waits for all jobs, at most until ctx ends, and names those that are not done then.
+func (g jobGroup) wait(ctx context.Context) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(g.running)) {
+		select {
+		case <-g.running[name]:
+			continue
+		default:
+		}
+		select {
+		case <-g.running[name]:
+		case <-ctx.Done():
+			errs = append(errs, fmt.Errorf("stop %s: it did not end in time", name))
+		}
+	}
 	return errors.Join(errs...)
 }
 
 // close ends everything in the reverse order of its opening.
 func (a *App) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	err := errors.Join(runStops(ctx, a.drains), runStops(ctx, a.closes))
 	a.drains, a.closes = nil, nil
@@ -365,26 +402,6 @@ func runStops(ctx context.Context, stops []stop) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// WriteFile writes the addresses as JSON, so that whoever waits for the file never reads half of it.
-func (a Addresses) WriteFile(path string) error {
-	text, err := json.MarshalIndent(a, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode addresses: %w", err)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("write addresses to %s: %w", path, err)
-	}
-	_, err = tmp.Write(append(text, '\n'))
-	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write addresses to %s: %w", path, err), os.Remove(tmp.Name()))
-	}
-	return nil
 }
 
 // idempotentMethods are the calls to a service that may be sent twice: those that only read.

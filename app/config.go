@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,6 +23,8 @@ type Config struct {
 	DataDir         string        `yaml:"data_dir" flag:"data" placeholder:"DIR" usage:"where data is kept; empty means the user's data directory (XDG_DATA_HOME)"`
 	InsecureNoAuth  bool          `yaml:"insecure_no_auth" flag:"insecure-no-auth" usage:"allow listeners on other than loopback addresses although anybody who reaches them can write"`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" usage:"how long a stop may take before calls in flight are cut off (100ms to 5m)"`
+
+	KafkaAdvertise string `yaml:"kafka_advertise" placeholder:"host:port" usage:"address that clients of the embedded Kafka broker are told to use, where it is not the one listened on"`
 
 	Listen  Listen              `yaml:"listen"`
 	Connect Connect             `yaml:"connect"`
@@ -133,12 +136,17 @@ func (c Config) Validate() error {
 				"Listen on 127.0.0.1, or give --insecure-no-auth if that is meant", l.addr)
 		}
 	}
-	for _, s := range serviceTable() {
-		if addr := c.Connect.of(s.name); addr != "" {
-			if host, _, err := net.SplitHostPort(addr); err != nil || host == "" {
-				problem("connect."+s.name, "must be host:port; got %q", addr)
-			}
+	hostPort := func(path, addr string) {
+		if host, _, err := net.SplitHostPort(addr); addr != "" && (err != nil || host == "") {
+			problem(path, "must be host:port; got %q", addr)
 		}
+	}
+	for _, s := range serviceTable() {
+		hostPort("connect."+s.name, c.Connect.of(s.name))
+	}
+	hostPort("kafka_advertise", c.KafkaAdvertise)
+	if host, _, err := net.SplitHostPort(c.Listen.Kafka); err == nil && wildcard(host) && c.KafkaAdvertise == "" {
+		problem("listen.kafka", "%q is every address of this machine, and Kafka clients want to be told one: say which with --kafka-advertise host:port", c.Listen.Kafka)
 	}
 	errs = append(errs,
 		config.Under("log", c.Log.Validate()),
@@ -146,6 +154,40 @@ func (c Config) Validate() error {
 		config.Under("rating", c.Rating.Validate()),
 		config.Under("movie", c.Movie.Validate()),
 		config.Under("gateway", c.Gateway.Validate()))
+	return errors.Join(errs...)
+}
+
+// ValidateFor is Validate for a process that runs the services named, all where none is named. It also refuses a choice in
+// which a service could not reach another one, or could be reached by nobody.
+func (c Config) ValidateFor(names []string) error {
+	services, err := selectServices(names)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.Validate(), c.reachable(services))
+}
+
+func (c Config) reachable(services []service) error {
+	runs := func(name string) bool {
+		return slices.ContainsFunc(services, func(s service) bool { return s.name == name })
+	}
+	var errs []error
+	for _, callee := range serviceTable() {
+		if runs(callee.name) || c.Connect.of(callee.name) != "" {
+			continue
+		}
+		for _, s := range services {
+			if slices.Contains(s.calls, callee.name) {
+				errs = append(errs, &config.Problem{Path: "connect." + callee.name, Reason: fmt.Sprintf(
+					"%s calls %s, which this process does not run: say where it is with --connect-%s host:port, or run it here too", s.name, callee.name, callee.name)})
+				break // one caller is reason enough
+			}
+		}
+	}
+	if runs("rating") && len(services) < len(serviceTable()) && len(c.Rating.Brokers) == 0 {
+		errs = append(errs, &config.Problem{Path: "rating.brokers", Reason: "rating without all other services cannot use the embedded Kafka broker, " +
+			"which is for one process: say where Kafka is with --rating-brokers host:port, or run all services here"})
+	}
 	return errors.Join(errs...)
 }
 
@@ -158,8 +200,15 @@ func loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// dataDir is DataDir as an absolute path, or the user's data directory (XDG Base Directory Specification).
-func (c Config) dataDir() (string, error) {
+// wildcard reports whether host means every address of this machine.
+func wildcard(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
+}
+
+// DataDirectory is DataDir as an absolute path, or the user's data directory (XDG Base Directory Specification) where DataDir
+// is empty. It fails where there is no home directory to put that in.
+func (c Config) DataDirectory() (string, error) {
 	if c.DataDir != "" {
 		dir, err := filepath.Abs(c.DataDir)
 		if err != nil {

@@ -91,7 +91,7 @@ func buildRating(ctx context.Context, b *builder) error {
 		}
 		cfg.Brokers = []string{addr}
 	}
-	svc, err := rating.New(ctx, cfg, rating.Deps{Logger: b.log.With("service", "rating"), Metrics: b.metrics, DB: db})
+	svc, err := rating.New(ctx, cfg, rating.Deps{Logger: b.log.With("component", "rating"), Metrics: b.metrics, DB: db})
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func buildRating(ctx context.Context, b *builder) error {
 
 func buildMovie(ctx context.Context, b *builder) error {
 	svc, err := movie.New(ctx, b.cfg.Movie, movie.Deps{
-		Logger:   b.log.With("service", "movie"),
+		Logger:   b.log.With("component", "movie"),
 		Metrics:  b.metrics,
 		Metadata: b.conns["metadata"],
 		Rating:   b.conns["rating"],
@@ -119,7 +119,7 @@ func buildGateway(ctx context.Context, b *builder) error {
 		return err
 	}
 	svc, err := gateway.New(ctx, b.cfg.Gateway, gateway.Deps{
-		Logger:  b.log.With("service", "gateway"),
+		Logger:  b.log.With("component", "gateway"),
 		Metrics: b.metrics,
 		Movie:   b.conns["movie"],
 		Rating:  b.conns["rating"],
@@ -134,7 +134,7 @@ func buildGateway(ctx context.Context, b *builder) error {
 
 // database opens the service's own database in its own directory, of which this process is the only owner.
 func (b *builder) database(ctx context.Context, name string) (*sqldb.DB, error) {
-	db, err := sqldb.Open(ctx, "sqlite:"+filepath.Join(b.directory(name), name+".db"), sqldb.Options{Logger: b.log.With("service", name)})
+	db, err := sqldb.Open(ctx, "sqlite:"+filepath.Join(b.directory(name), name+".db"), sqldb.Options{Logger: b.log.With("component", name)})
 	if err != nil {
 		return nil, err
 	}
