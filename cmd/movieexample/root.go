@@ -35,7 +35,9 @@ Exit codes:
   2    wrong usage: an unknown flag, a bad argument, a bad configuration
   3    done, but some rows or events were refused
   4    the system or the Kafka broker cannot be reached
-  130  interrupted`
+  130  interrupted before it was done
+
+serve and demo end with 0 when they are stopped, by Ctrl-C or SIGTERM, after they were ready.`
 
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -48,15 +50,11 @@ func newRootCommand() *cobra.Command {
 		Version:       telemetry.BuildInfo().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("there is no command %q; see 'movieexample --help'", args[0])
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v; see '%s --help'", err, cmd.CommandPath())
 	})
@@ -69,8 +67,72 @@ func newRootCommand() *cobra.Command {
 		newGenerateCommand(),
 		newAuditCommand(),
 		newDeadLettersCommand(),
+		newCompletionCommand(),
 	)
+	root.SetHelpCommand(newHelpCommand())
+	root.InitDefaultHelpCmd() // adds it, so that it is like all others from here
+	speakUsage(root)
 	return root
+}
+
+// newHelpCommand replaces cobra's, which answers a wrong name with the wrong exit code.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about a command",
+		Long:  "Print the help of a command, as COMMAND --help does.",
+		Example: `  movieexample help serve
+  movieexample help dead-letters list`,
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			if of, rest, err := cmd.Root().Find(args); err == nil && len(rest) == 0 {
+				for _, c := range of.Commands() {
+					if c.IsAvailableCommand() {
+						names = append(names, c.Name()+"\t"+c.Short)
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("there is no command %q; see 'movieexample --help'", strings.Join(args, " "))
+			}
+			of.InitDefaultHelpFlag()
+			return of.Help()
+		},
+	}
+}
+
+// noArgs is cobra.NoArgs in better words: cobra calls an argument where none belongs an unknown command.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no arguments, got %q; see '%s --help'", cmd.Name(), args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
+// speakUsage makes every complaint about arguments a usage error that says where to read on.
+func speakUsage(cmd *cobra.Command) {
+	check := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if check == nil {
+			return nil
+		}
+		err := check(cmd, args)
+		name := strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name())) // as typed behind the program's
+		switch {
+		case err == nil || errors.As(err, new(*codedError)):
+			return err
+		case strings.HasPrefix(err.Error(), "unknown command") && cmd.HasSubCommands():
+			return usagef("there is no command %q; see '%s --help'", strings.TrimSpace(name+" "+args[0]), cmd.CommandPath())
+		}
+		return usagef("%w; see '%s --help'", err, cmd.CommandPath())
+	}
+	for _, sub := range cmd.Commands() {
+		speakUsage(sub)
+	}
 }
 
 // codedError is an error with the exit code it asks for. A silent one has said what it had to say already.
@@ -111,9 +173,10 @@ func exitCode(cmd *cobra.Command, err error) int {
 	return code
 }
 
-// isCobraUsage recognises the errors that cobra makes of wrong arguments; they have no type of their own.
+// isCobraUsage recognises the errors that cobra makes of missing flags; they have no type of their own and do not go
+// through the functions for flags and arguments.
 func isCobraUsage(err error) bool {
-	for _, begin := range []string{"unknown command", "accepts ", "requires ", "required flag", "invalid argument", "if any flags in the group"} {
+	for _, begin := range []string{"required flag", "if any flags in the group"} {
 		if strings.HasPrefix(err.Error(), begin) {
 			return true
 		}

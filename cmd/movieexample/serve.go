@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,18 +35,24 @@ func (s *settings) addFlags(cmd *cobra.Command) error {
 	s.set = set
 	set.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&s.file, "config", "", "YAML file with settings (environment: MOVIEEXAMPLE_CONFIG)")
-	return nil
+	return errors.Join(
+		cmd.MarkFlagFilename("config", "yaml", "yml"),
+		cmd.MarkFlagDirname("data"),
+		cmd.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp)),
+		cmd.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)),
+	)
 }
 
-// load works the configuration out: flags, then environment, then file, then defaults.
-func (s *settings) load() error {
+// load works the configuration out for a process that runs the services, all where none is named: flags, then environment,
+// then file, then defaults.
+func (s *settings) load(services ...string) error {
 	file := s.file
 	if file == "" {
 		file = os.Getenv("MOVIEEXAMPLE_CONFIG")
 	}
 	err := s.set.Load(config.LoadOptions{File: file, Environ: os.Environ(), IgnoreEnv: []string{"MOVIEEXAMPLE_CONFIG"}})
 	if err == nil {
-		err = s.set.Locate(s.cfg.Validate())
+		err = s.set.Locate(s.cfg.ValidateFor(services))
 	}
 	if err != nil {
 		return &codedError{code: exitUsage, err: fmt.Errorf("the configuration is wrong:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))}
@@ -64,18 +72,32 @@ func (s *settings) isDefault(path string) bool {
 
 // start builds the app, and logs to the command's standard error.
 func (s *settings) start(ctx context.Context, cmd *cobra.Command, services []string) (*app.App, error) {
+	if s.addresses != "" {
+		if info, err := os.Stat(filepath.Dir(s.addresses)); err != nil || !info.IsDir() {
+			return nil, usagef("--addresses: there is no directory %s to write the file in", filepath.Dir(s.addresses))
+		}
+	}
 	logger, err := telemetry.NewLogger(cmd.ErrOrStderr(), s.cfg.Log)
 	if err != nil {
 		return nil, err
 	}
-	return app.New(ctx, s.cfg, app.Options{Services: services, Logger: logger})
+	a, err := app.New(ctx, s.cfg, app.Options{Services: services, Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	// Whoever waits for the file must not find that of an earlier run. Only now: before, the data might have been another
+	// process's, and so the file.
+	if s.addresses != "" {
+		_ = os.Remove(s.addresses) // if it cannot be removed, it cannot be written, and that is reported
+	}
+	return a, nil
 }
 
-// run serves until the context ends. As soon as the system is ready it writes the addresses and calls ready; an error
+// run serves until the context ends. As soon as the system is ready it calls ready and writes the addresses; an error
 // of ready stops the system.
 func (s *settings) run(ctx context.Context, a *app.App, ready func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	failed := make(chan error, 1)
 	go func() {
 		defer close(failed)
@@ -90,11 +112,11 @@ func (s *settings) run(ctx context.Context, a *app.App, ready func(context.Conte
 		}
 		if err != nil {
 			failed <- err
-			cancel()
+			cancel(err) // the log then says why it stops
 		}
 	}()
 	err := a.Run(ctx)
-	cancel()
+	cancel(nil)
 	return errors.Join(<-failed, err)
 }
 
@@ -102,11 +124,15 @@ const serveHelp = `Run the services named, or all of them, until interrupted.
 
 Services: %s.
 
-Data is kept in the user's data directory ($XDG_DATA_HOME/movieexample, else ~/.local/share/movieexample) unless --data
-says otherwise. Every setting is a flag, an environment variable (MOVIEEXAMPLE_…) and a key of the YAML file; flags win over the
-environment, that over the file. 'movieexample config print' shows what comes out and from where.
+Data is kept in the user's data directory ($XDG_DATA_HOME/movieexample, else
+~/.local/share/movieexample) unless --data says otherwise. Every setting is a flag, an environment
+variable (MOVIEEXAMPLE_…) and a key of the YAML file; flags win over the environment, that over the
+file. 'movieexample config print' shows what comes out and from where.
 
-SIGTERM and Ctrl-C stop in order and lose nothing; a second one ends at once.`
+A process that runs some of the services needs to be told where those are that they call
+(--connect-…), and rating alone where Kafka is (--rating-brokers).
+
+SIGTERM and Ctrl-C stop in order and lose nothing, with exit code 0; a second one ends at once.`
 
 func newServeCommand() *cobra.Command {
 	s := &settings{}
@@ -117,13 +143,14 @@ func newServeCommand() *cobra.Command {
 		Example: `  movieexample serve
   movieexample serve --data ./data --listen-gateway 127.0.0.1:0 --addresses addresses.json
   movieexample serve metadata --data ./metadata
+  movieexample serve movie --connect-metadata 127.0.0.1:8081 --connect-rating 127.0.0.1:8082
   movieexample serve --config movieexample.yaml`,
-		ValidArgs: app.ServiceNames(),
+		ValidArgsFunction: completeServices,
 		Args: func(_ *cobra.Command, args []string) error {
 			return checkServices(args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := s.load(); err != nil {
+			if err := s.load(args...); err != nil {
 				return err
 			}
 			a, err := s.start(cmd.Context(), cmd, args)
@@ -133,8 +160,10 @@ func newServeCommand() *cobra.Command {
 			return s.run(cmd.Context(), a, func(context.Context) error {
 				var b strings.Builder
 				b.WriteString("MovieExample is ready.\n")
-				writeAddresses(&b, a.Addresses())
-				fmt.Fprintf(&b, "  %-22s %s\n", "Data", a.Addresses().Data)
+				writeAddresses(&b, a.Addresses(), s.cfg.Rating.Topic)
+				if data := a.Addresses().Data; data != "" {
+					fmt.Fprintf(&b, "  %-22s %s\n", "Data", data)
+				}
 				_, err := io.WriteString(cmd.OutOrStdout(), b.String())
 				return err
 			})
@@ -149,14 +178,16 @@ func addAddressesFlag(cmd *cobra.Command, s *settings) {
 	cmd.Flags().StringVar(&s.addresses, "addresses", "", "write the addresses chosen to this JSON file as soon as the system is ready")
 }
 
+// completeServices proposes the services that are not named yet.
+func completeServices(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	left := slices.DeleteFunc(app.ServiceNames(), func(s string) bool { return slices.Contains(args, s) })
+	return left, cobra.ShellCompDirectiveNoFileComp
+}
+
 func checkServices(args []string) error {
 	seen := map[string]bool{}
 	for _, a := range args {
-		known := false
-		for _, s := range app.ServiceNames() {
-			known = known || s == a
-		}
-		if !known {
+		if !slices.Contains(app.ServiceNames(), a) {
 			return usagef("there is no service %q; the services are %s", a, strings.Join(app.ServiceNames(), ", "))
 		}
 		if seen[a] {
