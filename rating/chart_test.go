@@ -1,0 +1,391 @@
+package rating
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"movieexample.com/internal/sqldb"
+)
+
+// Walking a chart piece by piece returns every entry once, in order; a group of ties is split only where it is greater
+// than what a piece may be longer.
+func TestWindowsCoverAChart(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var entries []chartEntry
+		for i := range rapid.IntRange(0, 60).Draw(t, "entries") {
+			key := float64(rapid.IntRange(0, 4).Draw(t, "key"))
+			entries = append(entries, chartEntry{
+				id: fmt.Sprintf("m%02d", i), score: key, sortKey: key, agg: &Aggregate{Votes: int64(rapid.IntRange(1, 2).Draw(t, "votes"))},
+			})
+		}
+		slices.SortFunc(entries, compareEntries)
+		size, slack := rapid.IntRange(1, 10).Draw(t, "size"), rapid.IntRange(0, 8).Draw(t, "slack")
+		var got []chartEntry
+		var place *chartPlace
+		for {
+			page, next := window(entries, place, size, slack)
+			got = append(got, page...)
+			if next == nil {
+				break
+			}
+			if len(page) < size || len(page) > size+slack {
+				t.Fatalf("a piece of %d entries, want %d to %d", len(page), size, size+slack)
+			}
+			split := sameTie(entries[len(got)-1], entries[len(got)])
+			if split && len(page) < size+slack {
+				t.Fatalf("a group was split after %d entries, though %d more were allowed", len(page), slack)
+			}
+			if split != (next.afterID != "") {
+				t.Fatalf("split is %v, but the next place is %+v", split, *next)
+			}
+			place = next
+		}
+		if !slices.Equal(got, entries) {
+			t.Fatalf("walked %v, want %v", got, entries)
+		}
+	})
+}
+
+// A place stays meaningful when what it was taken from is gone: the page begins with the next one below.
+func TestWindowAfterTheChartChanged(t *testing.T) {
+	entry := func(id string, key float64, votes int64) chartEntry {
+		return chartEntry{id: id, sortKey: key, agg: &Aggregate{Votes: votes}}
+	}
+	entries := []chartEntry{entry("a", 9, 5), entry("b", 8, 7), entry("c", 8, 6), entry("d", 8, 6), entry("e", 7, 1)}
+	for _, c := range []struct {
+		start chartPlace
+		want  string
+	}{
+		{chartPlace{sortKey: 10}, "a"},
+		{chartPlace{sortKey: 9, votes: 5}, "a"},
+		{chartPlace{sortKey: 9, votes: 4}, "b"},
+		{chartPlace{sortKey: 8.5, votes: 1}, "b"},
+		{chartPlace{sortKey: 8, votes: 6}, "c"},
+		{chartPlace{sortKey: 8, votes: 6, afterID: "c"}, "d"},
+		{chartPlace{sortKey: 8, votes: 6, afterID: "bb"}, "c"},
+		{chartPlace{sortKey: 8, votes: 6, afterID: "d"}, "e"},
+		{chartPlace{sortKey: 1}, ""},
+	} {
+		page, _ := window(entries, &c.start, 1, 0)
+		got := ""
+		if len(page) > 0 {
+			got = page[0].id
+		}
+		if got != c.want {
+			t.Errorf("from %+v: %q, want %q", c.start, got, c.want)
+		}
+	}
+}
+
+func idsOf(entries []chartEntry) (ids []string) {
+	for _, e := range entries {
+		ids = append(ids, e.id)
+	}
+	return ids
+}
+
+func (s *store) rate(t testing.TB, ratings ...Rating) {
+	t.Helper()
+	if err := s.db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+		before, err := s.before(ctx, tx, ratings)
+		if err != nil {
+			return err
+		}
+		return s.apply(ctx, tx, before, ratings)
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ratingAt is the rating of a record by a user at a time.
+func ratingAt(id, user string, value int, at time.Time) Rating {
+	return newRating(Key{Record: Record{Type: "movie", ID: id}, User: user}, value, ToMicros(at), "")
+}
+
+// top has the records with at least m votes by the Bayesian estimate; ties by votes, then id. popular goes by votes.
+func TestTopAndPopular(t *testing.T) {
+	s := openStore(t, sqldb.Options{})
+	for id, values := range map[string][]int{
+		"few": {10}, "good": {9, 9, 9}, "fine": {8, 8}, "fair": {8, 8}, "bad": {1, 1, 1, 1}, "gone": {5, 5, 5},
+	} {
+		for i, v := range values {
+			s.rate(t, ratingAt(id, fmt.Sprint(i), v, t0))
+			if id == "gone" {
+				s.rate(t, ratingAt(id, fmt.Sprint(i), 0, t0.Add(time.Second)))
+			}
+		}
+	}
+	b, err := buildBoard(t.Context(), s, "movie", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 12 ratings: 10 + 27 + 16 + 16 + 4 = 73
+	if b.totals != (totals{Records: 5, Ratings: 12, Sum: 73}) || b.prior != (Prior{MinVotes: 2, Mean: 73.0 / 12}) {
+		t.Errorf("totals %+v, prior %+v", b.totals, b.prior)
+	}
+	if got, want := idsOf(b.top()), []string{"good", "fair", "fine", "bad"}; !slices.Equal(got, want) {
+		t.Errorf("top %q, want %q", got, want)
+	}
+	// good: 3/5·9 + 2/5·73/12 = 7.8333…
+	if got := b.top()[0].score; math.Abs(got-47.0/6) > 1e-12 {
+		t.Errorf("score of the best %v, want 7.8333…", got)
+	}
+	if got, want := idsOf(b.popular()), []string{"bad", "good", "fair", "fine", "few"}; !slices.Equal(got, want) {
+		t.Errorf("popular %q, want %q", got, want)
+	}
+	empty, err := buildBoard(t.Context(), s, "book", 2)
+	if err != nil || len(empty.top()) != 0 || empty.prior.Mean != 0 || empty.totals != (totals{}) {
+		t.Errorf("a type without ratings: %+v, %v", empty, err)
+	}
+}
+
+func buildTrending(t testing.TB, s *store) *trend {
+	t.Helper()
+	b, err := buildBoard(t.Context(), s, "movie", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := buildTrend(t.Context(), s, "movie", b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+// A rating counts one half after seven days, as of the newest rating, whatever the clock says.
+func TestTrending(t *testing.T) {
+	const week = 7 * 24 * time.Hour
+	s := openStore(t, sqldb.Options{})
+	newest := t0.Add(-400 * 24 * time.Hour)
+	s.rate(t,
+		ratingAt("now", "1", 1, newest),
+		ratingAt("week", "1", 10, newest.Add(-week)),
+		ratingAt("fortnight", "1", 10, newest.Add(-2*week)), ratingAt("fortnight", "2", 10, newest.Add(-2*week)),
+		ratingAt("half a week", "1", 10, newest.Add(-week/2)), ratingAt("half a week", "2", 0, newest.Add(-week/2)),
+		ratingAt("many", "1", 5, newest), ratingAt("many", "2", 5, newest.Add(-week)), ratingAt("many", "3", 5, newest.Add(-3*week)),
+		ratingAt("too old", "1", 5, newest.Add(-16*week)),
+		ratingAt("nearly too old", "1", 5, newest.Add(-16*week+time.Microsecond)),
+	)
+	scores := func(tr *trend) string {
+		out := ""
+		for _, e := range tr.entries {
+			out += fmt.Sprintf("%s %.9f\n", e.id, e.score)
+		}
+		return out
+	}
+	first := buildTrending(t, s)
+	want := "many 1.625000000\nnow 1.000000000\nhalf a week 0.707106781\nfortnight 0.500000000\nweek 0.500000000\nnearly too old 0.000015259\n"
+	if got := scores(first); got != want {
+		t.Errorf("trending\n%swant\n%s", got, want)
+	}
+	// A newer rating of another record lets all scores fade, and changes no sort key, to the last bit.
+	s.rate(t, ratingAt("news", "1", 5, newest.Add(week)))
+	second := buildTrending(t, s)
+	want = "news 1.000000000\nmany 0.812500000\nnow 0.500000000\nhalf a week 0.353553391\nfortnight 0.250000000\nweek 0.250000000\n"
+	if got := scores(second); got != want {
+		t.Errorf("a week later\n%swant\n%s", got, want)
+	}
+	keys := func(tr *trend) map[string]float64 {
+		m := map[string]float64{}
+		for _, e := range tr.entries {
+			m[e.id] = e.sortKey
+		}
+		return m
+	}
+	for id, k := range keys(second) {
+		if before, ok := keys(first)[id]; ok && k != before {
+			t.Errorf("the sort key of %q moved from %v to %v", id, before, k)
+		}
+	}
+	// Deleting the newest rating brings the old chart back.
+	s.rate(t, ratingAt("news", "1", 0, newest.Add(2*week)))
+	if got := scores(buildTrending(t, s)); got != scores(first) {
+		t.Errorf("after the newest was deleted\n%swant\n%s", got, scores(first))
+	}
+	empty := openStore(t, sqldb.Options{})
+	if tr := buildTrending(t, empty); len(tr.entries) != 0 {
+		t.Errorf("trending of nothing: %v", tr.entries)
+	}
+}
+
+// counted is a computation whose results count up, that can be held up and made to fail.
+type counted struct {
+	calls atomic.Int64
+	gate  chan struct{} // nil: does not wait
+	fail  atomic.Bool
+}
+
+func (c *counted) compute(context.Context) (int64, error) {
+	n := c.calls.Add(1)
+	if c.gate != nil {
+		<-c.gate
+	}
+	if c.fail.Load() {
+		return 0, errors.New("no result")
+	}
+	return n, nil
+}
+
+// fixture is a refreshed with a clock that the test moves.
+func fixture(c *counted) (r *refreshed[int64], advance func(time.Duration)) {
+	var now atomic.Int64
+	now.Store(t0.UnixNano())
+	r = &refreshed[int64]{compute: c.compute, now: func() time.Time { return time.Unix(0, now.Load()) }, minAge: time.Second}
+	return r, func(d time.Duration) { now.Add(int64(d)) }
+}
+
+func (r *refreshed[T]) must(t *testing.T) T {
+	t.Helper()
+	v, err := r.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestRefreshedComputesAgainWhenTooOld(t *testing.T) {
+	c := &counted{}
+	r, advance := fixture(c)
+	for i, step := range []struct {
+		after time.Duration
+		want  int64
+	}{{0, 1}, {999 * time.Millisecond, 1}, {time.Millisecond, 2}, {time.Hour, 3}, {-2 * time.Hour, 4}, {time.Millisecond, 4}} {
+		advance(step.after)
+		r.mu.Lock()
+		r.cost = 0 // whatever this machine took
+		r.mu.Unlock()
+		if got := r.must(t); got != step.want {
+			t.Errorf("step %d: result %d, want %d", i, got, step.want)
+		}
+	}
+}
+
+func TestRefreshedComputesOnceForAll(t *testing.T) {
+	c := &counted{gate: make(chan struct{})}
+	r, _ := fixture(c)
+	var wg sync.WaitGroup
+	var wrong atomic.Int64
+	for range 50 {
+		wg.Go(func() {
+			if v, err := r.get(context.Background()); v != 1 || err != nil {
+				wrong.Add(1)
+			}
+		})
+	}
+	eventually(t, "the computation", func() bool { return c.calls.Load() == 1 })
+	close(c.gate)
+	wg.Wait()
+	if c.calls.Load() != 1 || wrong.Load() != 0 {
+		t.Errorf("%d computations, %d wrong answers; want 1, 0", c.calls.Load(), wrong.Load())
+	}
+}
+
+// Whoever gives up waiting does not take the computation away from the others.
+func TestRefreshedOutlivesItsCaller(t *testing.T) {
+	c := &counted{gate: make(chan struct{})}
+	r, _ := fixture(c)
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() {
+		_, err := r.get(ctx)
+		gone <- err
+	}()
+	eventually(t, "the computation", func() bool { return c.calls.Load() == 1 })
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller that gave up got %v", err)
+	}
+	close(c.gate)
+	if v := r.must(t); v != 1 || c.calls.Load() != 1 {
+		t.Errorf("result %d after %d computations, want 1 after 1", v, c.calls.Load())
+	}
+}
+
+func TestRefreshedKeepsTheOldResultOnErrors(t *testing.T) {
+	c := &counted{}
+	c.fail.Store(true)
+	r, advance := fixture(c)
+	if _, err := r.get(t.Context()); err == nil || err.Error() != "no result" {
+		t.Errorf("without any result: %v, want the computation's error", err)
+	}
+	c.fail.Store(false)
+	if v := r.must(t); v != 2 {
+		t.Errorf("result %d, want 2", v)
+	}
+	c.fail.Store(true)
+	advance(time.Minute)
+	if v := r.must(t); v != 2 {
+		t.Errorf("with an error: %d, want the old result 2", v)
+	}
+	c.fail.Store(false)
+	if v := r.must(t); v != 4 {
+		t.Errorf("after the error: %d, want 4 at once", v)
+	}
+}
+
+// What is slow to compute is used for twenty times its cost, and then serves the old result while one computes.
+func TestRefreshedServesTheOldResultWhereComputingIsSlow(t *testing.T) {
+	c := &counted{}
+	r, advance := fixture(c)
+	r.must(t)
+	r.mu.Lock()
+	r.cost = 200 * time.Millisecond
+	r.mu.Unlock()
+	c.gate = make(chan struct{})
+	advance(3999 * time.Millisecond)
+	if v := r.must(t); v != 1 || c.calls.Load() != 1 {
+		t.Errorf("within 20 times the cost: result %d after %d computations", v, c.calls.Load())
+	}
+	advance(time.Millisecond)
+	for range 3 {
+		if v := r.must(t); v != 1 {
+			t.Errorf("while it computes: result %d, want the old one", v)
+		}
+	}
+	close(c.gate)
+	eventually(t, "the new result", func() bool { return r.must(t) == 2 })
+	if n := c.calls.Load(); n != 2 {
+		t.Errorf("%d computations, want 2", n)
+	}
+	// Much too old is too old, however slow.
+	r.mu.Lock()
+	r.cost = 200 * time.Millisecond
+	r.mu.Unlock()
+	advance(time.Hour)
+	if v := r.must(t); v != 3 {
+		t.Errorf("after an hour: result %d, want a new one", v)
+	}
+}
+
+// The types come from callers, so what is kept for them is bounded; every type is answered all the same.
+func TestBoardsAreBounded(t *testing.T) {
+	s := openStore(t, sqldb.Options{})
+	s.rate(t, ratingAt("1", "u", 5, t0))
+	svc := &Service{
+		cfg: DefaultConfig(), now: func() time.Time { return t0 }, store: s,
+		boards: map[string]*refreshed[*board]{}, trends: map[string]*refreshed[*trend]{},
+	}
+	for i := range 3 * maxTypes {
+		if _, err := svc.trending(t.Context(), fmt.Sprint("type", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(svc.boards) != maxTypes || len(svc.trends) != maxTypes {
+		t.Errorf("%d boards and %d trends are kept, want %d", len(svc.boards), len(svc.trends), maxTypes)
+	}
+	if b, err := svc.board(t.Context(), "movie"); err != nil || b.totals.Ratings != 1 {
+		t.Errorf("the board of movies: %+v, %v", b, err)
+	}
+	if _, kept := svc.boards["movie"]; !kept {
+		t.Error("the board of movies is not kept")
+	}
+}
