@@ -571,8 +571,11 @@ func TestMetrics(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	h := newGateway(t, gateway.Config{}, &fakeMovie{}, func(d *gateway.Deps) { d.Metrics = registry }).Handler()
 	for _, q := range []request{
-		{method: "GET", path: "/v1/movies/a"}, {method: "GET", path: "/v1/movies/b"}, {method: "GET", path: "/v1/movies/missing"},
-		{method: "GET", path: "/one"}, {method: "BREW", path: "/two"},
+		{method: "GET", path: "/v1/movies/a"},
+		{method: "GET", path: "/v1/movies/b"},
+		{method: "GET", path: "/v1/movies/missing"},
+		{method: "GET", path: "/one"},
+		{method: "BREW", path: "/two"},
 	} {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), q.method, q.path, nil))
 	}

@@ -57,20 +57,34 @@ func TestDecodeJSONAccepts(t *testing.T) {
 		{"white space everywhere", " {\r\n\t\"userId\" : \"u\" , \"recordId\":\"r\",\"recordType\":\"movie\",\"value\": 7 } \n", base},
 		{"unknown names", `{"userId":"u","x":{"userId":[1,{"y":null}],"s":"\u00e9\ud800"},"recordId":"r","recordType":"movie","value":7,"x":-1.5e+3}`, base},
 		{"escapes in names and values", `{"user\u0049d":"\u0075","recordId":"r","record\u0054ype":"mov\u0069e","value":7}`, base},
-		{"a pair of surrogates", `{"userId":"\ud83c\udfac\/\"\\","recordId":"r","recordType":"movie","value":7}`,
-			with(func(e *events.Event) { e.UserID = `🎬/"\` })},
-		{"delete", `{"userId":"u","recordId":"r","recordType":"movie","eventType":"delete"}`,
-			with(func(e *events.Event) { e.Type, e.Value = events.Delete, 0 })},
-		{"delete with any number", `{"userId":"u","recordId":"r","recordType":"movie","eventType":"delete","value":99.5}`,
-			with(func(e *events.Event) { e.Type, e.Value = events.Delete, 0 })},
-		{"time in UTC", `{"userId":"u","recordId":"r","recordType":"movie","value":7,"ratedAt":"2024-05-01T18:30:00Z"}`,
-			with(func(e *events.Event) { e.RatedAt = time.Date(2024, 5, 1, 18, 30, 0, 0, time.UTC) })},
-		{"time with zone, cut to microseconds", `{"userId":"u","recordId":"r","recordType":"movie","value":7,"ratedAt":"2024-05-01T20:30:00.123456789+02:00"}`,
-			with(func(e *events.Event) { e.RatedAt = time.Date(2024, 5, 1, 18, 30, 0, 123456000, time.UTC) })},
-		{"the first moment", `{"userId":"u","recordId":"r","recordType":"movie","value":7,"ratedAt":"1970-01-01T00:00:00Z"}`,
-			with(func(e *events.Event) { e.RatedAt = time.Unix(0, 0).UTC() })},
-		{"ids of any script, with spaces inside", `{"userId":"Zoë 42","recordId":"r","recordType":"movie","value":7}`,
-			with(func(e *events.Event) { e.UserID = "Zoë 42" })},
+		{
+			"a pair of surrogates", `{"userId":"\ud83c\udfac\/\"\\","recordId":"r","recordType":"movie","value":7}`,
+			with(func(e *events.Event) { e.UserID = `🎬/"\` }),
+		},
+		{
+			"delete", `{"userId":"u","recordId":"r","recordType":"movie","eventType":"delete"}`,
+			with(func(e *events.Event) { e.Type, e.Value = events.Delete, 0 }),
+		},
+		{
+			"delete with any number", `{"userId":"u","recordId":"r","recordType":"movie","eventType":"delete","value":99.5}`,
+			with(func(e *events.Event) { e.Type, e.Value = events.Delete, 0 }),
+		},
+		{
+			"time in UTC", `{"userId":"u","recordId":"r","recordType":"movie","value":7,"ratedAt":"2024-05-01T18:30:00Z"}`,
+			with(func(e *events.Event) { e.RatedAt = time.Date(2024, 5, 1, 18, 30, 0, 0, time.UTC) }),
+		},
+		{
+			"time with zone, cut to microseconds", `{"userId":"u","recordId":"r","recordType":"movie","value":7,"ratedAt":"2024-05-01T20:30:00.123456789+02:00"}`,
+			with(func(e *events.Event) { e.RatedAt = time.Date(2024, 5, 1, 18, 30, 0, 123456000, time.UTC) }),
+		},
+		{
+			"the first moment", `{"userId":"u","recordId":"r","recordType":"movie","value":7,"ratedAt":"1970-01-01T00:00:00Z"}`,
+			with(func(e *events.Event) { e.RatedAt = time.Unix(0, 0).UTC() }),
+		},
+		{
+			"ids of any script, with spaces inside", `{"userId":"Zoë 42","recordId":"r","recordType":"movie","value":7}`,
+			with(func(e *events.Event) { e.UserID = "Zoë 42" }),
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, ct := range []string{"", "application/json", "Application/JSON; charset=utf-8"} {

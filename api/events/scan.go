@@ -63,7 +63,7 @@ func (s *scanner) member(vals *[fieldUnknown]given) error {
 	if s.peek() != '"' {
 		return s.syntax("a name in double quotes")
 	}
-	name, lone, err := s.str()
+	name, _, err := s.str()
 	if err != nil {
 		return err
 	}
@@ -86,8 +86,8 @@ func (s *scanner) member(vals *[fieldUnknown]given) error {
 	}
 	start := s.at
 	if s.peek() == '"' {
-		var text string
-		if text, lone, err = s.str(); err != nil {
+		text, lone, err := s.str()
+		if err != nil {
 			return err
 		}
 		if lone {

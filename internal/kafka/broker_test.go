@@ -63,19 +63,23 @@ func TestBrokerSaysWhatIsWrongWithItsAddress(t *testing.T) {
 		message string
 	}{
 		{
-			kafka.BrokerConfig{Addr: taken.Addr().String()}, fault.KindPrecondition,
+			kafka.BrokerConfig{Addr: taken.Addr().String()},
+			fault.KindPrecondition,
 			"address " + taken.Addr().String() + " for Kafka clients is taken by another program: stop that one, or choose another address",
 		},
 		{
-			kafka.BrokerConfig{Addr: "9092"}, fault.KindInvalid,
+			kafka.BrokerConfig{Addr: "9092"},
+			fault.KindInvalid,
 			`kafka address: must be host:port, for example 127.0.0.1:9092; got "9092"`,
 		},
 		{
-			kafka.BrokerConfig{Addr: "0.0.0.0:0"}, fault.KindInvalid,
+			kafka.BrokerConfig{Addr: "0.0.0.0:0"},
+			fault.KindInvalid,
 			`kafka address: "0.0.0.0:0" listens on every address of this machine; also say which one clients shall use (advertise)`,
 		},
 		{
-			kafka.BrokerConfig{Addr: "127.0.0.1:0", Advertise: "kafka"}, fault.KindInvalid,
+			kafka.BrokerConfig{Addr: "127.0.0.1:0", Advertise: "kafka"},
+			fault.KindInvalid,
 			`advertise: must be host:port as clients see it; got "kafka"`,
 		},
 	} {

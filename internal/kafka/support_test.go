@@ -357,7 +357,8 @@ func (p *proxy) copy(dst, src net.Conn, pass func([]byte) bool) {
 	for {
 		n, err := src.Read(buf)
 		p.gate.RLock()
-		p.gate.RUnlock() //nolint:staticcheck // waits while traffic is held back
+		//lint:ignore SA2001 it waits while traffic is held back
+		p.gate.RUnlock()
 		if n > 0 {
 			if !pass(buf[:n]) {
 				return

@@ -156,7 +156,6 @@ func (c clientSide) unary(ctx context.Context, method string, req, reply any, cc
 	}
 	if st, ok := status.FromError(err); ok && st.Code() == codes.Unavailable && len(header) == 0 && len(trailer) == 0 {
 		return c.unreachable(st) // nothing came back, not even a request id: no server said this
-
 	}
 	return err
 }

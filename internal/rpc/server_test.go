@@ -29,23 +29,28 @@ func TestOneLogLinePerCall(t *testing.T) {
 			"answer", func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
 				return &testpb.SimpleResponse{}, nil
 			},
-			map[string]any{"level": "DEBUG", "msg": "call", "code": "OK"}, "",
+			map[string]any{"level": "DEBUG", "msg": "call", "code": "OK"},
+			"",
 		},
 		{
 			"the caller's mistake", fails(fault.Invalid("id", "is required")),
-			map[string]any{"level": "INFO", "code": "InvalidArgument"}, "id: is required",
+			map[string]any{"level": "INFO", "code": "InvalidArgument"},
+			"id: is required",
 		},
 		{
 			"unavailable", fails(fault.Unavailable(errors.New("dial 10.0.0.1"), "the database is busy")),
-			map[string]any{"level": "WARN", "code": "Unavailable"}, "the database is busy: dial 10.0.0.1",
+			map[string]any{"level": "WARN", "code": "Unavailable"},
+			"the database is busy: dial 10.0.0.1",
 		},
 		{
 			"internal", fails(fmt.Errorf("read movie: %w", errors.New("disk I/O error"))),
-			map[string]any{"level": "ERROR", "code": "Internal"}, "read movie: disk I/O error",
+			map[string]any{"level": "ERROR", "code": "Internal"},
+			"read movie: disk I/O error",
 		},
 		{
 			"panic", func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) { panic("oh no") },
-			map[string]any{"level": "ERROR", "code": "Internal"}, "panic: oh no",
+			map[string]any{"level": "ERROR", "code": "Internal"},
+			"panic: oh no",
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
