@@ -131,12 +131,12 @@ func TestMetadataComplaintsAreRenamed(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.metadata.before.set(func(_ context.Context, method string) error {
 		if method == "ListMovies" {
-			return fault.Invalid("filter.min_year", "must be 1870 to 2100, got 3")
+			return fault.Invalid("filter.min_year", "must not be after filter.max_year, got 3")
 		}
 		return fault.InvalidFields([]fault.Field{{Name: "movie.title", Reason: "is required"}, {Name: "expected_etag", Reason: "is too long"}})
 	})
 	_, err := w.client.ListMovies(t.Context(), &moviev1.ListMoviesRequest{MinYear: ptr(int32(3))})
-	if got := status.Convert(err).Message(); got != "min_year: must be 1870 to 2100, got 3" {
+	if got := status.Convert(err).Message(); got != "min_year: must not be after max_year, got 3" {
 		t.Errorf("list: %q", got)
 	}
 	_, err = w.client.PutMovie(t.Context(), &moviev1.PutMovieRequest{Movie: &moviev1.Movie{Id: "a"}})
