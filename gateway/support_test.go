@@ -1,9 +1,184 @@
 package gateway_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net"
+	"sync"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"movieexample.com/gateway"
+	moviev1 "movieexample.com/gen/movieexample/movie/v1"
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/rpc"
 )
+
+func ptr[T any](v T) *T { return &v }
+
+func film(id string) *moviev1.Movie {
+	return &moviev1.Movie{
+		Id: id, Title: "The Shawshank Redemption", Year: ptr(int32(1994)), Genres: []string{"Crime", "Drama"}, Director: "Frank Darabont",
+		Description: "A banker who is sent to prison for life makes a friend, & <plans>.",
+		ExternalIds: &moviev1.ExternalIds{Imdb: "tt0111161", Tmdb: "278", Movielens: "318"},
+		RatingSummary: &moviev1.RatingSummary{
+			Mean: 8.858044164037855, Votes: 317, Weighted: 8.7224, Histogram: []int32{0, 2, 0, 4, 0, 24, 15, 72, 49, 153},
+			AsOfTime: timestamppb.New(time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)),
+		},
+		RatingStatus: "fresh", Etag: "v1",
+	}
+}
+
+// fakeMovie echoes what reached it, so that the golden file shows the request's way through the gateway.
+type fakeMovie struct {
+	moviev1.UnimplementedMovieServiceServer
+	mu  sync.Mutex
+	got proto.Message
+	id  string // of the request
+}
+
+func (f *fakeMovie) keep(ctx context.Context, m proto.Message) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.got, f.id = proto.Clone(m), rpc.RequestID(ctx)
+}
+
+func (f *fakeMovie) last() (proto.Message, string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.got, f.id
+}
+
+func (f *fakeMovie) GetMovie(ctx context.Context, r *moviev1.GetMovieRequest) (*moviev1.GetMovieResponse, error) {
+	f.keep(ctx, r)
+	switch r.GetId() {
+	case "missing":
+		return nil, fault.NotFound("no movie has the id %q", r.GetId())
+	case "bare":
+		return &moviev1.GetMovieResponse{Movie: &moviev1.Movie{Id: "bare", Title: "Bare", RatingStatus: "unrated"}}, nil
+	case "down":
+		return nil, fault.Unavailable(errors.New("dial 10.0.0.1: secret"), "the metadata service cannot be reached: try again later")
+	case "broken":
+		return nil, errors.New("secret of the log")
+	case "panic":
+		panic("secret of the log")
+	case "slow":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return &moviev1.GetMovieResponse{Movie: film(r.GetId())}, nil
+}
+
+func (f *fakeMovie) PutMovie(ctx context.Context, r *moviev1.PutMovieRequest) (*moviev1.PutMovieResponse, error) {
+	f.keep(ctx, r)
+	switch r.GetMovie().GetTitle() {
+	case "":
+		return nil, fault.InvalidFields([]fault.Field{
+			{Name: "movie.title", Reason: "is required: 1 to 500 characters"},
+			{Name: "movie.external_ids.imdb", Reason: `must be "tt" and at least seven digits, got "x"`},
+			{Name: "movie.alternative_titles[0]", Reason: "must not be empty"},
+		})
+	case "Old":
+		return nil, fault.Conflict("the movie %q changed meanwhile: its etag is not %q", r.GetMovie().GetId(), r.GetMovie().GetEtag())
+	}
+	return &moviev1.PutMovieResponse{Movie: r.GetMovie()}, nil
+}
+
+func (f *fakeMovie) DeleteMovie(ctx context.Context, r *moviev1.DeleteMovieRequest) (*moviev1.DeleteMovieResponse, error) {
+	f.keep(ctx, r)
+	return &moviev1.DeleteMovieResponse{}, nil
+}
+
+func (f *fakeMovie) ListMovies(ctx context.Context, r *moviev1.ListMoviesRequest) (*moviev1.ListMoviesResponse, error) {
+	f.keep(ctx, r)
+	if r.GetPageSize() < 0 {
+		return nil, fault.Invalid("page_size", "must be 0 to 200, got %d", r.GetPageSize())
+	}
+	return &moviev1.ListMoviesResponse{NextPageToken: fmt.Sprintf("%s %v %v %s %d", r.GetGenre(), r.MinYear != nil, r.GetMaxYear(), r.GetOrderBy(), r.GetPageSize())}, nil
+}
+
+func (f *fakeMovie) LookupMovie(ctx context.Context, r *moviev1.LookupMovieRequest) (*moviev1.LookupMovieResponse, error) {
+	f.keep(ctx, r)
+	return &moviev1.LookupMovieResponse{Movie: &moviev1.Movie{Id: r.GetImdbId() + r.GetTmdbId() + r.GetMovielensId()}}, nil
+}
+
+func (f *fakeMovie) BatchGetMovies(ctx context.Context, r *moviev1.BatchGetMoviesRequest) (*moviev1.BatchGetMoviesResponse, error) {
+	f.keep(ctx, r)
+	return &moviev1.BatchGetMoviesResponse{MissingIds: r.GetIds()}, nil
+}
+
+func (f *fakeMovie) ListChart(ctx context.Context, r *moviev1.ListChartRequest) (*moviev1.ListChartResponse, error) {
+	f.keep(ctx, r)
+	return &moviev1.ListChartResponse{
+		Entries:  []*moviev1.ListChartResponse_Entry{{Rank: 1, Score: 8.7224, Movie: &moviev1.Movie{Id: r.GetChart()}}},
+		MinVotes: 25, GlobalMean: 7.003114,
+	}, nil
+}
+
+type fakeRating struct {
+	ratingv1.UnimplementedRatingServiceServer
+}
+
+func (fakeRating) PutRating(_ context.Context, r *ratingv1.PutRatingRequest) (*ratingv1.PutRatingResponse, error) {
+	if r.GetValue() < 1 || r.GetValue() > 10 {
+		return nil, fault.Invalid("value", "must be 1 to 10, got %d", r.GetValue())
+	}
+	return &ratingv1.PutRatingResponse{Rating: &ratingv1.Rating{RecordType: r.GetRecordType(), RecordId: r.GetRecordId(), UserId: r.GetUserId(), Value: r.GetValue()}}, nil
+}
+
+func (fakeRating) GetRating(_ context.Context, r *ratingv1.GetRatingRequest) (*ratingv1.GetRatingResponse, error) {
+	return nil, fault.NotFound("user %q has no rating of %s %q", r.GetUserId(), r.GetRecordType(), r.GetRecordId())
+}
+
+func (fakeRating) DeleteRating(context.Context, *ratingv1.DeleteRatingRequest) (*ratingv1.DeleteRatingResponse, error) {
+	return &ratingv1.DeleteRatingResponse{}, nil
+}
+
+func (fakeRating) ListUserRatings(_ context.Context, r *ratingv1.ListUserRatingsRequest) (*ratingv1.ListUserRatingsResponse, error) {
+	return &ratingv1.ListUserRatingsResponse{Ratings: []*ratingv1.Rating{{UserId: r.GetUserId(), RecordType: r.GetRecordType()}}}, nil
+}
+
+func (fakeRating) GetRatingSummary(_ context.Context, r *ratingv1.GetRatingSummaryRequest) (*ratingv1.GetRatingSummaryResponse, error) {
+	return &ratingv1.GetRatingSummaryResponse{Summary: &ratingv1.RatingSummary{RecordType: r.GetRecordType(), RecordId: r.GetRecordId(), Mean: 7, Votes: 1, Histogram: make([]int32, 10)}}, nil
+}
+
+func inProcess(t testing.TB, register func(grpc.ServiceRegistrar)) grpc.ClientConnInterface {
+	t.Helper()
+	s, err := rpc.NewServer(rpc.ServerConfig{Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	register(s)
+	t.Cleanup(func() {
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s.Conn()
+}
+
+func newGateway(t testing.TB, cfg gateway.Config, movie moviev1.MovieServiceServer, change func(*gateway.Deps)) *gateway.Service {
+	t.Helper()
+	deps := gateway.Deps{
+		Movie:     inProcess(t, func(r grpc.ServiceRegistrar) { moviev1.RegisterMovieServiceServer(r, movie) }),
+		Rating:    inProcess(t, func(r grpc.ServiceRegistrar) { ratingv1.RegisterRatingServiceServer(r, fakeRating{}) }),
+		Endpoints: []gateway.Endpoint{{Name: "metadata (gRPC)", Addr: "127.0.0.1:8081"}, {Name: "rating events (Kafka)", Addr: "127.0.0.1:9092"}},
+	}
+	if change != nil {
+		change(&deps)
+	}
+	g, err := gateway.New(t.Context(), cfg, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
 
 func listen(t testing.TB) net.Listener {
 	t.Helper()
