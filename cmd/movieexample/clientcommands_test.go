@@ -280,9 +280,9 @@ func TestDeadLettersCommands(t *testing.T) {
 	var l list
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); l.Total < 3; <-tick.C {
+	for deadline := time.Now().Add(20 * time.Second); len(l.DeadLetters) < 3; <-tick.C {
 		if l = listed(); time.Now().After(deadline) {
-			t.Fatalf("only %d dead letters after 20 s", l.Total)
+			t.Fatalf("only %d dead letters after 20 s", len(l.DeadLetters))
 		}
 	}
 	if l.Total != 3 || len(l.DeadLetters) != 3 || l.DeadLetters[0].Class != "value-out-of-range" || l.DeadLetters[1].PayloadBase64 == "" || l.DeadLetters[0].Key != "k" {
