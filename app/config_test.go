@@ -1,0 +1,115 @@
+package app_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"movieexample.com/app"
+	"movieexample.com/internal/config"
+)
+
+// problems lists the settings that an error is about.
+func problems(err error) []string {
+	var paths []string
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			paths = append(paths, problems(e)...)
+		}
+	} else if p := (*config.Problem)(nil); errors.As(err, &p) {
+		paths = append(paths, p.Path)
+	} else if err != nil {
+		paths = append(paths, "?")
+	}
+	return paths
+}
+
+func TestValidate(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change   func(*app.Config)
+		services string
+		paths    string
+		text     string // part of the message
+	}{
+		"defaults":                 {change: func(*app.Config) {}},
+		"IPv6 loopback":            {change: func(c *app.Config) { c.Listen.Gateway = "[::1]:0" }},
+		"localhost":                {change: func(c *app.Config) { c.Listen.Gateway = "localhost:8080" }},
+		"every address":            {change: func(c *app.Config) { c.Listen.Gateway = ":8080" }, paths: "listen.gateway", text: "--insecure-no-auth"},
+		"every IPv6 address":       {change: func(c *app.Config) { c.Listen.Movie = "[::]:8080" }, paths: "listen.movie", text: "no authentication"},
+		"another address":          {change: func(c *app.Config) { c.Listen.Admin = "192.0.2.1:1" }, paths: "listen.admin", text: `"192.0.2.1:1" is not a loopback address`},
+		"a name":                   {change: func(c *app.Config) { c.Listen.Rating = "example.com:1" }, paths: "listen.rating", text: "loopback"},
+		"another address, allowed": {change: func(c *app.Config) { c.Listen.Gateway, c.InsecureNoAuth = ":8080", true }},
+		"broker everywhere":        {change: func(c *app.Config) { c.Listen.Kafka, c.InsecureNoAuth = "0.0.0.0:9092", true }, paths: "listen.kafka", text: "--kafka-advertise"},
+		"broker everywhere, advertised": {change: func(c *app.Config) {
+			c.Listen.Kafka, c.InsecureNoAuth, c.KafkaAdvertise = "0.0.0.0:9092", true, "kafka.example.com:9092"
+		}},
+		"advertised nonsense":   {change: func(c *app.Config) { c.KafkaAdvertise = "kafka" }, paths: "kafka_advertise", text: `got "kafka"`},
+		"no port":               {change: func(c *app.Config) { c.Listen.Metadata = "127.0.0.1" }, paths: "listen.metadata", text: "for example 127.0.0.1:8081"},
+		"port too large":        {change: func(c *app.Config) { c.Listen.Metadata = "127.0.0.1:65536" }, paths: "listen.metadata", text: "from 0 to 65535"},
+		"port by name":          {change: func(c *app.Config) { c.Listen.Metadata = "127.0.0.1:http" }, paths: "listen.metadata"},
+		"no address":            {change: func(c *app.Config) { c.Listen.Metadata = "" }, paths: "listen.metadata"},
+		"connect nonsense":      {change: func(c *app.Config) { c.Connect.Rating = "rating" }, paths: "connect.rating", text: `got "rating"`},
+		"stop at once":          {change: func(c *app.Config) { c.ShutdownTimeout = 0 }, paths: "shutdown_timeout", text: "got 0s"},
+		"stop never":            {change: func(c *app.Config) { c.ShutdownTimeout = time.Hour }, paths: "shutdown_timeout", text: "got 1h0m0s"},
+		"a service's own":       {change: func(c *app.Config) { c.Rating.ChartMinVotes = -1 }, paths: "rating.chart_min_votes"},
+		"the log's":             {change: func(c *app.Config) { c.Log.Level = "loud" }, paths: "log.level", text: `"loud" given`},
+		"all of it":             {change: func(c *app.Config) { c.Listen.Gateway, c.Listen.Admin, c.Log.Level = "x", "y", "z" }, paths: "listen.gateway listen.admin log.level"},
+		"metadata alone":        {change: func(*app.Config) {}, services: "metadata"},
+		"movie alone":           {change: func(*app.Config) {}, services: "movie", paths: "connect.metadata connect.rating", text: "movie calls rating"},
+		"movie and metadata":    {change: func(*app.Config) {}, services: "movie metadata", paths: "connect.rating", text: "--connect-rating"},
+		"movie, connected":      {change: func(c *app.Config) { c.Connect = app.Connect{Metadata: "a:1", Rating: "b:1"} }, services: "movie"},
+		"gateway alone":         {change: func(*app.Config) {}, services: "gateway", paths: "connect.rating connect.movie"},
+		"gateway and movie":     {change: func(*app.Config) {}, services: "gateway movie", paths: "connect.metadata connect.rating"},
+		"rating alone":          {change: func(*app.Config) {}, services: "rating", paths: "rating.brokers", text: "--rating-brokers"},
+		"rating with a broker":  {change: func(c *app.Config) { c.Rating.Brokers = []string{"a:1"} }, services: "rating"},
+		"all, named":            {change: func(*app.Config) {}, services: "gateway movie rating metadata"},
+		"a service not there":   {change: func(*app.Config) {}, services: "films", paths: "?", text: "metadata, rating, movie, gateway"},
+		"both kinds of mistake": {change: func(c *app.Config) { c.Log.Level = "loud" }, services: "movie metadata", paths: "log.level connect.rating"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := app.DefaultConfig()
+			tc.change(&cfg)
+			err := cfg.ValidateFor(strings.Fields(tc.services))
+			if got := strings.Join(problems(err), " "); got != tc.paths {
+				t.Errorf("problems with %q, want %q: %v", got, tc.paths, err)
+			}
+			if err != nil && !strings.Contains(err.Error(), tc.text) {
+				t.Errorf("the message lacks %q: %v", tc.text, err)
+			}
+		})
+	}
+}
+
+// TestDataDirectory follows the XDG Base Directory Specification.
+func TestDataDirectory(t *testing.T) {
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		data, xdg, home string
+		want            string
+	}{
+		"given":        {data: "/data", xdg: "/xdg", home: "/home/me", want: "/data"},
+		"relative":     {data: "data", want: filepath.Join(wd, "data")},
+		"XDG":          {xdg: "/xdg", home: "/home/me", want: "/xdg/movieexample"},
+		"relative XDG": {xdg: "xdg", home: "/home/me", want: "/home/me/.local/share/movieexample"},
+		"home":         {home: "/home/me", want: "/home/me/.local/share/movieexample"},
+		"nothing":      {want: ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("XDG_DATA_HOME", tc.xdg)
+			t.Setenv("HOME", tc.home)
+			got, err := app.Config{DataDir: tc.data}.DataDirectory()
+			if got != tc.want || (err != nil) != (tc.want == "") {
+				t.Errorf("got %q, %v; want %q", got, err, tc.want)
+			}
+			if err != nil && !strings.Contains(err.Error(), "--data DIR") {
+				t.Errorf("the message does not say what to do: %v", err)
+			}
+		})
+	}
+}

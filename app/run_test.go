@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	moviev1 "movieexample.com/gen/movieexample/movie/v1"
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/telemetry"
+)
+
+// bareApp is an App without services, for what only a fault of a service would show.
+func bareApp(timeout time.Duration) *App {
+	return &App{log: slog.New(slog.DiscardHandler), timeout: timeout, readiness: &telemetry.Readiness{}, ready: make(chan struct{})}
+}
+
+// TestRunOrder: drains first, last one first; then jobs end; then everything is closed, last one first.
+func TestRunOrder(t *testing.T) {
+	a := bareApp(time.Minute)
+	var order []string
+	note := func(name string) stop {
+		return stop{name, func(context.Context) error {
+			order = append(order, name)
+			return nil
+		}}
+	}
+	a.closes = []stop{note("close lock"), note("close database"), note("close broker")}
+	a.drains = []stop{note("drain metadata"), note("drain rating"), note("drain gateway")}
+	a.jobs = []job{{"ingestion", func(ctx context.Context) error {
+		<-ctx.Done()
+		order = append(order, "end ingestion")
+		return nil
+	}}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"drain gateway", "drain rating", "drain metadata", "end ingestion", "close broker", "close database", "close lock",
+	}
+	if !slices.Equal(order, want) {
+		t.Errorf("stopped in the order %v, want %v", order, want)
+	}
+}
+
+// TestRunStopsWhenSomethingFails: what should run for ever and ends in an error ends the process, in order.
+func TestRunStopsWhenSomethingFails(t *testing.T) {
+	a := bareApp(time.Minute)
+	broken := errors.New("disk is full")
+	closed := false
+	a.jobs = []job{
+		{"rating ingestion", func(context.Context) error { return broken }},
+		{"other", func(ctx context.Context) error {
+			<-ctx.Done()
+			return errors.New("last batch is lost")
+		}},
+	}
+	a.closes = []stop{{"database", func(context.Context) error { closed = true; return errors.New("checkpoint") }}}
+	err := a.Run(t.Context())
+	if !errors.Is(err, broken) || !closed {
+		t.Errorf("returned %v, closed %v", err, closed)
+	}
+	if got, want := fmt.Sprint(err), "rating ingestion: disk is full\nstop database: checkpoint\nother: last batch is lost"; got != want {
+		t.Errorf("returned\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestRunDoesNotHang: a job that does not end is named, and what is left is closed all the same.
+func TestRunDoesNotHang(t *testing.T) {
+	a := bareApp(20 * time.Millisecond)
+	release := make(chan struct{})
+	defer close(release)
+	closed := false
+	a.jobs = []job{{"rating ingestion", func(context.Context) error { <-release; return nil }}}
+	a.closes = []stop{{"database", func(context.Context) error { closed = true; return nil }}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := a.Run(ctx)
+	if err == nil || !strings.Contains(err.Error(), "rating ingestion: it did not end in time") || !closed {
+		t.Errorf("returned %v, closed %v", err, closed)
+	}
+}
+
+// TestIdempotentMethods: calls that may be repeated exist, and none of them writes.
+func TestIdempotentMethods(t *testing.T) {
+	for callee, file := range map[string]protoreflect.FileDescriptor{
+		"metadata": metadatav1.File_movieexample_metadata_v1_metadata_proto,
+		"rating":   ratingv1.File_movieexample_rating_v1_rating_proto,
+		"movie":    moviev1.File_movieexample_movie_v1_movie_proto,
+	} {
+		reads := map[string]bool{}
+		for i := range file.Services().Len() {
+			service := file.Services().Get(i)
+			for j := range service.Methods().Len() {
+				m := service.Methods().Get(j)
+				writes := slices.ContainsFunc([]string{"Put", "Delete", "BatchPut", "Create", "Update"}, func(verb string) bool {
+					return strings.HasPrefix(string(m.Name()), verb)
+				})
+				if !writes {
+					reads[fmt.Sprintf("/%s/%s", service.FullName(), m.Name())] = true
+				}
+			}
+		}
+		for _, m := range idempotentMethods(callee) {
+			if !reads[m] {
+				t.Errorf("%s is repeated, but is no read of %s", m, callee)
+			}
+			delete(reads, m)
+		}
+		for m := range reads {
+			t.Errorf("%s reads, but is not repeated when it could not be sent", m)
+		}
+	}
+}
