@@ -304,11 +304,7 @@ func (c *consumer) partition(ctx context.Context, number int32, records []*kgo.R
 	if !owned || c.in.haltedReason(p) != "" {
 		return
 	}
-	recs := make([]logRecord, len(records))
-	for i, r := range records {
-		recs[i] = c.decode(p, r)
-	}
-	next, err := c.in.records(ctx, p, recs)
+	next, err := c.in.records(ctx, p, c.decodeAll(p, records))
 	if err != nil {
 		if fenced := (*fencedError)(nil); !errors.As(err, &fenced) {
 			return // ctx ended, or the partition was given up; nothing was acknowledged
@@ -318,6 +314,14 @@ func (c *consumer) partition(ctx context.Context, number int32, records []*kgo.R
 		})
 	}
 	c.in.metrics.position(p, next, end)
+}
+
+func (c *consumer) decodeAll(p partition, records []*kgo.Record) []logRecord {
+	out := make([]logRecord, len(records))
+	for i, r := range records {
+		out[i] = c.decode(p, r)
+	}
+	return out
 }
 
 // decode reads one record.

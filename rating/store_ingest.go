@@ -1,9 +1,11 @@
 package rating
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"movieexample.com/internal/sqldb"
@@ -126,7 +128,7 @@ type ingestOffset struct {
 
 // offsets returns how far every partition is ingested.
 func (s *store) offsets(ctx context.Context) ([]ingestOffset, error) {
-	rows, err := s.db.Read().QueryContext(ctx, "SELECT topic, topic_id, part, next_offset FROM ingest_offsets ORDER BY topic, topic_id, part")
+	rows, err := s.db.Read().QueryContext(ctx, "SELECT topic, topic_id, part, next_offset FROM ingest_offsets")
 	if err != nil {
 		return nil, storeError("read ingest offsets", err)
 	}
@@ -139,6 +141,9 @@ func (s *store) offsets(ctx context.Context) ([]ingestOffset, error) {
 		}
 		out = append(out, o)
 	}
+	slices.SortFunc(out, func(a, b ingestOffset) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.TopicID, b.TopicID), cmp.Compare(a.Number, b.Number))
+	})
 	return out, storeError("read ingest offsets", rows.Err())
 }
 
