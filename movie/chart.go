@@ -241,6 +241,9 @@ func (s *Service) rows(ctx context.Context, picks []pick, rank int64) ([]chartRo
 		}
 		rank++
 		standing := &Standing{Summary: p.summary, Status: Fresh}
+		if s.now().Sub(p.summary.AsOf) > freshFor {
+			standing.Status = Stale // the rating service computes charts of large catalogues less often
+		}
 		s.standings.remember(p.id, standing)
 		rows = append(rows, chartRow{
 			rank:    rank,

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -247,5 +248,29 @@ func TestChartNeedsRating(t *testing.T) {
 	_, err := w.client.ListChart(t.Context(), &moviev1.ListChartRequest{Chart: "top"})
 	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "rating service") {
 		t.Errorf("got %v, want UNAVAILABLE that names the rating service", err)
+	}
+}
+
+// TestChartSaysItsAge: the rating service computes the charts of a large catalogue less often; then their numbers are
+// called what they are.
+func TestChartSaysItsAge(t *testing.T) {
+	w := newWorld(t, movie.Config{})
+	w.film("a", "A", 1990)
+	w.rating.set("a", 30, 8)
+	for _, step := range []struct {
+		advance time.Duration
+		want    string
+	}{
+		{2 * time.Second, "fresh"},
+		{time.Millisecond, "stale"},
+	} {
+		w.advance(step.advance)
+		r, err := w.client.ListChart(t.Context(), &moviev1.ListChartRequest{Chart: "top"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.GetEntries()[0].GetMovie().GetRatingStatus(); got != step.want {
+			t.Errorf("status %q, want %q", got, step.want)
+		}
 	}
 }

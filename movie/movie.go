@@ -40,13 +40,16 @@ type Summary struct {
 	AsOf      time.Time
 }
 
+// freshFor is the age up to which a summary is called fresh: a rating that was acknowledged is in it.
+const freshFor = 2 * time.Second
+
 // Status says how good a film's summary is.
 type Status string
 
 // The statuses.
 const (
-	Fresh       Status = "fresh"       // read within the last two seconds
-	Stale       Status = "stale"       // the last known, because the rating service cannot be reached
+	Fresh       Status = "fresh"       // read within freshFor
+	Stale       Status = "stale"       // the last known: the rating service cannot be reached, or its charts are older
 	Unavailable Status = "unavailable" // no summary: the rating service cannot be reached and none is known
 	Unrated     Status = "unrated"     // no summary: nobody rated the film
 )
@@ -111,6 +114,7 @@ type Service struct {
 	catalogue catalogue
 	films     *flights[*Movie]
 	standings *standings
+	now       func() time.Time
 	served    map[Status]prometheus.Counter
 }
 
@@ -129,8 +133,12 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		cfg:       cfg,
+		now:       deps.Now,
 		catalogue: newCatalogue(deps.Metadata),
 		served:    map[Status]prometheus.Counter{},
+	}
+	if s.now == nil {
+		s.now = time.Now
 	}
 	var err error
 	s.films, err = newFlights(store{size: cfg.CacheSize, ttl: cfg.MetadataTTL, now: deps.Now}, cfg.MetadataTimeout, s.catalogue.movie)
