@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -65,6 +66,12 @@ func (s *Service) consume(ctx context.Context) error {
 		kgo.OnPartitionsRevoked(c.stop),
 		kgo.OnPartitionsLost(c.stop),
 		kgo.BlockRebalanceOnPoll(),
+		// Half of it to all of it, so that consumers do not come back all at once. The library's own limit is 2.5 s, which
+		// is long for a broker that restarts on the same machine.
+		kgo.RetryBackoffFn(func(fails int) time.Duration {
+			limit := min(100*time.Millisecond<<min(fails, 10), time.Second)
+			return limit/2 + rand.N(limit/2)
+		}),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.FetchMaxBytes(16<<20),
 		kgo.FetchMaxPartitionBytes(4<<20),

@@ -213,3 +213,45 @@ func TestRestartAfterAMemberDied(t *testing.T) {
 	eventually(t, "the event", func() bool { return f.votes(t, "1") == 1 })
 	t.Logf("ingestion began after %v; the dead member had a session of 6 s, the least that brokers allow", time.Since(began).Round(time.Millisecond))
 }
+
+// Two processes of one group share the partitions, on one database. One comes while events flow, one leaves: every
+// event counts once, and what a process gave up it shows no more.
+func TestPartitionsChangeHands(t *testing.T) {
+	t.Parallel()
+	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
+	first := start(t, path, s.cfg(), nil)
+	eventually(t, "the topic", func() bool { return len(first.partitions(t)) == 2 })
+	n := 0
+	publish := func() {
+		t.Helper()
+		r := event("1", fmt.Sprint(n), 1+n%10, time.Now())
+		r.Partition = int32(n % 2)
+		s.publish(t, r)
+		n++
+	}
+	publish()
+	publish()
+	eventually(t, "events of both partitions", func() bool { return first.gauge(t, "rating_ingest_records_total") == 2 })
+	second := start(t, path, s.cfg(), nil)
+	eventually(t, "the second process to get something to do", func() bool {
+		publish()
+		return second.gauge(t, "rating_ingest_records_total") > 0
+	})
+	for range 20 {
+		publish()
+	}
+	eventually(t, "all events", func() bool { return second.ingested(t) == int64(n) })
+	first.close(t)
+	eventually(t, "the second process to take over", func() bool {
+		publish()
+		publish()
+		return second.gauge(t, "rating_ingest_next_offset") == float64(n)
+	})
+	if votes := second.votes(t, "1"); int(votes) != n {
+		t.Errorf("%d votes of %d events", votes, n)
+	}
+	if l := second.deadLetters(t); len(l) != 0 {
+		t.Errorf("dead letters: %v", l)
+	}
+	second.checkAudit(t)
+}

@@ -1,6 +1,7 @@
 package rating_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -359,4 +360,34 @@ func TestBatchOfSummaries(t *testing.T) {
 	if len(s) != 2 || s[0].GetRecordId() != "c" || s[0].GetMean() != 3 || s[1].GetRecordId() != "a" || s[1].GetMean() != 1 {
 		t.Errorf("summaries %v", s)
 	}
+}
+
+// A full disk is an answer that says so, changes nothing, and is over when there is space again.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	f, _ := serve(t)
+	f.put(t, "1", "a", 5)
+	execSQL(t, f.db, "PRAGMA max_page_count = 1") // SQLite makes it the present size
+	var err error
+	acknowledged := 0
+	for i := range 5000 {
+		user := strings.Repeat("u", 100) + fmt.Sprint(i)
+		if _, err = f.PutRating(t.Context(), &ratingv1.PutRatingRequest{RecordType: "movie", RecordId: "2", UserId: user, Value: 5}); err != nil {
+			break
+		}
+		acknowledged++
+	}
+	const want = "the database's disk is full; the operator must free space, then the same request succeeds"
+	if st := status.Convert(err); st.Code() != codes.Unavailable || st.Message() != want {
+		t.Fatalf("got %v, want Unavailable: %s", st, want)
+	}
+	if v := f.value(t, "1", "a"); v != 5 {
+		t.Errorf("value %d, want 5 still", v)
+	}
+	if n := f.votes(t, "2"); int(n) != acknowledged {
+		t.Errorf("%d votes of %d acknowledged ratings", n, acknowledged)
+	}
+	execSQL(t, f.db, "PRAGMA max_page_count = 1000000")
+	f.put(t, "2", "b", 7)
+	f.checkAudit(t)
 }
