@@ -374,7 +374,13 @@ func TestLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := run(t, testConfig(dir))
-	mustAsk(t, http.MethodGet, p.Gateway+"/v1/movies", "")
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(p.log.String(), `msg="ingesting rating events"`); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("ingestion does not begin")
+		}
+	}
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}

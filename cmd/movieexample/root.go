@@ -100,6 +100,7 @@ func newHelpCommand() *cobra.Command {
 				return usagef("there is no command %q; see 'movieexample --help'", strings.Join(args, " "))
 			}
 			of.InitDefaultHelpFlag()
+			of.InitDefaultVersionFlag()
 			return of.Help()
 		},
 	}
