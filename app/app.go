@@ -18,7 +18,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/resolver"
 
+	"movieexample.com/internal/discovery"
 	"movieexample.com/internal/kafka"
 	"movieexample.com/internal/lockfile"
 	"movieexample.com/internal/rpc"
@@ -92,7 +94,7 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 			log: opt.Logger, began: began, timeout: cfg.ShutdownTimeout, readiness: &telemetry.Readiness{}, ready: make(chan struct{}),
 			addresses: Addresses{Data: dir, PID: os.Getpid()},
 		},
-		cfg: cfg, dataDir: dir, metrics: registry, conns: make(map[string]grpc.ClientConnInterface),
+		cfg: cfg, dataDir: dir, metrics: registry, conns: make(map[string]grpc.ClientConnInterface), registry: discovery.NewMemory(),
 		version: build.Version,
 	}
 	b.ready = b.App.readiness
@@ -114,7 +116,7 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 	}
 	for _, s := range services {
 		for _, callee := range s.calls {
-			if err := b.connect(callee); err != nil {
+			if err := b.connect(ctx, callee); err != nil {
 				return nil, err
 			}
 		}
@@ -133,7 +135,9 @@ type builder struct {
 	version string
 	metrics *prometheus.Registry
 	ready   *telemetry.Readiness
-	conns   map[string]grpc.ClientConnInterface
+	// registry knows where the services are that other processes run.
+	registry *discovery.Memory
+	conns    map[string]grpc.ClientConnInterface
 }
 
 // onClose registers what is closed at the end, in the reverse order of registration.
@@ -271,11 +275,18 @@ func (b *builder) serveGRPC(name string, svc registrar) error {
 }
 
 // connect makes sure that there is a connection to a service: the in-process one where this process runs it.
-func (b *builder) connect(callee string) error {
+func (b *builder) connect(ctx context.Context, callee string) error {
 	if b.conns[callee] != nil {
 		return nil
 	}
-	conn, err := rpc.Dial(b.cfg.Connect.of(callee), rpc.DialConfig{Name: callee, Version: b.version, Idempotent: idempotentMethods(callee)})
+	deregister, err := b.registry.Register(ctx, callee, b.cfg.Connect.of(callee))
+	if err != nil {
+		return err
+	}
+	b.onClose("registration of "+callee, func(context.Context) error { deregister(); return nil })
+	conn, err := rpc.Dial(discovery.MemoryScheme+":///"+callee, rpc.DialConfig{
+		Name: callee, Version: b.version, Idempotent: idempotentMethods(callee), Resolvers: []resolver.Builder{b.registry.Resolver()},
+	})
 	if err != nil {
 		return err
 	}

@@ -119,10 +119,11 @@ func buildGateway(ctx context.Context, b *builder) error {
 		return err
 	}
 	svc, err := gateway.New(ctx, b.cfg.Gateway, gateway.Deps{
-		Logger:  b.log.With("component", "gateway"),
-		Metrics: b.metrics,
-		Movie:   b.conns["movie"],
-		Rating:  b.conns["rating"],
+		Logger:    b.log.With("component", "gateway"),
+		Metrics:   b.metrics,
+		Movie:     b.conns["movie"],
+		Rating:    b.conns["rating"],
+		Endpoints: b.endpoints(),
 	})
 	if err != nil {
 		return err
@@ -141,4 +142,20 @@ func (b *builder) database(ctx context.Context, name string) (*sqldb.DB, error) 
 	b.onClose(name+" database", func(context.Context) error { return db.Close() })
 	b.ready.Add(name+"-database", db.Check)
 	return db, nil
+}
+
+// endpoints are the addresses, of what was built so far, that the gateway's front page names.
+func (b *builder) endpoints() []gateway.Endpoint {
+	var list []gateway.Endpoint
+	for _, e := range []gateway.Endpoint{
+		{Name: "metadata (gRPC)", Addr: b.addresses.Metadata},
+		{Name: "rating (gRPC)", Addr: b.addresses.Rating},
+		{Name: "movie (gRPC)", Addr: b.addresses.Movie},
+		{Name: "rating events (Kafka, topic " + b.cfg.Rating.Topic + ")", Addr: b.addresses.Kafka},
+	} {
+		if e.Addr != "" {
+			list = append(list, e)
+		}
+	}
+	return list
 }
