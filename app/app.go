@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -46,6 +45,7 @@ type App struct {
 	servers   []*rpc.Server
 	serving   []job  // serve until shut down
 	jobs      []job  // run until their context ends
+	first     []job  // are done before the process is ready
 	drains    []stop // ended first, last one first
 	closes    []stop // ended then, last one first
 	ready     chan struct{}
@@ -160,6 +160,11 @@ func (b *builder) background(name string, f func(context.Context) error) {
 	b.jobs = append(b.jobs, job{name, f})
 }
 
+// beforeReady registers what is waited for, when everything runs, before the process is ready.
+func (b *builder) beforeReady(name string, f func(context.Context) error) {
+	b.first = append(b.first, job{name, f})
+}
+
 // directory is where a service keeps its data.
 func (b *builder) directory(service string) string { return filepath.Join(b.dataDir, service) }
 
@@ -236,24 +241,34 @@ func (b *builder) broker(ctx context.Context) (string, error) {
 	}
 	b.onClose("Kafka broker", func(context.Context) error { return broker.Close() })
 	b.addresses.Kafka = broker.Addr()
-	return broker.Addr(), b.topic(ctx, broker.ListenAddr())
+	b.beforeReady("topic of rating events", func(ctx context.Context) error {
+		return b.awaitTopic(ctx, broker.ListenAddr())
+	})
+	return broker.Addr(), nil
 }
 
-// topic creates the topic of rating events. Ingestion would, too, but a little later: whoever publishes as soon as the
-// process is ready shall not hear that there is no topic.
-func (b *builder) topic(ctx context.Context, broker string) error {
-	log := b.log.With("component", "broker")
-	cl, err := kafka.NewClient(kafka.Config{Brokers: []string{broker}, Logger: log})
+// awaitTopic waits until ingestion has created the topic of rating events: whoever publishes as soon as the process is
+// ready shall not hear that there is none. Only for the embedded broker, which is there; another one may be down for
+// hours, and the process serves without it.
+func (b *builder) awaitTopic(ctx context.Context, broker string) error {
+	cl, err := kafka.NewClient(kafka.Config{Brokers: []string{broker}})
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	c, d := b.cfg.Rating, rating.DefaultConfig()
-	_, err = kafka.EnsureTopic(ctx, cl, kafka.TopicConfig{
-		Name:       cmp.Or(c.Topic, d.Topic),
-		Partitions: int32(cmp.Or(c.Partitions, d.Partitions)), Replication: int16(c.Replication), Retention: c.Retention, Logger: log,
-	})
-	return err
+	const interval = 5 * time.Millisecond
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		if _, err = kafka.DescribeTopic(ctx, cl, cmp.Or(b.cfg.Rating.Topic, rating.DefaultConfig().Topic)); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
 }
 
 // serveGRPC puts a service on its port and on the connection for this process.
@@ -310,110 +325,8 @@ func (b *builder) admin(ctx context.Context, registry *prometheus.Registry) erro
 // Addresses tells where the process listens.
 func (a *App) Addresses() Addresses { return a.addresses }
 
-// Ready is closed when everything serves.
+// Ready is closed when everything serves; never, if the context of Run ends before.
 func (a *App) Ready() <-chan struct{} { return a.ready }
-
-// Run serves until ctx ends, then stops in order: readiness off, calls drained from the street door inwards, background
-// work ended, everything closed, last opened first. It returns nil after an orderly stop, and what failed if something
-// that should serve did not, or something did not end. It must be called once.
-func (a *App) Run(ctx context.Context) error {
-	failed := make(chan error, len(a.serving)+len(a.jobs))
-	jobsCtx, endJobs := context.WithCancel(context.WithoutCancel(ctx))
-	defer endJobs()
-	serving, working := runJobs(jobsCtx, a.serving, failed), runJobs(jobsCtx, a.jobs, failed)
-	for _, s := range a.servers {
-		s.SetServing(true)
-	}
-	close(a.ready)
-	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", append(a.addresses.attrs(), slog.Duration("took", time.Since(a.began).Round(time.Millisecond)))...)
-
-	var errs []error
-	select {
-	case <-ctx.Done():
-		a.log.Info("stopping", "cause", context.Cause(ctx))
-	case err := <-failed:
-		a.log.Error("stopping because something failed", "error", err)
-		errs = append(errs, err)
-	}
-	began := time.Now()
-	a.readiness.SetDraining()
-	drainCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.timeout)
-	defer cancel()
-	errs = append(errs, runStops(drainCtx, a.drains))
-	a.drains = nil
-	endJobs()
-	errs = append(errs, working.wait(drainCtx)) // a batch being written ends before its database is closed
-	errs = append(errs, a.close(context.WithoutCancel(ctx)))
-	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	errs = append(errs, serving.wait(endCtx))
-	for len(failed) > 0 {
-		errs = append(errs, <-failed)
-	}
-	a.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
-	return errors.Join(errs...)
-}
-
-// closeTimeout bounds what a stop does after the draining: nothing there waits for anybody outside.
-const closeTimeout = time.Second
-
-// jobGroup is jobs that run, each until its own end.
-type jobGroup struct {
-	running map[string]chan struct{}
-}
-
-// runJobs starts the jobs; each error goes to failed, which has room for it.
-func runJobs(ctx context.Context, jobs []job, failed chan<- error) jobGroup {
-	g := jobGroup{running: make(map[string]chan struct{})}
-	for _, j := range jobs {
-		ended := make(chan struct{})
-		g.running[j.name] = ended
-		go func() {
-			defer close(ended)
-			if err := j.run(ctx); err != nil {
-				failed <- fmt.Errorf("%s: %w", j.name, err)
-			}
-		}()
-	}
-	return g
-}
-
-// wait waits for all jobs, at most until ctx ends, and names those that are not done then.
-func (g jobGroup) wait(ctx context.Context) error {
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(g.running)) {
-		select {
-		case <-g.running[name]:
-			continue
-		default:
-		}
-		select {
-		case <-g.running[name]:
-		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("stop %s: it did not end in time", name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// close ends everything in the reverse order of its opening.
-func (a *App) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
-	defer cancel()
-	err := errors.Join(runStops(ctx, a.drains), runStops(ctx, a.closes))
-	a.drains, a.closes = nil, nil
-	return err
-}
-
-func runStops(ctx context.Context, stops []stop) error {
-	var errs []error
-	for _, s := range slices.Backward(stops) {
-		if err := s.stop(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
-		}
-	}
-	return errors.Join(errs...)
-}
 
 // idempotentMethods are the calls to a service that may be sent twice: those that only read.
 func idempotentMethods(callee string) []string {
