@@ -47,7 +47,7 @@ func openTerminal(t *testing.T) (keyboard, screen *os.File) {
 func startOnTerminal(t *testing.T, env []string, args ...string) (p *program, keyboard *os.File) {
 	t.Helper()
 	keyboard, screen := openTerminal(t)
-	p = &program{cmd: prepare(t, env, args...), exited: make(chan struct{})}
+	p = &program{cmd: prepare(os.Args[0], env, args...), exited: make(chan struct{})}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = screen, screen, screen
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := p.cmd.Start(); err != nil {
