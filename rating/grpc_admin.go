@@ -49,7 +49,7 @@ func (g *adminServer) AuditAggregates(ctx context.Context, req *ratingv1.AuditAg
 			return nil, err
 		}
 	}
-	found, next, err := g.s.store.audit(ctx, Record{Type: place.Type, ID: place.ID}, size)
+	found, next, err := g.s.store.audit(ctx, Record(place), size)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (g *adminServer) AuditAggregates(ctx context.Context, req *ratingv1.AuditAg
 		}
 	}
 	if next != nil {
-		resp.NextPageToken = page.Encode(query, auditPlace{Type: next.Type, ID: next.ID})
+		resp.NextPageToken = page.Encode(query, auditPlace(*next))
 	}
 	return resp, nil
 }
