@@ -280,6 +280,9 @@ func (s *store) settled(ctx context.Context, ids []string, change func(context.C
 			if readErr == nil && !left {
 				return nil
 			}
+			if readErr == nil && sqldb.Full(err) {
+				return err // waiting frees no disk
+			}
 		} else if err == nil || !sqldb.Transient(err) {
 			return err
 		}
