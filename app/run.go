@@ -30,16 +30,13 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	began := time.Now()
 	a.readiness.SetDraining()
-	drainCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.timeout)
-	defer cancel()
-	errs = append(errs, runStops(drainCtx, a.drains))
+	ctx = context.WithoutCancel(ctx)
+	deadline := began.Add(a.timeout)
+	errs = append(errs, runStops(ctx, deadline, a.drains))
 	a.drains = nil
 	endJobs()
-	errs = append(errs, working.wait(drainCtx)) // a batch being written ends before its database is closed
-	errs = append(errs, a.close(context.WithoutCancel(ctx)))
-	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	errs = append(errs, serving.wait(endCtx))
+	errs = append(errs, working.wait(ctx, deadline)) // a batch being written ends before its database is closed
+	errs = append(errs, a.close(ctx), serving.wait(ctx, time.Now()))
 	for len(failed) > 0 {
 		errs = append(errs, <-failed)
 	}
@@ -70,8 +67,17 @@ func (a *App) becomeReady(ctx context.Context) {
 // firstTimeout bounds the wait for what has to be there before the process is ready; it takes milliseconds.
 const firstTimeout = 5 * time.Second
 
-// closeTimeout bounds what a stop does after the draining: nothing there waits for anybody outside.
-const closeTimeout = time.Second
+// grace is what each step of a stop gets when the time for all is over: one slow request at the street door must not cut
+// off what is behind it, which ends at once when nobody is slow there.
+const grace = 250 * time.Millisecond
+
+// bounded is ctx until the deadline, but for grace at least.
+func bounded(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+	if least := time.Now().Add(grace); deadline.Before(least) {
+		deadline = least
+	}
+	return context.WithDeadline(ctx, deadline)
+}
 
 // jobGroup is jobs that run, each until its own end.
 type jobGroup struct {
@@ -94,8 +100,10 @@ func runJobs(ctx context.Context, jobs []job, failed chan<- error) jobGroup {
 	return g
 }
 
-// wait waits for all jobs, at most until ctx ends, and names those that are not done then.
-func (g jobGroup) wait(ctx context.Context) error {
+// wait waits for all jobs, bounded by the deadline, and names those that are not done then.
+func (g jobGroup) wait(ctx context.Context, deadline time.Time) error {
+	ctx, cancel := bounded(ctx, deadline)
+	defer cancel()
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(g.running)) {
 		select {
@@ -112,21 +120,27 @@ func (g jobGroup) wait(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// close ends everything in the reverse order of its opening.
+// close ends everything in the reverse order of its opening. Nothing there waits for anybody outside.
 func (a *App) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
-	defer cancel()
-	err := errors.Join(runStops(ctx, a.drains), runStops(ctx, a.closes))
+	deadline := time.Now()
+	err := errors.Join(runStops(ctx, deadline, a.drains), runStops(ctx, deadline, a.closes))
 	a.drains, a.closes = nil, nil
 	return err
 }
 
-func runStops(ctx context.Context, stops []stop) error {
+// runStops stops one after the other, last one first, together bounded by the deadline.
+func runStops(ctx context.Context, deadline time.Time, stops []stop) error {
+	one := func(s stop) error {
+		ctx, cancel := bounded(ctx, deadline)
+		defer cancel()
+		if err := s.stop(ctx); err != nil {
+			return fmt.Errorf("stop %s: %w", s.name, err)
+		}
+		return nil
+	}
 	var errs []error
 	for _, s := range slices.Backward(stops) {
-		if err := s.stop(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
-		}
+		errs = append(errs, one(s))
 	}
 	return errors.Join(errs...)
 }

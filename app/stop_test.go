@@ -150,8 +150,8 @@ func TestStopIsBounded(t *testing.T) {
 	began := time.Now()
 	p.cancel()
 	<-p.ended
-	if p.err == nil || !strings.Contains(p.err.Error(), "stop gateway") {
-		t.Errorf("the stop cut a request off and returned %v", p.err)
+	if p.err == nil || !strings.Contains(p.err.Error(), "stop gateway") || strings.Count(p.err.Error(), "stop ") != 1 {
+		t.Errorf("the stop cut one request at the gateway off and returned %v", p.err)
 	}
 	if took := time.Since(began); took < cfg.ShutdownTimeout || took > 5*time.Second {
 		t.Errorf("took %s with a timeout of %s", took, cfg.ShutdownTimeout)
