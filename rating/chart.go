@@ -55,7 +55,8 @@ type board struct {
 
 // trend is the trending chart of one record type.
 type trend struct {
-	asOf    time.Time
+	asOf    time.Time // of the decayed numbers
+	board   *board    // whose aggregates the entries show
 	entries []chartEntry
 }
 
@@ -97,7 +98,7 @@ func (b *board) rank(minVotes int64, score func(Aggregate) float64) []chartEntry
 // buildTrend sums, per record, 2^(-age/halfLife) over the ratings of the last trendingSpan, as of the newest rating:
 // a catalogue that nobody rates any more keeps its last chart instead of fading to nothing.
 func buildTrend(ctx context.Context, s *store, recordType string, b *board) (*trend, error) {
-	t := &trend{asOf: s.now()}
+	t := &trend{asOf: s.now(), board: b}
 	newest, err := s.newest(ctx, recordType)
 	if err != nil {
 		return nil, err

@@ -144,7 +144,7 @@ func (c *consumer) awaitTopic(ctx context.Context) bool {
 	for attempt := 5; ; attempt++ {
 		_, err := kafka.EnsureTopic(ctx, c.client, kafka.TopicConfig{
 			Name: c.cfg.Topic, Partitions: int32(c.cfg.Partitions), Replication: int16(c.cfg.Replication),
-			Retention: c.cfg.Retention, Logger: c.in.log,
+			Retention: c.cfg.Retention, RetentionBytes: int64(c.cfg.RetentionBytes), Logger: c.in.log,
 		})
 		if err == nil {
 			return true

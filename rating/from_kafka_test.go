@@ -40,7 +40,7 @@ func dial(t testing.TB, addr string) *stream {
 
 // cfg is a small configuration with few partitions.
 func (s *stream) cfg() rating.Config {
-	return rating.Config{Brokers: []string{s.addr}, Partitions: 2, Retention: time.Hour}
+	return rating.Config{Brokers: []string{s.addr}, Partitions: 2, Retention: time.Hour, RetentionBytes: 256 << 20}
 }
 
 // makeTopic makes the topic before the service does.
@@ -135,6 +135,9 @@ func TestEventsOfEveryForm(t *testing.T) {
 	for _, c := range rc.Configs {
 		if c.Key == "retention.ms" && c.MaybeValue() != "3600000" {
 			t.Errorf("the topic's retention is %s ms, want the configured hour", c.MaybeValue())
+		}
+		if c.Key == "retention.bytes" && c.MaybeValue() != "268435456" {
+			t.Errorf("the topic keeps %s bytes, want the configured 256 MiB", c.MaybeValue())
 		}
 	}
 }

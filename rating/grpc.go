@@ -207,9 +207,10 @@ func (g *server) ListChart(ctx context.Context, req *ratingv1.ListChartRequest) 
 		if err != nil {
 			return nil, err
 		}
-		entries, asOf = t.entries, timestamppb.New(t.asOf)
+		b, entries, asOf = t.board, t.entries, timestamppb.New(t.asOf)
 	}
 	entries, next := window(entries, start, size, maxTieSlack)
+	read := timestamppb.New(b.asOf)
 	resp := &ratingv1.ListChartResponse{
 		Entries:    make([]*ratingv1.ListChartResponse_Entry, len(entries)),
 		MinVotes:   int32(b.prior.MinVotes),
@@ -219,7 +220,7 @@ func (g *server) ListChart(ctx context.Context, req *ratingv1.ListChartRequest) 
 	for i, e := range entries {
 		resp.Entries[i] = &ratingv1.ListChartResponse_Entry{
 			Score: e.score, SortKey: e.sortKey,
-			Summary: summary(Record{Type: recordType, ID: e.id}, *e.agg, b.prior, asOf),
+			Summary: summary(Record{Type: recordType, ID: e.id}, *e.agg, b.prior, read),
 		}
 	}
 	if next != nil {

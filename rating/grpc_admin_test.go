@@ -230,7 +230,7 @@ func TestConfig(t *testing.T) {
 		t.Errorf("the defaults: %v", err)
 	}
 	bad := rating.Config{
-		ChartMinVotes: -1, ChartMaxAge: time.Hour, Partitions: 2000, Replication: 101, Retention: -time.Second, BatchRecords: -5,
+		ChartMinVotes: -1, ChartMaxAge: time.Hour, Partitions: 2000, Replication: 101, Retention: -time.Second, RetentionBytes: -1, BatchRecords: -5,
 	}
 	err := bad.Validate()
 	if err == nil {
@@ -239,7 +239,7 @@ func TestConfig(t *testing.T) {
 	for _, want := range []string{
 		"chart_min_votes: must be from 1 to 1000000, got -1", "chart_max_age: must be from 10ms to 1m, got 1h0m0s",
 		"partitions: must be from 1 to 1024, got 2000", "replication: must be from 0 to 100, got 101",
-		"retention: must not be negative, got -1s", "batch_records: must be from 1 to 100000, got -5",
+		"retention: must not be negative, got -1s", "retention_bytes: must not be negative, got -1", "batch_records: must be from 1 to 100000, got -5",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nlacks %q", err, want)

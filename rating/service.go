@@ -14,8 +14,8 @@ import (
 	"movieexample.com/internal/config"
 )
 
-// Config tunes the service. A zero field means its default, see [DefaultConfig]; only in Replication and Retention zero
-// is a meaning of its own.
+// Config tunes the service. A zero field means its default, see [DefaultConfig]; only in Replication and in the
+// two retentions zero has a meaning of its own.
 type Config struct {
 	// ChartMinVotes is m of the Bayesian estimate, in ratings: the weight of the global mean, and the least number
 	// of ratings a record needs for the chart "top".
@@ -31,8 +31,10 @@ type Config struct {
 	// Partitions and Replication of the topic, where the service creates it.
 	Partitions  int `yaml:"partitions" usage:"partitions of the topic, where it is created (1 to 1024)"`
 	Replication int `yaml:"replication" usage:"replicas of the topic, where it is created; 0 means the broker's default"`
-	// Retention of the topic, where the service creates it. It counts from a record's timestamp.
-	Retention time.Duration `yaml:"retention" usage:"how long the topic keeps events, where it is created; 0 keeps them for ever"`
+	// Retention and RetentionBytes of the topic, where the service creates it. Retention counts from a record's own
+	// timestamp, so it expires what a producer dates back, and it can empty a partition; RetentionBytes cannot (ADR 006).
+	Retention      time.Duration `yaml:"retention" usage:"how long the topic keeps events, where it is created, counted from the record's timestamp; 0 means for ever"`
+	RetentionBytes config.Bytes  `yaml:"retention_bytes" usage:"how much the topic keeps in each partition, where it is created; 0 means everything"`
 	// BatchRecords bounds the records of one poll, and so of one transaction.
 	BatchRecords int `yaml:"batch_records" usage:"records ingested in one go (1 to 100000)"`
 }
@@ -45,8 +47,9 @@ func DefaultConfig() Config {
 		Topic:         "ratings",
 		Group:         "rating",
 		Partitions:    4,
-		Retention:     30 * 24 * time.Hour,
 		BatchRecords:  10_000,
+
+		RetentionBytes: 1 << 30,
 	}
 }
 
@@ -80,6 +83,9 @@ func (c Config) Validate() error {
 	}
 	if c.Retention < 0 {
 		errs = append(errs, &config.Problem{Path: "retention", Reason: fmt.Sprintf("must not be negative, got %s", c.Retention)})
+	}
+	if c.RetentionBytes < 0 {
+		errs = append(errs, &config.Problem{Path: "retention_bytes", Reason: fmt.Sprintf("must not be negative, got %d", int64(c.RetentionBytes))})
 	}
 	return errors.Join(errs...)
 }
