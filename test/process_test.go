@@ -123,8 +123,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"open listener", []string{"serve", "--listen-gateway", "0.0.0.0:0"}, 2, []string{"listen.gateway", "--insecure-no-auth", "no authentication"}},
 		{"open broker", []string{"serve", "--listen-kafka", "192.0.2.1:9092"}, 2, []string{"listen.kafka", "--insecure-no-auth"}},
-		{"movie alone", []string{"serve", "movie"}, 1, []string{"--connect-metadata", "--connect-rating"}},
-		{"rating alone on the embedded broker", []string{"serve", "rating"}, 1, []string{"--rating-brokers"}},
+		{"movie alone", []string{"serve", "movie"}, 2, []string{"--connect-metadata", "--connect-rating"}},
+		{"rating alone on the embedded broker", []string{"serve", "rating"}, 2, []string{"--rating-brokers"}},
 		{"unknown service", []string{"serve", "films"}, 2, []string{"films", "metadata, rating, movie, gateway"}},
 		{"unknown flag", []string{"serve", "--gateway-port", "1"}, 2, []string{"--gateway-port", "serve --help"}},
 		{"unknown command", []string{"start"}, 2, []string{"start", "--help"}},
