@@ -122,7 +122,7 @@ func (f *front) close(t testing.TB) {
 
 func (f *front) put(t testing.TB, record, user string, value int32) *ratingv1.Rating {
 	t.Helper()
-	resp, err := f.PutRating(t.Context(), &ratingv1.PutRatingRequest{RecordType: "movie", RecordId: record, UserId: user, Value: value})
+	resp, err := f.PutRating(t.Context(), &ratingv1.PutRatingRequest{RecordType: "movie", RecordId: record, UserId: user, Value: &value})
 	if err != nil {
 		t.Fatalf("put %s by %s: %v", record, user, err)
 	}

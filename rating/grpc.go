@@ -40,6 +40,9 @@ type server struct {
 }
 
 func (g *server) PutRating(ctx context.Context, req *ratingv1.PutRatingRequest) (*ratingv1.PutRatingResponse, error) {
+	if req.Value == nil {
+		return nil, fault.Invalid("value", "is required: an integer from %d to %d", Lowest, Highest)
+	}
 	r, err := g.s.put(ctx, key(req.GetRecordType(), req.GetRecordId(), req.GetUserId()), int(req.GetValue()))
 	if err != nil {
 		return nil, err

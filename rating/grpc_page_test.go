@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
@@ -58,7 +59,7 @@ func TestUserRatingsNewestFirst(t *testing.T) {
 		f.put(t, fmt.Sprint("m", i), "u", 5)
 		want = append(want, fmt.Sprintf("%d m%d", at, i))
 	}
-	if _, err := f.PutRating(t.Context(), &ratingv1.PutRatingRequest{RecordType: "book", RecordId: "b", UserId: "u", Value: 1}); err != nil {
+	if _, err := f.PutRating(t.Context(), &ratingv1.PutRatingRequest{RecordType: "book", RecordId: "b", UserId: "u", Value: proto.Int32(1)}); err != nil {
 		t.Fatal(err)
 	}
 	f.put(t, "m0", "other", 5)

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"movieexample.com/gen/book"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
@@ -34,7 +35,7 @@ func TestBadInput(t *testing.T) {
 	}
 	put := func(typ, id, user string, v int32) func() error {
 		return func() error {
-			_, err := f.PutRating(ctx, &ratingv1.PutRatingRequest{RecordType: typ, RecordId: id, UserId: user, Value: v})
+			_, err := f.PutRating(ctx, &ratingv1.PutRatingRequest{RecordType: typ, RecordId: id, UserId: user, Value: &v})
 			return err
 		}
 	}
@@ -372,7 +373,7 @@ func TestDiskFull(t *testing.T) {
 	acknowledged := 0
 	for i := range 5000 {
 		user := strings.Repeat("u", 100) + fmt.Sprint(i)
-		if _, err = f.PutRating(t.Context(), &ratingv1.PutRatingRequest{RecordType: "movie", RecordId: "2", UserId: user, Value: 5}); err != nil {
+		if _, err = f.PutRating(t.Context(), &ratingv1.PutRatingRequest{RecordType: "movie", RecordId: "2", UserId: user, Value: proto.Int32(5)}); err != nil {
 			break
 		}
 		acknowledged++

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 	_ "modernc.org/sqlite" // the result is read from the file, not through the code under test
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
@@ -248,7 +249,7 @@ func (w *writers) start(ctx context.Context, conn *grpc.ClientConn) (wait func()
 				k := w.keys[i][rng.IntN(len(w.keys[i]))]
 				attempt := write{rkey: k, value: 1 + rng.IntN(10)}
 				resp, err := client.PutRating(ctx, &ratingv1.PutRatingRequest{
-					RecordType: k.recordType, RecordId: k.record, UserId: k.user, Value: int32(attempt.value),
+					RecordType: k.recordType, RecordId: k.record, UserId: k.user, Value: proto.Int32(int32(attempt.value)),
 				})
 				if err == nil {
 					attempt.acked = true

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
@@ -93,7 +94,7 @@ func putFilm(t testing.TB, films, ratings grpc.ClientConnInterface) {
 	}
 	client := ratingv1.NewRatingServiceClient(ratings)
 	for i, user := range []string{"a", "b", "c", "d", "e"} {
-		if _, err := client.PutRating(t.Context(), &ratingv1.PutRatingRequest{RecordType: "movie", RecordId: film, UserId: user, Value: int32(6 + i)}); err != nil {
+		if _, err := client.PutRating(t.Context(), &ratingv1.PutRatingRequest{RecordType: "movie", RecordId: film, UserId: user, Value: proto.Int32(int32(6 + i))}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1384,9 +1384,11 @@ func (x *BatchPutMoviesResponse_Result) GetReason() string {
 }
 
 type SelectMoviesResponse_Match struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Title string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Orders by title as ListMovies does; compared byte by byte.
+	SortKey       string `protobuf:"bytes,3,opt,name=sort_key,json=sortKey,proto3" json:"sort_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1431,6 +1433,13 @@ func (x *SelectMoviesResponse_Match) GetId() string {
 func (x *SelectMoviesResponse_Match) GetTitle() string {
 	if x != nil {
 		return x.Title
+	}
+	return ""
+}
+
+func (x *SelectMoviesResponse_Match) GetSortKey() string {
+	if x != nil {
+		return x.SortKey
 	}
 	return ""
 }
@@ -1497,12 +1506,13 @@ const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
 	"missingIds\"f\n" +
 	"\x13SelectMoviesRequest\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\x12=\n" +
-	"\x06filter\x18\x02 \x01(\v2%.movieexample.metadata.v1.MovieFilterR\x06filter\"\x95\x01\n" +
+	"\x06filter\x18\x02 \x01(\v2%.movieexample.metadata.v1.MovieFilterR\x06filter\"\xb0\x01\n" +
 	"\x14SelectMoviesResponse\x12N\n" +
-	"\amatches\x18\x01 \x03(\v24.movieexample.metadata.v1.SelectMoviesResponse.MatchR\amatches\x1a-\n" +
+	"\amatches\x18\x01 \x03(\v24.movieexample.metadata.v1.SelectMoviesResponse.MatchR\amatches\x1aH\n" +
 	"\x05Match\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
-	"\x05title\x18\x02 \x01(\tR\x05title\"}\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x19\n" +
+	"\bsort_key\x18\x03 \x01(\tR\asortKey\"}\n" +
 	"\vMovieFilter\x12\x14\n" +
 	"\x05genre\x18\x01 \x01(\tR\x05genre\x12\x1e\n" +
 	"\bmin_year\x18\x02 \x01(\x05H\x00R\aminYear\x88\x01\x01\x12\x1e\n" +

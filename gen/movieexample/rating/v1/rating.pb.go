@@ -166,8 +166,8 @@ type PutRatingRequest struct {
 	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
 	RecordId   string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
 	UserId     string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// 1–10.
-	Value         int32 `protobuf:"varint,4,opt,name=value,proto3" json:"value,omitempty"`
+	// 1–10; required.
+	Value         *int32 `protobuf:"varint,4,opt,name=value,proto3,oneof" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -224,8 +224,8 @@ func (x *PutRatingRequest) GetUserId() string {
 }
 
 func (x *PutRatingRequest) GetValue() int32 {
-	if x != nil {
-		return x.Value
+	if x != nil && x.Value != nil {
+		return *x.Value
 	}
 	return 0
 }
@@ -1430,13 +1430,14 @@ const file_movieexample_rating_v1_rating_proto_rawDesc = "" +
 	"\trecord_id\x18\x02 \x01(\tR\brecordId\x12\x17\n" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x14\n" +
 	"\x05value\x18\x04 \x01(\x05R\x05value\x125\n" +
-	"\brated_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aratedAt\"\x7f\n" +
+	"\brated_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aratedAt\"\x8e\x01\n" +
 	"\x10PutRatingRequest\x12\x1f\n" +
 	"\vrecord_type\x18\x01 \x01(\tR\n" +
 	"recordType\x12\x1b\n" +
 	"\trecord_id\x18\x02 \x01(\tR\brecordId\x12\x17\n" +
-	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x14\n" +
-	"\x05value\x18\x04 \x01(\x05R\x05value\"K\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x19\n" +
+	"\x05value\x18\x04 \x01(\x05H\x00R\x05value\x88\x01\x01B\b\n" +
+	"\x06_value\"K\n" +
 	"\x11PutRatingResponse\x126\n" +
 	"\x06rating\x18\x01 \x01(\v2\x1e.movieexample.rating.v1.RatingR\x06rating\"i\n" +
 	"\x10GetRatingRequest\x12\x1f\n" +
@@ -1632,6 +1633,7 @@ func file_movieexample_rating_v1_rating_proto_init() {
 	if File_movieexample_rating_v1_rating_proto != nil {
 		return
 	}
+	file_movieexample_rating_v1_rating_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
