@@ -10,10 +10,12 @@ import (
 )
 
 // Trending: a rating's weight halves every halfLife. Ratings more than trendingSpan older than the newest one weigh
-// less than 2^-16 and count as nothing, which bounds the work.
+// less than 2^-16 of it and are not looked at once trendingEnough records are in the chart, which bounds the work on a
+// busy catalogue; a quiet one, such as an import that somebody adds a rating to, keeps all its records in the chart.
 const (
-	halfLife     = 7 * 24 * time.Hour
-	trendingSpan = 16 * halfLife
+	halfLife       = 7 * 24 * time.Hour
+	trendingSpan   = 16 * halfLife
+	trendingEnough = 10_000
 )
 
 // chartEntry is one place of a ranking.
@@ -95,37 +97,46 @@ func (b *board) rank(minVotes int64, score func(Aggregate) float64) []chartEntry
 	return out
 }
 
-// buildTrend sums, per record, 2^(-age/halfLife) over the ratings of the last trendingSpan, as of the newest rating:
-// a catalogue that nobody rates any more keeps its last chart instead of fading to nothing.
-func buildTrend(ctx context.Context, s *store, recordType string, b *board) (*trend, error) {
+// buildTrend sums, per record, 2^(-age/halfLife) over its ratings, as of the newest rating: a catalogue that nobody
+// rates any more keeps its last chart instead of fading to nothing.
+func buildTrend(ctx context.Context, s *store, recordType string, b *board, enough int) (*trend, error) {
 	t := &trend{asOf: s.now(), board: b}
-	newest, err := s.newest(ctx, recordType)
-	if err != nil {
-		return nil, err
-	}
-	// Weights count from a point that does not move with the newest rating (only every five years), so that a
-	// record's sort key stays the same to the last bit while its ratings do, and a page begins where the last one ended.
-	origin := newest - newest%originStep
-	weights := make(map[string]float64)
-	err = s.scanSince(ctx, recordType, newest-Micros(trendingSpan.Microseconds()), func(id string, at Micros) {
-		weights[id] += math.Exp2(halfLives(at - origin))
+	var newest Micros
+	weights := make(map[string]*weight)
+	err := s.scanNewestFirst(ctx, recordType, func(id string, at Micros) (more bool) {
+		newest = max(newest, at)
+		if newest-at > Micros(trendingSpan.Microseconds()) && len(weights) >= enough {
+			return false
+		}
+		w, ok := weights[id]
+		if !ok {
+			w = &weight{from: halfLives(at)}
+			weights[id] = w
+		}
+		w.sum += math.Exp2(halfLives(at) - w.from)
+		return true
 	})
 	if err != nil {
 		return nil, err
 	}
-	fade := math.Exp2(halfLives(origin - newest))
 	for id, w := range weights {
 		// A record whose first rating came between the two reads has no aggregate on the board yet: next time.
 		if a, ok := b.records[id]; ok {
-			t.entries = append(t.entries, chartEntry{id: id, score: w * fade, sortKey: math.Log2(w) + halfLives(origin), agg: a})
+			e := chartEntry{id: id, sortKey: math.Log2(w.sum) + w.from, agg: a}
+			e.score = math.Exp2(w.from-halfLives(newest)) * w.sum
+			t.entries = append(t.entries, e)
 		}
 	}
 	slices.SortFunc(t.entries, compareEntries)
 	return t, nil
 }
 
-// originStep keeps 2^(time since origin / halfLife) far inside what a float64 can hold.
-const originStep = Micros(256 * halfLife / time.Microsecond)
+// weight is sum · 2^from, where from is the time of the record's newest rating in half-lives since 1970. Kept apart, neither
+// leaves what a float64 can hold over any number of years; and as ratings are added newest first, a record's sort key
+// stays the same to the last bit while its ratings do, so that a page begins where the one before has ended.
+type weight struct {
+	from, sum float64
+}
 
 func halfLives(m Micros) float64 { return float64(m) / float64(halfLife.Microseconds()) }
 

@@ -148,13 +148,14 @@ func TestTopAndPopular(t *testing.T) {
 	}
 }
 
-func buildTrending(t testing.TB, s *store) *trend {
+// buildTrending builds the chart; without enough it does not look further back than it must.
+func buildTrending(t testing.TB, s *store, enough ...int) *trend {
 	t.Helper()
 	b, err := buildBoard(t.Context(), s, "movie", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr, err := buildTrend(t.Context(), s, "movie", b)
+	tr, err := buildTrend(t.Context(), s, "movie", b, append(enough, 1)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,8 +173,8 @@ func TestTrending(t *testing.T) {
 		ratingAt("fortnight", "1", 10, newest.Add(-2*week)), ratingAt("fortnight", "2", 10, newest.Add(-2*week)),
 		ratingAt("half a week", "1", 10, newest.Add(-week/2)), ratingAt("half a week", "2", 0, newest.Add(-week/2)),
 		ratingAt("many", "1", 5, newest), ratingAt("many", "2", 5, newest.Add(-week)), ratingAt("many", "3", 5, newest.Add(-3*week)),
-		ratingAt("too old", "1", 5, newest.Add(-16*week)),
-		ratingAt("nearly too old", "1", 5, newest.Add(-16*week+time.Microsecond)),
+		ratingAt("too old", "1", 5, newest.Add(-16*week-time.Microsecond)),
+		ratingAt("nearly too old", "1", 5, newest.Add(-16*week)),
 	)
 	scores := func(tr *trend) string {
 		out := ""
@@ -210,6 +211,20 @@ func TestTrending(t *testing.T) {
 	s.rate(t, ratingAt("news", "1", 0, newest.Add(2*week)))
 	if got := scores(buildTrending(t, s)); got != scores(first) {
 		t.Errorf("after the newest was deleted\n%swant\n%s", got, scores(first))
+	}
+	// Where few records were rated lately, the older ones are in the chart too, however old.
+	s.rate(t, ratingAt("today", "1", 5, newest.Add(20*365*24*time.Hour)))
+	if got := len(buildTrending(t, s).entries); got != 1 {
+		t.Errorf("%d records, want the one that was rated lately", got)
+	}
+	all := buildTrending(t, s, 1000).entries
+	if len(all) != 8 || all[0].id != "today" || all[1].id != "many" || all[7].id != "too old" {
+		t.Errorf("%d records, want all 8 in their order: %v", len(all), all)
+	}
+	for i, e := range all {
+		if math.IsInf(e.sortKey, 0) || math.IsNaN(e.sortKey) || i > 0 && e.sortKey > all[i-1].sortKey {
+			t.Errorf("sort key %v of %q", e.sortKey, e.id)
+		}
 	}
 	empty := openStore(t, sqldb.Options{})
 	if tr := buildTrending(t, empty); len(tr.entries) != 0 {

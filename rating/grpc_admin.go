@@ -127,6 +127,7 @@ func (g *adminServer) ReplayDeadLetters(ctx context.Context, req *ratingv1.Repla
 			resp.Replayed++
 		}
 	}
+	g.s.log.InfoContext(ctx, "dead letters replayed", "replayed", resp.GetReplayed(), "still_refused", len(resp.GetRefused()))
 	return resp, nil
 }
 
@@ -139,6 +140,7 @@ func (g *adminServer) DropDeadLetters(ctx context.Context, req *ratingv1.DropDea
 	if err != nil {
 		return nil, err
 	}
+	g.s.log.InfoContext(ctx, "dead letters dropped for good", "dropped", n)
 	return &ratingv1.DropDeadLettersResponse{Dropped: n}, nil
 }
 

@@ -223,8 +223,10 @@ func TestDeadLetterWithABinaryHeader(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	t.Parallel()
-	if err := (rating.Config{}).Validate(); err != nil {
-		t.Errorf("the zero value: %v", err)
+	for _, want := range []string{"topic: must not be empty", "group: must not be empty", "batch_records: must be from 1 to 100000, got 0"} {
+		if err := (rating.Config{}).Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the zero value: %v\nlacks %q", err, want)
+		}
 	}
 	if err := rating.DefaultConfig().Validate(); err != nil {
 		t.Errorf("the defaults: %v", err)

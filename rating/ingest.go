@@ -136,8 +136,22 @@ func (in *ingester) records(ctx context.Context, p partition, recs []logRecord) 
 	in.mu.Unlock()
 	if err == nil {
 		in.metrics.batch(len(recs), buried, time.Since(began))
+		in.report(p, recs, buried)
 	}
 	return next, err
+}
+
+// report tells the operator of dead letters, once for a run of records and with the first as an example: a producer that
+// is wrong is wrong many times.
+func (in *ingester) report(p partition, recs []logRecord, buried int) {
+	for _, r := range recs {
+		if r.dead != nil {
+			in.log.Warn("events were refused and are dead letters now; 'movieexample dead-letters list' shows them",
+				"partition", p.String(), "refused", buried, "of", len(recs),
+				"first_offset", r.dead.Offset, "first_class", r.dead.Class, "first_reason", r.dead.Reason)
+			return
+		}
+	}
 }
 
 // refusals is how often the database must refuse a single record before it is believed.

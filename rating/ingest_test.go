@@ -355,10 +355,10 @@ func TestDeadLettersAreStoredOnceAndWhole(t *testing.T) {
 
 func TestMetricsAreRegisteredOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	if _, err := newIngestMetrics(reg); err != nil {
+	if _, err := newIngestMetrics(reg, func() float64 { return 0 }); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newIngestMetrics(reg); err == nil {
+	if _, err := newIngestMetrics(reg, func() float64 { return 0 }); err == nil {
 		t.Error("a second registration gives no error")
 	}
 }

@@ -16,7 +16,8 @@ type ingestMetrics struct {
 	nextOffset, lagInRecords *prometheus.GaugeVec
 }
 
-func newIngestMetrics(reg prometheus.Registerer) (*ingestMetrics, error) {
+// newIngestMetrics registers the metrics. deadLetters counts those that are there.
+func newIngestMetrics(reg prometheus.Registerer, deadLetters func() float64) (*ingestMetrics, error) {
 	records := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rating_ingest_records_total",
 		Help: "Records read from the rating topic, by what became of them: applied, or refused to the dead letters.",
@@ -50,7 +51,11 @@ func newIngestMetrics(reg prometheus.Registerer) (*ingestMetrics, error) {
 			Help: "Records between the next one to ingest and the end of the partition, as of the last fetch.",
 		}, []string{"topic", "partition"}),
 	}
-	for _, c := range []prometheus.Collector{records, m.batches, m.retries, m.fenced, m.halted, m.nextOffset, m.lagInRecords} {
+	present := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "rating_dead_letters",
+		Help: "Dead letters that wait for an operator to replay or drop them; NaN where the database does not answer.",
+	}, deadLetters)
+	for _, c := range []prometheus.Collector{records, present, m.batches, m.retries, m.fenced, m.halted, m.nextOffset, m.lagInRecords} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

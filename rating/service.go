@@ -14,7 +14,7 @@ import (
 	"movieexample.com/internal/config"
 )
 
-// Config tunes the service. A zero field means its default, see [DefaultConfig]; only in Replication and in the
+// Config tunes the service. For [New] a zero field means its default, see [DefaultConfig]; only in Replication and in the
 // two retentions zero has a meaning of its own.
 type Config struct {
 	// ChartMinVotes is m of the Bayesian estimate, in ratings: the weight of the global mean, and the least number
@@ -65,10 +65,15 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate reports every value out of its range as a *config.Problem that names the setting, joined.
+// Validate reports every value out of its range as a *config.Problem that names the setting, joined. A zero is a value
+// like any other here: who wrote it shall hear what is allowed.
 func (c Config) Validate() error {
-	c = c.withDefaults()
 	var errs []error
+	for _, text := range []struct{ path, value string }{{"topic", c.Topic}, {"group", c.Group}} {
+		if text.value == "" {
+			errs = append(errs, &config.Problem{Path: text.path, Reason: "must not be empty"})
+		}
+	}
 	within := func(path string, v, least, most int) {
 		if v < least || v > most {
 			errs = append(errs, &config.Problem{Path: path, Reason: fmt.Sprintf("must be from %d to %d, got %d", least, most, v)})
@@ -115,10 +120,10 @@ type Service struct {
 
 // New migrates the database and returns the service. It ingests nothing before Run.
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
+	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure the rating service: %w", err)
 	}
-	cfg = cfg.withDefaults()
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
@@ -132,7 +137,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := newIngestMetrics(deps.Metrics)
+	metrics, err := newIngestMetrics(deps.Metrics, st.deadLetterGauge)
 	if err != nil {
 		return nil, fmt.Errorf("register rating metrics: %w", err)
 	}
@@ -171,7 +176,7 @@ func (s *Service) trending(ctx context.Context, recordType string) (*trend, erro
 		if err != nil {
 			return nil, err
 		}
-		return buildTrend(ctx, s.store, recordType, b)
+		return buildTrend(ctx, s.store, recordType, b, trendingEnough)
 	})
 }
 

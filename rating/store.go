@@ -291,33 +291,25 @@ func (s *store) scanAggregates(ctx context.Context, recordType string, each func
 	return storeError("scan aggregates", rows.Err())
 }
 
-// newest returns when the newest rating of a type was given; 0 where there is none.
-func (s *store) newest(ctx context.Context, recordType string) (Micros, error) {
-	rows, err := s.query(ctx, s.db.Read(), "SELECT "+ratingColumns+
-		" FROM ratings WHERE record_type = ? AND value > 0 ORDER BY rated_at DESC LIMIT 1", recordType)
-	if err != nil || len(rows) == 0 {
-		return 0, err
-	}
-	return rows[0].At, nil
-}
-
-// scanSince calls each for every rating of a type given after since, oldest first.
-func (s *store) scanSince(ctx context.Context, recordType string, since Micros, each func(id string, at Micros)) error {
+// scanNewestFirst calls each for every rating of a type, newest first, until each returns false.
+func (s *store) scanNewestFirst(ctx context.Context, recordType string, each func(id string, at Micros) (more bool)) error {
 	rows, err := s.db.Read().QueryContext(ctx, "SELECT record_id, rated_at FROM ratings"+
-		" WHERE record_type = ? AND rated_at > ? AND value > 0 ORDER BY rated_at, record_id", recordType, int64(since))
+		" WHERE record_type = ? AND value > 0 ORDER BY rated_at DESC, record_id DESC", recordType)
 	if err != nil {
-		return storeError("scan recent ratings", err)
+		return storeError("scan ratings, newest first", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var id string
 		var at Micros
 		if err := rows.Scan(&id, &at); err != nil {
-			return storeError("scan recent ratings", err)
+			return storeError("scan ratings, newest first", err)
 		}
-		each(id, at)
+		if !each(id, at) {
+			return nil
+		}
 	}
-	return storeError("scan recent ratings", rows.Err())
+	return storeError("scan ratings, newest first", rows.Err())
 }
 
 // storeError turns what a database says into a kind: driver errors end here.

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"movieexample.com/internal/sqldb"
 )
@@ -215,6 +217,17 @@ func (s *store) countDeadLetters(ctx context.Context) (int64, error) {
 	var n int64
 	err := s.db.Read().QueryRowContext(ctx, "SELECT COUNT(*) FROM dead_letters").Scan(&n)
 	return n, storeError("count dead letters", err)
+}
+
+// deadLetterGauge is countDeadLetters for a metric, which has no context and no error.
+func (s *store) deadLetterGauge() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	n, err := s.countDeadLetters(ctx)
+	if err != nil {
+		return math.NaN()
+	}
+	return float64(n)
 }
 
 // replay decodes one dead letter again; if it is good now it is applied and removed, in one transaction. refused says

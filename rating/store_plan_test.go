@@ -33,8 +33,7 @@ func everything(ctx context.Context, s *store) {
 	}
 	_ = s.aggregates(ctx, "movie", ids, func(string, Aggregate) {})
 	_ = s.scanAggregates(ctx, "movie", func(string, Aggregate) {})
-	_, _ = s.newest(ctx, "movie")
-	_ = s.scanSince(ctx, "movie", 0, func(string, Micros) {})
+	_ = s.scanNewestFirst(ctx, "movie", func(string, Micros) bool { return true })
 	_, _, _ = s.audit(ctx, Record{}, 3)
 	_, _, _ = s.audit(ctx, Record{}, 3000)
 	_, _, _ = s.deadLetters(ctx, nil, 10)

@@ -190,7 +190,7 @@ func poison(offset int64) logRecord {
 
 func newTestIngester(t testing.TB, s *store, log *slog.Logger) *ingester {
 	t.Helper()
-	m, err := newIngestMetrics(prometheus.NewRegistry())
+	m, err := newIngestMetrics(prometheus.NewRegistry(), func() float64 { return 0 })
 	if err != nil {
 		t.Fatal(err)
 	}
