@@ -161,6 +161,7 @@ func contract() []section {
 			get(films + "?page_size=-1"),
 			put(`{}`),
 			put(`{"title":"Old","etag":"v0"}`),
+			put(`{"title":"Taken","externalIds":{"imdb":"tt0111161"}}`),
 			{method: "PUT", path: "/v1/records/movie/a/ratings/u", body: `{"value": 11}`},
 			get("/v1/records/movie/a/ratings"),
 		}},

@@ -85,7 +85,9 @@ func (f *fakeMovie) PutMovie(ctx context.Context, r *moviev1.PutMovieRequest) (*
 			{Name: "movie.alternative_titles[0]", Reason: "must not be empty"},
 		})
 	case "Old":
-		return nil, fault.Conflict("the movie %q changed meanwhile: its etag is not %q", r.GetMovie().GetId(), r.GetMovie().GetEtag())
+		return nil, &fault.Error{Kind: fault.KindConflict, Fields: []fault.Field{{Name: "movie.etag", Reason: `the movie "a" has the etag "v1" now, not "v0": read it again, then retry`}}}
+	case "Taken":
+		return nil, &fault.Error{Kind: fault.KindExists, Fields: []fault.Field{{Name: "movie.external_ids.imdb", Reason: `"tt0111161" belongs to the movie "b"`}}}
 	}
 	return &moviev1.PutMovieResponse{Movie: r.GetMovie()}, nil
 }

@@ -176,15 +176,35 @@ func wantError(t testing.TB, err error, code codes.Code, parts ...string) {
 			t.Errorf("message %q does not contain %q", st.Message(), part)
 		}
 	}
-	if code != codes.InvalidArgument {
-		return
+	if code == codes.InvalidArgument && len(fieldsOf(err)) == 0 {
+		t.Errorf("%q names no field in its details", st.Message())
 	}
-	for _, d := range st.Details() {
-		if bad, ok := d.(*errdetails.BadRequest); ok && len(bad.GetFieldViolations()) > 0 {
-			return
+}
+
+// fieldsOf is the names of the fields that an error complains about.
+func fieldsOf(err error) []string {
+	var names []string
+	for _, d := range status.Convert(err).Details() {
+		if bad, ok := d.(*errdetails.BadRequest); ok {
+			for _, v := range bad.GetFieldViolations() {
+				names = append(names, v.GetField())
+			}
 		}
 	}
-	t.Errorf("%q names no field in its details", st.Message())
+	return names
+}
+
+// wantConflict checks that a conflict names its one field in its details, and nowhere else: the services in front of this
+// one call it by another name.
+func wantConflict(t testing.TB, err error, code codes.Code, field string, parts ...string) {
+	t.Helper()
+	wantError(t, err, code, append(parts, field+": ")...)
+	if got := fieldsOf(err); len(got) != 1 || got[0] != field {
+		t.Errorf("%v names the fields %q, want %q", err, got, field)
+	}
+	if n := strings.Count(status.Convert(err).Message(), field); n != 1 {
+		t.Errorf("%q names %s %d times, want once", status.Convert(err).Message(), field, n)
+	}
 }
 
 func wantOutcomes(t testing.TB, results []*metadatav1.BatchPutMoviesResponse_Result, want ...metadatav1.BatchPutMoviesResponse_Outcome) {

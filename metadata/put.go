@@ -181,8 +181,8 @@ func (x *excerpt) apply(e edit, now time.Time) (Movie, Outcome, error) {
 	}
 	for k := range next.External.all() {
 		if owner, taken := x.owners[k]; taken && owner != id {
-			return Movie{}, Refused, fault.Exists("%s.external_ids.%s: %q belongs to the movie %s; an external id belongs to one movie: change that one first, or write to it",
-				e.field, k.source, k.id, quote(owner))
+			return Movie{}, Refused, clash(fault.KindExists, e.field+".external_ids."+k.source,
+				"%q belongs to the movie %s; an external id belongs to one movie: change that one first, or write to it", k.id, quote(owner))
 		}
 	}
 	now = now.UTC().Truncate(time.Microsecond)
@@ -224,7 +224,13 @@ func checkETag(id string, stored Movie, exists bool, expected string) error {
 	case expected == "" || exists && stored.ETag == expected:
 		return nil
 	case !exists:
-		return fault.Conflict("expected_etag: the movie %s does not exist (any more); leave expected_etag out to create it", quote(id))
+		return clash(fault.KindConflict, "expected_etag", "the movie %s does not exist (any more): leave it out to create the movie", quote(id))
 	}
-	return fault.Conflict("expected_etag: the movie %s has the etag %q now, not %s: read it again, then retry", quote(id), stored.ETag, quote(expected))
+	return clash(fault.KindConflict, "expected_etag", "the movie %s has the etag %q now, not %s: read it again, then retry", quote(id), stored.ETag, quote(expected))
+}
+
+// clash says which field of a request does not go with what is stored. The name is in the error's field and not in its
+// text, because the services in front of this one spell it otherwise.
+func clash(kind fault.Kind, field, format string, args ...any) error {
+	return &fault.Error{Kind: kind, Fields: []fault.Field{{Name: field, Reason: fmt.Sprintf(format, args...)}}}
 }

@@ -116,11 +116,11 @@ func TestExpectedETag(t *testing.T) {
 		return c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: film("x", title), ExpectedEtag: etag})
 	}
 	_, err := put("A", "0123456789abcdef")
-	wantError(t, err, codes.Aborted, `"x"`, "does not exist")
+	wantConflict(t, err, codes.Aborted, "expected_etag", `"x"`, "does not exist", "leave it out to create")
 
 	first := c.put(t, film("x", "A"))
 	_, err = put("B", "0123456789abcdef")
-	wantError(t, err, codes.Aborted, "expected_etag", first.GetEtag(), `"0123456789abcdef"`, "read it again")
+	wantConflict(t, err, codes.Aborted, "expected_etag", first.GetEtag(), `"0123456789abcdef"`, "read it again")
 	wantMovie(t, c.get(t, "x"), film("x", "A"))
 
 	second, err := put("B", first.GetEtag())
@@ -131,7 +131,7 @@ func TestExpectedETag(t *testing.T) {
 	wantError(t, err, codes.Aborted, second.GetMovie().GetEtag())
 
 	_, err = c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "x", ExpectedEtag: first.GetEtag()})
-	wantError(t, err, codes.Aborted, second.GetMovie().GetEtag())
+	wantConflict(t, err, codes.Aborted, "expected_etag", second.GetMovie().GetEtag())
 	if _, err = c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "x", ExpectedEtag: second.GetMovie().GetEtag()}); err != nil {
 		t.Error(err)
 	}
@@ -271,7 +271,7 @@ func TestExternalIDBelongsToOneMovie(t *testing.T) {
 		"imdb": {Imdb: "tt0133093"}, "tmdb": {Tmdb: "603"}, "movielens": {Movielens: "2571"},
 	} {
 		_, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: with(film("copy", "Copy"), func(m *metadatav1.Movie) { m.ExternalIds = x })})
-		wantError(t, err, codes.AlreadyExists, "movie.external_ids."+source, `belongs to the movie "tt0133093"`)
+		wantConflict(t, err, codes.AlreadyExists, "movie.external_ids."+source, `belongs to the movie "tt0133093"`)
 	}
 	// The same number in another catalogue is another id.
 	c.put(t, with(film("copy", "Copy"), func(m *metadatav1.Movie) {

@@ -145,6 +145,39 @@ func TestMetadataComplaintsAreRenamed(t *testing.T) {
 	}
 }
 
+// A conflict names its field as bad input does, in the spelling of this service and not in its text.
+func TestConflictsNameTheField(t *testing.T) {
+	w := newWorld(t, movie.Config{})
+	put := func() error {
+		_, err := w.client.PutMovie(t.Context(), &moviev1.PutMovieRequest{Movie: &moviev1.Movie{Id: "a"}})
+		return err
+	}
+	for name, row := range map[string]struct {
+		kind        fault.Kind
+		field, want string
+		code        codes.Code
+		call        func() error
+	}{
+		"put, other etag":  {fault.KindConflict, "expected_etag", "movie.etag", codes.Aborted, put},
+		"put, id is taken": {fault.KindExists, "movie.external_ids.imdb", "movie.external_ids.imdb", codes.AlreadyExists, put},
+		"delete, other etag": {fault.KindConflict, "expected_etag", "etag", codes.Aborted, func() error {
+			_, err := w.client.DeleteMovie(t.Context(), &moviev1.DeleteMovieRequest{Id: "a", Etag: "e"})
+			return err
+		}},
+	} {
+		w.metadata.before.set(func(context.Context, string) error {
+			return &fault.Error{Kind: row.kind, Fields: []fault.Field{{Name: row.field, Reason: "is another one"}}}
+		})
+		st := status.Convert(row.call())
+		if st.Code() != row.code || st.Message() != row.want+": is another one" {
+			t.Errorf("%s: got %v %q", name, st.Code(), st.Message())
+		}
+		if p := fault.ToProblem(st); len(p.Errors) != 1 || p.Errors[0].Name != row.want {
+			t.Errorf("%s: details name %v, want %s", name, p.Errors, row.want)
+		}
+	}
+}
+
 func TestListAndLookup(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("a", "A", 1990, "Drama")
