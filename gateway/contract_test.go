@@ -193,6 +193,14 @@ func contract() []section {
 			get("/v1/charts/top?decade=1990.5"),
 			{method: "PUT", path: films + "/a?etag=v1", body: `{"title":"T"}`},
 		}},
+		{"Conditions", []request{
+			{method: "PUT", path: films + "/a", body: `{"title":"T"}`, header: map[string]string{"If-Match": `"v1"`}},
+			{method: "PUT", path: films + "/a", body: `{"title":"T"}`, header: map[string]string{"If-None-Match": "*"}},
+			{method: "DELETE", path: films + "/a", header: map[string]string{"If-Unmodified-Since": "Sat, 29 Oct 1994 19:43:31 GMT"}},
+			{method: "POST", path: films + ":batchGet", body: `{"ids":["a"]}`, header: map[string]string{"If-Modified-Since": ""}},
+			{method: "PUT", path: "/v1/records/movie/a/ratings/u", body: `{"value": 9}`, header: map[string]string{"If-Match": "*"}},
+			{method: "GET", path: films + "/bare", header: map[string]string{"If-None-Match": `"v1"`}},
+		}},
 		{"Bodies", []request{
 			put(``),
 			put(" \n "),

@@ -142,7 +142,7 @@ func (e *edge) answer(x *exchange, r *http.Request) {
 		x.refuse(fields...)
 		return
 	}
-	if !route.checkQuery(x, r) || !route.takeBody(x, r, values) {
+	if !route.checkConditions(x, r) || !route.checkQuery(x, r) || !route.takeBody(x, r, values) {
 		return
 	}
 	if method == http.MethodGet {

@@ -28,6 +28,33 @@ func (r *route) checkPath(values map[string]string) []fault.Field {
 	return byName(fields)
 }
 
+// checkConditions answers the request, and returns false, if a write depends on a condition in its header. Services know
+// conditions only as the field etag: to ignore the header would let a client that believes in it overwrite what it never saw.
+// A read may ignore conditions (RFC 9110 §13.2.1 has them as an optimisation there).
+func (r *route) checkConditions(x *exchange, req *http.Request) bool {
+	if r.method == http.MethodGet {
+		return true
+	}
+	instead := "send the request without it"
+	switch {
+	case r.body != nil && r.body.Fields().ByName("etag") != nil:
+		instead = "send the etag that you read in the body, as etag"
+	case r.params["etag"] != nil:
+		instead = "send the etag that you read as the query parameter etag"
+	}
+	var fields []fault.Field
+	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+		if len(req.Header[name]) > 0 {
+			fields = append(fields, fault.Field{Name: name, Reason: "this header is not supported by " + r.method + " " + r.pattern + ": " + instead})
+		}
+	}
+	if len(fields) == 0 {
+		return true
+	}
+	x.refuse(fields...)
+	return false
+}
+
 // byName puts fields that were collected from a map into an order.
 func byName(fields []fault.Field) []fault.Field {
 	slices.SortFunc(fields, func(a, b fault.Field) int { return strings.Compare(a.Name, b.Name) })
