@@ -35,8 +35,9 @@ type fileState struct {
 }
 
 // Open checks that path is a directory with movies.csv, links.csv and
-// ratings.csv in it; symbolic links are followed. The error says which are
-// missing. Nothing stays open between streams.
+// ratings.csv in it, and that each begins with its header line; symbolic links
+// are followed. The error says which are missing, or what stands there instead of
+// a header. Nothing stays open between streams.
 func Open(path string) (*Dir, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -67,7 +68,28 @@ func Open(path string) (*Dir, error) {
 	if len(missing) > 0 {
 		return nil, fmt.Errorf("open MovieLens data set: %s has no %s%s", path, strings.Join(missing, ", no "), d.hint())
 	}
+	for _, f := range []struct {
+		name   File
+		header string
+	}{{MoviesFile, moviesHeader}, {LinksFile, linksHeader}, {RatingsFile, ratingsHeader}} {
+		if err := checkFile(filepath.Join(path, string(f.name)), f.header); err != nil {
+			return nil, fmt.Errorf("open MovieLens data set: %w", err)
+		}
+	}
 	return d, nil
+}
+
+// checkFile looks at a file's header alone.
+func checkFile(path, header string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := checkHeader(newRecords(f), header); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
 }
 
 // hint helps with the usual mistake: the archive holds a directory, and the user
@@ -118,7 +140,7 @@ func (d *Dir) Ratings(ctx context.Context) iter.Seq2[Rating, error] {
 	return stream(ctx, d, RatingsFile, ratingsHeader, parseRating)
 }
 
-func stream[T any](ctx context.Context, d *Dir, f File, header string, parse func([]string) (T, *RowError)) iter.Seq2[T, error] {
+func stream[T any](ctx context.Context, d *Dir, f File, header string, parse func([]string, int) (T, *RowError)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		path := filepath.Join(d.path, string(f))
 		src, err := os.Open(path)
@@ -190,9 +212,9 @@ func (d *Dir) Catalogue(ctx context.Context) iter.Seq2[Film, error] {
 }
 
 // uniqueLinks is parseLink, and rejects what contradicts the links before it.
-func uniqueLinks(links map[int64]Link, byIMDb map[string]int64) func([]string) (Link, *RowError) {
-	return func(fields []string) (Link, *RowError) {
-		link, bad := parseLink(fields)
+func uniqueLinks(links map[int64]Link, byIMDb map[string]int64) func([]string, int) (Link, *RowError) {
+	return func(fields []string, line int) (Link, *RowError) {
+		link, bad := parseLink(fields, line)
 		if bad != nil {
 			return Link{}, bad
 		}

@@ -105,6 +105,22 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+// TestOpenChecksEveryHeader: whoever goes by what Open says must not find out after the films that the ratings are something else.
+func TestOpenChecksEveryHeader(t *testing.T) {
+	for file, header := range map[string]string{
+		"movies.csv": "movieId,title,genres", "links.csv": "movieId,imdbId,tmdbId", "ratings.csv": "userId,movieId,rating,timestamp",
+	} {
+		set := smallSet()
+		set[file] = "a,b\n1,2\n"
+		dir := dataSet(t, set)
+		_, err := movielens.Open(dir)
+		want := "open MovieLens data set: read " + filepath.Join(dir, file) + `: the columns are "a,b"; they must be ` + header
+		if err == nil || err.Error() != want {
+			t.Errorf("error %v\nwant %s", err, want)
+		}
+	}
+}
+
 func TestFileGoneAfterOpen(t *testing.T) {
 	dir := dataSet(t, smallSet())
 	d, err := movielens.Open(dir)
@@ -120,8 +136,8 @@ func TestFileGoneAfterOpen(t *testing.T) {
 	}
 }
 
-func film(id int64, title string, year int, imdb, tmdb string) movielens.Film {
-	return movielens.Film{Movie: movielens.Movie{ID: id, Title: title, Year: year, Genres: []string{"Drama"}}, IMDb: imdb, TMDB: tmdb}
+func film(line int, id int64, title string, year int, imdb, tmdb string) movielens.Film {
+	return movielens.Film{Movie: movielens.Movie{Line: line, ID: id, Title: title, Year: year, Genres: []string{"Drama"}}, IMDb: imdb, TMDB: tmdb}
 }
 
 func TestCatalogue(t *testing.T) {
@@ -131,9 +147,9 @@ func TestCatalogue(t *testing.T) {
 		t.Fatalf("rejects %q, error %v", rejects, err)
 	}
 	want := []movielens.Film{
-		film(3, "Third", 1993, "", "33"),
-		film(1, "First", 1991, "tt0000001", "11"),
-		film(2, "Second", 1992, "", ""),
+		film(2, 3, "Third", 1993, "", "33"),
+		film(3, 1, "First", 1991, "tt0000001", "11"),
+		film(4, 2, "Second", 1992, "", ""),
 	}
 	if diff := cmp.Diff(want, films); diff != "" {
 		t.Errorf("- want + got:\n%s", diff)
@@ -162,7 +178,7 @@ func TestCatalogueKeepsIDsUnique(t *testing.T) {
 	if diff := cmp.Diff(wantRejects, rejects); diff != "" {
 		t.Errorf("rejects, - want + got:\n%s", diff)
 	}
-	want := []movielens.Film{film(3, "Third", 1993, "", ""), film(1, "First", 1991, "tt0000001", "11"), film(2, "Second", 1992, "", "")}
+	want := []movielens.Film{film(2, 3, "Third", 1993, "", ""), film(3, 1, "First", 1991, "tt0000001", "11"), film(4, 2, "Second", 1992, "", "")}
 	if diff := cmp.Diff(want, films); diff != "" {
 		t.Errorf("- want + got:\n%s", diff)
 	}
@@ -170,8 +186,11 @@ func TestCatalogueKeepsIDsUnique(t *testing.T) {
 
 func TestCatalogueStops(t *testing.T) {
 	set := smallSet()
-	set["movies.csv"] = "wrong\n"
-	films, _, err := collect(open(t, set).Catalogue(t.Context()))
+	d := open(t, set)
+	if err := os.WriteFile(filepath.Join(d.Path(), "movies.csv"), []byte("wrong\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	films, _, err := collect(d.Catalogue(t.Context()))
 	if err == nil || !strings.Contains(err.Error(), "movies.csv: the columns are") || len(films) > 0 {
 		t.Errorf("wrong movies.csv: %v, %v", films, err)
 	}

@@ -35,6 +35,14 @@ type GenerateOptions struct {
 
 const maxMovies = 9_000_000
 
+// Made-up ids are greater than these, which are far above any that
+// MovieLens (some 300,000), IMDb (some 40,000,000) and TMDB (some 1,500,000) have
+// given in 2026, and within the ten digits that an id may have.
+const (
+	movieIDFloor = 90_000_000
+	tmdbFloor    = 900_000_000
+)
+
 // movies is the number of movies, derived if not given.
 func (o GenerateOptions) movies() int {
 	if o.Movies != 0 {
@@ -97,8 +105,9 @@ var (
 // per user, lognormal with µ 4.448 and σ 1.060 (as measured on the result) from 20
 // up; the popularity of movies, Zipf with slope 0.72, as far as users who rate a
 // movie only once allow it. Where Ratings/Users is not about 164, what users have
-// above 20 is stretched or shrunk. The external ids are made up too, in ranges that
-// no real film has: from 90,000,000 up at IMDb, from 900,000,000 up at TMDB.
+// above 20 is stretched or shrunk. The movies' ids are made up too, in ranges that no
+// real film has, so that the set can be imported beside a real one: from 90,000,001
+// up at MovieLens and IMDb, from 900,000,001 up at TMDB. User ids begin at 1.
 //
 // The same options give the same bytes on the same processor architecture. Memory
 // is some 60 bytes for each movie and 20 for each user. All files are written
@@ -168,10 +177,24 @@ func refuseExisting(dir string) error {
 		}
 	}
 	if len(existing) > 0 {
-		return fmt.Errorf("%s is there already; allow overwriting, or name another directory: %w", strings.Join(existing, ", "), fs.ErrExist)
+		return existError(existing)
 	}
 	return nil
 }
+
+// existError names the files that are there. It matches fs.ErrExist, whose own text
+// would say the same again.
+type existError []string
+
+func (e existError) Error() string {
+	last := len(e) - 1
+	if last == 0 {
+		return e[0] + " is there already"
+	}
+	return strings.Join(e[:last], ", ") + " and " + e[last] + " are there already"
+}
+
+func (e existError) Is(target error) bool { return target == fs.ErrExist } //nolint:errorlint // this is Is
 
 // writeFile fills and closes f, so that it may be renamed.
 func writeFile(f *os.File, write func(*bufio.Writer) error) error {
@@ -194,7 +217,7 @@ func writeFile(f *os.File, write func(*bufio.Writer) error) error {
 func movieIDs(seed uint64, n int) []int64 {
 	rng := generator(seed, forFilms)
 	ids := make([]int64, n)
-	id := int64(0)
+	id := int64(movieIDFloor)
 	for i := range ids {
 		id++
 		if rng.IntN(4) == 0 {
@@ -242,11 +265,11 @@ func writeLinks(ctx context.Context, w *bufio.Writer, ids []int64) error {
 		if err := now(ctx, i); err != nil {
 			return err
 		}
-		tmdb := strconv.FormatInt(900_000_000+id, 10)
+		tmdb := strconv.FormatInt(tmdbFloor-movieIDFloor+id, 10)
 		if i%1000 == 790 {
 			tmdb = "" // 8 of 9,742 in the original
 		}
-		if _, err := fmt.Fprintf(w, "%d,%08d,%s\r\n", id, 90_000_000+id, tmdb); err != nil {
+		if _, err := fmt.Fprintf(w, "%d,%08d,%s\r\n", id, id, tmdb); err != nil {
 			return err
 		}
 	}

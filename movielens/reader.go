@@ -15,6 +15,9 @@ import (
 
 // Movie is one row of movies.csv.
 type Movie struct {
+	// Line is the physical line on which the row starts, from 1; the header is on
+	// line 1.
+	Line int
 	// ID is the MovieLens id, from 1 up. It is the only key: two films may share
 	// title and year.
 	ID int64
@@ -43,6 +46,8 @@ type Link struct {
 
 // Rating is one row of ratings.csv.
 type Rating struct {
+	// Line is as in [Movie].
+	Line int
 	// UserID and MovieID are MovieLens ids, from 1 up.
 	UserID, MovieID int64
 	// Value is 1 to 10: the file's half stars, doubled.
@@ -120,7 +125,7 @@ func ReadRatings(ctx context.Context, name string, src io.Reader) iter.Seq2[Rati
 // lets parse turn them into values and puts file and line on what parse rejects.
 // done, if not nil, receives the number of bytes dealt with.
 func rows[T any](ctx context.Context, name, header string, src io.Reader, done *atomic.Int64,
-	parse func(fields []string) (T, *RowError),
+	parse func(fields []string, line int) (T, *RowError),
 ) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -157,7 +162,7 @@ func rows[T any](ctx context.Context, name, header string, src io.Reader, done *
 					Reason: fmt.Sprintf("has %d columns; must have %d: %s", len(fields), columns, header),
 				}
 			default:
-				row, reject = parse(fields)
+				row, reject = parse(fields, line)
 			}
 			if reject != nil {
 				reject.File, reject.Line = baseName(name), line
@@ -196,7 +201,7 @@ func checkHeader(r *records, want string) error {
 	return nil
 }
 
-func parseMovie(fields []string) (Movie, *RowError) {
+func parseMovie(fields []string, line int) (Movie, *RowError) {
 	id, bad := parseID("movieId", fields[0])
 	if bad != nil {
 		return Movie{}, bad
@@ -215,7 +220,7 @@ func parseMovie(fields []string) (Movie, *RowError) {
 		}
 	}
 	return Movie{
-		ID: id, Title: t.Title, OriginalTitle: t.Original, AlternativeTitles: t.Alternatives, Year: t.Year,
+		Line: line, ID: id, Title: t.Title, OriginalTitle: t.Original, AlternativeTitles: t.Alternatives, Year: t.Year,
 		Genres: parseGenres(fields[2]),
 	}, nil
 }
@@ -238,7 +243,7 @@ next:
 	return genres
 }
 
-func parseLink(fields []string) (Link, *RowError) {
+func parseLink(fields []string, _ int) (Link, *RowError) {
 	id, bad := parseID("movieId", fields[0])
 	if bad != nil {
 		return Link{}, bad
@@ -265,7 +270,7 @@ func parseLink(fields []string) (Link, *RowError) {
 // from here, cannot write later ones.
 const latest = 253_402_300_799
 
-func parseRating(fields []string) (Rating, *RowError) {
+func parseRating(fields []string, line int) (Rating, *RowError) {
 	user, bad := parseID("userId", fields[0])
 	if bad != nil {
 		return Rating{}, bad
@@ -282,7 +287,7 @@ func parseRating(fields []string) (Rating, *RowError) {
 	if !ok || at > latest {
 		return Rating{}, &RowError{Field: "timestamp", Value: fields[3], Reason: fmt.Sprintf("must be whole seconds since 1970-01-01 UTC, from 0 to %d", latest)}
 	}
-	return Rating{UserID: user, MovieID: movie, Value: value, RatedAt: time.Unix(at, 0).UTC()}, nil
+	return Rating{Line: line, UserID: user, MovieID: movie, Value: value, RatedAt: time.Unix(at, 0).UTC()}, nil
 }
 
 // parseStars returns the doubled stars, or 0. It compares text, because no

@@ -60,12 +60,12 @@ func TestReadMovies(t *testing.T) {
 		t.Fatalf("rejects %q, error %v", rejects, err)
 	}
 	want := []movielens.Movie{
-		{ID: 1, Title: "Plain Toys", Year: 1995, Genres: []string{"Adventure", "Comedy"}},
-		{ID: 7, Title: "The Harbor", OriginalTitle: "Der Hafen", AlternativeTitles: []string{"The Port"}, Year: 2001, Genres: []string{"Drama", "War"}},
-		{ID: 9, Title: `"Great" Day`, Year: 1950},
-		{ID: 12, Title: "No Year"},
-		{ID: 13, Title: "Two Lines", Year: 1990, Genres: []string{"Sci-Fi"}},
-		{ID: 14, Title: "Plain Toys", Year: 1995, Genres: []string{"IMAX"}},
+		{Line: 2, ID: 1, Title: "Plain Toys", Year: 1995, Genres: []string{"Adventure", "Comedy"}},
+		{Line: 3, ID: 7, Title: "The Harbor", OriginalTitle: "Der Hafen", AlternativeTitles: []string{"The Port"}, Year: 2001, Genres: []string{"Drama", "War"}},
+		{Line: 4, ID: 9, Title: `"Great" Day`, Year: 1950},
+		{Line: 5, ID: 12, Title: "No Year"},
+		{Line: 7, ID: 13, Title: "Two Lines", Year: 1990, Genres: []string{"Sci-Fi"}},
+		{Line: 9, ID: 14, Title: "Plain Toys", Year: 1995, Genres: []string{"IMAX"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("- want + got:\n%s", diff)
@@ -100,7 +100,7 @@ func TestReadRatings(t *testing.T) {
 	for i, s := range stars {
 		file += fmt.Sprintf("%d,%d,%s,%d\r\n", i+1, 100+i, s, 964982703+i)
 		want = append(want, movielens.Rating{
-			UserID: int64(i + 1), MovieID: int64(100 + i), Value: values[i],
+			Line: i + 2, UserID: int64(i + 1), MovieID: int64(100 + i), Value: values[i],
 			RatedAt: time.Date(2000, time.July, 30, 18, 45, 3+i, 0, time.UTC),
 		})
 	}

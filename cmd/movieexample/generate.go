@@ -25,8 +25,9 @@ func newGenerateCommand() *cobra.Command {
 const generateMovieLensHelp = `Make up a data set in the format of MovieLens, for scale tests: movies.csv, links.csv and ratings.csv in DIR.
 
 Its shape is that of the real one: how often each of the values 0.5 to 5.0 occurs, how many ratings a user has (lognormal, from
-20 up), how popular films are (Zipf). The same flags give the same bytes. No line comes from the original; external ids are
-in ranges that no real film has.`
+20 up), how popular films are (Zipf). The same flags give the same bytes. No line comes from the original. The films' ids are in
+ranges that no real film has, from 90,000,001 up at MovieLens and IMDb, from 900,000,001 up at TMDb, so that the set can be imported
+beside a real one. Users are numbered from 1, as in a real one: the ratings of users with the same number meet.`
 
 func newGenerateMovieLensCommand() *cobra.Command {
 	var opt movielens.GenerateOptions
