@@ -8,7 +8,6 @@ import (
 	"io"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -191,6 +190,8 @@ func (c *bodyCheck) value(name string, f protoreflect.FieldDescriptor, t json.To
 		if _, ok := t.(bool); !ok {
 			want = "true or false"
 		}
+	case isText(t) && (f.Kind() == protoreflect.Int32Kind || f.Kind() == protoreflect.DoubleKind):
+		want = "a number"
 	case f.Kind() == protoreflect.Int32Kind:
 		if n, ok := number(t); !ok || n != math.Trunc(n) || n < math.MinInt32 || n > math.MaxInt32 {
 			want = "a whole number of at most 32 bits"
@@ -206,20 +207,20 @@ func (c *bodyCheck) value(name string, f protoreflect.FieldDescriptor, t json.To
 	c.skip(t)
 }
 
-// number reads a JSON number, or the text of one, which JSON made from protobuf may have too.
+func isText(t json.Token) bool {
+	_, ok := t.(string)
+	return ok
+}
+
+// number reads a JSON number. The text of one is none, although protobuf's JSON mapping lets it pass: a client that sends
+// "9" for 9 has a mistake somewhere.
 func number(t json.Token) (float64, bool) {
-	text := ""
-	switch v := t.(type) {
-	case json.Number:
-		text = string(v)
-	case string:
-		text = v
+	text, ok := t.(json.Number)
+	if !ok {
+		return 0, false
 	}
-	if strings.Trim(text, "+-.0123456789eE") != "" || !json.Valid([]byte(text)) {
-		return 0, false // ParseFloat knows more ways to write a number than JSON does
-	}
-	n, err := strconv.ParseFloat(text, 64)
-	return n, err == nil
+	n, err := text.Float64()
+	return n, err == nil // an error is a number too great for any field
 }
 
 // halfCharacter finds a \u escape of a surrogate that has no partner, and returns its offset, else -1. encoding/json replaces

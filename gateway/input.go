@@ -30,7 +30,7 @@ func (r *route) checkPath(values map[string]string) []fault.Field {
 
 // checkConditions answers the request, and returns false, if a write depends on a condition in its header. Services know
 // conditions only as the field etag: to ignore the header would let a client that believes in it overwrite what it never saw.
-// A read may ignore conditions (RFC 9110 §13.2.1 has them as an optimisation there).
+// A read that ignores them loses nothing but a shorter answer.
 func (r *route) checkConditions(x *exchange, req *http.Request) bool {
 	if r.method == http.MethodGet {
 		return true
