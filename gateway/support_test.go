@@ -61,7 +61,7 @@ func (f *fakeMovie) GetMovie(ctx context.Context, r *moviev1.GetMovieRequest) (*
 	case "missing":
 		return nil, fault.NotFound("no movie has the id %q", r.GetId())
 	case "bare":
-		return &moviev1.GetMovieResponse{Movie: &moviev1.Movie{Id: "bare", Title: "Bare", RatingStatus: "unrated"}}, nil
+		return &moviev1.GetMovieResponse{Movie: &moviev1.Movie{Id: "bare", Title: "Bare", ExternalIds: &moviev1.ExternalIds{}, RatingStatus: "unrated"}}, nil
 	case "down":
 		return nil, fault.Unavailable(errors.New("dial 10.0.0.1: secret"), "the metadata service cannot be reached: try again later")
 	case "broken":

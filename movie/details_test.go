@@ -69,6 +69,36 @@ func TestMovieIsMetadataAndRating(t *testing.T) {
 	}
 }
 
+// Whoever reads an answer finds an object of external ids in it, even where none is known.
+func TestExternalIDsAreAlwaysThere(t *testing.T) {
+	w := newWorld(t, movie.Config{})
+	w.film("a", "A", 2000)
+	w.rating.set("a", 40, 5)
+	put, err := w.client.PutMovie(t.Context(), &moviev1.PutMovieRequest{Movie: &moviev1.Movie{Id: "b", Title: "B"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := w.client.ListMovies(t.Context(), &moviev1.ListMoviesRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := w.client.BatchGetMovies(t.Context(), &moviev1.BatchGetMoviesRequest{Ids: []string{"a"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart, err := w.client.ListChart(t.Context(), &moviev1.ListChartRequest{Chart: "top"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range map[string]*moviev1.Movie{
+		"get": w.get(t, "a"), "put": put.GetMovie(), "list": list.GetMovies()[0], "batch": batch.GetMovies()[0], "chart": chart.GetEntries()[0].GetMovie(),
+	} {
+		if m.GetId() == "" || m.ExternalIds == nil {
+			t.Errorf("%s: %v has no external_ids", name, m)
+		}
+	}
+}
+
 func TestBothServicesAreAskedSideBySide(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("a", "A", 2000)

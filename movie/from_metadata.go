@@ -186,19 +186,21 @@ func movieOf(m *metadatav1.Movie) *Movie {
 		Genres:            m.GetGenres(),
 		Director:          m.GetDirector(),
 		Description:       m.GetDescription(),
-		ETag:              m.GetEtag(),
+		External: ExternalIDs{
+			IMDb:      m.GetExternalIds().GetImdb(),
+			TMDb:      m.GetExternalIds().GetTmdb(),
+			MovieLens: m.GetExternalIds().GetMovielens(),
+		},
+		ETag: m.GetEtag(),
 	}
 	if m != nil {
 		movie.Year, movie.RuntimeMinutes = m.Year, m.RuntimeMinutes
-	}
-	if x := m.GetExternalIds(); x != nil {
-		movie.External = &ExternalIDs{IMDb: x.GetImdb(), TMDb: x.GetTmdb(), MovieLens: x.GetMovielens()}
 	}
 	return movie
 }
 
 func wireOf(m *Movie) *metadatav1.Movie {
-	wire := &metadatav1.Movie{
+	return &metadatav1.Movie{
 		Id:                m.ID,
 		Title:             m.Title,
 		OriginalTitle:     m.OriginalTitle,
@@ -208,9 +210,6 @@ func wireOf(m *Movie) *metadatav1.Movie {
 		Director:          m.Director,
 		Description:       m.Description,
 		RuntimeMinutes:    m.RuntimeMinutes,
+		ExternalIds:       &metadatav1.ExternalIds{Imdb: m.External.IMDb, Tmdb: m.External.TMDb, Movielens: m.External.MovieLens},
 	}
-	if x := m.External; x != nil {
-		wire.ExternalIds = &metadatav1.ExternalIds{Imdb: x.IMDb, Tmdb: x.TMDb, Movielens: x.MovieLens}
-	}
-	return wire
 }

@@ -216,11 +216,10 @@ func movieWire(d Details) *moviev1.Movie {
 		Director:          m.Director,
 		Description:       m.Description,
 		RuntimeMinutes:    m.RuntimeMinutes,
-		RatingStatus:      string(d.Standing.Status),
-		Etag:              m.ETag,
-	}
-	if x := m.External; x != nil {
-		wire.ExternalIds = &moviev1.ExternalIds{Imdb: x.IMDb, Tmdb: x.TMDb, Movielens: x.MovieLens}
+		// Set even where no id is known, so that a reader of the JSON need not look whether there is an object.
+		ExternalIds:  &moviev1.ExternalIds{Imdb: m.External.IMDb, Tmdb: m.External.TMDb, Movielens: m.External.MovieLens},
+		RatingStatus: string(d.Standing.Status),
+		Etag:         m.ETag,
 	}
 	if s := d.Standing.Summary; s != nil {
 		wire.RatingSummary = &moviev1.RatingSummary{
@@ -236,7 +235,7 @@ func movieWire(d Details) *moviev1.Movie {
 
 // movieFromWire takes what a writer may set; the rating fields are output only and ignored.
 func movieFromWire(m *moviev1.Movie) *Movie {
-	movie := &Movie{
+	return &Movie{
 		ID:                m.GetId(),
 		Title:             m.GetTitle(),
 		OriginalTitle:     m.GetOriginalTitle(),
@@ -246,10 +245,11 @@ func movieFromWire(m *moviev1.Movie) *Movie {
 		Director:          m.GetDirector(),
 		Description:       m.GetDescription(),
 		RuntimeMinutes:    m.RuntimeMinutes,
-		ETag:              m.GetEtag(),
+		External: ExternalIDs{
+			IMDb:      m.GetExternalIds().GetImdb(),
+			TMDb:      m.GetExternalIds().GetTmdb(),
+			MovieLens: m.GetExternalIds().GetMovielens(),
+		},
+		ETag: m.GetEtag(),
 	}
-	if x := m.GetExternalIds(); x != nil {
-		movie.External = &ExternalIDs{IMDb: x.GetImdb(), TMDb: x.GetTmdb(), MovieLens: x.GetMovielens()}
-	}
-	return movie
 }

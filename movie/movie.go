@@ -24,7 +24,7 @@ type Movie struct {
 	Director          string
 	Description       string
 	RuntimeMinutes    *int32 // nil where not known
-	External          *ExternalIDs
+	External          ExternalIDs
 	ETag              string
 }
 
