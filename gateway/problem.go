@@ -34,9 +34,9 @@ func (x *exchange) refuseText(format string, args ...any) {
 	x.write(p)
 }
 
-// refuseHTTP answers with a problem of the HTTP layer, which no gRPC code stands for.
+// refuseHTTP answers with a problem of the HTTP layer. Only for a path that is not there does a gRPC code stand.
 func (x *exchange) refuseHTTP(code int, slug, format string, args ...any) {
-	name := "INVALID_ARGUMENT"
+	name := ""
 	if code == http.StatusNotFound {
 		name = "NOT_FOUND"
 	}
@@ -60,7 +60,7 @@ func (x *exchange) write(p fault.Problem) {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(p); err != nil { // texts and numbers: cannot happen
+	if err := enc.Encode(shown(p)); err != nil { // texts and numbers: cannot happen
 		body.Reset()
 	}
 	h := x.Header()
@@ -72,6 +72,17 @@ func (x *exchange) write(p fault.Problem) {
 	}
 	x.WriteHeader(p.Status)
 	_, _ = x.Write(body.Bytes()) // a client that is gone is logged by its context
+}
+
+// shown is what is written of a problem: one that no gRPC code stands for has no member "code" rather than an empty one.
+func shown(p fault.Problem) any {
+	if p.Code != "" {
+		return p
+	}
+	return struct {
+		fault.Problem
+		Code string `json:"code,omitempty"` // hides the other
+	}{Problem: p}
 }
 
 // renameFields puts the names of fields, and the message that was made of them, into the client's spelling.
