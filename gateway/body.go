@@ -116,11 +116,7 @@ func (c *bodyCheck) object(prefix string, d protoreflect.MessageDescriptor) {
 			f = d.Fields().ByName(protoreflect.Name(key))
 		}
 		if f == nil {
-			var names []string
-			for i := range d.Fields().Len() {
-				names = append(names, d.Fields().Get(i).JSONName())
-			}
-			c.complain(prefix+key, "is not a field of %s; %s", d.Name(), allowed(names))
+			c.complain(prefix+key, "is not known here; %s", allowed(c.useful(prefix, d)))
 			c.skip(c.token())
 			continue
 		}
@@ -134,6 +130,19 @@ func (c *bodyCheck) object(prefix string, d protoreflect.MessageDescriptor) {
 		c.field(name, f)
 	}
 	c.token() // the closing brace
+}
+
+// useful lists the fields that a client has a reason to send. Those that the path sets or that only answers have are taken too,
+// so that what was read can be sent back, but nobody needs to be told of them.
+func (c *bodyCheck) useful(prefix string, d protoreflect.MessageDescriptor) []string {
+	var names []string
+	for i := range d.Fields().Len() {
+		f := d.Fields().Get(i)
+		if _, set := c.path[prefix+f.JSONName()]; !set && !outputOnly(f) {
+			names = append(names, f.JSONName())
+		}
+	}
+	return names
 }
 
 func (c *bodyCheck) field(name string, f protoreflect.FieldDescriptor) {

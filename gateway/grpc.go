@@ -63,6 +63,15 @@ func answersOf(files []protoreflect.FileDescriptor) []protoreflect.MessageDescri
 	return answers
 }
 
+// outputOnly reports whether a service ignores the field on input. The contract says so in comments, which no descriptor has.
+func outputOnly(f protoreflect.FieldDescriptor) bool {
+	switch f.FullName() {
+	case "movieexample.movie.v1.Movie.rating_summary", "movieexample.movie.v1.Movie.rating_status":
+		return true
+	}
+	return false
+}
+
 // newTranslator returns the mux that the generated code registers itself at. Requests do not go through it, see handlerOf;
 // the generated code takes its options from it.
 func newTranslator(codec *jsonCodec) *runtime.ServeMux {
