@@ -163,6 +163,10 @@ func contract() []section {
 			put(`{"title":"Old","etag":"v0"}`),
 			put(`{"title":"Taken","externalIds":{"imdb":"tt0111161"}}`),
 			{method: "PUT", path: "/v1/records/movie/a/ratings/u", body: `{"value": 11}`},
+			{method: "PUT", path: "/v1/records/movie/a/ratings/u", body: `{"value": 0}`},
+			{method: "PUT", path: "/v1/records/movie/a/ratings/u", body: `{}`},
+			{method: "PUT", path: "/v1/records/movie/a/ratings/u", body: `{"value": null}`},
+			{method: "PUT", path: "/v1/records/movie/a/ratings/u", body: `null`},
 			get("/v1/records/movie/a/ratings"),
 		}},
 		{"Routes and methods", []request{

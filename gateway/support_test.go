@@ -128,6 +128,9 @@ type fakeRating struct {
 }
 
 func (fakeRating) PutRating(_ context.Context, r *ratingv1.PutRatingRequest) (*ratingv1.PutRatingResponse, error) {
+	if r.Value == nil { // as the rating service does
+		return nil, fault.Invalid("value", "is required: an integer from 1 to 10")
+	}
 	if r.GetValue() < 1 || r.GetValue() > 10 {
 		return nil, fault.Invalid("value", "must be 1 to 10, got %d", r.GetValue())
 	}
