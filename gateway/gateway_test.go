@@ -32,10 +32,14 @@ func TestFrontPage(t *testing.T) {
 	for _, want := range []string{
 		`<html lang="en">`, "<title>", `name="viewport"`, "/v1/charts/{chart}", `href="/v1/movies"`,
 		"/v1/records/{recordType}/{recordId}/ratings/{userId}", "metadata (gRPC)", "127.0.0.1:8081", "127.0.0.1:9092", "docs/",
+		"<td>genre, min_year, max_year, order_by, page_size, page_token</td>", "<td>imdb_id, tmdb_id, movielens_id</td>",
 	} {
 		if !bytes.Contains(body, []byte(want)) {
 			t.Errorf("the front page does not have %q", want)
 		}
+	}
+	if bytes.Contains(body, []byte("pageSize")) {
+		t.Error("the front page spells a query parameter in two ways")
 	}
 	for header, want := range map[string]string{
 		"Content-Type":            "text/html; charset=utf-8",

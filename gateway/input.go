@@ -86,13 +86,13 @@ func (r *route) checkQuery(x *exchange, req *http.Request) bool {
 			continue
 		case f.IsList():
 		case len(values) > 1 || given[f]:
-			fields = append(fields, fault.Field{Name: f.JSONName(), Reason: "must be given once"})
+			fields = append(fields, fault.Field{Name: string(f.Name()), Reason: "must be given once"})
 			continue
 		}
 		given[f] = true
 		for _, v := range values {
 			if reason := wrongText(f.Kind(), v); reason != "" {
-				fields = append(fields, fault.Field{Name: f.JSONName(), Reason: reason})
+				fields = append(fields, fault.Field{Name: string(f.Name()), Reason: reason})
 				break
 			}
 		}

@@ -39,10 +39,10 @@ func newFrontPage(routes []*route, endpoints []Endpoint) (*frontPage, error) {
 		"Style": template.CSS(pageStyle), //nolint:gosec // a constant
 		"Examples": []string{
 			"/v1/movies",
-			"/v1/movies?genre=Drama&orderBy=year+desc&pageSize=10",
+			"/v1/movies?genre=Drama&order_by=year+desc&page_size=10",
 			"/v1/charts/top",
 			"/v1/charts/popular?decade=1990",
-			"/v1/movies:lookup?imdbId=tt0111161",
+			"/v1/movies:lookup?imdb_id=tt0111161",
 		},
 		"Routes":    rows,
 		"Endpoints": endpoints,

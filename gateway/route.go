@@ -17,9 +17,9 @@ type route struct {
 	method   string
 	pattern  string // in the client's spelling: "/v1/records/{recordType}/{recordId}/ratings"
 	segments []segment
-	// params are the query parameters, under each spelling.
+	// params are the query parameters, under each spelling that is taken: page_size and pageSize.
 	params map[string]protoreflect.FieldDescriptor
-	names  []string // of the params, in camelCase and in order
+	names  []string // of the params, in the contract's spelling and in order
 	// body describes the JSON body; nil where there is none.
 	body protoreflect.MessageDescriptor
 	// bodyField is the field the body is ("movie"), "" where it is the whole request.
@@ -95,7 +95,7 @@ func (r *route) takeParams(input protoreflect.MessageDescriptor) {
 		}
 		r.params[string(f.Name())] = f
 		r.params[f.JSONName()] = f
-		r.names = append(r.names, f.JSONName())
+		r.names = append(r.names, string(f.Name()))
 	}
 }
 
@@ -204,9 +204,12 @@ func (r *route) values(parts []string) map[string]string {
 	return values
 }
 
-// fieldName turns the name of a field as the service knows it into the client's: without the field that the body is,
-// in camelCase as JSON is.
+// fieldName turns the name of a field as the service knows it into the client's: a query parameter's stays as it is, another
+// one's is without the field that the body is, and in camelCase as JSON is.
 func (r *route) fieldName(name string) string {
+	if root, _, _ := strings.Cut(name, "["); r.params[root] != nil {
+		return name
+	}
 	if r.bodyField != "" {
 		name = strings.TrimPrefix(name, r.bodyField+".")
 	}

@@ -168,7 +168,7 @@ func (f Filter) checked() (Filter, error) {
 		return Filter{}, err
 	}
 	if f.MinYear != 0 && f.MaxYear != 0 && f.MinYear > f.MaxYear {
-		return Filter{}, fault.Invalid("filter.min_year", "must not be after filter.max_year, got %d and %d", f.MinYear, f.MaxYear)
+		return Filter{}, fault.Invalid("filter.min_year", "must not be after max_year, got %d and %d", f.MinYear, f.MaxYear)
 	}
 	f.Genre = genreKey(genre)
 	return f, nil

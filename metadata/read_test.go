@@ -147,7 +147,7 @@ func TestFilterErrors(t *testing.T) {
 		"year with 2 digits": {&metadatav1.MovieFilter{MinYear: proto.Int32(95)}, []string{"filter.min_year", "1870 to 2100", "got 95"}},
 		"last year too late": {&metadatav1.MovieFilter{MaxYear: proto.Int32(2101)}, []string{"filter.max_year", "2101"}},
 		"both":               {&metadatav1.MovieFilter{MinYear: proto.Int32(-5), MaxYear: proto.Int32(9999)}, []string{"filter.min_year", "filter.max_year"}},
-		"turned around":      {&metadatav1.MovieFilter{MinYear: proto.Int32(2000), MaxYear: proto.Int32(1999)}, []string{"filter.min_year: must not be after filter.max_year, got 2000 and 1999"}},
+		"turned around":      {&metadatav1.MovieFilter{MinYear: proto.Int32(2000), MaxYear: proto.Int32(1999)}, []string{"filter.min_year: must not be after max_year, got 2000 and 1999"}},
 		"genre with NUL":     {&metadatav1.MovieFilter{Genre: "a\x00"}, []string{"filter.genre", "control"}},
 		"genre of two lines": {&metadatav1.MovieFilter{Genre: "a\nb"}, []string{"filter.genre", "one line"}},
 	} {

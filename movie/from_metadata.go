@@ -158,7 +158,6 @@ func fromMetadata(err error, renames ...string) error {
 	fields := make([]fault.Field, len(e.Fields))
 	for i, f := range e.Fields {
 		f.Name = strings.TrimPrefix(f.Name, "filter.")
-		f.Reason = strings.ReplaceAll(f.Reason, "filter.", "")
 		for j := 0; j+1 < len(renames); j += 2 {
 			if f.Name == renames[j] {
 				f.Name = renames[j+1]

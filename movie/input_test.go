@@ -131,7 +131,7 @@ func TestMetadataComplaintsAreRenamed(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.metadata.before.set(func(_ context.Context, method string) error {
 		if method == "ListMovies" {
-			return fault.Invalid("filter.min_year", "must not be after filter.max_year, got 3")
+			return fault.Invalid("filter.min_year", "must not be after max_year, got 3")
 		}
 		return fault.InvalidFields([]fault.Field{{Name: "movie.title", Reason: "is required"}, {Name: "expected_etag", Reason: "is too long"}})
 	})
