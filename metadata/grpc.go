@@ -226,10 +226,10 @@ func known(n int) *int32 {
 func filterFromWire(f *metadatav1.MovieFilter) (Filter, error) {
 	// A bound of 0 that is given is a wrong year; a bound that is absent is none.
 	if f != nil && f.MinYear != nil && f.GetMinYear() == 0 {
-		return Filter{}, checkYear("filter.min_year", 0)
+		return Filter{}, checkBound("filter.min_year", 0)
 	}
 	if f != nil && f.MaxYear != nil && f.GetMaxYear() == 0 {
-		return Filter{}, checkYear("filter.max_year", 0)
+		return Filter{}, checkBound("filter.max_year", 0)
 	}
 	return Filter{Genre: f.GetGenre(), MinYear: int(f.GetMinYear()), MaxYear: int(f.GetMaxYear())}, nil
 }

@@ -159,10 +159,10 @@ func (f Filter) checked() (Filter, error) {
 	genre, err := oneLine("filter.genre", f.Genre, MaxGenre, false)
 	errs := []error{err}
 	if f.MinYear != 0 {
-		errs = append(errs, checkYear("filter.min_year", f.MinYear))
+		errs = append(errs, checkBound("filter.min_year", f.MinYear))
 	}
 	if f.MaxYear != 0 {
-		errs = append(errs, checkYear("filter.max_year", f.MaxYear))
+		errs = append(errs, checkBound("filter.max_year", f.MaxYear))
 	}
 	if err := fault.All(errs...); err != nil {
 		return Filter{}, err
@@ -172,6 +172,14 @@ func (f Filter) checked() (Filter, error) {
 	}
 	f.Genre = genreKey(genre)
 	return f, nil
+}
+
+// checkBound checks a bound that is given. Unlike a film's year it is always known, so the text offers nothing else.
+func checkBound(field string, year int) error {
+	if year < MinYear || year > MaxYear {
+		return fault.Invalid(field, "must be %d to %d; got %d", MinYear, MaxYear, year)
+	}
+	return nil
 }
 
 // Match is one film of a selection.

@@ -142,11 +142,11 @@ func TestFilterErrors(t *testing.T) {
 		filter *metadatav1.MovieFilter
 		want   []string
 	}{
-		"first year 0":       {&metadatav1.MovieFilter{MinYear: proto.Int32(0)}, []string{"filter.min_year", "1870 to 2100", "got 0"}},
-		"last year 0":        {&metadatav1.MovieFilter{MaxYear: proto.Int32(0)}, []string{"filter.max_year", "1870 to 2100", "got 0"}},
-		"year with 2 digits": {&metadatav1.MovieFilter{MinYear: proto.Int32(95)}, []string{"filter.min_year", "1870 to 2100", "got 95"}},
+		"first year 0":       {&metadatav1.MovieFilter{MinYear: proto.Int32(0)}, []string{"filter.min_year: must be 1870 to 2100; got 0"}},
+		"last year 0":        {&metadatav1.MovieFilter{MaxYear: proto.Int32(0)}, []string{"filter.max_year: must be 1870 to 2100; got 0"}},
+		"year with 2 digits": {&metadatav1.MovieFilter{MinYear: proto.Int32(95)}, []string{"filter.min_year: must be 1870 to 2100; got 95"}},
 		"last year too late": {&metadatav1.MovieFilter{MaxYear: proto.Int32(2101)}, []string{"filter.max_year", "2101"}},
-		"both":               {&metadatav1.MovieFilter{MinYear: proto.Int32(-5), MaxYear: proto.Int32(9999)}, []string{"filter.min_year", "filter.max_year"}},
+		"both":               {&metadatav1.MovieFilter{MinYear: proto.Int32(-5), MaxYear: proto.Int32(9999)}, []string{"filter.min_year: must be 1870 to 2100; got -5", "filter.max_year: must be 1870 to 2100; got 9999"}},
 		"turned around":      {&metadatav1.MovieFilter{MinYear: proto.Int32(2000), MaxYear: proto.Int32(1999)}, []string{"filter.min_year: must not be after max_year, got 2000 and 1999"}},
 		"genre with NUL":     {&metadatav1.MovieFilter{Genre: "a\x00"}, []string{"filter.genre", "control"}},
 		"genre of two lines": {&metadatav1.MovieFilter{Genre: "a\nb"}, []string{"filter.genre", "one line"}},
