@@ -14,9 +14,10 @@ const MaxID = 128
 const maxRecordType = 32
 
 // ID checks an identifier of a movie, a record or a user: 1 to [MaxID] bytes of
-// valid UTF-8 without control characters and without white space at either end.
-// Identifiers are compared byte by byte: case and accents count. It returns nil
-// or an *Error of KindInvalid on field.
+// valid UTF-8 without control characters and without white space at either end,
+// and not "." or "..", which browsers, curl and proxies remove from the path of a
+// URL (RFC 3986 §5.2.4): nobody could ask for it. Identifiers are compared byte by
+// byte: case and accents count. It returns nil or an *Error of KindInvalid on field.
 func ID(field, v string) error {
 	switch {
 	case v == "":
@@ -29,6 +30,8 @@ func ID(field, v string) error {
 		return Invalid(field, "must not contain control characters, got %s", quote(v))
 	case strings.TrimSpace(v) != v:
 		return Invalid(field, "must not start or end with white space, got %s", quote(v))
+	case v == "." || v == "..":
+		return Invalid(field, `must not be "." or "..", which URLs give another meaning, got %s`, quote(v))
 	}
 	return nil
 }

@@ -53,6 +53,10 @@ func TestID(t *testing.T) {
 		{" a", `must not start or end with white space, got " a"`},
 		{"a\u00a0", `must not start or end with white space, got "a\u00a0"`},
 		{" ", `must not start or end with white space, got " "`},
+		{".", `must not be "." or "..", which URLs give another meaning, got "."`},
+		{"..", `must not be "." or "..", which URLs give another meaning, got ".."`},
+		{"...", ""},
+		{"a.", ""},
 	})
 }
 

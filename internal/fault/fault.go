@@ -36,8 +36,8 @@ func (e *Error) Error() string {
 		return msg
 	}
 	cause := e.Err.Error()
-	if cause == msg {
-		return msg
+	if cause == msg || strings.HasPrefix(cause, msg+": ") {
+		return cause // two layers said the same
 	}
 	return msg + ": " + cause
 }

@@ -216,6 +216,8 @@ func TestErrorText(t *testing.T) {
 		{fault.Invalid("value", "must be 1 to 10, got %d", 11), "value: must be 1 to 10, got 11"},
 		{fault.InvalidFields([]fault.Field{{Name: "a", Reason: "x"}, {Name: "b", Reason: "y"}}), "a: x; b: y"},
 		{fault.Unavailable(errors.New("connection refused"), "the broker is not reachable"), "the broker is not reachable: connection refused"},
+		{fault.Unavailable(fault.Unavailable(errors.New("refused"), "no rating service"), "no rating service"), "no rating service: refused"},
+		{fault.Unavailable(errors.New("no rating service at all"), "no rating service"), "no rating service: no rating service at all"},
 		{&fault.Error{Kind: fault.KindCanceled, Msg: "context canceled", Err: context.Canceled}, "context canceled"},
 		{&fault.Error{Kind: fault.KindNotFound}, "not found"},
 	} {

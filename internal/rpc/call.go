@@ -87,8 +87,9 @@ func (cl *call) intercept(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
 	return nil, err
 }
 
+// goneAway is what a caller gets from a server that has been shut down.
 func goneAway(s *Server) error {
-	return fault.Status(fault.Unavailable(nil, "%s is shutting down", s.cfg.Name)).Err()
+	return unreachable(s.cfg.Name, inProcess, stopping)
 }
 
 // run is the callee's side.

@@ -9,13 +9,11 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // the client side of health checks; without it healthCheckConfig is ignored
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/resolver"
-	"google.golang.org/grpc/status"
 )
 
 // DialConfig configures [Dial]. The zero value of every field but Name works.
@@ -41,8 +39,10 @@ type DialConfig struct {
 // Dial returns a connection to the instances of a service. Keep it for the life
 // of the process and share it: it holds one connection to each instance and
 // spreads calls over those that say they are healthy (grpc.health.v1). It does
-// not wait and does not fail because nobody is there; calls do, with UNAVAILABLE
-// and a message that names the service and target, until somebody is.
+// not wait and does not fail because nobody is there; calls do, until somebody is:
+// with a *[fault.Error] of kind Unavailable, whose message names the service, and
+// whose cause, which does not leave the process, the target and the reason. Whoever
+// answers for such a call has to log it.
 //
 // The transport is not encrypted yet.
 func Dial(target string, cfg DialConfig) (*grpc.ClientConn, error) {
@@ -150,22 +150,18 @@ func (c clientSide) unary(ctx context.Context, method string, req, reply any, cc
 	defer cancel()
 	var header, trailer metadata.MD
 	opts = append(opts[:len(opts):len(opts)], grpc.Header(&header), grpc.Trailer(&trailer))
-	err := invoke(outgoing(ctx), method, req, reply, cc, opts...)
-	if err == nil {
-		return nil
+	if err := invoke(outgoing(ctx), method, req, reply, cc, opts...); err != nil {
+		return c.explain(err, header, trailer)
 	}
-	if st, ok := status.FromError(err); ok && st.Code() == codes.Unavailable && len(header) == 0 && len(trailer) == 0 {
-		return c.unreachable(st) // nothing came back, not even a request id: no server said this
-	}
-	return err
+	return nil
 }
 
 func (c clientSide) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	cs, err := open(outgoing(ctx), desc, cc, method, opts...)
-	if st, ok := status.FromError(err); ok && st.Code() == codes.Unavailable {
-		return nil, c.unreachable(st)
+	if err != nil {
+		return nil, c.explain(err, nil, nil)
 	}
-	return cs, err
+	return cs, nil
 }
 
 // outgoing puts the request id into the metadata that is sent.
@@ -179,17 +175,3 @@ func outgoing(ctx context.Context) context.Context {
 	}
 	return metadata.AppendToOutgoingContext(ctx, requestIDKey, id)
 }
-
-// unreachable is the UNAVAILABLE of a call that reached no server. gRPC's own
-// message tells neither which service nor which target was meant.
-func (c clientSide) unreachable(cause *status.Status) error {
-	why := cause.Message()
-	if why == noEndpoints {
-		why = "no instance is known there: is the service started?"
-	}
-	return status.Errorf(codes.Unavailable, "%s is not reachable at %s: %s", c.name, c.target, why)
-}
-
-// noEndpoints is what gRPC's round_robin says when the name has no addresses. It
-// forgets why, also when the resolver has told it.
-const noEndpoints = "no children to pick from"

@@ -163,35 +163,6 @@ func TestOnlyHealthyInstancesAreCalled(t *testing.T) {
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := lis.Addr().String()
-	_ = lis.Close()
-	client := dialTest(t, addr, rpc.DialConfig{})
-	_, err = client.UnaryCall(t.Context(), &testpb.SimpleRequest{})
-	if want := "test is not reachable at " + addr + ": "; status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), want) {
-		t.Errorf("call: %v, want UNAVAILABLE that says %q", err, want)
-	}
-	s, err := client.FullDuplexCall(t.Context())
-	if err == nil {
-		_, err = s.Recv()
-	}
-	if status.Code(err) != codes.Unavailable {
-		t.Errorf("stream: %v, want UNAVAILABLE", err)
-	}
-}
-
-func TestAServersOwnUnavailableKeepsItsWords(t *testing.T) {
-	i := startInstance(t, func(int64) error { return fault.Unavailable(nil, "the catalogue is being migrated") })
-	_, err := dialTest(t, i.addr, rpc.DialConfig{}).UnaryCall(t.Context(), &testpb.SimpleRequest{})
-	if got := status.Convert(err).Message(); got != "the catalogue is being migrated" {
-		t.Errorf("got %q", got)
-	}
-}
-
 func TestWaitsForAServerThatStartsLater(t *testing.T) {
 	m := discovery.NewMemory()
 	client := dialTest(t, "memory:///test", rpc.DialConfig{Resolvers: []resolver.Builder{m.Resolver()}})

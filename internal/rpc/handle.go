@@ -195,7 +195,7 @@ func (s *Server) report(ctx context.Context, m *method, id string, code codes.Co
 
 	level, text := slog.LevelDebug, "call"
 	switch code {
-	case codes.OK:
+	case codes.OK, codes.NotFound: // to ask for what is not there is a way of reading
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		level = slog.LevelError
 	case codes.Unavailable, codes.DeadlineExceeded:

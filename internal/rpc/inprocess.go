@@ -51,18 +51,21 @@ func newConn(s *Server) *conn {
 	return c
 }
 
+// inProcess is where an in-process connection leads, for messages and logs.
+const inProcess = "in-process"
+
 // addr is the address of both ends.
 type addr struct{}
 
-func (addr) Network() string { return "in-process" }
-func (addr) String() string  { return "in-process" }
+func (addr) Network() string { return inProcess }
+func (addr) String() string  { return inProcess }
 
 var _ net.Addr = addr{}
 
 // auth says in what way the peer is known.
 type auth struct{}
 
-func (auth) AuthType() string { return "in-process" }
+func (auth) AuthType() string { return inProcess }
 
 // Invoke implements grpc.ClientConnInterface.
 func (c *conn) Invoke(ctx context.Context, fullMethod string, args, reply any, opts ...grpc.CallOption) error {
@@ -196,7 +199,7 @@ const maxPlainMetadata = 4 << 10
 // What every callee sees. metadata.FromIncomingContext copies, so nobody can
 // change them.
 var (
-	authority   = []string{"in-process"}
+	authority   = []string{inProcess}
 	contentType = []string{"application/grpc"}
 )
 

@@ -51,8 +51,8 @@ func (p *memoryConn) conn(s *Server) (*grpc.ClientConn, error) {
 		return p.cc, nil
 	}
 	lis := bufconn.Listen(pipeBytes)
-	client := clientSide{name: s.cfg.Name, target: "in-process", timeout: s.cfg.DefaultDeadline}
-	cc, err := grpc.NewClient("passthrough:///in-process", append(client.options(s.cfg.Version, s.cfg.MaxMessageBytes),
+	client := clientSide{name: s.cfg.Name, target: inProcess, timeout: s.cfg.DefaultDeadline}
+	cc, err := grpc.NewClient("passthrough:///"+inProcess, append(client.options(s.cfg.Version, s.cfg.MaxMessageBytes),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
 		grpc.WithIdleTimeout(0),
 		// No service config: health is for choosing among instances, and in process there is one.

@@ -38,6 +38,11 @@ func TestOneLogLinePerCall(t *testing.T) {
 			"id: is required",
 		},
 		{
+			"nothing there", fails(fault.NotFound("no movie")),
+			map[string]any{"level": "DEBUG", "msg": "call", "code": "NotFound"},
+			"no movie",
+		},
+		{
 			"unavailable", fails(fault.Unavailable(errors.New("dial 10.0.0.1"), "the database is busy")),
 			map[string]any{"level": "WARN", "code": "Unavailable"},
 			"the database is busy: dial 10.0.0.1",

@@ -1,0 +1,120 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"movieexample.com/internal/fault"
+)
+
+// This file is what a caller learns of a call that no server answered. gRPC's own
+// text says in the words of three layers where it dialled and what went wrong. That
+// is for a log, or for whoever gave the address; it is the cause. The message may
+// travel through other services to a user who can do nothing about addresses: it
+// names the service and says what helps.
+
+// explain turns what gRPC returned for a call into what its caller gets. It stands
+// outside of the retries, which look at gRPC's own errors. header and trailer are
+// what came back.
+func (c clientSide) explain(err error, header, trailer metadata.MD) error {
+	// A call that has no retry left gets the last error wrapped in the story of the
+	// retries. What counts is the error inside.
+	var inner interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &inner) {
+		return err
+	}
+	st := inner.GRPCStatus()
+	if len(header) > 0 || len(trailer) > 0 {
+		return st.Err() // a server's own words; without a server not even a request id comes back
+	}
+	switch {
+	case st.Code() == codes.Unavailable:
+		return unreachable(c.name, c.target, st.Message())
+	case st.Code() == codes.DeadlineExceeded && strings.HasPrefix(st.Message(), lastReason):
+		return fault.Deadline(&cause{text: located(c.target, st.Message()), is: context.DeadlineExceeded},
+			"the %s service did not answer in time: try again later", c.name)
+	}
+	return st.Err()
+}
+
+// unreachable is the UNAVAILABLE of a call that no server answered: target is
+// where it was looked for, why is gRPC's text or ours.
+func unreachable(name, target, why string) error {
+	return fault.Unavailable(&cause{text: located(target, why)}, "the %s service cannot be reached: try again later", name)
+}
+
+// cause is why no server answered.
+type cause struct {
+	text string
+	is   error // what it is a case of, or nil
+}
+
+// Error implements error.
+func (c *cause) Error() string { return c.text }
+
+// Unwrap returns what the cause is a case of.
+func (c *cause) Unwrap() error { return c.is }
+
+// located puts the target before the reason, unless the reason begins with it.
+func located(target, why string) string {
+	why = reason(why)
+	if strings.HasPrefix(why, target+": ") {
+		return why
+	}
+	return target + ": " + why
+}
+
+const (
+	// lastReason is how gRPC begins when a call's time is over before there was a
+	// connection; behind it is the last reason why there was none.
+	lastReason = "latest balancer error: "
+	stopping   = "the instance there is stopping"
+)
+
+// reason says in few words what gRPC's text means. gRPC has no other form of it:
+// its balancers pass errors on as text. A text of an unknown kind stays, without
+// the names of layers in front of it.
+func reason(text string) string {
+	has := func(parts ...string) bool {
+		for _, p := range parts {
+			if strings.Contains(text, p) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("no children to pick from"): // round_robin without addresses; it forgets why, also when the resolver has told it
+		return "no instance is known there: is the service started?"
+	case has("http2: ", "HTTP/1.1 header", "unexpected HTTP status code", "unexpected content-type"):
+		return "something that is not gRPC answers there"
+	case has("status=NOT_SERVING"):
+		return "the instance there says NOT_SERVING: it is starting or stopping"
+	case has("draining", "graceful_stop"):
+		return stopping
+	case has("preface") && has("use of closed network connection", "timeout", "deadline"): // gRPC closes it after a while
+		return "the connection is accepted, but nothing answers there"
+	case has("preface"):
+		return "the connection is closed at once: is it gRPC that answers there?"
+	}
+	if _, dialled, ok := strings.Cut(text, "dial tcp "); ok {
+		if addr, why, ok := strings.Cut(dialled, ": "); ok {
+			return addr + ": " + strings.TrimSuffix(strings.TrimPrefix(why, "connect: "), `"`)
+		}
+	}
+	if _, said, ok := strings.Cut(text, "health check failed. status="); ok {
+		return "the instance there says " + said + " when asked for its health"
+	}
+	if has("error reading from server", "closing transport", "failed to write", "read tcp", "write tcp") {
+		return "the connection broke"
+	}
+	for _, layer := range []string{lastReason, `connection error: desc = "`, "transport: ", "Error while dialing: ", "dial tcp: "} {
+		text = strings.TrimPrefix(text, layer)
+	}
+	return strings.TrimSuffix(text, `"`)
+}
