@@ -16,7 +16,8 @@ import (
 //	version (1 byte) | query fingerprint (8) | checksum (4) | key as JSON
 //
 // Both hashes are SHA-256, cut off: the fingerprint over the query, the checksum over
-// the version, the fingerprint and the key.
+// the version, the fingerprint and the key. Another version may change what follows
+// the checksum; a format with another head would look like no token to this one.
 const (
 	version     = 1
 	queryLen    = 8
@@ -67,17 +68,24 @@ func Decode(token, query string, key any) error {
 	}
 	raw, err := encoding.DecodeString(token)
 	if err != nil || bytes.ContainsAny([]byte(token), "\r\n") { // the decoder skips line ends
-		return fault.Invalid(field, "is no token of this service: it must be next_page_token of an earlier answer, unchanged%s", again)
+		return notOurs()
 	}
-	if len(raw) > 0 && raw[0] != version {
-		return fault.Invalid(field, "was made by another version of this service (format %d, this one reads %d)%s", raw[0], version, again)
-	}
+	// Only what the checksum vouches for is a token, and only of a token can be said
+	// which version made it: the first byte of arbitrary text means nothing.
 	if len(raw) < headerLen {
-		return fault.Invalid(field, "was cut off: it must be next_page_token of an earlier answer, unchanged%s", again)
+		if len(raw) > 0 && raw[0] == version {
+			return fault.Invalid(field, "was cut off: it must be next_page_token of an earlier answer, unchanged%s", again)
+		}
+		return notOurs()
 	}
 	head, sum, body := raw[:1+queryLen], raw[1+queryLen:headerLen], raw[headerLen:]
-	if !bytes.Equal(sum, checksum(head, body)) {
+	switch intact := bytes.Equal(sum, checksum(head, body)); {
+	case !intact && raw[0] == version:
 		return fault.Invalid(field, "was altered or cut off: it must be next_page_token of an earlier answer, unchanged%s", again)
+	case !intact:
+		return notOurs()
+	case raw[0] != version:
+		return fault.Invalid(field, "was made by another version of this service (format %d, this one reads %d)%s", raw[0], version, again)
 	}
 	if !bytes.Equal(head[1:], fingerprint(query)) {
 		return fault.Invalid(field, "belongs to another query: filter and order must stay the same from page to page%s", again)
@@ -88,6 +96,10 @@ func Decode(token, query string, key any) error {
 		return fault.Invalid(field, "was made by another version of this service (its key differs)%s", again)
 	}
 	return nil
+}
+
+func notOurs() error {
+	return fault.Invalid(field, "is no token of this service: it must be next_page_token of an earlier answer, unchanged%s", again)
 }
 
 // Size returns how many rows a page has: requested, but def when nothing was requested

@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"math"
@@ -81,14 +82,25 @@ func TestMessages(t *testing.T) {
 		Released int `json:"released"`
 	}
 	for name, tc := range map[string]struct{ token, want string }{
-		"not base64":      {"page 2, please", "is no token of this service"},
-		"line break":      {good[:8] + "\n" + good[8:], "is no token of this service"},
-		"endless":         {strings.Repeat("A", 9000), "it has 9000 characters"},
-		"cut off":         {good[:len(good)/4*4-4], "was altered or cut off"},
-		"only a head":     {good[:8], "was cut off"},
-		"altered key":     {reencode(func(b []byte) []byte { b[len(b)-3]++; return b }), "was altered"},
-		"altered head":    {reencode(func(b []byte) []byte { b[3]++; return b }), "was altered"},
-		"another version": {reencode(func(b []byte) []byte { b[0] = 9; return b }), "another version of this service (format 9, this one reads 1)"},
+		"not base64":   {"page 2, please", "is no token of this service"},
+		"line break":   {good[:8] + "\n" + good[8:], "is no token of this service"},
+		"endless":      {strings.Repeat("A", 9000), "it has 9000 characters"},
+		"cut off":      {good[:len(good)/4*4-4], "was altered or cut off"},
+		"only a head":  {good[:8], "was cut off"},
+		"altered key":  {reencode(func(b []byte) []byte { b[len(b)-3]++; return b }), "was altered"},
+		"altered head": {reencode(func(b []byte) []byte { b[3]++; return b }), "was altered"},
+		"another version": {reencode(func(b []byte) []byte {
+			b[0] = 9
+			sum := sha256.New()
+			sum.Write(b[:9])
+			sum.Write(b[13:])
+			copy(b[9:13], sum.Sum(nil))
+			return b
+		}), "another version of this service (format 9, this one reads 1)"},
+		"altered version": {reencode(func(b []byte) []byte { b[0] = 9; return b }), "is no token of this service"},
+		"text":            {"AAAA", "is no token of this service"},
+		"longer text":     {strings.Repeat("AAAA", 10), "is no token of this service"},
+		"number":          {"20", "is no token of this service"},
 		"another query":   {page.Encode("movies genre=Comedy order=title", sample), "belongs to another query: filter and order must stay the same"},
 		"another key":     {page.Encode(query, other{1994}), "another version of this service (its key differs)"},
 	} {
