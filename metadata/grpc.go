@@ -103,7 +103,7 @@ func (s *server) SelectMovies(ctx context.Context, req *metadatav1.SelectMoviesR
 	}
 	resp := &metadatav1.SelectMoviesResponse{Matches: make([]*metadatav1.SelectMoviesResponse_Match, len(matches))}
 	for i, m := range matches {
-		resp.Matches[i] = &metadatav1.SelectMoviesResponse_Match{Id: m.ID, Title: m.Title}
+		resp.Matches[i] = &metadatav1.SelectMoviesResponse_Match{Id: m.ID, Title: m.Title, SortKey: m.SortKey}
 	}
 	return resp, nil
 }

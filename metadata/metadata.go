@@ -183,7 +183,11 @@ func checkBound(field string, year int) error {
 }
 
 // Match is one film of a selection.
-type Match struct{ ID, Title string }
+type Match struct {
+	ID, Title string
+	// SortKey orders by title as lists do, compared byte by byte; ties are ordered by id.
+	SortKey string
+}
 
 // Select returns those of 1 to MaxSelect movies that exist and match the filter, in the order of
 // the ids; an id that is given twice is answered once.
@@ -193,14 +197,14 @@ func (s *Service) Select(ctx context.Context, ids []string, f Filter) ([]Match, 
 	if err := fault.All(idErr, filterErr); err != nil {
 		return nil, err
 	}
-	titles, err := s.store.titles(ctx, ids, f)
+	found, err := s.store.matches(ctx, ids, f)
 	if err != nil {
 		return nil, err
 	}
-	matches := make([]Match, 0, len(titles))
+	matches := make([]Match, 0, len(found))
 	for _, id := range ids {
-		if title, ok := titles[id]; ok {
-			matches = append(matches, Match{ID: id, Title: title})
+		if m, ok := found[id]; ok {
+			matches = append(matches, m)
 		}
 	}
 	return matches, nil

@@ -2,6 +2,8 @@ package metadata_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -112,6 +114,40 @@ func TestSelect(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Whoever puts a selection into the order of its sort keys, and of the ids where those are equal, has the order of the list.
+func TestSelectionSortsAsTheListDoes(t *testing.T) {
+	c := newCatalogue(t)
+	long := strings.Repeat("Long ", 60)
+	for i, title := range []string{
+		"The Zebra", "apple", "Álbum", "A Bee", "Alien", "Alien 3", "Die Hard", "Das Boot", "zebra", "…", long + "b", long + "a",
+	} {
+		c.put(t, film(fmt.Sprintf("m%02d", 99-i), title))
+	}
+	list, err := c.ListMovies(t.Context(), &metadatav1.ListMoviesRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ids(list.GetMovies())
+	backwards := slices.Clone(want)
+	slices.Reverse(backwards)
+	resp, err := c.SelectMovies(t.Context(), &metadatav1.SelectMoviesRequest{Ids: backwards})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(resp.GetMatches(), func(a, b *metadatav1.SelectMoviesResponse_Match) int {
+		return strings.Compare(a.GetSortKey()+"\x00"+a.GetId(), b.GetSortKey()+"\x00"+b.GetId())
+	})
+	var got []string
+	for _, m := range resp.GetMatches() {
+		if got = append(got, m.GetId()); m.GetSortKey() == "" {
+			t.Errorf("%q has no sort key", m.GetTitle())
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-list +selection):\n%s", diff)
 	}
 }
 

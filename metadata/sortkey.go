@@ -28,6 +28,12 @@ func idOfTitleKey(key string) string {
 	return id
 }
 
+// sortKeyOf is the sort key a title key was made with.
+func sortKeyOf(key string) string {
+	sorted, _, _ := strings.Cut(key, keyEnd)
+	return sorted
+}
+
 // sortKey is what titles are ordered by: the folded title without its leading article, at
 // most maxSortKey bytes, cut between characters.
 func sortKey(title string) string {

@@ -170,8 +170,8 @@ func titleOf(after *position) string {
 // decadeOf is the first year of a year's decade, 0 for an unknown year.
 func decadeOf(year int) int { return year - year%10 }
 
-// titles returns the titles of those of the movies that exist and match the filter.
-func (s *store) titles(ctx context.Context, ids []string, f Filter) (map[string]string, error) {
+// matches returns those of the movies that exist and match the filter, by id.
+func (s *store) matches(ctx context.Context, ids []string, f Filter) (map[string]Match, error) {
 	condition, bounds := "", []any(nil)
 	if f.MinYear != 0 || f.MaxYear != 0 {
 		condition += " AND release_year >= ? AND release_year <= ?"
@@ -181,36 +181,40 @@ func (s *store) titles(ctx context.Context, ids []string, f Filter) (map[string]
 		condition += " AND INSTR(genre_keys, ?) > 0"
 		bounds = append(bounds, joinKeys([]string{f.Genre}))
 	}
-	titles := make(map[string]string, len(ids))
+	found := make(map[string]Match, len(ids))
 	for chunk := range slices.Chunk(ids, selectChunk) {
 		args := make([]any, 0, len(chunk)+len(bounds))
 		for _, id := range chunk {
 			args = append(args, id)
 		}
-		query := "SELECT id, title FROM movies WHERE id IN " + s.db.Dialect().Placeholders(len(chunk), 1) + condition
-		if err := s.addTitles(ctx, titles, query, append(args, bounds...)); err != nil {
+		query := "SELECT id, title, title_key FROM movies WHERE id IN " + s.db.Dialect().Placeholders(len(chunk), 1) + condition
+		if err := s.addMatches(ctx, found, query, append(args, bounds...)); err != nil {
 			return nil, explain(ctx, "select movies", err)
 		}
 	}
-	return titles, nil
+	return found, nil
 }
 
 // selectChunk is how many ids one query of a selection has. The last chunk's text differs from
 // request to request and is parsed each time; the other texts are always the same.
 const selectChunk = 500
 
-func (s *store) addTitles(ctx context.Context, titles map[string]string, query string, args []any) error {
+func (s *store) addMatches(ctx context.Context, found map[string]Match, query string, args []any) error {
 	rows, err := s.db.Read().QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id, title string
-		if err := rows.Scan(&id, &title); err != nil {
+		var (
+			m   Match
+			key string
+		)
+		if err := rows.Scan(&m.ID, &m.Title, &key); err != nil {
 			return err
 		}
-		titles[id] = title
+		m.SortKey = sortKeyOf(key)
+		found[m.ID] = m
 	}
 	return rows.Err()
 }

@@ -50,7 +50,7 @@ type cursor struct {
 	Votes int32   `json:"v"`
 	// After is the start of the piece, where the entry is in a group of ties too great for one window.
 	After string `json:"a,omitempty"`
-	Title string `json:"t,omitempty"` // folded
+	Sort  string `json:"s,omitempty"` // the film's sort key
 	ID    string `json:"i,omitempty"`
 	// Passed is how many records of the entry's group come before the next entry at most: the next page reads so many more.
 	Passed int   `json:"p,omitempty"`
@@ -64,14 +64,14 @@ func (c cursor) position() *position {
 // pick is a chart entry whose film is in the catalogue and matches.
 type pick struct {
 	chartEntry
-	title  string // folded
+	sort   string // the metadata service's key for the order of titles
 	after  string // where its piece of a great group of ties starts
 	passed int
 }
 
-// compareTies orders entries of one group: by title, then by id.
-func compareTies(titleA, idA, titleB, idB string) int {
-	return cmp.Or(strings.Compare(titleA, titleB), strings.Compare(idA, idB))
+// compareTies orders entries of one group: by title, as lists of films do, then by id.
+func compareTies(sortA, idA, sortB, idB string) int {
+	return cmp.Or(strings.Compare(sortA, sortB), strings.Compare(idA, idB))
 }
 
 // chart returns a page of films ranked by the rating service. A page costs one call there and two to the metadata
@@ -128,7 +128,7 @@ func (s *Service) chart(ctx context.Context, q chartQuery) (chartPage, error) {
 	case more:
 		p := picks[len(picks)-1]
 		next.Key, next.Votes, next.After = p.tie.key, p.tie.votes, p.after
-		next.Title, next.ID, next.Passed = p.title, p.id, p.passed
+		next.Sort, next.ID, next.Passed = p.sort, p.id, p.passed
 	case start != nil:
 		next.Key, next.Votes, next.After = start.key, start.votes, start.after
 	default:
@@ -141,7 +141,7 @@ func (s *Service) chart(ctx context.Context, q chartQuery) (chartPage, error) {
 // covers reports whether p, of the first window, was on a page before: it is in the last entry's group (or piece of it, where
 // the window starts) and not behind it. Better groups are not read again, and of worse ones nothing was shown yet.
 func (c cursor) covers(p pick) bool {
-	return p.tie == c.position().tie && compareTies(p.title, p.id, c.Title, c.ID) <= 0
+	return p.tie == c.position().tie && compareTies(p.sort, p.id, c.Sort, c.ID) <= 0
 }
 
 // window reads a piece of the chart in which every group of ties is whole, so that it can be put into the order of titles.
@@ -175,17 +175,17 @@ func (s *Service) match(ctx context.Context, w chartWindow, start *position, f f
 	}
 	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
 	defer cancel()
-	titles, err := s.catalogue.titles(bounded, ids, f)
+	keys, err := s.catalogue.sortKeys(bounded, ids, f)
 	if err != nil {
 		return nil, err
 	}
-	picks := make([]pick, 0, len(titles))
+	picks := make([]pick, 0, len(keys))
 	for _, e := range w.entries {
-		title, ok := titles[e.id]
+		key, ok := keys[e.id]
 		if !ok {
 			continue
 		}
-		p := pick{chartEntry: e, title: strings.ToLower(title)}
+		p := pick{chartEntry: e, sort: key}
 		if start != nil && e.tie == start.tie {
 			p.after = start.after
 		}
@@ -195,7 +195,7 @@ func (s *Service) match(ctx context.Context, w chartWindow, start *position, f f
 		return cmp.Or(
 			cmp.Compare(b.tie.key, a.tie.key),
 			cmp.Compare(b.tie.votes, a.tie.votes),
-			compareTies(a.title, a.id, b.title, b.id))
+			compareTies(a.sort, a.id, b.sort, b.id))
 	})
 	countPassed(w.entries, picks)
 	return picks, nil

@@ -119,9 +119,10 @@ func (c catalogue) batch(ctx context.Context, ids []string) (found []*Movie, mis
 	return moviesOf(r.GetMovies()), r.GetMissingIds(), nil
 }
 
-// titles returns the title of each film among ids that exists and matches. It makes one call per selectMost ids.
-func (c catalogue) titles(ctx context.Context, ids []string, f filter) (map[string]string, error) {
-	titles := make(map[string]string, len(ids))
+// sortKeys returns, of each film among ids that exists and matches, the text that it is ordered by among titles. It makes one
+// call per selectMost ids.
+func (c catalogue) sortKeys(ctx context.Context, ids []string, f filter) (map[string]string, error) {
+	keys := make(map[string]string, len(ids))
 	for len(ids) > 0 {
 		n := min(len(ids), selectMost)
 		r, err := c.client.SelectMovies(ctx, &metadatav1.SelectMoviesRequest{Ids: ids[:n], Filter: f.wire()})
@@ -129,11 +130,11 @@ func (c catalogue) titles(ctx context.Context, ids []string, f filter) (map[stri
 			return nil, fromMetadata(err)
 		}
 		for _, m := range r.GetMatches() {
-			titles[m.GetId()] = m.GetTitle()
+			keys[m.GetId()] = m.GetSortKey()
 		}
 		ids = ids[n:]
 	}
-	return titles, nil
+	return keys, nil
 }
 
 // fromMetadata turns what a call returned into an error for our own callers: it names the service where the service is
