@@ -11,7 +11,7 @@ import (
 // MaxBody is the greatest request body, in bytes. It is part of the API's contract and not a setting.
 const MaxBody = 64 << 10
 
-// Config tunes the gateway. A zero field means its default, so the zero value works.
+// Config tunes the gateway. New takes a zero field for its default, so the zero value works.
 type Config struct {
 	// RequestTimeout bounds the calls a request makes: above 0, at most a minute.
 	RequestTimeout time.Duration `yaml:"request_timeout" usage:"longest time a request may take (at most 1m)"`
@@ -26,6 +26,7 @@ func DefaultConfig() Config {
 	return Config{RequestTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 }
 
+// withDefaults fills the zero fields, before they are validated.
 func (c Config) withDefaults() Config {
 	d := DefaultConfig()
 	if c.RequestTimeout == 0 {
@@ -40,9 +41,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate reports every value out of its range as a *config.Problem that names the setting, joined.
+// Validate reports every value out of its range as a *config.Problem that names the setting, joined. Zero is out of every
+// range: whoever wrote it did not ask for the default.
 func (c Config) Validate() error {
-	c = c.withDefaults()
 	var errs []error
 	check := func(path string, v, most time.Duration) {
 		if v <= 0 || v > most {

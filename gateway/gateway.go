@@ -37,13 +37,13 @@ type Service struct {
 
 // New returns a gateway. It makes no call yet.
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
+	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure the gateway: %w", err)
 	}
 	if deps.Movie == nil || deps.Rating == nil {
 		return nil, errors.New("the gateway needs a connection to the movie and to the rating service")
 	}
-	cfg = cfg.withDefaults()
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -220,8 +220,8 @@ http_server_requests_total{method="GET",route="/v1/movies/{id}",status="404"} 1
 }
 
 func TestConfig(t *testing.T) {
-	if err := (gateway.Config{}).Validate(); err != nil {
-		t.Errorf("zero value: %v", err)
+	if err := gateway.DefaultConfig().Validate(); err != nil {
+		t.Errorf("defaults: %v", err)
 	}
 	for path, change := range map[string]func(*gateway.Config){
 		"request_timeout": func(c *gateway.Config) { c.RequestTimeout = -1 },
@@ -232,6 +232,13 @@ func TestConfig(t *testing.T) {
 		change(&cfg)
 		if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), path+": ") {
 			t.Errorf("%s out of range: got %v, want an error that begins with its name", path, err)
+		}
+	}
+	// A 0 that a person wrote is out of range too; only New takes a field that is not set for its default (see newGateway).
+	err := (gateway.Config{}).Validate()
+	for _, path := range []string{"request_timeout", "read_timeout", "idle_timeout"} {
+		if err == nil || !strings.Contains("\n"+err.Error(), "\n"+path+": ") {
+			t.Errorf("%s: 0 passes: %v", path, err)
 		}
 	}
 	if _, err := gateway.New(t.Context(), gateway.Config{}, gateway.Deps{}); err == nil {

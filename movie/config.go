@@ -8,7 +8,7 @@ import (
 	"movieexample.com/internal/config"
 )
 
-// Config tunes the movie service. A zero field means its default, so the zero value works.
+// Config tunes the movie service. New takes a zero field for its default, so the zero value works.
 type Config struct {
 	// MetadataTTL is how long a film is cached: above 0, at most a minute. Writes through this service are seen at
 	// once whatever it is; writes made to the metadata service directly are seen after it.
@@ -49,7 +49,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// withDefaults fills the zero fields.
+// withDefaults fills the zero fields, before they are validated.
 func (c Config) withDefaults() Config {
 	d := DefaultConfig()
 	for _, f := range []struct{ v, d *time.Duration }{
@@ -74,9 +74,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate reports every value out of its range as a *config.Problem that names the setting, joined.
+// Validate reports every value out of its range as a *config.Problem that names the setting, joined. Zero is out of every
+// range: whoever wrote it did not ask for the default.
 func (c Config) Validate() error {
-	c = c.withDefaults()
 	var errs []error
 	duration := func(path string, v, most time.Duration) {
 		if v <= 0 || v > most {

@@ -205,8 +205,8 @@ func TestListAndLookup(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	if err := (movie.Config{}).Validate(); err != nil {
-		t.Errorf("zero value: %v", err)
+	if err := movie.DefaultConfig().Validate(); err != nil {
+		t.Errorf("defaults: %v", err)
 	}
 	for path, change := range map[string]func(*movie.Config){
 		"metadata_ttl":       func(c *movie.Config) { c.MetadataTTL = -1 },
@@ -223,6 +223,16 @@ func TestConfig(t *testing.T) {
 		change(&cfg)
 		if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), path+": ") {
 			t.Errorf("%s out of range: got %v, want an error that begins with its name", path, err)
+		}
+	}
+	// A 0 that a person wrote is out of range too; only New takes a field that is not set for its default (see newWorld).
+	err := (movie.Config{}).Validate()
+	for _, path := range []string{
+		"metadata_ttl", "rating_ttl", "rating_stale_for", "cache_size", "stale_size",
+		"metadata_timeout", "rating_timeout", "chart_timeout", "rating_retry_after",
+	} {
+		if err == nil || !strings.Contains("\n"+err.Error(), "\n"+path+": ") {
+			t.Errorf("%s: 0 passes: %v", path, err)
 		}
 	}
 	if _, err := movie.New(t.Context(), movie.Config{}, movie.Deps{}); err == nil {

@@ -120,13 +120,13 @@ type Service struct {
 
 // New returns a service. It makes no call yet, so the services it depends on may start later.
 func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
+	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure the movie service: %w", err)
 	}
 	if deps.Metadata == nil || deps.Rating == nil {
 		return nil, errors.New("the movie service needs a connection to the metadata and to the rating service")
 	}
-	cfg = cfg.withDefaults()
 	logger := deps.Logger
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
