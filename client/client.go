@@ -166,45 +166,10 @@ func (n nowhere) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.Ca
 	return nil, n.err()
 }
 
-// UnreachableError says which part of the system did not answer. Its kind is that of Err, Unavailable.
-type UnreachableError struct {
-	Part string // Metadata, Rating or Kafka
-	Addr string // where it was looked for; empty if nobody said where
-	Err  error  // what happened, with the address in its text
-}
-
-// Error is Err's text.
-func (e *UnreachableError) Error() string { return e.Err.Error() }
-
-// Unwrap returns Err.
-func (e *UnreachableError) Unwrap() error { return e.Err }
-
-// explain turns what a call returned into an error for the user: what was being done, and who is not there.
-func (c *Client) explain(part, doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if part != Kafka {
-		err = fault.FromRPC(err)
-	}
-	err = fmt.Errorf("%s: %w", doing, err)
-	if fault.KindOf(err) != fault.KindUnavailable {
-		return err
-	}
-	addr := strings.Join(c.addresses.Brokers, ",")
-	switch part {
-	case Metadata:
-		addr = c.addresses.Metadata
-	case Rating:
-		addr = c.addresses.Rating
-	}
-	return &UnreachableError{Part: part, Addr: addr, Err: err}
-}
-
 // brokers is how to reach Kafka.
 func (c *Client) brokers() (kafka.Config, error) {
 	if len(c.addresses.Brokers) == 0 {
-		return kafka.Config{}, &UnreachableError{Part: Kafka, Err: fault.Unavailable(nil, "the address of the Kafka broker is not known")}
+		return kafka.Config{}, &UnreachableError{Part: Kafka, Err: fault.Unavailable(nil, "the address of Kafka is not known")}
 	}
 	return kafka.Config{Brokers: c.addresses.Brokers, ClientID: "movieexample-client"}, nil
 }

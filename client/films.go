@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,14 +37,22 @@ type filmRow struct {
 	movie   *metadatav1.Movie
 	movieID int64 // at MovieLens; 0 if it is not from there
 	line    int
+
+	// say tells of a row that is on no way: it has its place in the order, and nothing else.
+	say func()
 }
 
-// filmWriter fills films in, in batches, several at a time.
+// filmWriter fills films in, in batches, several at a time. What there is to tell about films it tells in the order in which
+// they were added, whichever call is answered first: a batch waits for its turn, and keeps its place among the calls under way
+// meanwhile, so that no more than filmCalls batches are ever held.
 type filmWriter struct {
-	c     *Client
-	ctx   context.Context
-	group *errgroup.Group
-	batch []filmRow
+	c      *Client
+	ctx    context.Context
+	cancel context.CancelFunc
+	group  errgroup.Group
+	batch  []filmRow
+	films  int             // in batch
+	turn   <-chan struct{} // closed when the last batch has told what it had to
 
 	// refused and partial are told of films that did not go in, or not wholly. Their calls come one at a time.
 	refused, partial func(row filmRow, reason string)
@@ -51,89 +60,130 @@ type filmWriter struct {
 	written atomic.Int64
 	mu      sync.Mutex
 	counts  FilmCounts
+	err     error // the first; those after it come from ctx
 }
 
 func (c *Client) newFilmWriter(ctx context.Context, refused, partial func(filmRow, string)) *filmWriter {
-	w := &filmWriter{c: c, refused: refused, partial: partial}
-	w.group, w.ctx = errgroup.WithContext(ctx)
+	first := make(chan struct{})
+	close(first)
+	w := &filmWriter{c: c, refused: refused, partial: partial, turn: first}
+	w.ctx, w.cancel = context.WithCancel(ctx)
 	w.group.SetLimit(filmCalls)
 	return w
 }
 
-// add takes a film. The error is one of an earlier film's call, or the context's.
+// add takes a film. The error is that an earlier film's call failed, or the context's.
 func (w *filmWriter) add(row filmRow) error {
+	w.films++
+	w.put(row)
+	return w.ctx.Err()
+}
+
+// say calls f between what there is to tell about the films added before and after it.
+func (w *filmWriter) say(f func()) { w.put(filmRow{say: f}) }
+
+func (w *filmWriter) put(row filmRow) {
 	w.batch = append(w.batch, row)
-	if len(w.batch) == filmBatch {
+	if w.films == filmBatch || len(w.batch) == 2*filmBatch {
 		w.send()
 	}
-	return w.ctx.Err()
 }
 
 func (w *filmWriter) send() {
 	if len(w.batch) == 0 {
 		return
 	}
-	batch := w.batch
-	w.batch = make([]filmRow, 0, filmBatch)
-	w.group.Go(func() error { return w.put(batch) })
+	batch, turn, done := w.batch, w.turn, make(chan struct{})
+	w.batch, w.films, w.turn = make([]filmRow, 0, filmBatch), 0, done
+	w.group.Go(func() error {
+		defer close(done)
+		told, err := w.write(batch)
+		if err != nil {
+			w.fail(err) // before the wait: it ends the calls that are waited for
+		}
+		<-turn
+		for _, tell := range told {
+			tell()
+		}
+		return nil
+	})
+}
+
+func (w *filmWriter) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+	}
+	w.cancel()
 }
 
 // finish sends what is left, waits for all calls and returns the counts and the first error.
 func (w *filmWriter) finish() (FilmCounts, error) {
+	defer w.cancel()
 	if w.ctx.Err() == nil {
 		w.send()
 	}
-	err := w.group.Wait()
+	_ = w.group.Wait() // the error is in w.err
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := w.counts
 	c.Read = c.Created + c.Updated + c.Unchanged + c.Refused
-	return c, err
+	return c, w.err
 }
 
-// put writes one batch. An id at TMDb that belongs to another film does not keep a film out: TMDb has been known to
-// list a film twice and other catalogues to link both to one entry, while the film's own id is not in doubt.
-func (w *filmWriter) put(batch []filmRow) error {
-	results, err := w.call(batch)
-	if err != nil {
-		return err
-	}
-	var again []filmRow
-	var contested []string
+// write writes one batch and returns what there is to tell of it, in its order.
+//
+// An external id that belongs to another film does not keep a film out: somebody may have entered the film under an id of their
+// own, and TMDb has been known to list a film twice and other catalogues to link both to one entry. The film's own id is not
+// in doubt, and its ratings need it. So it goes in without the ids that are contested.
+func (w *filmWriter) write(batch []filmRow) (told []func(), err error) {
+	say := make([]func(), len(batch))
+	contests := make([][]contest, len(batch))
+	var left []int // the places in batch of the films that are not settled
 	for i, row := range batch {
-		if codes.Code(results[i].GetCode()) == codes.AlreadyExists && row.movie.GetExternalIds().GetTmdb() != "" {
-			contested = append(contested, row.movie.ExternalIds.Tmdb)
-			row.movie = proto.CloneOf(row.movie)
-			row.movie.ExternalIds.Tmdb = ""
-			again = append(again, row)
-			continue
+		if say[i] = row.say; row.movie != nil {
+			left = append(left, i)
 		}
-		w.count(row, results[i], "")
 	}
-	if len(again) == 0 {
-		return nil
+	for len(left) > 0 && err == nil {
+		var results []*metadatav1.BatchPutMoviesResponse_Result
+		if results, err = w.call(batch, left); err != nil {
+			break
+		}
+		var again []int
+		for k, i := range left {
+			if taken, ok := contestOf(results[k], batch[i].movie); ok {
+				contests[i] = append(contests[i], taken)
+				batch[i].movie = taken.without(batch[i].movie)
+				again = append(again, i)
+				continue
+			}
+			say[i] = w.count(batch[i], results[k], contests[i])
+		}
+		left = again // each lacks one more of three ids: this ends
 	}
-	if results, err = w.call(again); err != nil {
-		return err
+	for _, f := range say {
+		if f != nil {
+			told = append(told, f)
+		}
 	}
-	for i, row := range again {
-		w.count(row, results[i], contested[i])
-	}
-	return nil
+	return told, err
 }
 
-func (w *filmWriter) call(batch []filmRow) ([]*metadatav1.BatchPutMoviesResponse_Result, error) {
+// call writes the films in these places of the batch, and returns as many results.
+func (w *filmWriter) call(batch []filmRow, places []int) ([]*metadatav1.BatchPutMoviesResponse_Result, error) {
 	req := &metadatav1.BatchPutMoviesRequest{Mode: metadatav1.BatchPutMode_BATCH_PUT_MODE_FILL}
-	for _, row := range batch {
-		req.Movies = append(req.Movies, row.movie)
+	for _, i := range places {
+		req.Movies = append(req.Movies, batch[i].movie)
 	}
 	resp, err := w.c.metadata.BatchPutMovies(w.ctx, req)
 	if err != nil {
 		return nil, w.c.explain(Metadata, "write films", err)
 	}
 	results := resp.GetResults()
-	if len(results) != len(batch) {
-		return nil, fmt.Errorf("write films: %d films were sent and %d results came back", len(batch), len(results))
+	if len(results) != len(places) {
+		return nil, fmt.Errorf("write films: %d films were sent and %d results came back", len(places), len(results))
 	}
 	for i, r := range results {
 		// The place in the batch means nothing to a reader.
@@ -142,8 +192,8 @@ func (w *filmWriter) call(batch []filmRow) ([]*metadatav1.BatchPutMoviesResponse
 	return results, nil
 }
 
-// count books a result; contested is the id at TMDb that the film had to go without.
-func (w *filmWriter) count(row filmRow, r *metadatav1.BatchPutMoviesResponse_Result, contested string) {
+// count books a result and returns what there is to tell about it, or nil.
+func (w *filmWriter) count(row filmRow, r *metadatav1.BatchPutMoviesResponse_Result, contests []contest) (say func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.written.Add(1)
@@ -156,10 +206,64 @@ func (w *filmWriter) count(row filmRow, r *metadatav1.BatchPutMoviesResponse_Res
 		w.counts.Unchanged++
 	default:
 		w.counts.Refused++
-		w.refused(row, r.GetReason())
-		return
+		return func() { w.refused(row, r.GetReason()) }
 	}
-	if contested != "" {
-		w.partial(row, fmt.Sprintf("TMDb id %s belongs to another film in the catalogue; the film went in without it", contested))
+	if len(contests) == 0 {
+		return nil
 	}
+	return func() { w.partial(row, contestText(contests)) }
+}
+
+// contest is an external id of a film that another film of the catalogue has.
+type contest struct {
+	source string // "imdb", "tmdb" or "movielens"
+	id     string
+	owner  string // the other film's id, in quotes
+}
+
+// contested is how the metadata service says it. A refusal in other words stays a refusal.
+var contested = regexp.MustCompile(`^external_ids\.(imdb|tmdb|movielens): .* belongs to the movie ("(?:[^"\\]|\\.)*")`)
+
+// contestOf reports whether the film was refused because of an external id that it could go without.
+func contestOf(r *metadatav1.BatchPutMoviesResponse_Result, m *metadatav1.Movie) (contest, bool) {
+	found := contested.FindStringSubmatch(r.GetReason())
+	if codes.Code(r.GetCode()) != codes.AlreadyExists || found == nil {
+		return contest{}, false
+	}
+	c := contest{source: found[1], owner: found[2]}
+	c.id = *c.field(m.GetExternalIds())
+	return c, c.id != ""
+}
+
+// field is where the id stands.
+func (c contest) field(ids *metadatav1.ExternalIds) *string {
+	switch {
+	case ids == nil:
+		return new(string)
+	case c.source == "imdb":
+		return &ids.Imdb
+	case c.source == "tmdb":
+		return &ids.Tmdb
+	}
+	return &ids.Movielens
+}
+
+func (c contest) without(m *metadatav1.Movie) *metadatav1.Movie {
+	m = proto.CloneOf(m)
+	*c.field(m.ExternalIds) = ""
+	return m
+}
+
+// contestText is one or more contests in a sentence.
+func contestText(contests []contest) string {
+	var parts []string
+	for _, c := range contests {
+		name := map[string]string{"imdb": "IMDb", "tmdb": "TMDb", "movielens": "MovieLens"}[c.source]
+		parts = append(parts, fmt.Sprintf("%s id %s belongs to the film %s", name, c.id, c.owner))
+	}
+	without := "it"
+	if len(parts) > 1 {
+		without = "them"
+	}
+	return strings.Join(parts, ", ") + "; the film went in without " + without
 }

@@ -128,6 +128,35 @@ func serve(t testing.TB, name string, register func(grpc.ServiceRegistrar)) (add
 	return ln.Addr().String(), srv.Conn()
 }
 
+// serveUntilStopped puts a service on a free port that it leaves at once when it is stopped.
+func serveUntilStopped(t testing.TB, register func(grpc.ServiceRegistrar)) (addr string, stop func()) {
+	t.Helper()
+	srv, err := rpc.NewServer(rpc.ServerConfig{Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	register(srv)
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := srv.Serve(ln); err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	srv.SetServing(true)
+	stop = sync.OnceFunc(func() {
+		now, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+		cancel()
+		_ = srv.Shutdown(now) // it complains that it was given no time
+		serving.Wait()
+	})
+	t.Cleanup(stop)
+	return ln.Addr().String(), stop
+}
+
 // connect returns a client that is closed at the test's end.
 func connect(t testing.TB, a client.Addresses) *client.Client {
 	t.Helper()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -31,10 +30,14 @@ type ImportOptions struct {
 	NoWait bool
 	// StallTimeout is how long nothing may move before the import gives up; 0 means DefaultStallTimeout.
 	StallTimeout time.Duration
-	// Rejected is told of every row that did not go in. Its calls come one at a time.
+	// Rejected is told of every row that did not go in, in the order of the rows of each file: those of links.csv, then those of
+	// movies.csv, then those of ratings.csv. Its calls come one at a time.
 	Rejected func(*movielens.RowError)
 	// Noted is told of every row that went in without one of its fields. As Rejected.
 	Noted func(*movielens.RowError)
+	// Waiting is told, in a line of text, whom the import is waiting for: when there has been no answer for some 3 seconds, and
+	// every 15 seconds from then on. May be called while another of these functions is.
+	Waiting func(string)
 	// Progress is told several times a second how far the import is.
 	Progress func(Progress)
 }
@@ -131,6 +134,9 @@ func (im *importer) run(ctx context.Context) error {
 	}
 	im.summary.Before = &before
 	stream, err := im.c.openStream(ctx, im.opt.StallTimeout)
+	if stream != nil {
+		stream.waiting = im.opt.Waiting
+	}
 	if err != nil {
 		return err
 	}
@@ -179,37 +185,31 @@ func (im *importer) importFilms(ctx context.Context) (err error) {
 }
 
 func (im *importer) readFilms(ctx context.Context, w *filmWriter) error {
-	lines := im.lineFinder(movielens.MoviesFile)
-	defer lines.close()
 	byTMDB := make(map[string]int64)
-	var start int64 // of the row, as bytes in front of it
 	for film, err := range im.dir.Catalogue(ctx) {
 		if bad := (*movielens.RowError)(nil); errors.As(err, &bad) {
-			im.rejectRow(bad)
-			start = im.dir.Done(movielens.MoviesFile)
+			w.say(func() { im.rejectRow(bad) })
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		line, err := lines.at(start)
-		if err != nil {
-			return err
-		}
-		start = im.dir.Done(movielens.MoviesFile)
 		im.mu.Lock()
 		first, twice := im.films[film.ID]
 		if !twice {
-			im.films[film.ID] = importedFilm{id: film.ImportID(), line: line}
+			im.films[film.ID] = importedFilm{id: film.ImportID(), line: film.Line}
 		}
 		im.mu.Unlock()
 		if twice {
-			im.reject(movielens.MoviesFile, line, "movieId", film.ID, fmt.Sprintf("is on line %d already; the first one counts", first.line))
+			w.say(func() {
+				im.reject(movielens.MoviesFile, film.Line, "movieId", film.ID, fmt.Sprintf("is on line %d already; the first one counts", first.line))
+			})
 			continue
 		}
-		row := filmRow{movieID: film.ID, line: line}
+		row := filmRow{movieID: film.ID, line: film.Line}
 		if other, ok := byTMDB[film.TMDB]; ok && film.TMDB != "" {
-			im.note(row, fmt.Sprintf("links.csv gives it the TMDb id %s of movieId %d; the film went in without it", film.TMDB, other))
+			reason := fmt.Sprintf("links.csv gives it the TMDb id %s of movieId %d; the film went in without it", film.TMDB, other)
+			w.say(func() { im.note(row, reason) })
 			film.TMDB = ""
 		} else {
 			byTMDB[film.TMDB] = film.ID
@@ -243,6 +243,7 @@ func (im *importer) importRatings(ctx context.Context, stream *eventStream) (kaf
 		}
 	})
 	defer stop()
+	defer stream.watchKafka()()
 	err := im.readRatings(ctx, stream)
 	if err != nil {
 		stream.flushInterrupted(ctx)
@@ -258,20 +259,9 @@ func (im *importer) importRatings(ctx context.Context, stream *eventStream) (kaf
 }
 
 func (im *importer) readRatings(ctx context.Context, stream *eventStream) error {
-	lines := im.lineFinder(movielens.RatingsFile)
-	defer lines.close()
-	var start int64
-	reject := func(field string, value any, reason string) error {
-		line, err := lines.at(start)
-		if err == nil {
-			im.reject(movielens.RatingsFile, line, field, value, reason)
-		}
-		return err
-	}
 	for r, err := range im.dir.Ratings(ctx) {
 		if bad := (*movielens.RowError)(nil); errors.As(err, &bad) {
 			im.rejectRow(bad)
-			start = im.dir.Done(movielens.RatingsFile)
 			continue
 		}
 		if err != nil {
@@ -284,20 +274,18 @@ func (im *importer) readRatings(ctx context.Context, stream *eventStream) error 
 		}
 		switch {
 		case !known:
-			err = reject("movieId", r.MovieID, "is not among the films of movies.csv that could be read")
+			im.reject(movielens.RatingsFile, r.Line, "movieId", r.MovieID, "is not among the films of movies.csv that could be read")
 		case film.refused:
-			err = reject("movieId", r.MovieID, fmt.Sprintf("is the film of movies.csv line %d, which was refused", film.line))
+			im.reject(movielens.RatingsFile, r.Line, "movieId", r.MovieID, fmt.Sprintf("is the film of movies.csv line %d, which was refused", film.line))
 		case e.CheckTime(im.now) != nil:
-			err = reject("timestamp", r.RatedAt.Unix(), fmt.Sprintf("is %s, in the future", r.RatedAt.Format(time.RFC3339)))
+			im.reject(movielens.RatingsFile, r.Line, "timestamp", r.RatedAt.Unix(), fmt.Sprintf("is %s, in the future", r.RatedAt.Format(time.RFC3339)))
 		default:
-			err = stream.publish(ctx, &e, nil)
-		}
-		if err != nil {
-			return err
+			if err := stream.publish(ctx, &e, nil); err != nil {
+				return err
+			}
 		}
 		im.summary.Ratings.Read++
 		im.rows.Add(1)
-		start = im.dir.Done(movielens.RatingsFile)
 	}
 	return nil
 }
@@ -330,10 +318,6 @@ func (s *eventStream) settle(ctx context.Context, last kafka.Offsets, published 
 		return Totals{}, err
 	}
 	return s.totalsSince(ctx, movieType)
-}
-
-func (im *importer) lineFinder(f movielens.File) *lineFinder {
-	return &lineFinder{path: filepath.Join(im.dir.Path(), string(f))}
 }
 
 func (im *importer) reject(f movielens.File, line int, field string, value any, reason string) {

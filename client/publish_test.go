@@ -155,8 +155,8 @@ func wantKafkaGone(t testing.TB, err error, addr string) {
 	if !errors.As(err, &gone) || gone.Part != client.Kafka || gone.Addr != addr || fault.KindOf(err) != fault.KindUnavailable {
 		t.Fatalf("error %v; want one about Kafka at %s", err, addr)
 	}
-	if !strings.Contains(err.Error(), addr) {
-		t.Errorf("error %q does not name %s", err, addr)
+	if want := "cannot reach Kafka at " + addr + " ("; !strings.HasPrefix(err.Error(), want) || strings.Count(err.Error(), addr) != 1 || len(err.Error()) > 120 {
+		t.Errorf("error %q, want %s…", err, want)
 	}
 }
 
@@ -206,8 +206,28 @@ func TestUnknownAddress(t *testing.T) {
 		t.Errorf("audit: error %v", err)
 	}
 	_, err = c.PublishFile(t.Context(), strings.NewReader(""), client.PublishOptions{})
-	if gone := (*client.UnreachableError)(nil); !errors.As(err, &gone) || gone.Part != client.Kafka || gone.Addr != "" {
+	if gone := (*client.UnreachableError)(nil); !errors.As(err, &gone) || gone.Part != client.Kafka || gone.Addr != "" || err.Error() != "the address of Kafka is not known" {
 		t.Errorf("publish: error %v", err)
+	}
+}
+
+// TestNobodyListens: what is not there is named once, with where it was looked for and why it could not be reached.
+func TestNobodyListens(t *testing.T) {
+	c := connect(t, client.Addresses{Rating: "127.0.0.1:1"})
+	_, err := c.Audit(t.Context(), nil)
+	gone := (*client.UnreachableError)(nil)
+	if !errors.As(err, &gone) || fault.KindOf(err) != fault.KindUnavailable || err.Error() != "cannot reach the rating service at 127.0.0.1:1 (connection refused)" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestServiceSaysItIsUnavailable: who answers has been reached, and says what is wrong.
+func TestServiceSaysItIsUnavailable(t *testing.T) {
+	addr, _ := serve(t, "rating", (&vanishing{gone: func() {}}).register)
+	c := connect(t, client.Addresses{Rating: addr})
+	_, err := c.Audit(t.Context(), nil)
+	if errors.As(err, new(*client.UnreachableError)) || fault.KindOf(err) != fault.KindUnavailable || err.Error() != "audit the aggregates: full" {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -78,7 +78,7 @@ func TestImportRealData(t *testing.T) {
 func importGenerated(t *testing.T) {
 	s := startSystem(t)
 	c := connect(t, s.addresses)
-	dir, n, sum := generated(t, 10_000)
+	dir, n, sum := generated(t, 4_000)
 	got, err := c.ImportMovieLens(t.Context(), dir, client.ImportOptions{})
 	if err != nil || got.After == nil || got.After.Ratings != n || got.After.Sum != sum {
 		t.Fatalf("import %+v, error %v; want %d ratings with the sum %d", got, err, n, sum)

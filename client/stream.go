@@ -40,9 +40,12 @@ type eventStream struct {
 	stall    time.Duration
 	topic    kafka.Topic
 	producer *kafka.Producer
-	last     record // of the event published last
+	last     record       // of the event published last
+	waiting  func(string) // told whom is waited for; may be nil
 
+	published    atomic.Int64 // handed over
 	acknowledged atomic.Int64
+	failed       atomic.Int64 // answered with an error
 	mu           sync.Mutex
 	lost         int64
 	firstLoss    error
@@ -115,11 +118,13 @@ func (s *eventStream) publish(ctx context.Context, e *events.Event, answered fun
 		Headers: []kgo.RecordHeader{{Key: events.ContentTypeHeader, Value: []byte(events.ContentTypeJSON)}},
 		// The record's time is now: retention goes by it. When the user rated is in the event.
 	}
+	s.published.Add(1)
 	err := s.producer.Publish(ctx, m, func(_ int32, _ int64, err error) {
 		if err == nil {
 			s.acknowledged.Add(1)
 			return
 		}
+		s.failed.Add(1)
 		answered(err)
 	})
 	if err != nil {
@@ -188,8 +193,9 @@ func (s *eventStream) positions(ctx context.Context) (next map[int32]int64, halt
 // await returns when every offset of last has been ingested. missing is told how many records are still to come.
 func (s *eventStream) await(ctx context.Context, last kafka.Offsets, missing func(int64)) error {
 	var least int64 = -1
-	var lastErr error
 	moved := time.Now()
+	heard := &hearing{part: Rating, addr: s.c.addresses.Rating}
+	defer s.watch(heard.state)()
 	for {
 		next, halted, err := s.positions(ctx)
 		if ctx.Err() != nil {
@@ -215,9 +221,9 @@ func (s *eventStream) await(ctx context.Context, last kafka.Offsets, missing fun
 		} else if k := fault.KindOf(err); k != fault.KindUnavailable && k != fault.KindDeadline {
 			return err
 		}
-		lastErr = err
+		heard.answer(err)
 		if time.Since(moved) > s.stall {
-			return s.stalled(next, last, lastErr)
+			return s.stalled(next, last, err)
 		}
 		if err := pause(ctx, pollInterval); err != nil {
 			return err
@@ -225,8 +231,14 @@ func (s *eventStream) await(ctx context.Context, last kafka.Offsets, missing fun
 	}
 }
 
-// stalled says how far ingestion has come.
+// stalled says how far ingestion has come, or err if nobody says.
 func (s *eventStream) stalled(next map[int32]int64, last kafka.Offsets, err error) error {
+	if err != nil {
+		return &UnreachableError{
+			Part: Rating, Addr: s.c.addresses.Rating, Reason: reasonOf(err, s.c.addresses.Rating), Err: err,
+			meanwhile: "all ratings are in Kafka, and will be ingested when the rating service is back",
+		}
+	}
 	var behind []string
 	for _, part := range slices.Sorted(maps.Keys(last)) {
 		if n, known := next[part]; known && n <= last[part] {
@@ -235,12 +247,8 @@ func (s *eventStream) stalled(next map[int32]int64, last kafka.Offsets, err erro
 			behind = append(behind, fmt.Sprintf("partition %d has not begun", part))
 		}
 	}
-	how := strings.Join(behind, ", ")
-	if err != nil {
-		how = err.Error()
-	}
-	err = fault.Unavailable(err, "ingestion has not moved for %s: %s; all events are in Kafka and will be ingested when the rating service goes on", s.stall, how)
-	return &UnreachableError{Part: Rating, Addr: s.c.addresses.Rating, Err: err}
+	return fault.Unavailable(nil, "ingestion has not moved for %s: %s; all events are in Kafka and will be ingested when the rating service goes on",
+		s.stall, strings.Join(behind, ", "))
 }
 
 // Totals are the sums over all ratings of films.
