@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,7 +64,8 @@ type Broker struct {
 // topics, records, offsets.
 //
 // Errors say which address is taken, or which process owns the directory
-// (faults of kind Precondition), or which address cannot be one (Invalid).
+// or which file in it cannot be read (faults of kind Precondition), or which
+// address cannot be one (Invalid).
 func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:9092"
@@ -201,13 +203,26 @@ func newClusterID() string {
 	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
-// explain adds to an error from the disk what a person can do about it.
+// explain adds to an error from the data directory what a person can do about it.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("the disk is full: free some space, then start again: %w", err)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("the data directory is not writable for this user: %w", err)
+	}
+	const away = "or move the directory away and start with an empty one: the events in it that were not ingested yet are then lost"
+	var syntax *json.SyntaxError
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax), errors.As(err, &mismatch):
+		// The library says "loading persisted state: parsing meta.json: invalid character …".
+		_, said, _ := strings.Cut(err.Error(), "parsing ")
+		file, why, _ := strings.Cut(said, ": ")
+		return fault.Precondition("the file %s in it is damaged (%s): restore it from a backup, %s", file, why, away)
+	case strings.Contains(err.Error(), "newer than supported"):
+		return fault.Precondition("a newer version of this program wrote it (%s): start that one, %s",
+			strings.TrimPrefix(err.Error(), "loading persisted state: "), away)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,35 @@ func TestBrokerOwnsItsDirectoryAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	startBroker(t, kafka.BrokerConfig{Dir: dir})
+}
+
+func TestBrokerSaysWhichFileIsDamaged(t *testing.T) {
+	for _, row := range []struct{ name, file, content, want string }{
+		{"meta cut off", "meta.json", `{"version":1,`, "the file meta.json in it is damaged (unexpected end of JSON input): restore it from a backup, or move the directory away"},
+		{"meta empty", "meta.json", "", "the file meta.json in it is damaged (unexpected end of JSON input): restore"},
+		{"meta of another shape", "meta.json", `{"version":"one"}`, "the file meta.json in it is damaged (json: cannot unmarshal string"},
+		{"meta of the future", "meta.json", `{"version":99}`, "a newer version of this program wrote it (meta.json version 99 is newer than supported "},
+		{"topics overwritten", "topics.json", "\x00\x00", "the file topics.json in it is damaged (invalid character"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			dir := t.TempDir()
+			b := startBroker(t, kafka.BrokerConfig{Dir: dir})
+			ensureTopic(t, b.Addr(), kafka.TopicConfig{Name: "events"})
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, row.file), []byte(row.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := kafka.StartBroker(t.Context(), kafka.BrokerConfig{Addr: "127.0.0.1:0", Dir: dir})
+			if want := "start the embedded Kafka broker on " + dir + ": " + row.want; err == nil || !strings.HasPrefix(err.Error(), want) || fault.KindOf(err) != fault.KindPrecondition {
+				t.Fatalf("got %v\nwant %s…", err, want)
+			}
+			if want := "the events in it that were not ingested yet are then lost"; !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("%v does not end in %q", err, want)
+			}
+		})
+	}
 }
 
 func TestBrokerGoesOnWhereItStopped(t *testing.T) {

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -28,8 +27,9 @@ type Config struct {
 	Brokers []string
 	// ClientID names this client in the brokers' logs and metrics. Default "movieexample".
 	ClientID string
-	// Logger receives what the client library has to say: its warnings and errors
-	// as they are, its chatter on debug level. Default: nothing is logged.
+	// Logger receives what the client library has to say: its warnings and errors,
+	// each message at most once in 30 seconds, its chatter on debug level. Default:
+	// nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -81,7 +81,7 @@ func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
 	base := []kgo.Opt{
 		kgo.SeedBrokers(cfg.Brokers...),
 		kgo.ClientID(cfg.ClientID),
-		kgo.WithLogger(logAdapter{cfg.Logger}),
+		kgo.WithLogger(newClientLog(cfg.Logger, time.Now)),
 		kgo.DialTimeout(dialTimeout),
 		kgo.RetryTimeout(requestTimeout),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
@@ -120,34 +120,4 @@ func seeds(cl *kgo.Client) string {
 		return strings.Join(s, ", ")
 	}
 	return "the configured address"
-}
-
-// logAdapter gives the library's log lines to slog. The library calls
-// routine events such as "flushing" information; to us they are debug.
-type logAdapter struct{ l *slog.Logger }
-
-var _ kgo.Logger = logAdapter{}
-
-func (a logAdapter) Level() kgo.LogLevel {
-	if a.l.Enabled(context.Background(), slog.LevelDebug) {
-		return kgo.LogLevelInfo
-	}
-	return kgo.LogLevelWarn
-}
-
-func (a logAdapter) Log(level kgo.LogLevel, msg string, keyvals ...any) {
-	lv := slog.LevelDebug
-	switch level {
-	case kgo.LogLevelError:
-		lv = slog.LevelError
-	case kgo.LogLevelWarn:
-		lv = slog.LevelWarn
-	}
-	// Closing a client cancels its requests, which the library reports as failed.
-	for _, v := range keyvals {
-		if err, ok := v.(error); ok && (errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed)) {
-			lv = slog.LevelDebug
-		}
-	}
-	a.l.Log(context.Background(), lv, "kafka: "+msg, keyvals...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"time"
 
@@ -155,18 +156,41 @@ func retentionConfig(tc TopicConfig) map[string]*string {
 // warnRetention compares only: whoever changed a topic's retention had a reason.
 func warnRetention(ctx context.Context, adm *kadm.Client, tc TopicConfig, want map[string]*string) {
 	got, err := adm.DescribeTopicConfigs(ctx, tc.Name)
+	if ctx.Err() != nil {
+		return // the program is stopping, and nobody waits for the comparison
+	}
 	if err != nil {
 		tc.Logger.Warn("cannot compare the topic's retention with the configured one", "topic", tc.Name, "error", err)
 		return
 	}
 	for _, rc := range got {
 		for _, c := range rc.Configs {
-			if w, ok := want[c.Key]; ok && c.MaybeValue() != *w {
-				tc.Logger.Warn("topic has another retention than configured; going on with what is there",
-					"topic", tc.Name, "setting", c.Key, "value", c.MaybeValue(), "configured", *w)
+			w, ok := want[c.Key]
+			if !ok || c.MaybeValue() == *w {
+				continue
 			}
+			keeps, setting, value := spellRetention(c.Key, c.MaybeValue())
+			tc.Logger.Warn(fmt.Sprintf("the topic keeps %s, and is configured otherwise: to change the topic, alter its %s; to leave it, set %s to %s",
+				keeps, c.Key, setting, value),
+				"topic", tc.Name, "setting", c.Key, "value", c.MaybeValue(), "configured", *w)
 		}
 	}
+}
+
+// spellRetention says what a value of a topic's configuration means, and which
+// setting of its owner, see [TopicConfig], would be the same.
+func spellRetention(key, value string) (keeps, setting, same string) {
+	n, err := strconv.ParseInt(value, 10, 64)
+	switch {
+	case key == "retention.ms" && err == nil && n > 0 && n <= math.MaxInt64/int64(time.Millisecond):
+		d := time.Duration(n) * time.Millisecond
+		return fmt.Sprintf("records for %s", d), "retention", d.String()
+	case key == "retention.ms":
+		return "records of any age", "retention", "0"
+	case err == nil && n > 0:
+		return fmt.Sprintf("at most %d bytes in each partition", n), "retention_bytes", value
+	}
+	return "records without limit of size", "retention_bytes", "0"
 }
 
 // isRefusal tells a broker's verdict on what was asked from a broker that cannot be asked.

@@ -1,13 +1,18 @@
 package kafka_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"movieexample.com/internal/fault"
 	"movieexample.com/internal/kafka"
@@ -56,17 +61,72 @@ func TestEnsureTopicReportsDifferencesAndChangesNothing(t *testing.T) {
 	var logs logBuffer
 	b := startBroker(t, kafka.BrokerConfig{})
 	first := ensureTopic(t, b.Addr(), kafka.TopicConfig{Name: "events", Partitions: 2, Retention: time.Hour})
-	got, err := kafka.EnsureTopic(t.Context(), newClient(t, b.Addr()), kafka.TopicConfig{Name: "events", Partitions: 5, Logger: logs.logger()})
+	got, err := kafka.EnsureTopic(t.Context(), newClient(t, b.Addr()), kafka.TopicConfig{Name: "events", Partitions: 5, RetentionBytes: 1000, Logger: logs.logger()})
 	if err != nil || got != first {
 		t.Fatalf("got %+v, %v; want %+v as it was", got, err, first)
 	}
 	for _, want := range []string{
 		"another number of partitions than configured; going on with what is there\" topic=events partitions=2 configured=5",
-		"another retention than configured; going on with what is there\" topic=events setting=retention.ms value=3600000 configured=-1",
+		"the topic keeps records for 1h0m0s, and is configured otherwise: to change the topic, alter its retention.ms; to leave it, set retention to 1h0m0s\" topic=events setting=retention.ms value=3600000 configured=-1",
+		"the topic keeps records without limit of size, and is configured otherwise: to change the topic, alter its retention.bytes; to leave it, set retention_bytes to 0\" topic=events setting=retention.bytes value=-1 configured=1000",
 	} {
 		if !strings.Contains(logs.String(), want) {
 			t.Errorf("log lacks %s:\n%s", want, logs.String())
 		}
+	}
+}
+
+// stopAtComparison ends a context in the moment a client has asked for a topic's
+// configuration, while the answer is held back.
+type stopAtComparison struct {
+	gate      sync.Locker
+	cancel    context.CancelFunc
+	created   atomic.Bool
+	held      sync.Once
+	cancelled atomic.Bool
+}
+
+func (s *stopAtComparison) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+	switch kmsg.Key(key) {
+	case kmsg.CreateTopics:
+		s.created.Store(true)
+	case kmsg.Metadata:
+		if s.created.Load() {
+			s.held.Do(s.gate.Lock)
+		}
+	}
+}
+
+func (s *stopAtComparison) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+	if kmsg.Key(key) == kmsg.DescribeConfigs {
+		s.cancelled.Store(true)
+		s.cancel()
+	}
+}
+
+func TestEnsureTopicDoesNotWarnWhileStopping(t *testing.T) {
+	var logs logBuffer
+	b := startBroker(t, kafka.BrokerConfig{})
+	p := startProxy(t)
+	p.backend.Store(b.Addr())
+	ensureTopic(t, b.Addr(), kafka.TopicConfig{Name: "events"})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stop := &stopAtComparison{gate: &p.gate, cancel: cancel}
+	cl := newClient(t, p.addr(), kgo.WithHooks(stop), kgo.Dialer(func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, p.addr()) // the broker gives its own address
+	}))
+	_, err := kafka.EnsureTopic(ctx, cl, kafka.TopicConfig{Name: "events", Logger: logs.logger()})
+	stop.held.Do(p.gate.Lock) // so that it can be unlocked in any case
+	p.gate.Unlock()
+	if err != nil {
+		t.Errorf("the topic is there: %v", err)
+	}
+	if !stop.cancelled.Load() {
+		t.Error("the topic's configuration was not asked for")
+	}
+	if logs.String() != "" {
+		t.Errorf("warned:\n%s", logs.String())
 	}
 }
 
