@@ -24,7 +24,7 @@ func newAuditCommand() *cobra.Command {
 		Long:  auditHelp,
 		Example: `  movieexample audit
   movieexample audit --rating-addr 127.0.0.1:8082 -o json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return audit(cmd, flags, *output) },
 	}
 	flags = newClientFlags(cmd, client.Rating)

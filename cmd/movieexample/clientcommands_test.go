@@ -176,6 +176,10 @@ Nothing changed: every film was there as it is in the files, and rated films, nu
 	if o := r.run(t, "import", "movielens", dir, "--no-wait"); o.code != exitOK || !strings.HasSuffix(o.stdout, "The aggregates may not include the last ratings yet.\n") {
 		t.Errorf("--no-wait: %+v", o)
 	}
+	write(t, filepath.Join(dir, "ratings.csv"), "userId,movieId,rating,timestamp\n")
+	if o := r.run(t, "import", "movielens", dir, "--no-wait"); o.code != exitOK || strings.Contains(o.stdout, "aggregates") {
+		t.Errorf("no rating was published: %+v", o)
+	}
 }
 
 func TestInterruptedCommand(t *testing.T) {
@@ -190,7 +194,22 @@ func TestPublishCommand(t *testing.T) {
 	r := startSystem(t)
 	const good = `{"userId":"u","recordId":"r","recordType":"movie","value":9}`
 	movieexample(t.Context(), good+"\n"+`{"value":11}`, "publish", "-", "--addresses", r.file).
-		want(t, exitRefused, "2 events read: 1 accepted, 1 refused\n", "rejected: line 2: ")
+		want(t, exitRefused, "2 events read: 1 accepted, 1 refused\n", "refused: line 2: ")
+	movieexample(t.Context(), "["+good+",\n{\"value\":11}]", "publish", "-", "--addresses", r.file).
+		want(t, exitRefused, "2 events read: 1 accepted, 1 refused\n", "refused: item 2 (line 2): ")
+	noEvent := movieexample(t.Context(), "rubbish\n", "publish", "-", "--addresses", r.file)
+	noEvent.want(t, exitRefused, "1 event read: 0 accepted, 1 refused\n", "refused: line 1: event: must be a JSON object, got \"rubbish\"\n")
+	var refused struct {
+		Refused  int
+		Refusals []refusal
+	}
+	o := movieexample(t.Context(), strings.Repeat("rubbish\n", shownRejects+3), "publish", "-", "--addresses", r.file, "-o", "json")
+	if err := json.Unmarshal([]byte(o.stdout), &refused); err != nil || o.code != exitRefused {
+		t.Fatalf("%v: %+v", err, o)
+	}
+	if refused.Refused != shownRejects+3 || len(refused.Refusals) != shownRejects || refused.Refusals[1] != (refusal{"line 2", `event: must be a JSON object, got "rubbish"`}) {
+		t.Errorf("refused %d, listed %d, %+v", refused.Refused, len(refused.Refusals), refused.Refusals[:min(2, len(refused.Refusals))])
+	}
 	file := write(t, filepath.Join(t.TempDir(), "events.json"), "["+good+"]")
 	r.run(t, "publish", file, "-o", "json").want(t, exitOK, `{
   "read": 1,
@@ -198,7 +217,8 @@ func TestPublishCommand(t *testing.T) {
   "refused": 0,
   "outcomeUnknown": 0,
   "notSent": 0,
-  "interrupted": false
+  "interrupted": false,
+  "refusals": []
 }
 `)
 	r.run(t, "publish", write(t, file, "["+good+",")).
@@ -329,7 +349,7 @@ func TestGenerateMovieLensCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	movieexample(t.Context(), "", args...).want(t, exitUsage, "", "is there already", "--force replaces what is there")
+	movieexample(t.Context(), "", args...).want(t, exitUsage, "", "movies.csv, links.csv and ratings.csv are there already: name another directory, or replace them with --force\n")
 	movieexample(t.Context(), "", append(args, "--force", "-o", "json")...).want(t, exitOK, fmt.Sprintf(`{
   "directory": %q,
   "movies": 100,
@@ -348,6 +368,8 @@ func TestGenerateMovieLensCommand(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	dir := dataSet(t, 0)
 	events := write(t, filepath.Join(dir, "events.json"), "[]")
+	wrong := dataSet(t, 0)
+	write(t, filepath.Join(wrong, "ratings.csv"), "a,b\n")
 	noKafka := write(t, filepath.Join(dir, "addresses.json"), `{"rating":"127.0.0.1:1"}`)
 	for _, tc := range []struct {
 		args string
@@ -359,28 +381,38 @@ func TestMistakes(t *testing.T) {
 		{"import movielens " + dir + "/nowhere", exitUsage, "no such file or directory"},
 		{"import movielens " + t.TempDir(), exitUsage, "has no movies.csv, no links.csv, no ratings.csv"},
 		{"import movielens " + dir + " --stall-timeout 1ms", exitUsage, "--stall-timeout must be at least 100ms, got 1ms"},
-		{"import movielens " + dir + " -o xml", exitUsage, `must be text or json, got "xml"`},
+		{"import movielens " + dir + " -o xml", exitUsage, `movieexample: --output must be text or json, got "xml"; see`},
+		{"import movielens " + dir + " --stall-timeout 3", exitUsage, `movieexample: --stall-timeout must be a time with its unit, as 500ms, 30s or 5m, got "3"; see`},
+		{"import movielens " + dir + " --no-wait=x", exitUsage, `movieexample: --no-wait must be true or false, got "x"; see`},
+		{"import movielens " + wrong, exitUsage, wrong + `/ratings.csv: the columns are "a,b"; they must be userId,movieId,rating,timestamp`},
 		{"import movielens " + dir + " --rejects " + dir, exitUsage, "--rejects: open " + dir + ": is a directory"},
-		{"import movielens " + dir + " --rating-addr 127.0.0.1:1", exitUnreachable, "rating is not reachable at 127.0.0.1:1"},
-		{"import movielens " + dir + " --rating-addr 127.0.0.1:1", exitUnreachable, "--rating-addr says where it is"},
+		{"import movielens " + dir + " --rating-addr 127.0.0.1:1", exitUnreachable, "movieexample: cannot reach the rating service at 127.0.0.1:1 (connection refused): is it running? Another address is given by --rating-addr or --addresses\n"},
 		{"import movielens " + dir + " --rating-addr nowhere", exitUsage, `address of rating: must be host:port, for example 127.0.0.1:8082; got "nowhere"`},
 		{"import movielens " + dir + " --addresses " + dir + "/none", exitUsage, "--addresses: read addresses"},
 		{"publish", exitUsage, `give one FILE, a file with events, or "-" for standard input`},
 		{"publish " + dir + "/none", exitUsage, "none: no such file"},
-		{"publish " + events + " --kafka-brokers 127.0.0.1:1", exitUnreachable, "no Kafka broker answers at 127.0.0.1:1"},
-		{"publish " + events + " --kafka-brokers 127.0.0.1:1", exitUnreachable, "--kafka-brokers says where it is"},
-		{"publish " + events + " --addresses " + noKafka, exitUnreachable, "The process that wrote " + noKafka + " does not run it: --kafka-brokers says where it is"},
+		{"publish " + events + " --kafka-brokers 127.0.0.1:1", exitUnreachable, "movieexample: cannot reach Kafka at 127.0.0.1:1 ("},
+		{"publish " + events + " --kafka-brokers 127.0.0.1:1", exitUnreachable, "): is it running? Another address is given by --kafka-brokers or --addresses\n"},
+		{"publish " + events + " --addresses " + noKafka, exitUnreachable, "the address of Kafka is not known: the process that wrote " + noKafka + " does not run it; give the address by --kafka-brokers\n"},
 		{"publish " + events + " --topic=", exitUsage, "--topic must not be empty"},
-		{"audit --addresses " + noKafka, exitUnreachable, "rating is not reachable at 127.0.0.1:1"},
-		{"audit x", exitUsage, `unknown command "x"`},
+		{"audit --addresses " + noKafka, exitUnreachable, "cannot reach the rating service at 127.0.0.1:1 (connection refused): is it running?"},
+		{"audit x", exitUsage, `audit takes no arguments, got "x"; see 'movieexample audit --help'`},
+		{"dead-letters list x", exitUsage, `list takes no arguments, got "x"; see 'movieexample dead-letters list --help'`},
+		{"import x", exitUsage, `there is no command "import x"; see 'movieexample import --help'`},
+		{"generate x", exitUsage, `there is no command "generate x"; see 'movieexample generate --help'`},
+		{"dead-letters x", exitUsage, `there is no command "dead-letters x"; see 'movieexample dead-letters --help'`},
 		{"dead-letters list --limit -1", exitUsage, "--limit must be 0, for all, or more; got -1"},
 		{"dead-letters replay", exitUsage, "say which dead letters: give their ids"},
 		{"dead-letters drop", exitUsage, "or --all"},
 		{"dead-letters drop --all", exitUsage, "add --yes if that is meant"},
 		{"dead-letters drop --all --yes x", exitUsage, "give ids or --all, not both"},
 		{"generate movielens --users 1 x", exitUsage, `required flag(s) "ratings" not set`},
-		{"generate movielens --users 3 --ratings 4 x", exitUsage, "3 users need at least 60"},
-		{"generate movielens --users x --ratings 4 x", exitUsage, "--users"},
+		{"generate movielens --users 3 --ratings 40 x", exitUsage, "3 users need at least 60"},
+		{"generate movielens --users abc --ratings 4 x", exitUsage, `movieexample: --users must be a whole number of at least 1, got "abc"; see 'movieexample generate movielens --help'`},
+		{"generate movielens --users 0 --ratings 4 x", exitUsage, `--users must be a whole number of at least 1, got "0"`},
+		{"generate movielens --seed -1 --users 1 --ratings 20 x", exitUsage, `--seed must be a whole number, got "-1"`},
+		{"dead-letters list --limit x", exitUsage, `--limit must be a whole number, got "x"`},
+		{"serve --rating-chart-min-votes x", exitUsage, `--rating-chart-min-votes: want a whole number, got "x"`},
 	} {
 		o := movieexample(t.Context(), "", strings.Fields(tc.args)...)
 		if o.code != tc.code || !strings.Contains(o.stderr, tc.want) || o.stdout != "" {

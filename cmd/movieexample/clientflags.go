@@ -79,11 +79,10 @@ func (f *clientFlags) explain(err error) error {
 		return err
 	}
 	flag := f.partFlag[gone.Part]
-	hint := fmt.Sprintf("Is the system running ('movieexample serve')? --%s says where it is", flag)
-	if gone.Addr == "" && f.file != "" {
-		hint = fmt.Sprintf("The process that wrote %s does not run it: --%s says where it is", f.file, flag)
+	if gone.Addr == "" {
+		return &codedError{code: exitUnreachable, err: fmt.Errorf("%w: the process that wrote %s does not run it; give the address by --%s", err, f.file, flag)}
 	}
-	return &codedError{code: exitUnreachable, err: fmt.Errorf("%w\n%s", err, hint)}
+	return &codedError{code: exitUnreachable, err: fmt.Errorf("%w: is it running? Another address is given by --%s or --addresses", err, flag)}
 }
 
 // outputFlag is how results are printed.

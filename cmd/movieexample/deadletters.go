@@ -77,7 +77,7 @@ func newDeadLettersListCommand() *cobra.Command {
 With -o json events are whole; one that is not valid UTF-8 is in payloadBase64 instead of payload.`,
 		Example: `  movieexample dead-letters list
   movieexample dead-letters list --limit 0 -o json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.limit < 0 {
 				return usagef("--limit must be 0, for all, or more; got %d", f.limit)

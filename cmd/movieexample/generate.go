@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -44,9 +45,9 @@ func newGenerateMovieLensCommand() *cobra.Command {
 	}
 	output = newOutputFlag(cmd)
 	flags := cmd.Flags()
-	flags.IntVar(&opt.Users, "users", 0, "number of users, from 1 up (required)")
-	flags.IntVar(&opt.Ratings, "ratings", 0, "number of ratings, at least 20 for each user (required)")
-	flags.IntVar(&opt.Movies, "movies", 0, "number of films; 0 means a tenth of the ratings, or as many as the users need")
+	flags.Var(&wholeNumber{&opt.Users, 1}, "users", "number of users, from 1 up (required)")
+	flags.Var(&wholeNumber{&opt.Ratings, 20}, "ratings", "number of ratings, at least 20 for each user (required)")
+	flags.Var(&wholeNumber{&opt.Movies, 0}, "movies", "number of films; 0 means a tenth of the ratings, or as many as the users need")
 	flags.Uint64Var(&opt.Seed, "seed", 1, "decides everything that is made up")
 	flags.BoolVar(&force, "force", false, "replace existing files")
 	for _, name := range []string{"users", "ratings"} {
@@ -68,7 +69,7 @@ func newGenerateMovieLensCommand() *cobra.Command {
 		view.done()
 		switch {
 		case errors.Is(err, fs.ErrExist):
-			return usagef("%w\n--force replaces what is there", err)
+			return usagef("%w: name another directory, or replace them with --force", err)
 		case isInterrupted(err):
 			return &codedError{code: exitInterrupted, err: errors.New("interrupted: nothing was written")}
 		case err != nil:
@@ -85,3 +86,28 @@ func newGenerateMovieLensCommand() *cobra.Command {
 	}
 	return cmd
 }
+
+// wholeNumber is a flag that takes whole numbers from a least one up.
+type wholeNumber struct {
+	n     *int
+	least int
+}
+
+// String, Set and Type make it a flag.
+func (w *wholeNumber) String() string {
+	if w.n == nil {
+		return "0"
+	}
+	return strconv.Itoa(*w.n)
+}
+
+func (w *wholeNumber) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < w.least {
+		return fmt.Errorf("must be a whole number of at least %d, got %q", w.least, s)
+	}
+	*w.n = n
+	return nil
+}
+
+func (w *wholeNumber) Type() string { return "N" }

@@ -35,7 +35,8 @@ half stars times two, with the time at which the user rated; user ids are those 
 The command returns when aggregates and charts include the last rating, or with --no-wait when Kafka has it. It can be
 interrupted and repeated at any time: what is there already is not changed.
 
-Rows that cannot go in are listed on standard error with file, line and reason; the others go in.
+Rows that cannot go in are listed on standard error with file, line and reason, in the order of the file; the others go in. A film
+with an external id that another film of the catalogue has goes in without that id, and a note says so.
 
 Exit codes: 0 all rows went in, 3 some were rejected, 4 the system cannot be reached or ingestion stands still, 130 interrupted.`
 
@@ -97,7 +98,7 @@ func (f *importFlags) run(cmd *cobra.Command, dir string) (err error) {
 	if err := checkStall(f.stall); err != nil {
 		return err
 	}
-	list, err := newRejectList(f.rejects)
+	list, err := newRejectList("rejected", f.rejects)
 	if err != nil {
 		return err
 	}
@@ -112,6 +113,7 @@ func (f *importFlags) run(cmd *cobra.Command, dir string) (err error) {
 	list.println = view.println
 	summary, err := c.ImportMovieLens(cmd.Context(), dir, client.ImportOptions{
 		NoWait: f.noWait, StallTimeout: f.stall, Progress: view.update,
+		Waiting:  view.println,
 		Rejected: func(bad *movielens.RowError) { list.add(bad.Error()) },
 		Noted:    func(odd *movielens.RowError) { view.println("note: " + odd.Error()) },
 	})
@@ -172,7 +174,7 @@ func printImport(w io.Writer, s client.ImportSummary) error {
 		fmt.Fprintln(b, "Interrupted. Run it again to complete it: what is there already does no harm.")
 	case s.NothingChanged:
 		fmt.Fprintln(b, "Nothing changed: every film was there as it is in the files, and rated films, number of ratings and their sum are the same before and after.")
-	case !s.Waited:
+	case !s.Waited && s.Ratings.Published > 0:
 		fmt.Fprintln(b, "The aggregates may not include the last ratings yet.")
 	}
 	return b.Flush()
@@ -184,14 +186,15 @@ func totalsText(t client.Totals) string {
 
 // rejectList lists what was rejected: the first on standard error, all in a file if that is wanted.
 type rejectList struct {
+	word    string // what is said of a row or event: "rejected"
 	println func(string)
 	file    *os.File
 	w       *bufio.Writer
 	n       int64
 }
 
-func newRejectList(path string) (*rejectList, error) {
-	l := &rejectList{}
+func newRejectList(word, path string) (*rejectList, error) {
+	l := &rejectList{word: word}
 	if path == "" {
 		return l, nil
 	}
@@ -205,7 +208,7 @@ func newRejectList(path string) (*rejectList, error) {
 
 func (l *rejectList) add(text string) {
 	if l.n++; l.n <= shownRejects {
-		l.println("rejected: " + text)
+		l.println(l.word + ": " + text)
 	}
 	if l.w != nil {
 		fmt.Fprintln(l.w, text) // a failure shows in close
@@ -222,7 +225,7 @@ func (l *rejectList) summarize() {
 	if l.file != nil {
 		where = "all of them are in " + l.file.Name()
 	}
-	l.println(fmt.Sprintf("rejected: … and %s more; %s", grouped(more), where))
+	l.println(fmt.Sprintf("%s: … and %s more; %s", l.word, grouped(more), where))
 }
 
 func (l *rejectList) close() error {
@@ -230,7 +233,7 @@ func (l *rejectList) close() error {
 		return nil
 	}
 	if err := errors.Join(l.w.Flush(), l.file.Close()); err != nil {
-		return fmt.Errorf("write rejected rows: %w", err)
+		return fmt.Errorf("--rejects: %w", err)
 	}
 	return nil
 }

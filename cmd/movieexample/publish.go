@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,11 @@ value is 1 to 10. eventType is put (the default) or delete, which has no value. 
 which Kafka gets the event counts. providerId is optional.
 
 Events are keyed by record, so that those of one record stay in order. Events that are not valid are listed on standard error with
-their place in the file and the reason; the others are sent. Nothing waits for ever for a broker that is gone.
+their place in the file and the reason; the others are sent. Lines and items are counted from 1. Nothing waits for ever for a broker
+that is gone.
+
+With -o json, "read", "accepted", "refused", "notSent" and "outcomeUnknown" are numbers of events, and "refusals" lists the first 100 of
+those that were refused, each with "position" and "reason".
 
 Exit codes: 0 Kafka has every event, 3 some were refused, 4 the broker cannot be reached, 130 interrupted.`
 
@@ -66,7 +71,7 @@ func (f *publishFlags) run(cmd *cobra.Command, file string) (err error) {
 		defer opened.Close() // read only
 		src = opened
 	}
-	list, err := newRejectList(f.rejects)
+	list, err := newRejectList("refused", f.rejects)
 	if err != nil {
 		return err
 	}
@@ -78,16 +83,24 @@ func (f *publishFlags) run(cmd *cobra.Command, file string) (err error) {
 	defer func() { err = errors.Join(err, c.Close()) }()
 
 	list.println = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }
-	s, err := c.PublishFile(cmd.Context(), src, client.PublishOptions{
+	result := publishResult{Refusals: []refusal{}}
+	result.PublishSummary, err = c.PublishFile(cmd.Context(), src, client.PublishOptions{
 		StallTimeout: f.stall,
-		Refused:      func(bad *events.RefusedError) { list.add(bad.Error()) },
+		Refused: func(bad *events.RefusedError) {
+			r := refusalOf(bad)
+			list.add(r.Position + ": " + r.Reason)
+			if len(result.Refusals) < shownRejects {
+				result.Refusals = append(result.Refusals, r)
+			}
+		},
 	})
 	list.summarize()
 	err = usageOfInput(f.explain(err))
+	s := result.PublishSummary
 	if err != nil && s.Read == 0 {
 		return err
 	}
-	printErr := printPublish(cmd.OutOrStdout(), *f.output, s)
+	printErr := printPublish(cmd.OutOrStdout(), *f.output, result)
 	switch {
 	case err != nil:
 		return err
@@ -99,7 +112,35 @@ func (f *publishFlags) run(cmd *cobra.Command, file string) (err error) {
 	return nil
 }
 
-func printPublish(w io.Writer, o outputFlag, s client.PublishSummary) error {
+// publishResult is what publish prints as JSON.
+type publishResult struct {
+	client.PublishSummary
+	Refusals []refusal `json:"refusals"`
+}
+
+// refusal is an event that did not go in.
+type refusal struct {
+	Position string `json:"position"`
+	Reason   string `json:"reason"`
+}
+
+// protobufHint is what the reason of an event that is no JSON says to those who put records into Kafka. Nobody can give
+// the lines of a file a header.
+const protobufHint = " (a Protobuf value needs the header "
+
+func refusalOf(bad *events.RefusedError) refusal {
+	r := refusal{Position: fmt.Sprintf("line %d", bad.Position.Line), Reason: bad.Err.Error()}
+	if bad.Position.Index >= 0 {
+		r.Position = fmt.Sprintf("item %d (line %d)", bad.Position.Index+1, bad.Position.Line)
+	}
+	if before, hint, found := strings.Cut(r.Reason, protobufHint); found {
+		_, after, _ := strings.Cut(hint, ")")
+		r.Reason = before + after
+	}
+	return r
+}
+
+func printPublish(w io.Writer, o outputFlag, s publishResult) error {
 	if o == outputJSON {
 		return printJSON(w, s)
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"movieexample.com/internal/fault"
 	"movieexample.com/internal/telemetry"
@@ -56,7 +58,7 @@ func newRootCommand() *cobra.Command {
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%v; see '%s --help'", err, cmd.CommandPath())
+		return usagef("%s; see '%s --help'", flagMistake(err), cmd.CommandPath())
 	})
 	root.AddCommand(
 		newDemoCommand(),
@@ -104,6 +106,33 @@ func newHelpCommand() *cobra.Command {
 			return of.Help()
 		},
 	}
+}
+
+// flagMistake is what is wrong with a flag: its name, what is allowed, and what was given. Flags of our own say what is allowed;
+// for the others pflag says what went wrong in strconv.
+func flagMistake(err error) string {
+	bad := (*pflag.InvalidValueError)(nil)
+	if !errors.As(err, &bad) {
+		return err.Error()
+	}
+	name, cause := "--"+bad.GetFlag().Name, bad.Unwrap().Error()
+	given := fmt.Sprintf("got %q", bad.GetValue())
+	of := bad.GetFlag().Value.Type()
+	switch number := errors.As(err, new(*strconv.NumError)); {
+	case of == "bool" && number:
+		cause = "must be true or false"
+	case number:
+		cause = "must be a whole number"
+	case of == "duration" && strings.HasPrefix(cause, "time: "):
+		cause = "must be a time with its unit, as 500ms, 30s or 5m"
+	}
+	if !strings.HasPrefix(cause, "must ") {
+		name += ":"
+	}
+	if !strings.Contains(cause, given) {
+		cause += ", " + given
+	}
+	return name + " " + cause
 }
 
 // noArgs is cobra.NoArgs in better words: cobra calls an argument where none belongs an unknown command.
