@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -17,6 +18,11 @@ func (x *exchange) fail(err error) {
 		renameFields(&p, x.route)
 	}
 	x.write(p)
+	// The client reads what happened; the log also why.
+	var f *fault.Error
+	if errors.As(err, &f) && f.Err != nil {
+		x.problem = f.Error()
+	}
 }
 
 // refuse answers with what is wrong with the request itself. The fields are in the client's spelling. They do not go through a
@@ -60,7 +66,7 @@ func (x *exchange) write(p fault.Problem) {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(shown(p)); err != nil { // texts and numbers: cannot happen
+	if err := enc.Encode(p); err != nil { // texts and numbers: cannot happen
 		body.Reset()
 	}
 	h := x.Header()
@@ -72,17 +78,6 @@ func (x *exchange) write(p fault.Problem) {
 	}
 	x.WriteHeader(p.Status)
 	_, _ = x.Write(body.Bytes()) // a client that is gone is logged by its context
-}
-
-// shown is what is written of a problem: one that no gRPC code stands for has no member "code" rather than an empty one.
-func shown(p fault.Problem) any {
-	if p.Code != "" {
-		return p
-	}
-	return struct {
-		fault.Problem
-		Code string `json:"code,omitempty"` // hides the other
-	}{Problem: p}
 }
 
 // renameFields puts the names of fields, and the message that was made of them, into the client's spelling.

@@ -103,7 +103,7 @@ func TestNoInstanceIsUnavailableAndNamesTheService(t *testing.T) {
 	if status.Code(err) != codes.Unavailable {
 		t.Fatalf("got %v, want UNAVAILABLE", err)
 	}
-	for _, want := range []string{"rating is not reachable at memory:///rating", "no instance"} {
+	for _, want := range []string{"the rating service cannot be reached", "memory:///rating", "no instance"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("message %q does not say %q", err, want)
 		}

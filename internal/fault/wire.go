@@ -134,8 +134,9 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	// Instance is the URI of the request; the gateway fills it in.
 	Instance string `json:"instance,omitempty"`
-	// Code is the name of the gRPC code, as in google.rpc.Code, e.g. "NOT_FOUND".
-	Code string `json:"code"`
+	// Code is the name of the gRPC code, as in google.rpc.Code, e.g. "NOT_FOUND"; empty for a problem of the HTTP layer
+	// that none stands for.
+	Code string `json:"code,omitempty"`
 	// RequestID finds the request in the logs; the gateway fills it in.
 	RequestID string `json:"requestId,omitempty"`
 	// Errors lists the input fields that are wrong.

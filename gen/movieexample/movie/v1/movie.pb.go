@@ -38,12 +38,13 @@ type Movie struct {
 	Year   *int32   `protobuf:"varint,4,opt,name=year,proto3,oneof" json:"year,omitempty"`
 	Genres []string `protobuf:"bytes,5,rep,name=genres,proto3" json:"genres,omitempty"`
 	// The director; several are joined by ", ".
-	Director    string       `protobuf:"bytes,6,opt,name=director,proto3" json:"director,omitempty"`
-	Description string       `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
+	Director    string `protobuf:"bytes,6,opt,name=director,proto3" json:"director,omitempty"`
+	Description string `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
+	// Always set in answers, its members empty where not known; absent on input means none.
 	ExternalIds *ExternalIds `protobuf:"bytes,8,opt,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty"`
 	// Absent where rating_status is "unrated" or "unavailable". Output only: ignored on input.
 	RatingSummary *RatingSummary `protobuf:"bytes,9,opt,name=rating_summary,json=ratingSummary,proto3" json:"rating_summary,omitempty"`
-	// "fresh": read within the last two seconds; "stale": the last known, as of rating_summary.as_of_time;
+	// "fresh": read within the last two seconds; "stale": older, as of rating_summary.as_of_time;
 	// "unavailable": the rating service cannot be reached and nothing is known;
 	// "unrated": nobody rated it. Output only: ignored on input.
 	RatingStatus string `protobuf:"bytes,10,opt,name=rating_status,json=ratingStatus,proto3" json:"rating_status,omitempty"`
