@@ -34,7 +34,12 @@ type DemoOptions struct {
 	StallTimeout time.Duration
 	// Progress is told several times a second how far the load is.
 	Progress func(Progress)
+
+	size demoSize // zero: the demo's
 }
+
+// demoSize is how many ratings the load makes up, and how many users' they are.
+type demoSize struct{ users, ratings int }
 
 // DemoSummary tells what LoadDemo has done.
 type DemoSummary struct {
@@ -53,7 +58,10 @@ type DemoSummary struct {
 // aggregates include them. What is there already is not loaded again. Its errors are those of ImportMovieLens.
 func (c *Client) LoadDemo(ctx context.Context, opt DemoOptions) (DemoSummary, error) {
 	began := time.Now()
-	s := DemoSummary{Ratings: demoRatings, Users: demoUsers}
+	if opt.size == (demoSize{}) {
+		opt.size = demoSize{demoUsers, demoRatings}
+	}
+	s := DemoSummary{Ratings: int64(opt.size.ratings), Users: int64(opt.size.users)}
 	err := c.loadDemo(ctx, opt, &s)
 	s.Seconds.Total = since(began)
 	if err != nil && isInterrupt(ctx, err) {
@@ -74,7 +82,7 @@ func (c *Client) loadDemo(ctx context.Context, opt DemoOptions, s *DemoSummary) 
 	for i, f := range films {
 		rated[i] = movielens.RatedFilm{ID: f.ID, Level: f.Level, Weight: float64(f.Popularity)}
 	}
-	ratings, err := movielens.Synthetic(demoSeed, demoUsers, demoRatings, rated, demoEnd())
+	ratings, err := movielens.Synthetic(demoSeed, opt.size.users, opt.size.ratings, rated, demoEnd())
 	if err != nil {
 		return fmt.Errorf("load the demo: %w", err)
 	}
@@ -96,7 +104,7 @@ func (c *Client) loadDemo(ctx context.Context, opt DemoOptions, s *DemoSummary) 
 	err = timed(&s.Seconds.Ratings, func() error {
 		var done atomic.Int64
 		stop := meter(opt.Progress, func() Progress {
-			return Progress{Phase: PhaseRatings, Rows: done.Load(), Done: done.Load(), Total: demoRatings}
+			return Progress{Phase: PhaseRatings, Rows: done.Load(), Done: done.Load(), Total: s.Ratings}
 		})
 		defer stop()
 		for r := range ratings {
@@ -115,7 +123,7 @@ func (c *Client) loadDemo(ctx context.Context, opt DemoOptions, s *DemoSummary) 
 		return err
 	}
 	return timed(&s.Seconds.Ingest, func() error {
-		s.Totals, err = stream.settle(ctx, last, demoRatings, opt.Progress)
+		s.Totals, err = stream.settle(ctx, last, s.Ratings, opt.Progress)
 		return err
 	})
 }
