@@ -22,11 +22,11 @@ type progressView struct {
 	drawn    bool // a bar stands on the current line
 
 	phase   client.Phase
-	began   time.Time // of the phase
-	full    time.Time // when all of it was done, although the phase may go on
-	printed time.Time // last line, where there is no bar
-	shown   bool      // something was printed about this phase
-	said    string    // the last line
+	began   time.Time       // of the phase
+	full    time.Time       // when all of it was done, although the phase may go on
+	printed time.Time       // last line, where there is no bar
+	shown   bool            // something was printed about this phase
+	said    client.Progress // what the last line was about
 	first   client.Progress
 	last    client.Progress
 	took    time.Duration // until last
@@ -72,11 +72,11 @@ func (v *progressView) updateAt(p client.Progress, now time.Time) {
 	}
 }
 
-// line prints where the phase is, unless the line before says the same.
+// line prints where the phase is, unless nothing has moved since the line before: what time is left is then anybody's guess.
 func (v *progressView) line() {
-	if text := progressText(v.first, v.last, v.took, false); text != v.said {
-		v.said = text
-		fmt.Fprintln(v.w, text)
+	if v.last != v.said {
+		v.said = v.last
+		fmt.Fprintln(v.w, progressText(v.first, v.last, v.took, false))
 	}
 }
 

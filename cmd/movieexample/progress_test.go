@@ -45,14 +45,19 @@ func TestProgressLines(t *testing.T) {
 	for _, s := range []float64{1.5, 2.5, 3.4, 3.6, 5.4} {
 		v.updateAt(ratingsDone(int64(s*100)), at(s))
 	}
+	v.updateAt(ratingsDone(540), at(5.6))
+	v.println("waiting for x")
+	v.updateAt(ratingsDone(540), at(7.9)) // nothing moves: no line
 	v.println("rejected: x")
-	v.updateAt(ratingsDone(1000), at(6.5))
+	v.updateAt(ratingsDone(1000), at(8.5))
 	v.updateAt(ratingsDone(1000), at(60)) // waiting for something else
 	v.done()
 	v.done()
 	want := `ratings      36 %  360 ratings  100/s  6s left
+ratings      54 %  540 ratings  95/s  5s left
+waiting for x
 rejected: x
-ratings     100 %  1,000 ratings  170/s
+ratings     100 %  1,000 ratings  121/s
 `
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
