@@ -79,7 +79,7 @@ func noAnswer(err error) bool {
 		return true
 	}
 	e := (*fault.Error)(nil)
-	return !errors.As(err, &e) || e.Err != nil || strings.Contains(e.Msg, " is not reachable at ")
+	return !errors.As(err, &e) || e.Err != nil
 }
 
 // reasonOf is why addr could not be reached, in the few words of the innermost error.

@@ -87,8 +87,10 @@ func Decode(contentType string, value []byte) (Event, error) {
 		return Event{}, refuse(classTooLarge, "event", "must be at most %d bytes, got %d", MaxSize, len(value))
 	}
 	switch contentType {
-	case "", ContentTypeJSON:
-		return decodeJSON(value)
+	case "":
+		return decodeJSON(value, " (a Protobuf value needs the header "+ContentTypeHeader+": "+ContentTypeProtobuf+")")
+	case ContentTypeJSON:
+		return decodeJSON(value, "")
 	case ContentTypeProtobuf:
 		return decodeProtobuf(value)
 	}
@@ -98,7 +100,7 @@ func Decode(contentType string, value []byte) (Event, error) {
 	}
 	switch media {
 	case ContentTypeJSON:
-		return decodeJSON(value)
+		return decodeJSON(value, "")
 	case ContentTypeProtobuf, "application/x-protobuf":
 		return decodeProtobuf(value)
 	}

@@ -13,7 +13,7 @@ import (
 type Position struct {
 	// Line is the line on which the item begins, from 1.
 	Line int
-	// Index is the item's place in a JSON array, from 0; -1 in a JSON-lines file.
+	// Index is the item's place in a JSON array, from 0; -1 in a JSON-lines file. Text counts from 1, as lines do.
 	Index int
 }
 
@@ -22,7 +22,7 @@ func (p Position) String() string {
 	if p.Index < 0 {
 		return fmt.Sprintf("line %d", p.Line)
 	}
-	return fmt.Sprintf("item %d (line %d)", p.Index, p.Line)
+	return fmt.Sprintf("item %d (line %d)", p.Index+1, p.Line)
 }
 
 // Item is one event of a file.

@@ -35,7 +35,6 @@ func told(r io.Reader) []string {
 
 func TestReadFile(t *testing.T) {
 	const notObject = "event: must be a JSON object, got "
-	hint := " (a Protobuf value needs the header content-type: application/protobuf)"
 	big := `{"x":"` + strings.Repeat("]", events.MaxSize) + `"}`
 	for _, tt := range []struct {
 		name, file string
@@ -46,33 +45,33 @@ func TestReadFile(t *testing.T) {
 		{"a byte order mark alone", "\ufeff", nil},
 		{"lines", item("a") + "\n" + item("b") + "\n", []string{"line 1: a", "line 2: b"}},
 		{"CRLF, empty lines, no last line break", "\ufeff\r\n" + item("a") + "\r\n  \r\n\t" + item("b"), []string{"line 2: a", "line 4: b"}},
-		{"a bad line between", item("a") + "\noops\n" + item("c"), []string{"line 1: a", "refused line 2: " + notObject + `"oops"` + hint, "line 3: c"}},
+		{"a bad line between", item("a") + "\noops\n" + item("c"), []string{"line 1: a", "refused line 2: " + notObject + `"oops"`, "line 3: c"}},
 		{"a large line between", item("a") + "\n" + big + "\n" + item("c"), []string{"line 1: a", "refused line 2: event: must be at most 16384 bytes, got more", "line 3: c"}},
-		{"an array", "[" + item("a") + "," + item("b") + "]", []string{"item 0 (line 1): a", "item 1 (line 1): b"}},
-		{"an array over lines", " [\n" + item("a") + "\n ,\n" + item("b") + "\n]\n", []string{"item 0 (line 2): a", "item 1 (line 4): b"}},
+		{"an array", "[" + item("a") + "," + item("b") + "]", []string{"item 1 (line 1): a", "item 2 (line 1): b"}},
+		{"an array over lines", " [\n" + item("a") + "\n ,\n" + item("b") + "\n]\n", []string{"item 1 (line 2): a", "item 2 (line 4): b"}},
 		{"an empty array", "[ \n ]", nil},
-		{"brackets and quotes in text", `[` + item(`],\"[{`) + `]`, []string{`item 0 (line 1): ],"[{`}},
+		{"brackets and quotes in text", `[` + item(`],\"[{`) + `]`, []string{`item 1 (line 1): ],"[{`}},
 		{"a bad item between", "[" + item("a") + `,{"userId":},` + item("c") + "]", []string{
-			"item 0 (line 1): a",
-			`refused item 1 (line 1): event: must be valid JSON: a value should be at byte 11, got "}"`,
-			"item 2 (line 1): c",
+			"item 1 (line 1): a",
+			`refused item 2 (line 1): event: must be valid JSON: a value should be at byte 11, got "}"`,
+			"item 3 (line 1): c",
 		}},
 		{"a brace too many", "[" + item("a") + "}," + item("b") + "]", []string{
-			`refused item 0 (line 1): event: must be one JSON object and nothing behind it, got "}" at byte 61`, "item 1 (line 1): b",
+			`refused item 1 (line 1): event: must be one JSON object and nothing behind it, got "}" at byte 61`, "item 2 (line 1): b",
 		}},
 		{"a large item between", "[" + big + "," + item("b") + "]", []string{
-			"refused item 0 (line 1): event: must be at most 16384 bytes, got more", "item 1 (line 1): b",
+			"refused item 1 (line 1): event: must be at most 16384 bytes, got more", "item 2 (line 1): b",
 		}},
 		{"a trailing comma", "[" + item("a") + ",]", []string{
-			"item 0 (line 1): a",
-			`refused item 1 (line 1): event: is empty: an event is a JSON object or a Protobuf message; to take a rating back, send one with eventType "delete"`,
+			"item 1 (line 1): a",
+			`refused item 2 (line 1): event: is empty: an event is a JSON object or a Protobuf message; to take a rating back, send one with eventType "delete"`,
 		}},
 		{"an array cut off", "[\n" + item("a") + ",\n" + item("b"), []string{
-			"item 0 (line 2): a",
-			"error the file ends inside the JSON array, in item 1 (line 3): the closing bracket is missing; is it complete?",
+			"item 1 (line 2): a",
+			"error the file ends inside the JSON array, in item 2 (line 3): the closing bracket is missing; is it complete?",
 		}},
 		{"something behind the array", "[" + item("a") + "]\n" + item("b"), []string{
-			"item 0 (line 1): a",
+			"item 1 (line 1): a",
 			`error the JSON array ends, but "{" follows on line 2: a file is one array, or one object per line`,
 		}},
 	} {

@@ -66,12 +66,12 @@ type given struct {
 // decodeJSON reads the JSON form with a scanner of its own: encoding/json takes
 // five times as long and lets through what the contract refuses (names in any case,
 // duplicates, invalid UTF-8, null). A fuzz test holds it against encoding/json.
-func decodeJSON(value []byte) (Event, error) {
+func decodeJSON(value []byte, hint string) (Event, error) {
 	if !utf8.Valid(value) {
 		return Event{}, refuse(classUTF8, "event", "must be valid UTF-8")
 	}
 	// One copy; the event's strings point into it.
-	s := scanner{text: string(value)}
+	s := scanner{text: string(value), hint: hint}
 	var vals [fieldUnknown]given
 	if err := s.object(&vals); err != nil {
 		return Event{}, err

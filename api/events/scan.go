@@ -26,6 +26,7 @@ const (
 type scanner struct {
 	text string
 	at   int
+	hint string // what a sender of something else than JSON should know
 }
 
 // object reads the whole text, which must be one object, into vals.
@@ -355,8 +356,7 @@ func (s *scanner) noObject() error {
 			return refuse(classNotObject, "event", "must be a JSON object, got %s", given{k, s.text[start:]}.describeRaw())
 		}
 	}
-	return refuse(classNotJSON, "event", "must be a JSON object, got %s (a Protobuf value needs the header %s: %s)",
-		show(s.text[start:]), ContentTypeHeader, ContentTypeProtobuf)
+	return refuse(classNotJSON, "event", "must be a JSON object, got %s%s", show(s.text[start:]), s.hint)
 }
 
 // describeRaw is describe for a literal that was not decoded.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -124,20 +123,8 @@ type refusal struct {
 	Reason   string `json:"reason"`
 }
 
-// protobufHint is what the reason of an event that is no JSON says to those who put records into Kafka. Nobody can give
-// the lines of a file a header.
-const protobufHint = " (a Protobuf value needs the header "
-
 func refusalOf(bad *events.RefusedError) refusal {
-	r := refusal{Position: fmt.Sprintf("line %d", bad.Position.Line), Reason: bad.Err.Error()}
-	if bad.Position.Index >= 0 {
-		r.Position = fmt.Sprintf("item %d (line %d)", bad.Position.Index+1, bad.Position.Line)
-	}
-	if before, hint, found := strings.Cut(r.Reason, protobufHint); found {
-		_, after, _ := strings.Cut(hint, ")")
-		r.Reason = before + after
-	}
-	return r
+	return refusal{Position: bad.Position.String(), Reason: bad.Err.Error()}
 }
 
 func printPublish(w io.Writer, o outputFlag, s publishResult) error {
