@@ -122,6 +122,7 @@ func (c Config) Validate() error {
 	if c.ShutdownTimeout < 100*time.Millisecond || c.ShutdownTimeout > 5*time.Minute {
 		problem("shutdown_timeout", "must be from 100ms to 5m, got %s", c.ShutdownTimeout)
 	}
+	taken := map[string]string{}
 	for _, l := range c.Listen.all() {
 		host, port, err := net.SplitHostPort(l.addr)
 		if err == nil {
@@ -131,6 +132,10 @@ func (c Config) Validate() error {
 			problem(l.path(), "must be host:port with a port from 0 to 65535, for example %s; got %q", DefaultConfig().Listen.of(l.name).addr, l.addr)
 			continue
 		}
+		if other, again := taken[l.addr]; again && port != "0" {
+			problem(l.path(), "%s is the address of listen.%s too: each listener needs its own", l.addr, other)
+		}
+		taken[l.addr] = l.name
 		if !c.InsecureNoAuth && !loopback(host) {
 			problem(l.path(), "%q is not a loopback address, and this version has no authentication: anybody who reaches it could read and change everything. "+
 				"Listen on 127.0.0.1, or give --insecure-no-auth if that is meant", l.addr)

@@ -372,7 +372,7 @@ func TestImportStandsStill(t *testing.T) {
 		},
 		"halted": {
 			func(p *ratingv1.IngestPartition) { p.Halted = "the log was truncated" },
-			`ingestion of partition 0 of topic "ratings" stands still at offset 0 of 3: the log was truncated`, fault.KindInternal,
+			`ingestion of partition 0 of topic "ratings" stands still at offset 0 of 3: the log was truncated`, fault.KindUnavailable,
 		},
 		"another topic": {
 			func(p *ratingv1.IngestPartition) { p.TopicId, p.NextOffset = strings.Repeat("0", 32), 100 },

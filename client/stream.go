@@ -207,7 +207,7 @@ func (s *eventStream) await(ctx context.Context, last kafka.Offsets, missing fun
 				if n := next[part]; n <= offset {
 					left += offset + 1 - n
 					if reason := halted[part]; reason != "" {
-						return fmt.Errorf("ingestion of partition %d of topic %q stands still at offset %d of %d: %s", part, s.topic.Name, n, offset, reason)
+						return fault.Unavailable(nil, "ingestion of partition %d of topic %q stands still at offset %d of %d: %s", part, s.topic.Name, n, offset, reason)
 					}
 				}
 			}

@@ -196,6 +196,8 @@ func (e *edge) report(ctx context.Context, x *exchange, r *http.Request, took ti
 		level = slog.LevelWarn
 	case x.status >= 500:
 		level = slog.LevelError
+	case x.status == http.StatusNotFound:
+		// Normal reading, as in the services' logs.
 	case x.status >= 400:
 		level = slog.LevelInfo
 	}

@@ -101,6 +101,25 @@ func TestRequestTimeout(t *testing.T) {
 	}
 }
 
+// TestTimeoutSaysWhatIsKnown: after a read there is nothing to know; after a write it may have happened.
+func TestTimeoutSaysWhatIsKnown(t *testing.T) {
+	server := httptest.NewServer(newGateway(t, gateway.Config{RequestTimeout: 20 * time.Millisecond}, &fakeMovie{}, nil).Handler())
+	defer server.Close()
+	for _, tc := range []struct {
+		request
+		want string
+	}{
+		{request{method: "GET", path: "/v1/movies/slow"}, "the answer did not come in time: try again later"},
+		{request{method: "PUT", path: "/v1/movies/a", body: `{"title":"Slow"}`}, "whether the change was made is not known"},
+	} {
+		resp := do(t, server.URL, tc.request)
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusGatewayTimeout || !strings.Contains(string(body), tc.want) {
+			t.Errorf("%s %s: %d %s (%v)\nwant 504 with %q", tc.method, tc.path, resp.StatusCode, body, err, tc.want)
+		}
+	}
+}
+
 // Strictness must not depend on the transfer: a body of unknown length is limited and refused like one of known length.
 func TestChunkedBodies(t *testing.T) {
 	server := httptest.NewServer(newGateway(t, gateway.Config{}, &fakeMovie{}, nil).Handler())
@@ -164,7 +183,7 @@ func TestServeLogsAndShutsDown(t *testing.T) {
 	if n := strings.Count(text, "msg=request"); n != 2 {
 		t.Errorf("%d lines for 2 requests:\n%s", n, text)
 	}
-	for _, want := range []string{"level=INFO", "route=/v1/movies/{id}", "status=404", "request_id=find-me", `problem="no movie has`} {
+	for _, want := range []string{"level=DEBUG", "route=/v1/movies/{id}", "status=404", "request_id=find-me", `problem="no movie has`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the log does not have %q:\n%s", want, text)
 		}

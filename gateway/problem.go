@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,12 @@ func (x *exchange) fail(err error) {
 	p := fault.ToProblem(fault.Status(err))
 	if x.route != nil {
 		renameFields(&p, x.route)
+	}
+	if p.Status == http.StatusGatewayTimeout && p.Detail == context.DeadlineExceeded.Error() {
+		p.Detail = "the answer did not come in time: try again later"
+		if x.route != nil && x.route.method != http.MethodGet {
+			p.Detail = "the answer did not come in time; whether the change was made is not known: read it back, or send the same request again"
+		}
 	}
 	x.write(p)
 	// The client reads what happened; the log also why.

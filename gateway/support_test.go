@@ -78,6 +78,9 @@ func (f *fakeMovie) GetMovie(ctx context.Context, r *moviev1.GetMovieRequest) (*
 func (f *fakeMovie) PutMovie(ctx context.Context, r *moviev1.PutMovieRequest) (*moviev1.PutMovieResponse, error) {
 	f.keep(ctx, r)
 	switch r.GetMovie().GetTitle() {
+	case "Slow":
+		<-ctx.Done()
+		return nil, ctx.Err()
 	case "":
 		return nil, fault.InvalidFields([]fault.Field{
 			{Name: "movie.title", Reason: "is required: 1 to 500 characters"},

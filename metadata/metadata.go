@@ -192,10 +192,19 @@ type Match struct {
 // Select returns those of 1 to MaxSelect movies that exist and match the filter, in the order of
 // the ids; an id that is given twice is answered once.
 func (s *Service) Select(ctx context.Context, ids []string, f Filter) ([]Match, error) {
-	ids, idErr := checkIDs(ids, MaxSelect)
+	var countErr error
+	if n := len(ids); n == 0 || n > MaxSelect {
+		countErr = fault.Invalid("ids", "must be 1 to %d ids, got %d", MaxSelect, n)
+	}
 	f, filterErr := f.checked()
-	if err := fault.All(idErr, filterErr); err != nil {
+	if err := fault.All(countErr, filterErr); err != nil {
 		return nil, err
+	}
+	// The ids come from a ranking of things that somebody rated, whatever they are: one that no movie can have is one
+	// that no movie has, and must not spoil the others.
+	ids, _ = checkIDs(ids, MaxSelect)
+	if len(ids) == 0 {
+		return nil, nil
 	}
 	found, err := s.store.matches(ctx, ids, f)
 	if err != nil {

@@ -167,8 +167,16 @@ func TestSelectLimits(t *testing.T) {
 	wantError(t, err, codes.InvalidArgument, "ids: must be 1 to 5000 ids, got 5001")
 	_, err = c.SelectMovies(t.Context(), &metadatav1.SelectMoviesRequest{})
 	wantError(t, err, codes.InvalidArgument, "ids: must be 1 to 5000 ids, got 0")
-	_, err = c.SelectMovies(t.Context(), &metadatav1.SelectMoviesRequest{Ids: []string{"\x7f"}})
-	wantError(t, err, codes.InvalidArgument, "ids[0]: must not contain control characters")
+	// Ids that no movie can have come from rankings of whatever was rated: they are passed over.
+	for _, ids := range [][]string{{"\x7f", "last", "..", strings.Repeat("x", 129)}, {"last"}} {
+		resp, err = c.SelectMovies(t.Context(), &metadatav1.SelectMoviesRequest{Ids: ids})
+		if err != nil || len(resp.GetMatches()) != 1 || resp.GetMatches()[0].GetId() != "last" {
+			t.Errorf("selection of %q: %v, %v", ids, resp.GetMatches(), err)
+		}
+	}
+	if resp, err = c.SelectMovies(t.Context(), &metadatav1.SelectMoviesRequest{Ids: []string{".."}}); err != nil || len(resp.GetMatches()) != 0 {
+		t.Errorf("selection of nothing possible: %v, %v", resp.GetMatches(), err)
+	}
 }
 
 // The filter is checked alike wherever it is used.

@@ -223,7 +223,7 @@ func TestDeadLetterWithABinaryHeader(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	t.Parallel()
-	for _, want := range []string{"topic: must not be empty", "group: must not be empty", "batch_records: must be from 1 to 100000, got 0"} {
+	for _, want := range []string{`topic: must be 1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-", got ""`, "group: must not be empty", "batch_records: must be from 1 to 100000, got 0"} {
 		if err := (rating.Config{}).Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the zero value: %v\nlacks %q", err, want)
 		}
@@ -241,7 +241,7 @@ func TestConfig(t *testing.T) {
 	for _, want := range []string{
 		"chart_min_votes: must be from 1 to 1000000, got -1", "chart_max_age: must be from 10ms to 1m, got 1h0m0s",
 		"partitions: must be from 1 to 1024, got 2000", "replication: must be from 0 to 100, got 101",
-		"retention: must not be negative, got -1s", "retention_bytes: must not be negative, got -1", "batch_records: must be from 1 to 100000, got -5",
+		"retention: must be 0 (for ever) or at least 1m, got -1s", "retention_bytes: must be 0 (everything) or at least 1MiB, got -1", "batch_records: must be from 1 to 100000, got -5",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nlacks %q", err, want)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -69,10 +70,12 @@ func (c Config) withDefaults() Config {
 // like any other here: who wrote it shall hear what is allowed.
 func (c Config) Validate() error {
 	var errs []error
-	for _, text := range []struct{ path, value string }{{"topic", c.Topic}, {"group", c.Group}} {
-		if text.value == "" {
-			errs = append(errs, &config.Problem{Path: text.path, Reason: "must not be empty"})
-		}
+	if c.Group == "" {
+		errs = append(errs, &config.Problem{Path: "group", Reason: "must not be empty"})
+	}
+	if strings.Trim(c.Topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" || len(c.Topic) < 1 || len(c.Topic) > 249 ||
+		c.Topic == "." || c.Topic == ".." { // Kafka's own rule
+		errs = append(errs, &config.Problem{Path: "topic", Reason: fmt.Sprintf("must be 1 to 249 of a-z, A-Z, 0-9, \".\", \"_\" and \"-\", got %q", c.Topic)})
 	}
 	within := func(path string, v, least, most int) {
 		if v < least || v > most {
@@ -86,11 +89,12 @@ func (c Config) Validate() error {
 	if c.ChartMaxAge < 10*time.Millisecond || c.ChartMaxAge > time.Minute {
 		errs = append(errs, &config.Problem{Path: "chart_max_age", Reason: fmt.Sprintf("must be from 10ms to 1m, got %s", c.ChartMaxAge)})
 	}
-	if c.Retention < 0 {
-		errs = append(errs, &config.Problem{Path: "retention", Reason: fmt.Sprintf("must not be negative, got %s", c.Retention)})
+	// Less would delete events before they are ingested; to Kafka 0 ms is "at once", which is why it is never sent.
+	if c.Retention != 0 && c.Retention < time.Minute {
+		errs = append(errs, &config.Problem{Path: "retention", Reason: fmt.Sprintf("must be 0 (for ever) or at least 1m, got %s", c.Retention)})
 	}
-	if c.RetentionBytes < 0 {
-		errs = append(errs, &config.Problem{Path: "retention_bytes", Reason: fmt.Sprintf("must not be negative, got %d", int64(c.RetentionBytes))})
+	if c.RetentionBytes != 0 && c.RetentionBytes < 1<<20 {
+		errs = append(errs, &config.Problem{Path: "retention_bytes", Reason: fmt.Sprintf("must be 0 (everything) or at least 1MiB, got %s", c.RetentionBytes)})
 	}
 	return errors.Join(errs...)
 }

@@ -123,6 +123,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"open listener", []string{"serve", "--listen-gateway", "0.0.0.0:0"}, 2, []string{"listen.gateway", "--insecure-no-auth", "no authentication"}},
 		{"open broker", []string{"serve", "--listen-kafka", "192.0.2.1:9092"}, 2, []string{"listen.kafka", "--insecure-no-auth"}},
+		{"two listeners on one address", []string{"serve", "--listen-metadata", "127.0.0.1:29555", "--listen-rating", "127.0.0.1:29555"}, 2, []string{"listen.rating", "listen.metadata", "its own"}},
 		{"movie alone", []string{"serve", "movie"}, 2, []string{"--connect-metadata", "--connect-rating"}},
 		{"rating alone on the embedded broker", []string{"serve", "rating"}, 2, []string{"--rating-brokers"}},
 		{"unknown service", []string{"serve", "films"}, 2, []string{"films", "metadata, rating, movie, gateway"}},

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
+	"pgregory.net/rapid"
 
 	"movieexample.com/api/events"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
@@ -159,6 +160,8 @@ func TestDecodeJSONRefuses(t *testing.T) {
 		{"no value", replace(`,"value":7`, ``), "missing-field", `value: is required: a whole number from 1 to 10`},
 		{"null value", replace(`7`, `null`), "missing-field", `value: is required: a whole number from 1 to 10, got null`},
 		{"an empty object", `{}`, "missing-field", `userId: is required: 1 to 128 bytes`},
+		{"a dot as the record", replace(`"r"`, `"."`), "bad-id", `recordId: must not be "." or "..", which URLs give another meaning, got "."`},
+		{"two dots as the user", replace(`"u"`, `".."`), "bad-id", `userId: must not be "." or "..", which URLs give another meaning, got ".."`},
 		{"long user", replace(`"u"`, `"`+long+`"`), "bad-id", `userId: must be 1 to 128 bytes, got 200`},
 		{"spaces around the record", replace(`"r"`, `" r "`), "bad-id", `recordId: must not start or end with white space, got " r "`},
 		{"a control character in the user", replace(`"u"`, `"a\u0000b"`), "bad-id", `userId: must not contain control characters, got "a\x00b"`},
@@ -401,4 +404,17 @@ func checkRefused(t *testing.T, err error, class, message string) {
 	if !slices.Contains(events.Classes(), class) {
 		t.Errorf("class %s is not in Classes", class)
 	}
+}
+
+// TestIdentifierRule: the quick check of identifiers accepts what the rule of all services does, and nothing else.
+func TestIdentifierRule(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := rapid.OneOf(
+			rapid.StringMatching(`[.]{0,4}`), rapid.StringMatching(`[ -~]{0,5}`), rapid.String(), rapid.StringN(120, 140, 140),
+		).Draw(t, "id")
+		e := events.Event{UserID: id, RecordID: "r", RecordType: "movie", Value: 5}
+		if got, want := e.Validate() == nil, fault.ID("userId", id) == nil; got != want {
+			t.Fatalf("user id %q: the event is accepted %v, the rule says %v", id, got, want)
+		}
+	})
 }

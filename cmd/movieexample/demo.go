@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -20,7 +23,10 @@ const demoHelp = `Run everything in one process and load the demo: 320 real film
 arrive as events through the embedded Kafka broker.
 
 Without --data the demo lives in a temporary directory that is removed when it ends. With --data DIR
-it stays there, and is loaded once.
+it stays there, and is loaded once: what you change or delete afterwards stays as you left it. A
+directory with data that is not the demo's is refused.
+
+The log level is warn unless you set it, so that the banner stays in sight.
 
 Ctrl-C stops it. While the demo is being loaded that ends in exit code 130, afterwards in 0; a second
 Ctrl-C ends at once, and then a temporary directory stays behind.`
@@ -58,15 +64,24 @@ func runDemo(cmd *cobra.Command, s *settings) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(s.cfg.DataDir)) }()
 	}
+	record, err := readDemoRecord(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
 	a, err := s.start(cmd.Context(), cmd, nil)
 	if err != nil {
 		return err
 	}
 	return s.run(cmd.Context(), a, func(ctx context.Context) error {
 		started := time.Since(began)
-		loaded, err := loadDemo(ctx, cmd.ErrOrStderr(), a.Addresses(), s.cfg.Rating.Topic, s.cfg.Rating.Brokers)
+		loaded, err := record.load(func() (client.DemoSummary, error) {
+			return loadDemo(ctx, cmd.ErrOrStderr(), a.Addresses(), s.cfg.Rating.Topic, s.cfg.Rating.Brokers)
+		})
 		if err != nil {
 			return err
+		}
+		if loaded.AlreadyLoaded {
+			fmt.Fprintln(cmd.ErrOrStderr(), "the data directory has the demo already: nothing is loaded again")
 		}
 		debug.FreeOSMemory() // what the load needed is not needed again
 		return printBanner(cmd.OutOrStdout(), banner{
@@ -88,12 +103,68 @@ func loadDemo(ctx context.Context, w io.Writer, a app.Addresses, topic string, b
 	view := newProgressView(w)
 	defer view.done()
 	view.println("the demo: 320 films, and 100,000 synthetic ratings that go through Kafka")
-	loaded, err := c.LoadDemo(ctx, client.DemoOptions{Progress: view.update})
-	view.done()
-	if err == nil && loaded.AlreadyLoaded {
-		view.println("the data directory has all of it already: nothing is loaded again")
+	return c.LoadDemo(ctx, client.DemoOptions{Progress: view.update})
+}
+
+// demoRecord is the file in the data directory that says that the data is the demo's, and whether it was loaded to the
+// end: after that it belongs to the user, who may change and delete what they like.
+type demoRecord struct {
+	path   string
+	Loaded bool  `json:"loaded"`
+	Films  int64 `json:"films"`
+	Rated  int64 `json:"ratings"`
+}
+
+// readDemoRecord reads the record of a data directory, or begins it in an empty one. A directory with data and without a record is refused: synthetic
+// ratings must not be mixed into real ones without a word.
+func readDemoRecord(dir string) (*demoRecord, error) {
+	r := &demoRecord{path: filepath.Join(dir, "demo.json")}
+	text, err := os.ReadFile(r.path)
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(text, r); err != nil {
+			return nil, fmt.Errorf("read %s, which says what the demo has loaded (remove it to load the demo again): %w", r.path, err)
+		}
+		return r, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("see whether the demo was loaded: %w", err)
 	}
-	return loaded, err
+	for _, service := range app.ServiceNames() {
+		if _, err := os.Stat(filepath.Join(dir, service, service+".db")); err == nil {
+			return nil, usagef("%s holds data that is not the demo's, and the demo would mix synthetic ratings into it: choose another --data DIR, or run 'movieexample serve' on this one", dir)
+		}
+	}
+	// Before there is any data: whenever this process ends, the next demo knows the data for its own.
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	return r, r.write()
+}
+
+// load loads the demo unless that was done before, and records that it was.
+func (r *demoRecord) load(load func() (client.DemoSummary, error)) (client.DemoSummary, error) {
+	if r.Loaded {
+		s := client.DemoSummary{Ratings: r.Rated, AlreadyLoaded: true}
+		s.Films.Read = r.Films
+		return s, nil
+	}
+	s, err := load()
+	if err != nil {
+		return s, err
+	}
+	r.Loaded, r.Films, r.Rated = true, s.Films.Read, s.Ratings
+	return s, r.write()
+}
+
+func (r *demoRecord) write() error {
+	text, err := json.Marshal(r)
+	if err == nil {
+		err = os.WriteFile(r.path, append(text, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("record what the demo has loaded: %w", err)
+	}
+	return nil
 }
 
 // banner is what the demo tells when it is ready.

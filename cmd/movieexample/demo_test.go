@@ -103,6 +103,24 @@ func TestDemo(t *testing.T) {
 	if o := start(t, nil, "audit", "--rating-addr", a.Rating).wait(t); o.code != 0 || !strings.HasPrefix(o.stdout, "320 aggregates checked against 100,001 ratings: 0 differences") {
 		t.Errorf("audit of the demo: %+v", o)
 	}
+	// What the user deletes stays deleted.
+	send := func(method, address string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Close = true
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	if code := send(http.MethodDelete, a.Gateway+"/v1/movies/tt0111161"); code != http.StatusOK {
+		t.Errorf("delete a film: %d", code)
+	}
 	p.signal(t, unix.SIGINT)
 	o := p.wait(t)
 	if o.code != 0 || o.stdout != text {
@@ -113,12 +131,29 @@ func TestDemo(t *testing.T) {
 	}
 
 	began := time.Now()
-	p, _ = startSystemBinary(t, bin, nil, "demo", "--data", data)
+	p, a = startSystemBinary(t, bin, nil, "demo", "--data", data)
 	t.Logf("second start: %s", time.Since(began))
+	if code := send(http.MethodGet, a.Gateway+"/v1/movies/tt0111161"); code != http.StatusNotFound {
+		t.Errorf("the deleted film after the second start: %d", code)
+	}
 	p.signal(t, unix.SIGTERM)
 	o = p.wait(t)
 	if o.code != 0 || !strings.Contains(o.stderr, "nothing is loaded again") || !strings.Contains(o.stdout, "100,000 ratings, loaded before; started in ") {
 		t.Errorf("second start: %+v", o)
+	}
+}
+
+// TestDemoOnOtherData: synthetic ratings are not mixed into data that is not the demo's.
+func TestDemoOnOtherData(t *testing.T) {
+	data := t.TempDir()
+	p, _ := startSystemProcess(t, nil, "serve", "--data", data)
+	p.signal(t, unix.SIGTERM)
+	if o := p.wait(t); o.code != 0 {
+		t.Fatalf("serve: %+v", o)
+	}
+	o := start(t, nil, append([]string{"demo", "--data", data}, freePorts()...)...).wait(t)
+	if o.code != exitUsage || !strings.Contains(o.stderr, data+" holds data that is not the demo's") {
+		t.Errorf("%+v", o)
 	}
 }
 
