@@ -9,14 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"movieexample.com/internal/config"
 )
 
 const (
@@ -25,34 +22,6 @@ const (
 	// writeTimeout bounds the longest answer, which is a CPU profile: /debug/pprof/profile?seconds=N refuses a longer N.
 	writeTimeout = 5 * time.Minute
 )
-
-// AdminConfig places the admin listener. The zero value is DefaultAdminConfig.
-type AdminConfig struct {
-	Addr string `yaml:"addr" usage:"address of the admin HTTP listener: health, metrics, profiles; port 0 picks a free one" placeholder:"host:port"`
-}
-
-// DefaultAdminConfig listens on loopback only, because the listener has no authentication.
-func DefaultAdminConfig() AdminConfig { return AdminConfig{Addr: "127.0.0.1:8090"} }
-
-// Address is Addr, or the default where it is empty.
-func (c AdminConfig) Address() string {
-	if c.Addr == "" {
-		return DefaultAdminConfig().Addr
-	}
-	return c.Addr
-}
-
-// Validate names the field, as *config.Problem, and what is allowed.
-func (c AdminConfig) Validate() error {
-	_, port, err := net.SplitHostPort(c.Address())
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		return &config.Problem{Path: "addr", Reason: fmt.Sprintf("%q given, want host:port with a port from 0 to 65535, such as %s", c.Addr, DefaultAdminConfig().Addr)}
-	}
-	return nil
-}
 
 // AdminDeps is what the admin listener shows. A nil Logger discards, a nil Gatherer shows no metrics, a nil Ready is always ready.
 type AdminDeps struct {

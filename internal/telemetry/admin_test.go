@@ -332,23 +332,3 @@ func TestServeReportsABrokenListener(t *testing.T) {
 		t.Errorf("Serve returned %v", err)
 	}
 }
-
-func TestAdminConfig(t *testing.T) {
-	for addr, want := range map[string]string{
-		"": "", "127.0.0.1:8090": "", ":0": "", "[::1]:8090": "", "localhost:65535": "",
-		"8090":          `addr: "8090" given, want host:port with a port from 0 to 65535, such as 127.0.0.1:8090`,
-		"localhost":     `addr: "localhost" given, want host:port with a port from 0 to 65535, such as 127.0.0.1:8090`,
-		"::1:8090":      `addr: "::1:8090" given, want host:port with a port from 0 to 65535, such as 127.0.0.1:8090`,
-		"localhost:":    `addr: "localhost:" given, want host:port with a port from 0 to 65535, such as 127.0.0.1:8090`,
-		"localhost:one": `addr: "localhost:one" given, want host:port with a port from 0 to 65535, such as 127.0.0.1:8090`,
-		":65536":        `addr: ":65536" given, want host:port with a port from 0 to 65535, such as 127.0.0.1:8090`,
-	} {
-		got := ""
-		if err := (telemetry.AdminConfig{Addr: addr}).Validate(); err != nil {
-			got = err.Error()
-		}
-		if got != want {
-			t.Errorf("%q: got %q, want %q", addr, got, want)
-		}
-	}
-}
