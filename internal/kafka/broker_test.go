@@ -277,7 +277,8 @@ func TestBrokerTakesRecordsOfAnOldProducerAfterSIGKILL(t *testing.T) {
 		inLog[string(r.Value)] = true
 	}
 	if c := p.Counts(); c != (kafka.Counts{Acknowledged: 1600}) || len(inLog) != 1600 {
-		t.Errorf("counts %+v and %d different records in the log, want 1600 acknowledged and in the log", c, len(inLog))
+		errs := res.failures()
+		t.Errorf("counts %+v and %d different records in the log, want 1600 acknowledged and in the log; first errors: %v", c, len(inLog), errs[:min(3, len(errs))])
 	}
 }
 

@@ -85,6 +85,9 @@ func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.DialTimeout(dialTimeout),
 		kgo.RetryTimeout(requestTimeout),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		// A broker that stops may close a connection before its first answer. By default the library takes that for
+		// a missing SASL setting and gives the records up, their outcome unknown; our own bounds end a real one.
+		kgo.AlwaysRetryEOF(),
 		// The default of 5 s is how long a client would take to notice that a
 		// topic it was told to use has been created.
 		kgo.MetadataMinAge(250 * time.Millisecond),
