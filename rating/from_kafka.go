@@ -53,7 +53,6 @@ func (s *Service) consume(ctx context.Context) error {
 	c := &consumer{cfg: s.cfg, in: s.ingester, now: s.now, owned: make(map[int32]partition)}
 	client, err := kafka.NewClient(kafka.Config{Brokers: s.cfg.Brokers, ClientID: "movieexample-rating", Logger: s.log},
 		kgo.ConsumerGroup(s.cfg.Group),
-		kgo.ConsumeTopics(s.cfg.Topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.HeartbeatInterval(sessionTimeout/5),
@@ -84,6 +83,9 @@ func (s *Service) consume(ctx context.Context) error {
 	if !c.awaitTopic(ctx) {
 		return nil
 	}
+	// Not before: a client that knows its topic from the start may ask startOffsets while NewClient still runs, when
+	// the consumer has no client yet.
+	client.AddConsumeTopics(s.cfg.Topic)
 	s.log.Info("ingesting rating events", "topic", s.cfg.Topic, "group", s.cfg.Group, "brokers", s.cfg.Brokers)
 	var showing sync.WaitGroup
 	defer showing.Wait()
