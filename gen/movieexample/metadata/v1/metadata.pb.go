@@ -133,6 +133,66 @@ func (MovieOrder) EnumDescriptor() ([]byte, []int) {
 	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{1}
 }
 
+// MatchKind says how a hit matches; better ones are lower.
+type MatchKind int32
+
+const (
+	MatchKind_MATCH_KIND_UNSPECIFIED MatchKind = 0
+	// The query is the whole of one of the movie's titles, but for articles and the year.
+	MatchKind_MATCH_KIND_EXACT MatchKind = 1
+	// Every word is in one of the movie's titles, or is its year.
+	MatchKind_MATCH_KIND_TITLE MatchKind = 2
+	// It takes the director's name to find every word.
+	MatchKind_MATCH_KIND_DIRECTOR MatchKind = 3
+	// At least one word matches only by another spelling.
+	MatchKind_MATCH_KIND_SPELLING MatchKind = 4
+)
+
+// Enum value maps for MatchKind.
+var (
+	MatchKind_name = map[int32]string{
+		0: "MATCH_KIND_UNSPECIFIED",
+		1: "MATCH_KIND_EXACT",
+		2: "MATCH_KIND_TITLE",
+		3: "MATCH_KIND_DIRECTOR",
+		4: "MATCH_KIND_SPELLING",
+	}
+	MatchKind_value = map[string]int32{
+		"MATCH_KIND_UNSPECIFIED": 0,
+		"MATCH_KIND_EXACT":       1,
+		"MATCH_KIND_TITLE":       2,
+		"MATCH_KIND_DIRECTOR":    3,
+		"MATCH_KIND_SPELLING":    4,
+	}
+)
+
+func (x MatchKind) Enum() *MatchKind {
+	p := new(MatchKind)
+	*p = x
+	return p
+}
+
+func (x MatchKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MatchKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_movieexample_metadata_v1_metadata_proto_enumTypes[2].Descriptor()
+}
+
+func (MatchKind) Type() protoreflect.EnumType {
+	return &file_movieexample_metadata_v1_metadata_proto_enumTypes[2]
+}
+
+func (x MatchKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MatchKind.Descriptor instead.
+func (MatchKind) EnumDescriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{2}
+}
+
 type BatchPutMoviesResponse_Outcome int32
 
 const (
@@ -172,11 +232,11 @@ func (x BatchPutMoviesResponse_Outcome) String() string {
 }
 
 func (BatchPutMoviesResponse_Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_movieexample_metadata_v1_metadata_proto_enumTypes[2].Descriptor()
+	return file_movieexample_metadata_v1_metadata_proto_enumTypes[3].Descriptor()
 }
 
 func (BatchPutMoviesResponse_Outcome) Type() protoreflect.EnumType {
-	return &file_movieexample_metadata_v1_metadata_proto_enumTypes[2]
+	return &file_movieexample_metadata_v1_metadata_proto_enumTypes[3]
 }
 
 func (x BatchPutMoviesResponse_Outcome) Number() protoreflect.EnumNumber {
@@ -522,9 +582,13 @@ func (x *PutMovieResponse) GetChanged() bool {
 }
 
 type BatchPutMoviesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Movies        []*Movie               `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
-	Mode          BatchPutMode           `protobuf:"varint,2,opt,name=mode,proto3,enum=movieexample.metadata.v1.BatchPutMode" json:"mode,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Movies []*Movie               `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
+	Mode   BatchPutMode           `protobuf:"varint,2,opt,name=mode,proto3,enum=movieexample.metadata.v1.BatchPutMode" json:"mode,omitempty"`
+	// Only with BATCH_PUT_MODE_FILL: the fields in which the sender knows better than what is stored. Where the sent
+	// movie has a value, it replaces the stored one. Allowed: title, original_title, year, director, runtime_minutes,
+	// description. A title that is replaced stays as an alternative title.
+	Overwrite     []string `protobuf:"bytes,3,rep,name=overwrite,proto3" json:"overwrite,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -571,6 +635,13 @@ func (x *BatchPutMoviesRequest) GetMode() BatchPutMode {
 		return x.Mode
 	}
 	return BatchPutMode_BATCH_PUT_MODE_UNSPECIFIED
+}
+
+func (x *BatchPutMoviesRequest) GetOverwrite() []string {
+	if x != nil {
+		return x.Overwrite
+	}
+	return nil
 }
 
 type BatchPutMoviesResponse struct {
@@ -1321,6 +1392,738 @@ func (x *LookupMovieResponse) GetMovie() *Movie {
 	return nil
 }
 
+type SearchMoviesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What to look for: 1–200 characters after trimming. Any text is plain text. The last word may be the beginning of
+	// one; a leading article may be missing or too much; a year narrows; words of five letters and more may have a typo.
+	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	// A genre's name, case-insensitive; empty means all.
+	Genre string `protobuf:"bytes,2,opt,name=genre,proto3" json:"genre,omitempty"`
+	// The first year of a decade, such as 1990; absent means all.
+	Decade *int32 `protobuf:"varint,3,opt,name=decade,proto3,oneof" json:"decade,omitempty"`
+	// 0 means 50; more than 200 means 200.
+	PageSize      int32  `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchMoviesRequest) Reset() {
+	*x = SearchMoviesRequest{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchMoviesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchMoviesRequest) ProtoMessage() {}
+
+func (x *SearchMoviesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchMoviesRequest.ProtoReflect.Descriptor instead.
+func (*SearchMoviesRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SearchMoviesRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *SearchMoviesRequest) GetGenre() string {
+	if x != nil {
+		return x.Genre
+	}
+	return ""
+}
+
+func (x *SearchMoviesRequest) GetDecade() int32 {
+	if x != nil && x.Decade != nil {
+		return *x.Decade
+	}
+	return 0
+}
+
+func (x *SearchMoviesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *SearchMoviesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type SearchMoviesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Best first: exact titles, then other matches, then matches by another spelling; within each by number of ratings.
+	Hits []*SearchMoviesResponse_Hit `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Movies that match the query and both filters.
+	Total int32 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	// How many movies match the query and the decade filter, by genre; most first.
+	Genres []*GenreCount `protobuf:"bytes,4,rep,name=genres,proto3" json:"genres,omitempty"`
+	// How many movies match the query and the genre filter, by decade; oldest first.
+	Decades       []*DecadeCount `protobuf:"bytes,5,rep,name=decades,proto3" json:"decades,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchMoviesResponse) Reset() {
+	*x = SearchMoviesResponse{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchMoviesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchMoviesResponse) ProtoMessage() {}
+
+func (x *SearchMoviesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchMoviesResponse.ProtoReflect.Descriptor instead.
+func (*SearchMoviesResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SearchMoviesResponse) GetHits() []*SearchMoviesResponse_Hit {
+	if x != nil {
+		return x.Hits
+	}
+	return nil
+}
+
+func (x *SearchMoviesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *SearchMoviesResponse) GetTotal() int32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *SearchMoviesResponse) GetGenres() []*GenreCount {
+	if x != nil {
+		return x.Genres
+	}
+	return nil
+}
+
+func (x *SearchMoviesResponse) GetDecades() []*DecadeCount {
+	if x != nil {
+		return x.Decades
+	}
+	return nil
+}
+
+// TextPiece is a part of a text that matched, or one that did not.
+type TextPiece struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Matched       bool                   `protobuf:"varint,2,opt,name=matched,proto3" json:"matched,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TextPiece) Reset() {
+	*x = TextPiece{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TextPiece) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TextPiece) ProtoMessage() {}
+
+func (x *TextPiece) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TextPiece.ProtoReflect.Descriptor instead.
+func (*TextPiece) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *TextPiece) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *TextPiece) GetMatched() bool {
+	if x != nil {
+		return x.Matched
+	}
+	return false
+}
+
+// GenreCount is a number of movies of one genre.
+type GenreCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Genre         string                 `protobuf:"bytes,1,opt,name=genre,proto3" json:"genre,omitempty"`
+	Count         int32                  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GenreCount) Reset() {
+	*x = GenreCount{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenreCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenreCount) ProtoMessage() {}
+
+func (x *GenreCount) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenreCount.ProtoReflect.Descriptor instead.
+func (*GenreCount) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GenreCount) GetGenre() string {
+	if x != nil {
+		return x.Genre
+	}
+	return ""
+}
+
+func (x *GenreCount) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// DecadeCount is a number of movies of one decade.
+type DecadeCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The decade's first year, such as 1990.
+	Decade        int32 `protobuf:"varint,1,opt,name=decade,proto3" json:"decade,omitempty"`
+	Count         int32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecadeCount) Reset() {
+	*x = DecadeCount{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecadeCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecadeCount) ProtoMessage() {}
+
+func (x *DecadeCount) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecadeCount.ProtoReflect.Descriptor instead.
+func (*DecadeCount) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DecadeCount) GetDecade() int32 {
+	if x != nil {
+		return x.Decade
+	}
+	return 0
+}
+
+func (x *DecadeCount) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type SuggestMoviesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1–200 characters after trimming.
+	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	// 0 means 8; more than 20 means 20.
+	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuggestMoviesRequest) Reset() {
+	*x = SuggestMoviesRequest{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuggestMoviesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuggestMoviesRequest) ProtoMessage() {}
+
+func (x *SuggestMoviesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuggestMoviesRequest.ProtoReflect.Descriptor instead.
+func (*SuggestMoviesRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *SuggestMoviesRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *SuggestMoviesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+type SuggestMoviesResponse struct {
+	state         protoimpl.MessageState              `protogen:"open.v1"`
+	Suggestions   []*SuggestMoviesResponse_Suggestion `protobuf:"bytes,1,rep,name=suggestions,proto3" json:"suggestions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuggestMoviesResponse) Reset() {
+	*x = SuggestMoviesResponse{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuggestMoviesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuggestMoviesResponse) ProtoMessage() {}
+
+func (x *SuggestMoviesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuggestMoviesResponse.ProtoReflect.Descriptor instead.
+func (*SuggestMoviesResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SuggestMoviesResponse) GetSuggestions() []*SuggestMoviesResponse_Suggestion {
+	if x != nil {
+		return x.Suggestions
+	}
+	return nil
+}
+
+type ListSimilarMoviesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// 0 means 50; more than 200 means 200.
+	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSimilarMoviesRequest) Reset() {
+	*x = ListSimilarMoviesRequest{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSimilarMoviesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSimilarMoviesRequest) ProtoMessage() {}
+
+func (x *ListSimilarMoviesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSimilarMoviesRequest.ProtoReflect.Descriptor instead.
+func (*ListSimilarMoviesRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListSimilarMoviesRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListSimilarMoviesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+type ListSimilarMoviesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Most similar first, then by number of ratings.
+	Movies        []*ListSimilarMoviesResponse_SimilarMovie `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSimilarMoviesResponse) Reset() {
+	*x = ListSimilarMoviesResponse{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSimilarMoviesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSimilarMoviesResponse) ProtoMessage() {}
+
+func (x *ListSimilarMoviesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSimilarMoviesResponse.ProtoReflect.Descriptor instead.
+func (*ListSimilarMoviesResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListSimilarMoviesResponse) GetMovies() []*ListSimilarMoviesResponse_SimilarMovie {
+	if x != nil {
+		return x.Movies
+	}
+	return nil
+}
+
+type GetCatalogueStatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCatalogueStatsRequest) Reset() {
+	*x = GetCatalogueStatsRequest{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCatalogueStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCatalogueStatsRequest) ProtoMessage() {}
+
+func (x *GetCatalogueStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCatalogueStatsRequest.ProtoReflect.Descriptor instead.
+func (*GetCatalogueStatsRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{28}
+}
+
+type GetCatalogueStatsResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Movies int32                  `protobuf:"varint,1,opt,name=movies,proto3" json:"movies,omitempty"`
+	// Most first.
+	Genres []*GenreCount `protobuf:"bytes,2,rep,name=genres,proto3" json:"genres,omitempty"`
+	// Oldest first.
+	Decades       []*DecadeCount         `protobuf:"bytes,3,rep,name=decades,proto3" json:"decades,omitempty"`
+	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCatalogueStatsResponse) Reset() {
+	*x = GetCatalogueStatsResponse{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCatalogueStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCatalogueStatsResponse) ProtoMessage() {}
+
+func (x *GetCatalogueStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCatalogueStatsResponse.ProtoReflect.Descriptor instead.
+func (*GetCatalogueStatsResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GetCatalogueStatsResponse) GetMovies() int32 {
+	if x != nil {
+		return x.Movies
+	}
+	return 0
+}
+
+func (x *GetCatalogueStatsResponse) GetGenres() []*GenreCount {
+	if x != nil {
+		return x.Genres
+	}
+	return nil
+}
+
+func (x *GetCatalogueStatsResponse) GetDecades() []*DecadeCount {
+	if x != nil {
+		return x.Decades
+	}
+	return nil
+}
+
+func (x *GetCatalogueStatsResponse) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+type SyncVotesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The range of ids, compared byte by byte: greater than after_id; empty begins with the first.
+	AfterId string `protobuf:"bytes,1,opt,name=after_id,json=afterId,proto3" json:"after_id,omitempty"`
+	// Up to and including through_id; empty goes to the last.
+	ThroughId string `protobuf:"bytes,2,opt,name=through_id,json=throughId,proto3" json:"through_id,omitempty"`
+	// At most 5,000, in the order of their ids, each within the range.
+	Votes         []*SyncVotesRequest_MovieVotes `protobuf:"bytes,3,rep,name=votes,proto3" json:"votes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SyncVotesRequest) Reset() {
+	*x = SyncVotesRequest{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SyncVotesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SyncVotesRequest) ProtoMessage() {}
+
+func (x *SyncVotesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SyncVotesRequest.ProtoReflect.Descriptor instead.
+func (*SyncVotesRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *SyncVotesRequest) GetAfterId() string {
+	if x != nil {
+		return x.AfterId
+	}
+	return ""
+}
+
+func (x *SyncVotesRequest) GetThroughId() string {
+	if x != nil {
+		return x.ThroughId
+	}
+	return ""
+}
+
+func (x *SyncVotesRequest) GetVotes() []*SyncVotesRequest_MovieVotes {
+	if x != nil {
+		return x.Votes
+	}
+	return nil
+}
+
+type SyncVotesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many movies have another number than before.
+	Changed       int32 `protobuf:"varint,1,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SyncVotesResponse) Reset() {
+	*x = SyncVotesResponse{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SyncVotesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SyncVotesResponse) ProtoMessage() {}
+
+func (x *SyncVotesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SyncVotesResponse.ProtoReflect.Descriptor instead.
+func (*SyncVotesResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *SyncVotesResponse) GetChanged() int32 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
 type BatchPutMoviesResponse_Result struct {
 	state   protoimpl.MessageState         `protogen:"open.v1"`
 	Outcome BatchPutMoviesResponse_Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=movieexample.metadata.v1.BatchPutMoviesResponse_Outcome" json:"outcome,omitempty"`
@@ -1334,7 +2137,7 @@ type BatchPutMoviesResponse_Result struct {
 
 func (x *BatchPutMoviesResponse_Result) Reset() {
 	*x = BatchPutMoviesResponse_Result{}
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[19]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +2149,7 @@ func (x *BatchPutMoviesResponse_Result) String() string {
 func (*BatchPutMoviesResponse_Result) ProtoMessage() {}
 
 func (x *BatchPutMoviesResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[19]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1395,7 +2198,7 @@ type SelectMoviesResponse_Match struct {
 
 func (x *SelectMoviesResponse_Match) Reset() {
 	*x = SelectMoviesResponse_Match{}
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[20]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +2210,7 @@ func (x *SelectMoviesResponse_Match) String() string {
 func (*SelectMoviesResponse_Match) ProtoMessage() {}
 
 func (x *SelectMoviesResponse_Match) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[20]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,6 +2247,261 @@ func (x *SelectMoviesResponse_Match) GetSortKey() string {
 	return ""
 }
 
+type SearchMoviesResponse_Hit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Movie *Movie                 `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
+	Kind  MatchKind              `protobuf:"varint,2,opt,name=kind,proto3,enum=movieexample.metadata.v1.MatchKind" json:"kind,omitempty"`
+	// The movie's title in pieces; joined they are the title.
+	Title []*TextPiece `protobuf:"bytes,3,rep,name=title,proto3" json:"title,omitempty"`
+	// The other name that matched (an original or alternative title, or the director), in pieces; empty where the
+	// title matched.
+	MatchedName   []*TextPiece `protobuf:"bytes,4,rep,name=matched_name,json=matchedName,proto3" json:"matched_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchMoviesResponse_Hit) Reset() {
+	*x = SearchMoviesResponse_Hit{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchMoviesResponse_Hit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchMoviesResponse_Hit) ProtoMessage() {}
+
+func (x *SearchMoviesResponse_Hit) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchMoviesResponse_Hit.ProtoReflect.Descriptor instead.
+func (*SearchMoviesResponse_Hit) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{20, 0}
+}
+
+func (x *SearchMoviesResponse_Hit) GetMovie() *Movie {
+	if x != nil {
+		return x.Movie
+	}
+	return nil
+}
+
+func (x *SearchMoviesResponse_Hit) GetKind() MatchKind {
+	if x != nil {
+		return x.Kind
+	}
+	return MatchKind_MATCH_KIND_UNSPECIFIED
+}
+
+func (x *SearchMoviesResponse_Hit) GetTitle() []*TextPiece {
+	if x != nil {
+		return x.Title
+	}
+	return nil
+}
+
+func (x *SearchMoviesResponse_Hit) GetMatchedName() []*TextPiece {
+	if x != nil {
+		return x.MatchedName
+	}
+	return nil
+}
+
+type SuggestMoviesResponse_Suggestion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Title []*TextPiece           `protobuf:"bytes,2,rep,name=title,proto3" json:"title,omitempty"`
+	// Absent where not known.
+	Year *int32 `protobuf:"varint,3,opt,name=year,proto3,oneof" json:"year,omitempty"`
+	// The other name that matched, in pieces; empty where the title matched.
+	MatchedName   []*TextPiece `protobuf:"bytes,4,rep,name=matched_name,json=matchedName,proto3" json:"matched_name,omitempty"`
+	Director      string       `protobuf:"bytes,5,opt,name=director,proto3" json:"director,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuggestMoviesResponse_Suggestion) Reset() {
+	*x = SuggestMoviesResponse_Suggestion{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuggestMoviesResponse_Suggestion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuggestMoviesResponse_Suggestion) ProtoMessage() {}
+
+func (x *SuggestMoviesResponse_Suggestion) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuggestMoviesResponse_Suggestion.ProtoReflect.Descriptor instead.
+func (*SuggestMoviesResponse_Suggestion) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{25, 0}
+}
+
+func (x *SuggestMoviesResponse_Suggestion) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SuggestMoviesResponse_Suggestion) GetTitle() []*TextPiece {
+	if x != nil {
+		return x.Title
+	}
+	return nil
+}
+
+func (x *SuggestMoviesResponse_Suggestion) GetYear() int32 {
+	if x != nil && x.Year != nil {
+		return *x.Year
+	}
+	return 0
+}
+
+func (x *SuggestMoviesResponse_Suggestion) GetMatchedName() []*TextPiece {
+	if x != nil {
+		return x.MatchedName
+	}
+	return nil
+}
+
+func (x *SuggestMoviesResponse_Suggestion) GetDirector() string {
+	if x != nil {
+		return x.Director
+	}
+	return ""
+}
+
+type ListSimilarMoviesResponse_SimilarMovie struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Greater than 0, at most 1: the share of common genres (Jaccard) times 2^(-|difference in years| / 10).
+	Similarity    float64 `protobuf:"fixed64,2,opt,name=similarity,proto3" json:"similarity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSimilarMoviesResponse_SimilarMovie) Reset() {
+	*x = ListSimilarMoviesResponse_SimilarMovie{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSimilarMoviesResponse_SimilarMovie) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSimilarMoviesResponse_SimilarMovie) ProtoMessage() {}
+
+func (x *ListSimilarMoviesResponse_SimilarMovie) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSimilarMoviesResponse_SimilarMovie.ProtoReflect.Descriptor instead.
+func (*ListSimilarMoviesResponse_SimilarMovie) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{27, 0}
+}
+
+func (x *ListSimilarMoviesResponse_SimilarMovie) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListSimilarMoviesResponse_SimilarMovie) GetSimilarity() float64 {
+	if x != nil {
+		return x.Similarity
+	}
+	return 0
+}
+
+type SyncVotesRequest_MovieVotes struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	MovieId string                 `protobuf:"bytes,1,opt,name=movie_id,json=movieId,proto3" json:"movie_id,omitempty"`
+	// At least 1.
+	Votes         int32 `protobuf:"varint,2,opt,name=votes,proto3" json:"votes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SyncVotesRequest_MovieVotes) Reset() {
+	*x = SyncVotesRequest_MovieVotes{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SyncVotesRequest_MovieVotes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SyncVotesRequest_MovieVotes) ProtoMessage() {}
+
+func (x *SyncVotesRequest_MovieVotes) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SyncVotesRequest_MovieVotes.ProtoReflect.Descriptor instead.
+func (*SyncVotesRequest_MovieVotes) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{30, 0}
+}
+
+func (x *SyncVotesRequest_MovieVotes) GetMovieId() string {
+	if x != nil {
+		return x.MovieId
+	}
+	return ""
+}
+
+func (x *SyncVotesRequest_MovieVotes) GetVotes() int32 {
+	if x != nil {
+		return x.Votes
+	}
+	return 0
+}
+
 var File_movieexample_metadata_v1_metadata_proto protoreflect.FileDescriptor
 
 const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
@@ -1478,10 +2536,11 @@ const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
 	"\x10PutMovieResponse\x125\n" +
 	"\x05movie\x18\x01 \x01(\v2\x1f.movieexample.metadata.v1.MovieR\x05movie\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\x12\x18\n" +
-	"\achanged\x18\x03 \x01(\bR\achanged\"\x8c\x01\n" +
+	"\achanged\x18\x03 \x01(\bR\achanged\"\xaa\x01\n" +
 	"\x15BatchPutMoviesRequest\x127\n" +
 	"\x06movies\x18\x01 \x03(\v2\x1f.movieexample.metadata.v1.MovieR\x06movies\x12:\n" +
-	"\x04mode\x18\x02 \x01(\x0e2&.movieexample.metadata.v1.BatchPutModeR\x04mode\"\xf0\x02\n" +
+	"\x04mode\x18\x02 \x01(\x0e2&.movieexample.metadata.v1.BatchPutModeR\x04mode\x12\x1c\n" +
+	"\toverwrite\x18\x03 \x03(\tR\toverwrite\"\xf0\x02\n" +
 	"\x16BatchPutMoviesResponse\x12Q\n" +
 	"\aresults\x18\x01 \x03(\v27.movieexample.metadata.v1.BatchPutMoviesResponse.ResultR\aresults\x1a\x88\x01\n" +
 	"\x06Result\x12R\n" +
@@ -1538,7 +2597,77 @@ const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
 	"\fmovielens_id\x18\x03 \x01(\tH\x00R\vmovielensIdB\r\n" +
 	"\vexternal_id\"L\n" +
 	"\x13LookupMovieResponse\x125\n" +
-	"\x05movie\x18\x01 \x01(\v2\x1f.movieexample.metadata.v1.MovieR\x05movie*c\n" +
+	"\x05movie\x18\x01 \x01(\v2\x1f.movieexample.metadata.v1.MovieR\x05movie\"\xa5\x01\n" +
+	"\x13SearchMoviesRequest\x12\x14\n" +
+	"\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n" +
+	"\x05genre\x18\x02 \x01(\tR\x05genre\x12\x1b\n" +
+	"\x06decade\x18\x03 \x01(\x05H\x00R\x06decade\x88\x01\x01\x12\x1b\n" +
+	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageTokenB\t\n" +
+	"\a_decade\"\x96\x04\n" +
+	"\x14SearchMoviesResponse\x12F\n" +
+	"\x04hits\x18\x01 \x03(\v22.movieexample.metadata.v1.SearchMoviesResponse.HitR\x04hits\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\x05R\x05total\x12<\n" +
+	"\x06genres\x18\x04 \x03(\v2$.movieexample.metadata.v1.GenreCountR\x06genres\x12?\n" +
+	"\adecades\x18\x05 \x03(\v2%.movieexample.metadata.v1.DecadeCountR\adecades\x1a\xf8\x01\n" +
+	"\x03Hit\x125\n" +
+	"\x05movie\x18\x01 \x01(\v2\x1f.movieexample.metadata.v1.MovieR\x05movie\x127\n" +
+	"\x04kind\x18\x02 \x01(\x0e2#.movieexample.metadata.v1.MatchKindR\x04kind\x129\n" +
+	"\x05title\x18\x03 \x03(\v2#.movieexample.metadata.v1.TextPieceR\x05title\x12F\n" +
+	"\fmatched_name\x18\x04 \x03(\v2#.movieexample.metadata.v1.TextPieceR\vmatchedName\"9\n" +
+	"\tTextPiece\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x18\n" +
+	"\amatched\x18\x02 \x01(\bR\amatched\"8\n" +
+	"\n" +
+	"GenreCount\x12\x14\n" +
+	"\x05genre\x18\x01 \x01(\tR\x05genre\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x05R\x05count\";\n" +
+	"\vDecadeCount\x12\x16\n" +
+	"\x06decade\x18\x01 \x01(\x05R\x06decade\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x05R\x05count\"I\n" +
+	"\x14SuggestMoviesRequest\x12\x14\n" +
+	"\x05query\x18\x01 \x01(\tR\x05query\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\"\xd5\x02\n" +
+	"\x15SuggestMoviesResponse\x12\\\n" +
+	"\vsuggestions\x18\x01 \x03(\v2:.movieexample.metadata.v1.SuggestMoviesResponse.SuggestionR\vsuggestions\x1a\xdd\x01\n" +
+	"\n" +
+	"Suggestion\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
+	"\x05title\x18\x02 \x03(\v2#.movieexample.metadata.v1.TextPieceR\x05title\x12\x17\n" +
+	"\x04year\x18\x03 \x01(\x05H\x00R\x04year\x88\x01\x01\x12F\n" +
+	"\fmatched_name\x18\x04 \x03(\v2#.movieexample.metadata.v1.TextPieceR\vmatchedName\x12\x1a\n" +
+	"\bdirector\x18\x05 \x01(\tR\bdirectorB\a\n" +
+	"\x05_year\"G\n" +
+	"\x18ListSimilarMoviesRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\"\xb5\x01\n" +
+	"\x19ListSimilarMoviesResponse\x12X\n" +
+	"\x06movies\x18\x01 \x03(\v2@.movieexample.metadata.v1.ListSimilarMoviesResponse.SimilarMovieR\x06movies\x1a>\n" +
+	"\fSimilarMovie\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
+	"\n" +
+	"similarity\x18\x02 \x01(\x01R\n" +
+	"similarity\"\x1a\n" +
+	"\x18GetCatalogueStatsRequest\"\xec\x01\n" +
+	"\x19GetCatalogueStatsResponse\x12\x16\n" +
+	"\x06movies\x18\x01 \x01(\x05R\x06movies\x12<\n" +
+	"\x06genres\x18\x02 \x03(\v2$.movieexample.metadata.v1.GenreCountR\x06genres\x12?\n" +
+	"\adecades\x18\x03 \x03(\v2%.movieexample.metadata.v1.DecadeCountR\adecades\x128\n" +
+	"\n" +
+	"as_of_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"\xd8\x01\n" +
+	"\x10SyncVotesRequest\x12\x19\n" +
+	"\bafter_id\x18\x01 \x01(\tR\aafterId\x12\x1d\n" +
+	"\n" +
+	"through_id\x18\x02 \x01(\tR\tthroughId\x12K\n" +
+	"\x05votes\x18\x03 \x03(\v25.movieexample.metadata.v1.SyncVotesRequest.MovieVotesR\x05votes\x1a=\n" +
+	"\n" +
+	"MovieVotes\x12\x19\n" +
+	"\bmovie_id\x18\x01 \x01(\tR\amovieId\x12\x14\n" +
+	"\x05votes\x18\x02 \x01(\x05R\x05votes\"-\n" +
+	"\x11SyncVotesResponse\x12\x18\n" +
+	"\achanged\x18\x01 \x01(\x05R\achanged*c\n" +
 	"\fBatchPutMode\x12\x1e\n" +
 	"\x1aBATCH_PUT_MODE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16BATCH_PUT_MODE_REPLACE\x10\x01\x12\x17\n" +
@@ -1548,7 +2677,13 @@ const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
 	"\x17MOVIE_ORDER_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11MOVIE_ORDER_TITLE\x10\x01\x12\x14\n" +
 	"\x10MOVIE_ORDER_YEAR\x10\x02\x12\x19\n" +
-	"\x15MOVIE_ORDER_YEAR_DESC\x10\x032\xf1\x06\n" +
+	"\x15MOVIE_ORDER_YEAR_DESC\x10\x03*\x85\x01\n" +
+	"\tMatchKind\x12\x1a\n" +
+	"\x16MATCH_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10MATCH_KIND_EXACT\x10\x01\x12\x14\n" +
+	"\x10MATCH_KIND_TITLE\x10\x02\x12\x17\n" +
+	"\x13MATCH_KIND_DIRECTOR\x10\x03\x12\x17\n" +
+	"\x13MATCH_KIND_SPELLING\x10\x042\xb4\v\n" +
 	"\x0fMetadataService\x12a\n" +
 	"\bPutMovie\x12).movieexample.metadata.v1.PutMovieRequest\x1a*.movieexample.metadata.v1.PutMovieResponse\x12s\n" +
 	"\x0eBatchPutMovies\x12/.movieexample.metadata.v1.BatchPutMoviesRequest\x1a0.movieexample.metadata.v1.BatchPutMoviesResponse\x12a\n" +
@@ -1558,7 +2693,12 @@ const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
 	"\n" +
 	"ListMovies\x12+.movieexample.metadata.v1.ListMoviesRequest\x1a,.movieexample.metadata.v1.ListMoviesResponse\x12j\n" +
 	"\vDeleteMovie\x12,.movieexample.metadata.v1.DeleteMovieRequest\x1a-.movieexample.metadata.v1.DeleteMovieResponse\x12j\n" +
-	"\vLookupMovie\x12,.movieexample.metadata.v1.LookupMovieRequest\x1a-.movieexample.metadata.v1.LookupMovieResponseB:Z8movieexample.com/gen/movieexample/metadata/v1;metadatav1b\x06proto3"
+	"\vLookupMovie\x12,.movieexample.metadata.v1.LookupMovieRequest\x1a-.movieexample.metadata.v1.LookupMovieResponse\x12m\n" +
+	"\fSearchMovies\x12-.movieexample.metadata.v1.SearchMoviesRequest\x1a..movieexample.metadata.v1.SearchMoviesResponse\x12p\n" +
+	"\rSuggestMovies\x12..movieexample.metadata.v1.SuggestMoviesRequest\x1a/.movieexample.metadata.v1.SuggestMoviesResponse\x12|\n" +
+	"\x11ListSimilarMovies\x122.movieexample.metadata.v1.ListSimilarMoviesRequest\x1a3.movieexample.metadata.v1.ListSimilarMoviesResponse\x12|\n" +
+	"\x11GetCatalogueStats\x122.movieexample.metadata.v1.GetCatalogueStatsRequest\x1a3.movieexample.metadata.v1.GetCatalogueStatsResponse\x12d\n" +
+	"\tSyncVotes\x12*.movieexample.metadata.v1.SyncVotesRequest\x1a+.movieexample.metadata.v1.SyncVotesResponseB:Z8movieexample.com/gen/movieexample/metadata/v1;metadatav1b\x06proto3"
 
 var (
 	file_movieexample_metadata_v1_metadata_proto_rawDescOnce sync.Once
@@ -1572,74 +2712,117 @@ func file_movieexample_metadata_v1_metadata_proto_rawDescGZIP() []byte {
 	return file_movieexample_metadata_v1_metadata_proto_rawDescData
 }
 
-var file_movieexample_metadata_v1_metadata_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_movieexample_metadata_v1_metadata_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_movieexample_metadata_v1_metadata_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_movieexample_metadata_v1_metadata_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_movieexample_metadata_v1_metadata_proto_goTypes = []any{
-	(BatchPutMode)(0),                     // 0: movieexample.metadata.v1.BatchPutMode
-	(MovieOrder)(0),                       // 1: movieexample.metadata.v1.MovieOrder
-	(BatchPutMoviesResponse_Outcome)(0),   // 2: movieexample.metadata.v1.BatchPutMoviesResponse.Outcome
-	(*Movie)(nil),                         // 3: movieexample.metadata.v1.Movie
-	(*ExternalIds)(nil),                   // 4: movieexample.metadata.v1.ExternalIds
-	(*PutMovieRequest)(nil),               // 5: movieexample.metadata.v1.PutMovieRequest
-	(*PutMovieResponse)(nil),              // 6: movieexample.metadata.v1.PutMovieResponse
-	(*BatchPutMoviesRequest)(nil),         // 7: movieexample.metadata.v1.BatchPutMoviesRequest
-	(*BatchPutMoviesResponse)(nil),        // 8: movieexample.metadata.v1.BatchPutMoviesResponse
-	(*GetMovieRequest)(nil),               // 9: movieexample.metadata.v1.GetMovieRequest
-	(*GetMovieResponse)(nil),              // 10: movieexample.metadata.v1.GetMovieResponse
-	(*BatchGetMoviesRequest)(nil),         // 11: movieexample.metadata.v1.BatchGetMoviesRequest
-	(*BatchGetMoviesResponse)(nil),        // 12: movieexample.metadata.v1.BatchGetMoviesResponse
-	(*SelectMoviesRequest)(nil),           // 13: movieexample.metadata.v1.SelectMoviesRequest
-	(*SelectMoviesResponse)(nil),          // 14: movieexample.metadata.v1.SelectMoviesResponse
-	(*MovieFilter)(nil),                   // 15: movieexample.metadata.v1.MovieFilter
-	(*ListMoviesRequest)(nil),             // 16: movieexample.metadata.v1.ListMoviesRequest
-	(*ListMoviesResponse)(nil),            // 17: movieexample.metadata.v1.ListMoviesResponse
-	(*DeleteMovieRequest)(nil),            // 18: movieexample.metadata.v1.DeleteMovieRequest
-	(*DeleteMovieResponse)(nil),           // 19: movieexample.metadata.v1.DeleteMovieResponse
-	(*LookupMovieRequest)(nil),            // 20: movieexample.metadata.v1.LookupMovieRequest
-	(*LookupMovieResponse)(nil),           // 21: movieexample.metadata.v1.LookupMovieResponse
-	(*BatchPutMoviesResponse_Result)(nil), // 22: movieexample.metadata.v1.BatchPutMoviesResponse.Result
-	(*SelectMoviesResponse_Match)(nil),    // 23: movieexample.metadata.v1.SelectMoviesResponse.Match
-	(*timestamppb.Timestamp)(nil),         // 24: google.protobuf.Timestamp
+	(BatchPutMode)(0),                              // 0: movieexample.metadata.v1.BatchPutMode
+	(MovieOrder)(0),                                // 1: movieexample.metadata.v1.MovieOrder
+	(MatchKind)(0),                                 // 2: movieexample.metadata.v1.MatchKind
+	(BatchPutMoviesResponse_Outcome)(0),            // 3: movieexample.metadata.v1.BatchPutMoviesResponse.Outcome
+	(*Movie)(nil),                                  // 4: movieexample.metadata.v1.Movie
+	(*ExternalIds)(nil),                            // 5: movieexample.metadata.v1.ExternalIds
+	(*PutMovieRequest)(nil),                        // 6: movieexample.metadata.v1.PutMovieRequest
+	(*PutMovieResponse)(nil),                       // 7: movieexample.metadata.v1.PutMovieResponse
+	(*BatchPutMoviesRequest)(nil),                  // 8: movieexample.metadata.v1.BatchPutMoviesRequest
+	(*BatchPutMoviesResponse)(nil),                 // 9: movieexample.metadata.v1.BatchPutMoviesResponse
+	(*GetMovieRequest)(nil),                        // 10: movieexample.metadata.v1.GetMovieRequest
+	(*GetMovieResponse)(nil),                       // 11: movieexample.metadata.v1.GetMovieResponse
+	(*BatchGetMoviesRequest)(nil),                  // 12: movieexample.metadata.v1.BatchGetMoviesRequest
+	(*BatchGetMoviesResponse)(nil),                 // 13: movieexample.metadata.v1.BatchGetMoviesResponse
+	(*SelectMoviesRequest)(nil),                    // 14: movieexample.metadata.v1.SelectMoviesRequest
+	(*SelectMoviesResponse)(nil),                   // 15: movieexample.metadata.v1.SelectMoviesResponse
+	(*MovieFilter)(nil),                            // 16: movieexample.metadata.v1.MovieFilter
+	(*ListMoviesRequest)(nil),                      // 17: movieexample.metadata.v1.ListMoviesRequest
+	(*ListMoviesResponse)(nil),                     // 18: movieexample.metadata.v1.ListMoviesResponse
+	(*DeleteMovieRequest)(nil),                     // 19: movieexample.metadata.v1.DeleteMovieRequest
+	(*DeleteMovieResponse)(nil),                    // 20: movieexample.metadata.v1.DeleteMovieResponse
+	(*LookupMovieRequest)(nil),                     // 21: movieexample.metadata.v1.LookupMovieRequest
+	(*LookupMovieResponse)(nil),                    // 22: movieexample.metadata.v1.LookupMovieResponse
+	(*SearchMoviesRequest)(nil),                    // 23: movieexample.metadata.v1.SearchMoviesRequest
+	(*SearchMoviesResponse)(nil),                   // 24: movieexample.metadata.v1.SearchMoviesResponse
+	(*TextPiece)(nil),                              // 25: movieexample.metadata.v1.TextPiece
+	(*GenreCount)(nil),                             // 26: movieexample.metadata.v1.GenreCount
+	(*DecadeCount)(nil),                            // 27: movieexample.metadata.v1.DecadeCount
+	(*SuggestMoviesRequest)(nil),                   // 28: movieexample.metadata.v1.SuggestMoviesRequest
+	(*SuggestMoviesResponse)(nil),                  // 29: movieexample.metadata.v1.SuggestMoviesResponse
+	(*ListSimilarMoviesRequest)(nil),               // 30: movieexample.metadata.v1.ListSimilarMoviesRequest
+	(*ListSimilarMoviesResponse)(nil),              // 31: movieexample.metadata.v1.ListSimilarMoviesResponse
+	(*GetCatalogueStatsRequest)(nil),               // 32: movieexample.metadata.v1.GetCatalogueStatsRequest
+	(*GetCatalogueStatsResponse)(nil),              // 33: movieexample.metadata.v1.GetCatalogueStatsResponse
+	(*SyncVotesRequest)(nil),                       // 34: movieexample.metadata.v1.SyncVotesRequest
+	(*SyncVotesResponse)(nil),                      // 35: movieexample.metadata.v1.SyncVotesResponse
+	(*BatchPutMoviesResponse_Result)(nil),          // 36: movieexample.metadata.v1.BatchPutMoviesResponse.Result
+	(*SelectMoviesResponse_Match)(nil),             // 37: movieexample.metadata.v1.SelectMoviesResponse.Match
+	(*SearchMoviesResponse_Hit)(nil),               // 38: movieexample.metadata.v1.SearchMoviesResponse.Hit
+	(*SuggestMoviesResponse_Suggestion)(nil),       // 39: movieexample.metadata.v1.SuggestMoviesResponse.Suggestion
+	(*ListSimilarMoviesResponse_SimilarMovie)(nil), // 40: movieexample.metadata.v1.ListSimilarMoviesResponse.SimilarMovie
+	(*SyncVotesRequest_MovieVotes)(nil),            // 41: movieexample.metadata.v1.SyncVotesRequest.MovieVotes
+	(*timestamppb.Timestamp)(nil),                  // 42: google.protobuf.Timestamp
 }
 var file_movieexample_metadata_v1_metadata_proto_depIdxs = []int32{
-	4,  // 0: movieexample.metadata.v1.Movie.external_ids:type_name -> movieexample.metadata.v1.ExternalIds
-	24, // 1: movieexample.metadata.v1.Movie.create_time:type_name -> google.protobuf.Timestamp
-	24, // 2: movieexample.metadata.v1.Movie.update_time:type_name -> google.protobuf.Timestamp
-	3,  // 3: movieexample.metadata.v1.PutMovieRequest.movie:type_name -> movieexample.metadata.v1.Movie
-	3,  // 4: movieexample.metadata.v1.PutMovieResponse.movie:type_name -> movieexample.metadata.v1.Movie
-	3,  // 5: movieexample.metadata.v1.BatchPutMoviesRequest.movies:type_name -> movieexample.metadata.v1.Movie
+	5,  // 0: movieexample.metadata.v1.Movie.external_ids:type_name -> movieexample.metadata.v1.ExternalIds
+	42, // 1: movieexample.metadata.v1.Movie.create_time:type_name -> google.protobuf.Timestamp
+	42, // 2: movieexample.metadata.v1.Movie.update_time:type_name -> google.protobuf.Timestamp
+	4,  // 3: movieexample.metadata.v1.PutMovieRequest.movie:type_name -> movieexample.metadata.v1.Movie
+	4,  // 4: movieexample.metadata.v1.PutMovieResponse.movie:type_name -> movieexample.metadata.v1.Movie
+	4,  // 5: movieexample.metadata.v1.BatchPutMoviesRequest.movies:type_name -> movieexample.metadata.v1.Movie
 	0,  // 6: movieexample.metadata.v1.BatchPutMoviesRequest.mode:type_name -> movieexample.metadata.v1.BatchPutMode
-	22, // 7: movieexample.metadata.v1.BatchPutMoviesResponse.results:type_name -> movieexample.metadata.v1.BatchPutMoviesResponse.Result
-	3,  // 8: movieexample.metadata.v1.GetMovieResponse.movie:type_name -> movieexample.metadata.v1.Movie
-	3,  // 9: movieexample.metadata.v1.BatchGetMoviesResponse.movies:type_name -> movieexample.metadata.v1.Movie
-	15, // 10: movieexample.metadata.v1.SelectMoviesRequest.filter:type_name -> movieexample.metadata.v1.MovieFilter
-	23, // 11: movieexample.metadata.v1.SelectMoviesResponse.matches:type_name -> movieexample.metadata.v1.SelectMoviesResponse.Match
-	15, // 12: movieexample.metadata.v1.ListMoviesRequest.filter:type_name -> movieexample.metadata.v1.MovieFilter
+	36, // 7: movieexample.metadata.v1.BatchPutMoviesResponse.results:type_name -> movieexample.metadata.v1.BatchPutMoviesResponse.Result
+	4,  // 8: movieexample.metadata.v1.GetMovieResponse.movie:type_name -> movieexample.metadata.v1.Movie
+	4,  // 9: movieexample.metadata.v1.BatchGetMoviesResponse.movies:type_name -> movieexample.metadata.v1.Movie
+	16, // 10: movieexample.metadata.v1.SelectMoviesRequest.filter:type_name -> movieexample.metadata.v1.MovieFilter
+	37, // 11: movieexample.metadata.v1.SelectMoviesResponse.matches:type_name -> movieexample.metadata.v1.SelectMoviesResponse.Match
+	16, // 12: movieexample.metadata.v1.ListMoviesRequest.filter:type_name -> movieexample.metadata.v1.MovieFilter
 	1,  // 13: movieexample.metadata.v1.ListMoviesRequest.order:type_name -> movieexample.metadata.v1.MovieOrder
-	3,  // 14: movieexample.metadata.v1.ListMoviesResponse.movies:type_name -> movieexample.metadata.v1.Movie
-	3,  // 15: movieexample.metadata.v1.LookupMovieResponse.movie:type_name -> movieexample.metadata.v1.Movie
-	2,  // 16: movieexample.metadata.v1.BatchPutMoviesResponse.Result.outcome:type_name -> movieexample.metadata.v1.BatchPutMoviesResponse.Outcome
-	5,  // 17: movieexample.metadata.v1.MetadataService.PutMovie:input_type -> movieexample.metadata.v1.PutMovieRequest
-	7,  // 18: movieexample.metadata.v1.MetadataService.BatchPutMovies:input_type -> movieexample.metadata.v1.BatchPutMoviesRequest
-	9,  // 19: movieexample.metadata.v1.MetadataService.GetMovie:input_type -> movieexample.metadata.v1.GetMovieRequest
-	11, // 20: movieexample.metadata.v1.MetadataService.BatchGetMovies:input_type -> movieexample.metadata.v1.BatchGetMoviesRequest
-	13, // 21: movieexample.metadata.v1.MetadataService.SelectMovies:input_type -> movieexample.metadata.v1.SelectMoviesRequest
-	16, // 22: movieexample.metadata.v1.MetadataService.ListMovies:input_type -> movieexample.metadata.v1.ListMoviesRequest
-	18, // 23: movieexample.metadata.v1.MetadataService.DeleteMovie:input_type -> movieexample.metadata.v1.DeleteMovieRequest
-	20, // 24: movieexample.metadata.v1.MetadataService.LookupMovie:input_type -> movieexample.metadata.v1.LookupMovieRequest
-	6,  // 25: movieexample.metadata.v1.MetadataService.PutMovie:output_type -> movieexample.metadata.v1.PutMovieResponse
-	8,  // 26: movieexample.metadata.v1.MetadataService.BatchPutMovies:output_type -> movieexample.metadata.v1.BatchPutMoviesResponse
-	10, // 27: movieexample.metadata.v1.MetadataService.GetMovie:output_type -> movieexample.metadata.v1.GetMovieResponse
-	12, // 28: movieexample.metadata.v1.MetadataService.BatchGetMovies:output_type -> movieexample.metadata.v1.BatchGetMoviesResponse
-	14, // 29: movieexample.metadata.v1.MetadataService.SelectMovies:output_type -> movieexample.metadata.v1.SelectMoviesResponse
-	17, // 30: movieexample.metadata.v1.MetadataService.ListMovies:output_type -> movieexample.metadata.v1.ListMoviesResponse
-	19, // 31: movieexample.metadata.v1.MetadataService.DeleteMovie:output_type -> movieexample.metadata.v1.DeleteMovieResponse
-	21, // 32: movieexample.metadata.v1.MetadataService.LookupMovie:output_type -> movieexample.metadata.v1.LookupMovieResponse
-	25, // [25:33] is the sub-list for method output_type
-	17, // [17:25] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	4,  // 14: movieexample.metadata.v1.ListMoviesResponse.movies:type_name -> movieexample.metadata.v1.Movie
+	4,  // 15: movieexample.metadata.v1.LookupMovieResponse.movie:type_name -> movieexample.metadata.v1.Movie
+	38, // 16: movieexample.metadata.v1.SearchMoviesResponse.hits:type_name -> movieexample.metadata.v1.SearchMoviesResponse.Hit
+	26, // 17: movieexample.metadata.v1.SearchMoviesResponse.genres:type_name -> movieexample.metadata.v1.GenreCount
+	27, // 18: movieexample.metadata.v1.SearchMoviesResponse.decades:type_name -> movieexample.metadata.v1.DecadeCount
+	39, // 19: movieexample.metadata.v1.SuggestMoviesResponse.suggestions:type_name -> movieexample.metadata.v1.SuggestMoviesResponse.Suggestion
+	40, // 20: movieexample.metadata.v1.ListSimilarMoviesResponse.movies:type_name -> movieexample.metadata.v1.ListSimilarMoviesResponse.SimilarMovie
+	26, // 21: movieexample.metadata.v1.GetCatalogueStatsResponse.genres:type_name -> movieexample.metadata.v1.GenreCount
+	27, // 22: movieexample.metadata.v1.GetCatalogueStatsResponse.decades:type_name -> movieexample.metadata.v1.DecadeCount
+	42, // 23: movieexample.metadata.v1.GetCatalogueStatsResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	41, // 24: movieexample.metadata.v1.SyncVotesRequest.votes:type_name -> movieexample.metadata.v1.SyncVotesRequest.MovieVotes
+	3,  // 25: movieexample.metadata.v1.BatchPutMoviesResponse.Result.outcome:type_name -> movieexample.metadata.v1.BatchPutMoviesResponse.Outcome
+	4,  // 26: movieexample.metadata.v1.SearchMoviesResponse.Hit.movie:type_name -> movieexample.metadata.v1.Movie
+	2,  // 27: movieexample.metadata.v1.SearchMoviesResponse.Hit.kind:type_name -> movieexample.metadata.v1.MatchKind
+	25, // 28: movieexample.metadata.v1.SearchMoviesResponse.Hit.title:type_name -> movieexample.metadata.v1.TextPiece
+	25, // 29: movieexample.metadata.v1.SearchMoviesResponse.Hit.matched_name:type_name -> movieexample.metadata.v1.TextPiece
+	25, // 30: movieexample.metadata.v1.SuggestMoviesResponse.Suggestion.title:type_name -> movieexample.metadata.v1.TextPiece
+	25, // 31: movieexample.metadata.v1.SuggestMoviesResponse.Suggestion.matched_name:type_name -> movieexample.metadata.v1.TextPiece
+	6,  // 32: movieexample.metadata.v1.MetadataService.PutMovie:input_type -> movieexample.metadata.v1.PutMovieRequest
+	8,  // 33: movieexample.metadata.v1.MetadataService.BatchPutMovies:input_type -> movieexample.metadata.v1.BatchPutMoviesRequest
+	10, // 34: movieexample.metadata.v1.MetadataService.GetMovie:input_type -> movieexample.metadata.v1.GetMovieRequest
+	12, // 35: movieexample.metadata.v1.MetadataService.BatchGetMovies:input_type -> movieexample.metadata.v1.BatchGetMoviesRequest
+	14, // 36: movieexample.metadata.v1.MetadataService.SelectMovies:input_type -> movieexample.metadata.v1.SelectMoviesRequest
+	17, // 37: movieexample.metadata.v1.MetadataService.ListMovies:input_type -> movieexample.metadata.v1.ListMoviesRequest
+	19, // 38: movieexample.metadata.v1.MetadataService.DeleteMovie:input_type -> movieexample.metadata.v1.DeleteMovieRequest
+	21, // 39: movieexample.metadata.v1.MetadataService.LookupMovie:input_type -> movieexample.metadata.v1.LookupMovieRequest
+	23, // 40: movieexample.metadata.v1.MetadataService.SearchMovies:input_type -> movieexample.metadata.v1.SearchMoviesRequest
+	28, // 41: movieexample.metadata.v1.MetadataService.SuggestMovies:input_type -> movieexample.metadata.v1.SuggestMoviesRequest
+	30, // 42: movieexample.metadata.v1.MetadataService.ListSimilarMovies:input_type -> movieexample.metadata.v1.ListSimilarMoviesRequest
+	32, // 43: movieexample.metadata.v1.MetadataService.GetCatalogueStats:input_type -> movieexample.metadata.v1.GetCatalogueStatsRequest
+	34, // 44: movieexample.metadata.v1.MetadataService.SyncVotes:input_type -> movieexample.metadata.v1.SyncVotesRequest
+	7,  // 45: movieexample.metadata.v1.MetadataService.PutMovie:output_type -> movieexample.metadata.v1.PutMovieResponse
+	9,  // 46: movieexample.metadata.v1.MetadataService.BatchPutMovies:output_type -> movieexample.metadata.v1.BatchPutMoviesResponse
+	11, // 47: movieexample.metadata.v1.MetadataService.GetMovie:output_type -> movieexample.metadata.v1.GetMovieResponse
+	13, // 48: movieexample.metadata.v1.MetadataService.BatchGetMovies:output_type -> movieexample.metadata.v1.BatchGetMoviesResponse
+	15, // 49: movieexample.metadata.v1.MetadataService.SelectMovies:output_type -> movieexample.metadata.v1.SelectMoviesResponse
+	18, // 50: movieexample.metadata.v1.MetadataService.ListMovies:output_type -> movieexample.metadata.v1.ListMoviesResponse
+	20, // 51: movieexample.metadata.v1.MetadataService.DeleteMovie:output_type -> movieexample.metadata.v1.DeleteMovieResponse
+	22, // 52: movieexample.metadata.v1.MetadataService.LookupMovie:output_type -> movieexample.metadata.v1.LookupMovieResponse
+	24, // 53: movieexample.metadata.v1.MetadataService.SearchMovies:output_type -> movieexample.metadata.v1.SearchMoviesResponse
+	29, // 54: movieexample.metadata.v1.MetadataService.SuggestMovies:output_type -> movieexample.metadata.v1.SuggestMoviesResponse
+	31, // 55: movieexample.metadata.v1.MetadataService.ListSimilarMovies:output_type -> movieexample.metadata.v1.ListSimilarMoviesResponse
+	33, // 56: movieexample.metadata.v1.MetadataService.GetCatalogueStats:output_type -> movieexample.metadata.v1.GetCatalogueStatsResponse
+	35, // 57: movieexample.metadata.v1.MetadataService.SyncVotes:output_type -> movieexample.metadata.v1.SyncVotesResponse
+	45, // [45:58] is the sub-list for method output_type
+	32, // [32:45] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_movieexample_metadata_v1_metadata_proto_init() }
@@ -1654,13 +2837,15 @@ func file_movieexample_metadata_v1_metadata_proto_init() {
 		(*LookupMovieRequest_TmdbId)(nil),
 		(*LookupMovieRequest_MovielensId)(nil),
 	}
+	file_movieexample_metadata_v1_metadata_proto_msgTypes[19].OneofWrappers = []any{}
+	file_movieexample_metadata_v1_metadata_proto_msgTypes[35].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_movieexample_metadata_v1_metadata_proto_rawDesc), len(file_movieexample_metadata_v1_metadata_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   21,
+			NumEnums:      4,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,14 +21,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	MetadataService_PutMovie_FullMethodName       = "/movieexample.metadata.v1.MetadataService/PutMovie"
-	MetadataService_BatchPutMovies_FullMethodName = "/movieexample.metadata.v1.MetadataService/BatchPutMovies"
-	MetadataService_GetMovie_FullMethodName       = "/movieexample.metadata.v1.MetadataService/GetMovie"
-	MetadataService_BatchGetMovies_FullMethodName = "/movieexample.metadata.v1.MetadataService/BatchGetMovies"
-	MetadataService_SelectMovies_FullMethodName   = "/movieexample.metadata.v1.MetadataService/SelectMovies"
-	MetadataService_ListMovies_FullMethodName     = "/movieexample.metadata.v1.MetadataService/ListMovies"
-	MetadataService_DeleteMovie_FullMethodName    = "/movieexample.metadata.v1.MetadataService/DeleteMovie"
-	MetadataService_LookupMovie_FullMethodName    = "/movieexample.metadata.v1.MetadataService/LookupMovie"
+	MetadataService_PutMovie_FullMethodName          = "/movieexample.metadata.v1.MetadataService/PutMovie"
+	MetadataService_BatchPutMovies_FullMethodName    = "/movieexample.metadata.v1.MetadataService/BatchPutMovies"
+	MetadataService_GetMovie_FullMethodName          = "/movieexample.metadata.v1.MetadataService/GetMovie"
+	MetadataService_BatchGetMovies_FullMethodName    = "/movieexample.metadata.v1.MetadataService/BatchGetMovies"
+	MetadataService_SelectMovies_FullMethodName      = "/movieexample.metadata.v1.MetadataService/SelectMovies"
+	MetadataService_ListMovies_FullMethodName        = "/movieexample.metadata.v1.MetadataService/ListMovies"
+	MetadataService_DeleteMovie_FullMethodName       = "/movieexample.metadata.v1.MetadataService/DeleteMovie"
+	MetadataService_LookupMovie_FullMethodName       = "/movieexample.metadata.v1.MetadataService/LookupMovie"
+	MetadataService_SearchMovies_FullMethodName      = "/movieexample.metadata.v1.MetadataService/SearchMovies"
+	MetadataService_SuggestMovies_FullMethodName     = "/movieexample.metadata.v1.MetadataService/SuggestMovies"
+	MetadataService_ListSimilarMovies_FullMethodName = "/movieexample.metadata.v1.MetadataService/ListSimilarMovies"
+	MetadataService_GetCatalogueStats_FullMethodName = "/movieexample.metadata.v1.MetadataService/GetCatalogueStats"
+	MetadataService_SyncVotes_FullMethodName         = "/movieexample.metadata.v1.MetadataService/SyncVotes"
 )
 
 // MetadataServiceClient is the client API for MetadataService service.
@@ -56,6 +61,18 @@ type MetadataServiceClient interface {
 	DeleteMovie(ctx context.Context, in *DeleteMovieRequest, opts ...grpc.CallOption) (*DeleteMovieResponse, error)
 	// LookupMovie finds the movie that carries an external id. NOT_FOUND: none does.
 	LookupMovie(ctx context.Context, in *LookupMovieRequest, opts ...grpc.CallOption) (*LookupMovieResponse, error)
+	// SearchMovies finds movies by title, alternative title, year and director. It answers from an index that follows
+	// the catalogue within two seconds.
+	SearchMovies(ctx context.Context, in *SearchMoviesRequest, opts ...grpc.CallOption) (*SearchMoviesResponse, error)
+	// SuggestMovies answers what is typed so far with the few best movies. It ranks as SearchMovies does.
+	SuggestMovies(ctx context.Context, in *SuggestMoviesRequest, opts ...grpc.CallOption) (*SuggestMoviesResponse, error)
+	// ListSimilarMovies returns the movies most like one, by genres and year. NOT_FOUND: no such id.
+	ListSimilarMovies(ctx context.Context, in *ListSimilarMoviesRequest, opts ...grpc.CallOption) (*ListSimilarMoviesResponse, error)
+	// GetCatalogueStats counts the catalogue: in all, by genre and by decade.
+	GetCatalogueStats(ctx context.Context, in *GetCatalogueStatsRequest, opts ...grpc.CallOption) (*GetCatalogueStatsResponse, error)
+	// SyncVotes tells how many ratings the movies of a range of ids have; search orders by it. Movies of the range that
+	// are not named have none. Ids that no movie has are kept for the movie that may come.
+	SyncVotes(ctx context.Context, in *SyncVotesRequest, opts ...grpc.CallOption) (*SyncVotesResponse, error)
 }
 
 type metadataServiceClient struct {
@@ -146,6 +163,56 @@ func (c *metadataServiceClient) LookupMovie(ctx context.Context, in *LookupMovie
 	return out, nil
 }
 
+func (c *metadataServiceClient) SearchMovies(ctx context.Context, in *SearchMoviesRequest, opts ...grpc.CallOption) (*SearchMoviesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SearchMoviesResponse)
+	err := c.cc.Invoke(ctx, MetadataService_SearchMovies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *metadataServiceClient) SuggestMovies(ctx context.Context, in *SuggestMoviesRequest, opts ...grpc.CallOption) (*SuggestMoviesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SuggestMoviesResponse)
+	err := c.cc.Invoke(ctx, MetadataService_SuggestMovies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *metadataServiceClient) ListSimilarMovies(ctx context.Context, in *ListSimilarMoviesRequest, opts ...grpc.CallOption) (*ListSimilarMoviesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSimilarMoviesResponse)
+	err := c.cc.Invoke(ctx, MetadataService_ListSimilarMovies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *metadataServiceClient) GetCatalogueStats(ctx context.Context, in *GetCatalogueStatsRequest, opts ...grpc.CallOption) (*GetCatalogueStatsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCatalogueStatsResponse)
+	err := c.cc.Invoke(ctx, MetadataService_GetCatalogueStats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *metadataServiceClient) SyncVotes(ctx context.Context, in *SyncVotesRequest, opts ...grpc.CallOption) (*SyncVotesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SyncVotesResponse)
+	err := c.cc.Invoke(ctx, MetadataService_SyncVotes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MetadataServiceServer is the server API for MetadataService service.
 // All implementations must embed UnimplementedMetadataServiceServer
 // for forward compatibility.
@@ -171,6 +238,18 @@ type MetadataServiceServer interface {
 	DeleteMovie(context.Context, *DeleteMovieRequest) (*DeleteMovieResponse, error)
 	// LookupMovie finds the movie that carries an external id. NOT_FOUND: none does.
 	LookupMovie(context.Context, *LookupMovieRequest) (*LookupMovieResponse, error)
+	// SearchMovies finds movies by title, alternative title, year and director. It answers from an index that follows
+	// the catalogue within two seconds.
+	SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error)
+	// SuggestMovies answers what is typed so far with the few best movies. It ranks as SearchMovies does.
+	SuggestMovies(context.Context, *SuggestMoviesRequest) (*SuggestMoviesResponse, error)
+	// ListSimilarMovies returns the movies most like one, by genres and year. NOT_FOUND: no such id.
+	ListSimilarMovies(context.Context, *ListSimilarMoviesRequest) (*ListSimilarMoviesResponse, error)
+	// GetCatalogueStats counts the catalogue: in all, by genre and by decade.
+	GetCatalogueStats(context.Context, *GetCatalogueStatsRequest) (*GetCatalogueStatsResponse, error)
+	// SyncVotes tells how many ratings the movies of a range of ids have; search orders by it. Movies of the range that
+	// are not named have none. Ids that no movie has are kept for the movie that may come.
+	SyncVotes(context.Context, *SyncVotesRequest) (*SyncVotesResponse, error)
 	mustEmbedUnimplementedMetadataServiceServer()
 }
 
@@ -204,6 +283,21 @@ func (UnimplementedMetadataServiceServer) DeleteMovie(context.Context, *DeleteMo
 }
 func (UnimplementedMetadataServiceServer) LookupMovie(context.Context, *LookupMovieRequest) (*LookupMovieResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method LookupMovie not implemented")
+}
+func (UnimplementedMetadataServiceServer) SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SearchMovies not implemented")
+}
+func (UnimplementedMetadataServiceServer) SuggestMovies(context.Context, *SuggestMoviesRequest) (*SuggestMoviesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SuggestMovies not implemented")
+}
+func (UnimplementedMetadataServiceServer) ListSimilarMovies(context.Context, *ListSimilarMoviesRequest) (*ListSimilarMoviesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSimilarMovies not implemented")
+}
+func (UnimplementedMetadataServiceServer) GetCatalogueStats(context.Context, *GetCatalogueStatsRequest) (*GetCatalogueStatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCatalogueStats not implemented")
+}
+func (UnimplementedMetadataServiceServer) SyncVotes(context.Context, *SyncVotesRequest) (*SyncVotesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SyncVotes not implemented")
 }
 func (UnimplementedMetadataServiceServer) mustEmbedUnimplementedMetadataServiceServer() {}
 func (UnimplementedMetadataServiceServer) testEmbeddedByValue()                         {}
@@ -370,6 +464,96 @@ func _MetadataService_LookupMovie_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MetadataService_SearchMovies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SearchMoviesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MetadataServiceServer).SearchMovies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MetadataService_SearchMovies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MetadataServiceServer).SearchMovies(ctx, req.(*SearchMoviesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MetadataService_SuggestMovies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SuggestMoviesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MetadataServiceServer).SuggestMovies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MetadataService_SuggestMovies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MetadataServiceServer).SuggestMovies(ctx, req.(*SuggestMoviesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MetadataService_ListSimilarMovies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSimilarMoviesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MetadataServiceServer).ListSimilarMovies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MetadataService_ListSimilarMovies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MetadataServiceServer).ListSimilarMovies(ctx, req.(*ListSimilarMoviesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MetadataService_GetCatalogueStats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCatalogueStatsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MetadataServiceServer).GetCatalogueStats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MetadataService_GetCatalogueStats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MetadataServiceServer).GetCatalogueStats(ctx, req.(*GetCatalogueStatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MetadataService_SyncVotes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SyncVotesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MetadataServiceServer).SyncVotes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MetadataService_SyncVotes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MetadataServiceServer).SyncVotes(ctx, req.(*SyncVotesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // MetadataService_ServiceDesc is the grpc.ServiceDesc for MetadataService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -408,6 +592,26 @@ var MetadataService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "LookupMovie",
 			Handler:    _MetadataService_LookupMovie_Handler,
+		},
+		{
+			MethodName: "SearchMovies",
+			Handler:    _MetadataService_SearchMovies_Handler,
+		},
+		{
+			MethodName: "SuggestMovies",
+			Handler:    _MetadataService_SuggestMovies_Handler,
+		},
+		{
+			MethodName: "ListSimilarMovies",
+			Handler:    _MetadataService_ListSimilarMovies_Handler,
+		},
+		{
+			MethodName: "GetCatalogueStats",
+			Handler:    _MetadataService_GetCatalogueStats_Handler,
+		},
+		{
+			MethodName: "SyncVotes",
+			Handler:    _MetadataService_SyncVotes_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

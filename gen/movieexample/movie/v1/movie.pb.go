@@ -1095,6 +1095,687 @@ func (x *ListChartResponse) GetAsOfTime() *timestamppb.Timestamp {
 	return nil
 }
 
+type SearchMoviesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What to look for: 1–200 characters. Any text is plain text. The last word may be the beginning of one; a leading
+	// article may be missing or too much; a year narrows; words of five letters and more may have a typo.
+	Q string `protobuf:"bytes,1,opt,name=q,proto3" json:"q,omitempty"`
+	// A genre's name, case-insensitive.
+	Genre string `protobuf:"bytes,2,opt,name=genre,proto3" json:"genre,omitempty"`
+	// The first year of a decade, such as 1990.
+	Decade *int32 `protobuf:"varint,3,opt,name=decade,proto3,oneof" json:"decade,omitempty"`
+	// 0 means 50; more than 200 means 200.
+	PageSize      int32  `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchMoviesRequest) Reset() {
+	*x = SearchMoviesRequest{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchMoviesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchMoviesRequest) ProtoMessage() {}
+
+func (x *SearchMoviesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchMoviesRequest.ProtoReflect.Descriptor instead.
+func (*SearchMoviesRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SearchMoviesRequest) GetQ() string {
+	if x != nil {
+		return x.Q
+	}
+	return ""
+}
+
+func (x *SearchMoviesRequest) GetGenre() string {
+	if x != nil {
+		return x.Genre
+	}
+	return ""
+}
+
+func (x *SearchMoviesRequest) GetDecade() int32 {
+	if x != nil && x.Decade != nil {
+		return *x.Decade
+	}
+	return 0
+}
+
+func (x *SearchMoviesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *SearchMoviesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type SearchMoviesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Best first: exact titles, then other matches, then matches by another spelling; within each by number of ratings.
+	Hits []*SearchMoviesResponse_Hit `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Movies that match the query and both filters.
+	Total int32 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	// How many movies match the query and the decade filter, by genre; most first.
+	Genres []*GenreCount `protobuf:"bytes,4,rep,name=genres,proto3" json:"genres,omitempty"`
+	// How many movies match the query and the genre filter, by decade; oldest first.
+	Decades       []*DecadeCount `protobuf:"bytes,5,rep,name=decades,proto3" json:"decades,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchMoviesResponse) Reset() {
+	*x = SearchMoviesResponse{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchMoviesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchMoviesResponse) ProtoMessage() {}
+
+func (x *SearchMoviesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchMoviesResponse.ProtoReflect.Descriptor instead.
+func (*SearchMoviesResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SearchMoviesResponse) GetHits() []*SearchMoviesResponse_Hit {
+	if x != nil {
+		return x.Hits
+	}
+	return nil
+}
+
+func (x *SearchMoviesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *SearchMoviesResponse) GetTotal() int32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *SearchMoviesResponse) GetGenres() []*GenreCount {
+	if x != nil {
+		return x.Genres
+	}
+	return nil
+}
+
+func (x *SearchMoviesResponse) GetDecades() []*DecadeCount {
+	if x != nil {
+		return x.Decades
+	}
+	return nil
+}
+
+// TextPiece is a part of a text that matched, or one that did not.
+type TextPiece struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Matched       bool                   `protobuf:"varint,2,opt,name=matched,proto3" json:"matched,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TextPiece) Reset() {
+	*x = TextPiece{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TextPiece) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TextPiece) ProtoMessage() {}
+
+func (x *TextPiece) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TextPiece.ProtoReflect.Descriptor instead.
+func (*TextPiece) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TextPiece) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *TextPiece) GetMatched() bool {
+	if x != nil {
+		return x.Matched
+	}
+	return false
+}
+
+// GenreCount is a number of movies of one genre.
+type GenreCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Genre         string                 `protobuf:"bytes,1,opt,name=genre,proto3" json:"genre,omitempty"`
+	Count         int32                  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GenreCount) Reset() {
+	*x = GenreCount{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenreCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenreCount) ProtoMessage() {}
+
+func (x *GenreCount) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenreCount.ProtoReflect.Descriptor instead.
+func (*GenreCount) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GenreCount) GetGenre() string {
+	if x != nil {
+		return x.Genre
+	}
+	return ""
+}
+
+func (x *GenreCount) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// DecadeCount is a number of movies of one decade.
+type DecadeCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The decade's first year, such as 1990.
+	Decade        int32 `protobuf:"varint,1,opt,name=decade,proto3" json:"decade,omitempty"`
+	Count         int32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecadeCount) Reset() {
+	*x = DecadeCount{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecadeCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecadeCount) ProtoMessage() {}
+
+func (x *DecadeCount) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecadeCount.ProtoReflect.Descriptor instead.
+func (*DecadeCount) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DecadeCount) GetDecade() int32 {
+	if x != nil {
+		return x.Decade
+	}
+	return 0
+}
+
+func (x *DecadeCount) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type SuggestMoviesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is typed so far: 1–200 characters.
+	Q string `protobuf:"bytes,1,opt,name=q,proto3" json:"q,omitempty"`
+	// 0 means 8; more than 20 means 20.
+	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuggestMoviesRequest) Reset() {
+	*x = SuggestMoviesRequest{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuggestMoviesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuggestMoviesRequest) ProtoMessage() {}
+
+func (x *SuggestMoviesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuggestMoviesRequest.ProtoReflect.Descriptor instead.
+func (*SuggestMoviesRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SuggestMoviesRequest) GetQ() string {
+	if x != nil {
+		return x.Q
+	}
+	return ""
+}
+
+func (x *SuggestMoviesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+type SuggestMoviesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Best first.
+	Suggestions   []*SuggestMoviesResponse_Suggestion `protobuf:"bytes,1,rep,name=suggestions,proto3" json:"suggestions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuggestMoviesResponse) Reset() {
+	*x = SuggestMoviesResponse{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuggestMoviesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuggestMoviesResponse) ProtoMessage() {}
+
+func (x *SuggestMoviesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuggestMoviesResponse.ProtoReflect.Descriptor instead.
+func (*SuggestMoviesResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SuggestMoviesResponse) GetSuggestions() []*SuggestMoviesResponse_Suggestion {
+	if x != nil {
+		return x.Suggestions
+	}
+	return nil
+}
+
+type ListSimilarMoviesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// 0 means 12; more than 50 means 50.
+	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSimilarMoviesRequest) Reset() {
+	*x = ListSimilarMoviesRequest{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSimilarMoviesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSimilarMoviesRequest) ProtoMessage() {}
+
+func (x *ListSimilarMoviesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSimilarMoviesRequest.ProtoReflect.Descriptor instead.
+func (*ListSimilarMoviesRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListSimilarMoviesRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListSimilarMoviesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+type ListSimilarMoviesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Best first.
+	Movies        []*ListSimilarMoviesResponse_SimilarMovie `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSimilarMoviesResponse) Reset() {
+	*x = ListSimilarMoviesResponse{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSimilarMoviesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSimilarMoviesResponse) ProtoMessage() {}
+
+func (x *ListSimilarMoviesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSimilarMoviesResponse.ProtoReflect.Descriptor instead.
+func (*ListSimilarMoviesResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListSimilarMoviesResponse) GetMovies() []*ListSimilarMoviesResponse_SimilarMovie {
+	if x != nil {
+		return x.Movies
+	}
+	return nil
+}
+
+type GetStatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatsRequest) Reset() {
+	*x = GetStatsRequest{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatsRequest) ProtoMessage() {}
+
+func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatsRequest.ProtoReflect.Descriptor instead.
+func (*GetStatsRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{26}
+}
+
+type GetStatsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Movies in the catalogue.
+	Movies int32 `protobuf:"varint,1,opt,name=movies,proto3" json:"movies,omitempty"`
+	// Ratings of movies.
+	Ratings int32 `protobuf:"varint,2,opt,name=ratings,proto3" json:"ratings,omitempty"`
+	// People with at least one rating of a movie.
+	Users int32 `protobuf:"varint,3,opt,name=users,proto3" json:"users,omitempty"`
+	// Movies with at least one rating.
+	RatedMovies int32 `protobuf:"varint,4,opt,name=rated_movies,json=ratedMovies,proto3" json:"rated_movies,omitempty"`
+	// The mean of all ratings of movies, 1–10; 0 where there are none.
+	GlobalMean float64 `protobuf:"fixed64,5,opt,name=global_mean,json=globalMean,proto3" json:"global_mean,omitempty"`
+	// The weight m of the prior in a weighted score, in ratings.
+	MinVotes int32 `protobuf:"varint,6,opt,name=min_votes,json=minVotes,proto3" json:"min_votes,omitempty"`
+	// The mean C of the prior in a weighted score.
+	PriorMean float64 `protobuf:"fixed64,7,opt,name=prior_mean,json=priorMean,proto3" json:"prior_mean,omitempty"`
+	// As of when the oldest of these numbers was read.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// Movies by genre; most first. A movie counts in each of its genres.
+	Genres []*GenreCount `protobuf:"bytes,9,rep,name=genres,proto3" json:"genres,omitempty"`
+	// Movies by decade; oldest first.
+	Decades       []*DecadeCount `protobuf:"bytes,10,rep,name=decades,proto3" json:"decades,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatsResponse) Reset() {
+	*x = GetStatsResponse{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatsResponse) ProtoMessage() {}
+
+func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatsResponse.ProtoReflect.Descriptor instead.
+func (*GetStatsResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *GetStatsResponse) GetMovies() int32 {
+	if x != nil {
+		return x.Movies
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetRatings() int32 {
+	if x != nil {
+		return x.Ratings
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetUsers() int32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetRatedMovies() int32 {
+	if x != nil {
+		return x.RatedMovies
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetGlobalMean() float64 {
+	if x != nil {
+		return x.GlobalMean
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetMinVotes() int32 {
+	if x != nil {
+		return x.MinVotes
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetPriorMean() float64 {
+	if x != nil {
+		return x.PriorMean
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetGenres() []*GenreCount {
+	if x != nil {
+		return x.Genres
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetDecades() []*DecadeCount {
+	if x != nil {
+		return x.Decades
+	}
+	return nil
+}
+
 type ListChartResponse_Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Rank within the filtered chart, from 1.
@@ -1108,7 +1789,7 @@ type ListChartResponse_Entry struct {
 
 func (x *ListChartResponse_Entry) Reset() {
 	*x = ListChartResponse_Entry{}
-	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[17]
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1801,7 @@ func (x *ListChartResponse_Entry) String() string {
 func (*ListChartResponse_Entry) ProtoMessage() {}
 
 func (x *ListChartResponse_Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[17]
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,6 +1836,227 @@ func (x *ListChartResponse_Entry) GetMovie() *Movie {
 		return x.Movie
 	}
 	return nil
+}
+
+type SearchMoviesResponse_Hit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Movie *Movie                 `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
+	// "exact", "title", "director" or "spelling": how the movie matches.
+	Match string `protobuf:"bytes,2,opt,name=match,proto3" json:"match,omitempty"`
+	// The movie's title in pieces; joined they are the title.
+	TitlePieces []*TextPiece `protobuf:"bytes,3,rep,name=title_pieces,json=titlePieces,proto3" json:"title_pieces,omitempty"`
+	// The other name that matched (an original or alternative title, or the director), in pieces; empty where the
+	// title matched.
+	MatchedNamePieces []*TextPiece `protobuf:"bytes,4,rep,name=matched_name_pieces,json=matchedNamePieces,proto3" json:"matched_name_pieces,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *SearchMoviesResponse_Hit) Reset() {
+	*x = SearchMoviesResponse_Hit{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchMoviesResponse_Hit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchMoviesResponse_Hit) ProtoMessage() {}
+
+func (x *SearchMoviesResponse_Hit) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchMoviesResponse_Hit.ProtoReflect.Descriptor instead.
+func (*SearchMoviesResponse_Hit) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{18, 0}
+}
+
+func (x *SearchMoviesResponse_Hit) GetMovie() *Movie {
+	if x != nil {
+		return x.Movie
+	}
+	return nil
+}
+
+func (x *SearchMoviesResponse_Hit) GetMatch() string {
+	if x != nil {
+		return x.Match
+	}
+	return ""
+}
+
+func (x *SearchMoviesResponse_Hit) GetTitlePieces() []*TextPiece {
+	if x != nil {
+		return x.TitlePieces
+	}
+	return nil
+}
+
+func (x *SearchMoviesResponse_Hit) GetMatchedNamePieces() []*TextPiece {
+	if x != nil {
+		return x.MatchedNamePieces
+	}
+	return nil
+}
+
+type SuggestMoviesResponse_Suggestion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Title string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Absent where not known.
+	Year     *int32 `protobuf:"varint,3,opt,name=year,proto3,oneof" json:"year,omitempty"`
+	Director string `protobuf:"bytes,4,opt,name=director,proto3" json:"director,omitempty"`
+	// The title in pieces; joined they are the title.
+	TitlePieces []*TextPiece `protobuf:"bytes,5,rep,name=title_pieces,json=titlePieces,proto3" json:"title_pieces,omitempty"`
+	// The other name that matched, in pieces; empty where the title matched.
+	MatchedNamePieces []*TextPiece `protobuf:"bytes,6,rep,name=matched_name_pieces,json=matchedNamePieces,proto3" json:"matched_name_pieces,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *SuggestMoviesResponse_Suggestion) Reset() {
+	*x = SuggestMoviesResponse_Suggestion{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuggestMoviesResponse_Suggestion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuggestMoviesResponse_Suggestion) ProtoMessage() {}
+
+func (x *SuggestMoviesResponse_Suggestion) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuggestMoviesResponse_Suggestion.ProtoReflect.Descriptor instead.
+func (*SuggestMoviesResponse_Suggestion) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{23, 0}
+}
+
+func (x *SuggestMoviesResponse_Suggestion) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SuggestMoviesResponse_Suggestion) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *SuggestMoviesResponse_Suggestion) GetYear() int32 {
+	if x != nil && x.Year != nil {
+		return *x.Year
+	}
+	return 0
+}
+
+func (x *SuggestMoviesResponse_Suggestion) GetDirector() string {
+	if x != nil {
+		return x.Director
+	}
+	return ""
+}
+
+func (x *SuggestMoviesResponse_Suggestion) GetTitlePieces() []*TextPiece {
+	if x != nil {
+		return x.TitlePieces
+	}
+	return nil
+}
+
+func (x *SuggestMoviesResponse_Suggestion) GetMatchedNamePieces() []*TextPiece {
+	if x != nil {
+		return x.MatchedNamePieces
+	}
+	return nil
+}
+
+type ListSimilarMoviesResponse_SimilarMovie struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Movie *Movie                 `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
+	// Greater than 0, at most 1: the share of common genres times 2^(-|difference in years| / 10).
+	Similarity float64 `protobuf:"fixed64,2,opt,name=similarity,proto3" json:"similarity,omitempty"`
+	// What the list is ordered by: similarity times the weighted score; the global mean stands in where there is none.
+	Score         float64 `protobuf:"fixed64,3,opt,name=score,proto3" json:"score,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSimilarMoviesResponse_SimilarMovie) Reset() {
+	*x = ListSimilarMoviesResponse_SimilarMovie{}
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSimilarMoviesResponse_SimilarMovie) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSimilarMoviesResponse_SimilarMovie) ProtoMessage() {}
+
+func (x *ListSimilarMoviesResponse_SimilarMovie) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_movie_v1_movie_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSimilarMoviesResponse_SimilarMovie.ProtoReflect.Descriptor instead.
+func (*ListSimilarMoviesResponse_SimilarMovie) Descriptor() ([]byte, []int) {
+	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{25, 0}
+}
+
+func (x *ListSimilarMoviesResponse_SimilarMovie) GetMovie() *Movie {
+	if x != nil {
+		return x.Movie
+	}
+	return nil
+}
+
+func (x *ListSimilarMoviesResponse_SimilarMovie) GetSimilarity() float64 {
+	if x != nil {
+		return x.Similarity
+	}
+	return 0
+}
+
+func (x *ListSimilarMoviesResponse_SimilarMovie) GetScore() float64 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
 }
 
 var File_movieexample_movie_v1_movie_proto protoreflect.FileDescriptor
@@ -1246,7 +2148,77 @@ const file_movieexample_movie_v1_movie_proto_rawDesc = "" +
 	"\x05Entry\x12\x12\n" +
 	"\x04rank\x18\x01 \x01(\x05R\x04rank\x12\x14\n" +
 	"\x05score\x18\x02 \x01(\x01R\x05score\x122\n" +
-	"\x05movie\x18\x03 \x01(\v2\x1c.movieexample.movie.v1.MovieR\x05movie2\xa1\a\n" +
+	"\x05movie\x18\x03 \x01(\v2\x1c.movieexample.movie.v1.MovieR\x05movie\"\x9d\x01\n" +
+	"\x13SearchMoviesRequest\x12\f\n" +
+	"\x01q\x18\x01 \x01(\tR\x01q\x12\x14\n" +
+	"\x05genre\x18\x02 \x01(\tR\x05genre\x12\x1b\n" +
+	"\x06decade\x18\x03 \x01(\x05H\x00R\x06decade\x88\x01\x01\x12\x1b\n" +
+	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageTokenB\t\n" +
+	"\a_decade\"\xfb\x03\n" +
+	"\x14SearchMoviesResponse\x12C\n" +
+	"\x04hits\x18\x01 \x03(\v2/.movieexample.movie.v1.SearchMoviesResponse.HitR\x04hits\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\x05R\x05total\x129\n" +
+	"\x06genres\x18\x04 \x03(\v2!.movieexample.movie.v1.GenreCountR\x06genres\x12<\n" +
+	"\adecades\x18\x05 \x03(\v2\".movieexample.movie.v1.DecadeCountR\adecades\x1a\xe6\x01\n" +
+	"\x03Hit\x122\n" +
+	"\x05movie\x18\x01 \x01(\v2\x1c.movieexample.movie.v1.MovieR\x05movie\x12\x14\n" +
+	"\x05match\x18\x02 \x01(\tR\x05match\x12C\n" +
+	"\ftitle_pieces\x18\x03 \x03(\v2 .movieexample.movie.v1.TextPieceR\vtitlePieces\x12P\n" +
+	"\x13matched_name_pieces\x18\x04 \x03(\v2 .movieexample.movie.v1.TextPieceR\x11matchedNamePieces\"9\n" +
+	"\tTextPiece\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x18\n" +
+	"\amatched\x18\x02 \x01(\bR\amatched\"8\n" +
+	"\n" +
+	"GenreCount\x12\x14\n" +
+	"\x05genre\x18\x01 \x01(\tR\x05genre\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x05R\x05count\";\n" +
+	"\vDecadeCount\x12\x16\n" +
+	"\x06decade\x18\x01 \x01(\x05R\x06decade\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x05R\x05count\"A\n" +
+	"\x14SuggestMoviesRequest\x12\f\n" +
+	"\x01q\x18\x01 \x01(\tR\x01q\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\"\xfc\x02\n" +
+	"\x15SuggestMoviesResponse\x12Y\n" +
+	"\vsuggestions\x18\x01 \x03(\v27.movieexample.movie.v1.SuggestMoviesResponse.SuggestionR\vsuggestions\x1a\x87\x02\n" +
+	"\n" +
+	"Suggestion\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x17\n" +
+	"\x04year\x18\x03 \x01(\x05H\x00R\x04year\x88\x01\x01\x12\x1a\n" +
+	"\bdirector\x18\x04 \x01(\tR\bdirector\x12C\n" +
+	"\ftitle_pieces\x18\x05 \x03(\v2 .movieexample.movie.v1.TextPieceR\vtitlePieces\x12P\n" +
+	"\x13matched_name_pieces\x18\x06 \x03(\v2 .movieexample.movie.v1.TextPieceR\x11matchedNamePiecesB\a\n" +
+	"\x05_year\"G\n" +
+	"\x18ListSimilarMoviesRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\"\xec\x01\n" +
+	"\x19ListSimilarMoviesResponse\x12U\n" +
+	"\x06movies\x18\x01 \x03(\v2=.movieexample.movie.v1.ListSimilarMoviesResponse.SimilarMovieR\x06movies\x1ax\n" +
+	"\fSimilarMovie\x122\n" +
+	"\x05movie\x18\x01 \x01(\v2\x1c.movieexample.movie.v1.MovieR\x05movie\x12\x1e\n" +
+	"\n" +
+	"similarity\x18\x02 \x01(\x01R\n" +
+	"similarity\x12\x14\n" +
+	"\x05score\x18\x03 \x01(\x01R\x05score\"\x11\n" +
+	"\x0fGetStatsRequest\"\x8d\x03\n" +
+	"\x10GetStatsResponse\x12\x16\n" +
+	"\x06movies\x18\x01 \x01(\x05R\x06movies\x12\x18\n" +
+	"\aratings\x18\x02 \x01(\x05R\aratings\x12\x14\n" +
+	"\x05users\x18\x03 \x01(\x05R\x05users\x12!\n" +
+	"\frated_movies\x18\x04 \x01(\x05R\vratedMovies\x12\x1f\n" +
+	"\vglobal_mean\x18\x05 \x01(\x01R\n" +
+	"globalMean\x12\x1b\n" +
+	"\tmin_votes\x18\x06 \x01(\x05R\bminVotes\x12\x1d\n" +
+	"\n" +
+	"prior_mean\x18\a \x01(\x01R\tpriorMean\x128\n" +
+	"\n" +
+	"as_of_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x129\n" +
+	"\x06genres\x18\t \x03(\v2!.movieexample.movie.v1.GenreCountR\x06genres\x12<\n" +
+	"\adecades\x18\n" +
+	" \x03(\v2\".movieexample.movie.v1.DecadeCountR\adecades2\xb9\v\n" +
 	"\fMovieService\x12{\n" +
 	"\bGetMovie\x12&.movieexample.movie.v1.GetMovieRequest\x1a'.movieexample.movie.v1.GetMovieResponse\"\x1e\x82\xd3\xe4\x93\x02\x18b\x05movie\x12\x0f/v1/movies/{id}\x12\x88\x01\n" +
 	"\bPutMovie\x12&.movieexample.movie.v1.PutMovieRequest\x1a'.movieexample.movie.v1.PutMovieResponse\"+\x82\xd3\xe4\x93\x02%:\x05movieb\x05movie\x1a\x15/v1/movies/{movie.id}\x12}\n" +
@@ -1256,7 +2228,11 @@ const file_movieexample_movie_v1_movie_proto_rawDesc = "" +
 	"/v1/movies\x12\x86\x01\n" +
 	"\vLookupMovie\x12).movieexample.movie.v1.LookupMovieRequest\x1a*.movieexample.movie.v1.LookupMovieResponse\" \x82\xd3\xe4\x93\x02\x1ab\x05movie\x12\x11/v1/movies:lookup\x12\x8d\x01\n" +
 	"\x0eBatchGetMovies\x12,.movieexample.movie.v1.BatchGetMoviesRequest\x1a-.movieexample.movie.v1.BatchGetMoviesResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/movies:batchGet\x12z\n" +
-	"\tListChart\x12'.movieexample.movie.v1.ListChartRequest\x1a(.movieexample.movie.v1.ListChartResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/charts/{chart}B4Z2movieexample.com/gen/movieexample/movie/v1;moviev1b\x06proto3"
+	"\tListChart\x12'.movieexample.movie.v1.ListChartRequest\x1a(.movieexample.movie.v1.ListChartResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/charts/{chart}\x12\x82\x01\n" +
+	"\fSearchMovies\x12*.movieexample.movie.v1.SearchMoviesRequest\x1a+.movieexample.movie.v1.SearchMoviesResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/movies:search\x12\x86\x01\n" +
+	"\rSuggestMovies\x12+.movieexample.movie.v1.SuggestMoviesRequest\x1a,.movieexample.movie.v1.SuggestMoviesResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/movies:suggest\x12\x97\x01\n" +
+	"\x11ListSimilarMovies\x12/.movieexample.movie.v1.ListSimilarMoviesRequest\x1a0.movieexample.movie.v1.ListSimilarMoviesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/movies/{id}/similar\x12n\n" +
+	"\bGetStats\x12&.movieexample.movie.v1.GetStatsRequest\x1a'.movieexample.movie.v1.GetStatsResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/statsB4Z2movieexample.com/gen/movieexample/movie/v1;moviev1b\x06proto3"
 
 var (
 	file_movieexample_movie_v1_movie_proto_rawDescOnce sync.Once
@@ -1270,60 +2246,96 @@ func file_movieexample_movie_v1_movie_proto_rawDescGZIP() []byte {
 	return file_movieexample_movie_v1_movie_proto_rawDescData
 }
 
-var file_movieexample_movie_v1_movie_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_movieexample_movie_v1_movie_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_movieexample_movie_v1_movie_proto_goTypes = []any{
-	(*Movie)(nil),                   // 0: movieexample.movie.v1.Movie
-	(*ExternalIds)(nil),             // 1: movieexample.movie.v1.ExternalIds
-	(*RatingSummary)(nil),           // 2: movieexample.movie.v1.RatingSummary
-	(*GetMovieRequest)(nil),         // 3: movieexample.movie.v1.GetMovieRequest
-	(*GetMovieResponse)(nil),        // 4: movieexample.movie.v1.GetMovieResponse
-	(*PutMovieRequest)(nil),         // 5: movieexample.movie.v1.PutMovieRequest
-	(*PutMovieResponse)(nil),        // 6: movieexample.movie.v1.PutMovieResponse
-	(*DeleteMovieRequest)(nil),      // 7: movieexample.movie.v1.DeleteMovieRequest
-	(*DeleteMovieResponse)(nil),     // 8: movieexample.movie.v1.DeleteMovieResponse
-	(*ListMoviesRequest)(nil),       // 9: movieexample.movie.v1.ListMoviesRequest
-	(*ListMoviesResponse)(nil),      // 10: movieexample.movie.v1.ListMoviesResponse
-	(*LookupMovieRequest)(nil),      // 11: movieexample.movie.v1.LookupMovieRequest
-	(*LookupMovieResponse)(nil),     // 12: movieexample.movie.v1.LookupMovieResponse
-	(*BatchGetMoviesRequest)(nil),   // 13: movieexample.movie.v1.BatchGetMoviesRequest
-	(*BatchGetMoviesResponse)(nil),  // 14: movieexample.movie.v1.BatchGetMoviesResponse
-	(*ListChartRequest)(nil),        // 15: movieexample.movie.v1.ListChartRequest
-	(*ListChartResponse)(nil),       // 16: movieexample.movie.v1.ListChartResponse
-	(*ListChartResponse_Entry)(nil), // 17: movieexample.movie.v1.ListChartResponse.Entry
-	(*timestamppb.Timestamp)(nil),   // 18: google.protobuf.Timestamp
+	(*Movie)(nil),                                  // 0: movieexample.movie.v1.Movie
+	(*ExternalIds)(nil),                            // 1: movieexample.movie.v1.ExternalIds
+	(*RatingSummary)(nil),                          // 2: movieexample.movie.v1.RatingSummary
+	(*GetMovieRequest)(nil),                        // 3: movieexample.movie.v1.GetMovieRequest
+	(*GetMovieResponse)(nil),                       // 4: movieexample.movie.v1.GetMovieResponse
+	(*PutMovieRequest)(nil),                        // 5: movieexample.movie.v1.PutMovieRequest
+	(*PutMovieResponse)(nil),                       // 6: movieexample.movie.v1.PutMovieResponse
+	(*DeleteMovieRequest)(nil),                     // 7: movieexample.movie.v1.DeleteMovieRequest
+	(*DeleteMovieResponse)(nil),                    // 8: movieexample.movie.v1.DeleteMovieResponse
+	(*ListMoviesRequest)(nil),                      // 9: movieexample.movie.v1.ListMoviesRequest
+	(*ListMoviesResponse)(nil),                     // 10: movieexample.movie.v1.ListMoviesResponse
+	(*LookupMovieRequest)(nil),                     // 11: movieexample.movie.v1.LookupMovieRequest
+	(*LookupMovieResponse)(nil),                    // 12: movieexample.movie.v1.LookupMovieResponse
+	(*BatchGetMoviesRequest)(nil),                  // 13: movieexample.movie.v1.BatchGetMoviesRequest
+	(*BatchGetMoviesResponse)(nil),                 // 14: movieexample.movie.v1.BatchGetMoviesResponse
+	(*ListChartRequest)(nil),                       // 15: movieexample.movie.v1.ListChartRequest
+	(*ListChartResponse)(nil),                      // 16: movieexample.movie.v1.ListChartResponse
+	(*SearchMoviesRequest)(nil),                    // 17: movieexample.movie.v1.SearchMoviesRequest
+	(*SearchMoviesResponse)(nil),                   // 18: movieexample.movie.v1.SearchMoviesResponse
+	(*TextPiece)(nil),                              // 19: movieexample.movie.v1.TextPiece
+	(*GenreCount)(nil),                             // 20: movieexample.movie.v1.GenreCount
+	(*DecadeCount)(nil),                            // 21: movieexample.movie.v1.DecadeCount
+	(*SuggestMoviesRequest)(nil),                   // 22: movieexample.movie.v1.SuggestMoviesRequest
+	(*SuggestMoviesResponse)(nil),                  // 23: movieexample.movie.v1.SuggestMoviesResponse
+	(*ListSimilarMoviesRequest)(nil),               // 24: movieexample.movie.v1.ListSimilarMoviesRequest
+	(*ListSimilarMoviesResponse)(nil),              // 25: movieexample.movie.v1.ListSimilarMoviesResponse
+	(*GetStatsRequest)(nil),                        // 26: movieexample.movie.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),                       // 27: movieexample.movie.v1.GetStatsResponse
+	(*ListChartResponse_Entry)(nil),                // 28: movieexample.movie.v1.ListChartResponse.Entry
+	(*SearchMoviesResponse_Hit)(nil),               // 29: movieexample.movie.v1.SearchMoviesResponse.Hit
+	(*SuggestMoviesResponse_Suggestion)(nil),       // 30: movieexample.movie.v1.SuggestMoviesResponse.Suggestion
+	(*ListSimilarMoviesResponse_SimilarMovie)(nil), // 31: movieexample.movie.v1.ListSimilarMoviesResponse.SimilarMovie
+	(*timestamppb.Timestamp)(nil),                  // 32: google.protobuf.Timestamp
 }
 var file_movieexample_movie_v1_movie_proto_depIdxs = []int32{
 	1,  // 0: movieexample.movie.v1.Movie.external_ids:type_name -> movieexample.movie.v1.ExternalIds
 	2,  // 1: movieexample.movie.v1.Movie.rating_summary:type_name -> movieexample.movie.v1.RatingSummary
-	18, // 2: movieexample.movie.v1.RatingSummary.as_of_time:type_name -> google.protobuf.Timestamp
+	32, // 2: movieexample.movie.v1.RatingSummary.as_of_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: movieexample.movie.v1.GetMovieResponse.movie:type_name -> movieexample.movie.v1.Movie
 	0,  // 4: movieexample.movie.v1.PutMovieRequest.movie:type_name -> movieexample.movie.v1.Movie
 	0,  // 5: movieexample.movie.v1.PutMovieResponse.movie:type_name -> movieexample.movie.v1.Movie
 	0,  // 6: movieexample.movie.v1.ListMoviesResponse.movies:type_name -> movieexample.movie.v1.Movie
 	0,  // 7: movieexample.movie.v1.LookupMovieResponse.movie:type_name -> movieexample.movie.v1.Movie
 	0,  // 8: movieexample.movie.v1.BatchGetMoviesResponse.movies:type_name -> movieexample.movie.v1.Movie
-	17, // 9: movieexample.movie.v1.ListChartResponse.entries:type_name -> movieexample.movie.v1.ListChartResponse.Entry
-	18, // 10: movieexample.movie.v1.ListChartResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	0,  // 11: movieexample.movie.v1.ListChartResponse.Entry.movie:type_name -> movieexample.movie.v1.Movie
-	3,  // 12: movieexample.movie.v1.MovieService.GetMovie:input_type -> movieexample.movie.v1.GetMovieRequest
-	5,  // 13: movieexample.movie.v1.MovieService.PutMovie:input_type -> movieexample.movie.v1.PutMovieRequest
-	7,  // 14: movieexample.movie.v1.MovieService.DeleteMovie:input_type -> movieexample.movie.v1.DeleteMovieRequest
-	9,  // 15: movieexample.movie.v1.MovieService.ListMovies:input_type -> movieexample.movie.v1.ListMoviesRequest
-	11, // 16: movieexample.movie.v1.MovieService.LookupMovie:input_type -> movieexample.movie.v1.LookupMovieRequest
-	13, // 17: movieexample.movie.v1.MovieService.BatchGetMovies:input_type -> movieexample.movie.v1.BatchGetMoviesRequest
-	15, // 18: movieexample.movie.v1.MovieService.ListChart:input_type -> movieexample.movie.v1.ListChartRequest
-	4,  // 19: movieexample.movie.v1.MovieService.GetMovie:output_type -> movieexample.movie.v1.GetMovieResponse
-	6,  // 20: movieexample.movie.v1.MovieService.PutMovie:output_type -> movieexample.movie.v1.PutMovieResponse
-	8,  // 21: movieexample.movie.v1.MovieService.DeleteMovie:output_type -> movieexample.movie.v1.DeleteMovieResponse
-	10, // 22: movieexample.movie.v1.MovieService.ListMovies:output_type -> movieexample.movie.v1.ListMoviesResponse
-	12, // 23: movieexample.movie.v1.MovieService.LookupMovie:output_type -> movieexample.movie.v1.LookupMovieResponse
-	14, // 24: movieexample.movie.v1.MovieService.BatchGetMovies:output_type -> movieexample.movie.v1.BatchGetMoviesResponse
-	16, // 25: movieexample.movie.v1.MovieService.ListChart:output_type -> movieexample.movie.v1.ListChartResponse
-	19, // [19:26] is the sub-list for method output_type
-	12, // [12:19] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	28, // 9: movieexample.movie.v1.ListChartResponse.entries:type_name -> movieexample.movie.v1.ListChartResponse.Entry
+	32, // 10: movieexample.movie.v1.ListChartResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	29, // 11: movieexample.movie.v1.SearchMoviesResponse.hits:type_name -> movieexample.movie.v1.SearchMoviesResponse.Hit
+	20, // 12: movieexample.movie.v1.SearchMoviesResponse.genres:type_name -> movieexample.movie.v1.GenreCount
+	21, // 13: movieexample.movie.v1.SearchMoviesResponse.decades:type_name -> movieexample.movie.v1.DecadeCount
+	30, // 14: movieexample.movie.v1.SuggestMoviesResponse.suggestions:type_name -> movieexample.movie.v1.SuggestMoviesResponse.Suggestion
+	31, // 15: movieexample.movie.v1.ListSimilarMoviesResponse.movies:type_name -> movieexample.movie.v1.ListSimilarMoviesResponse.SimilarMovie
+	32, // 16: movieexample.movie.v1.GetStatsResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	20, // 17: movieexample.movie.v1.GetStatsResponse.genres:type_name -> movieexample.movie.v1.GenreCount
+	21, // 18: movieexample.movie.v1.GetStatsResponse.decades:type_name -> movieexample.movie.v1.DecadeCount
+	0,  // 19: movieexample.movie.v1.ListChartResponse.Entry.movie:type_name -> movieexample.movie.v1.Movie
+	0,  // 20: movieexample.movie.v1.SearchMoviesResponse.Hit.movie:type_name -> movieexample.movie.v1.Movie
+	19, // 21: movieexample.movie.v1.SearchMoviesResponse.Hit.title_pieces:type_name -> movieexample.movie.v1.TextPiece
+	19, // 22: movieexample.movie.v1.SearchMoviesResponse.Hit.matched_name_pieces:type_name -> movieexample.movie.v1.TextPiece
+	19, // 23: movieexample.movie.v1.SuggestMoviesResponse.Suggestion.title_pieces:type_name -> movieexample.movie.v1.TextPiece
+	19, // 24: movieexample.movie.v1.SuggestMoviesResponse.Suggestion.matched_name_pieces:type_name -> movieexample.movie.v1.TextPiece
+	0,  // 25: movieexample.movie.v1.ListSimilarMoviesResponse.SimilarMovie.movie:type_name -> movieexample.movie.v1.Movie
+	3,  // 26: movieexample.movie.v1.MovieService.GetMovie:input_type -> movieexample.movie.v1.GetMovieRequest
+	5,  // 27: movieexample.movie.v1.MovieService.PutMovie:input_type -> movieexample.movie.v1.PutMovieRequest
+	7,  // 28: movieexample.movie.v1.MovieService.DeleteMovie:input_type -> movieexample.movie.v1.DeleteMovieRequest
+	9,  // 29: movieexample.movie.v1.MovieService.ListMovies:input_type -> movieexample.movie.v1.ListMoviesRequest
+	11, // 30: movieexample.movie.v1.MovieService.LookupMovie:input_type -> movieexample.movie.v1.LookupMovieRequest
+	13, // 31: movieexample.movie.v1.MovieService.BatchGetMovies:input_type -> movieexample.movie.v1.BatchGetMoviesRequest
+	15, // 32: movieexample.movie.v1.MovieService.ListChart:input_type -> movieexample.movie.v1.ListChartRequest
+	17, // 33: movieexample.movie.v1.MovieService.SearchMovies:input_type -> movieexample.movie.v1.SearchMoviesRequest
+	22, // 34: movieexample.movie.v1.MovieService.SuggestMovies:input_type -> movieexample.movie.v1.SuggestMoviesRequest
+	24, // 35: movieexample.movie.v1.MovieService.ListSimilarMovies:input_type -> movieexample.movie.v1.ListSimilarMoviesRequest
+	26, // 36: movieexample.movie.v1.MovieService.GetStats:input_type -> movieexample.movie.v1.GetStatsRequest
+	4,  // 37: movieexample.movie.v1.MovieService.GetMovie:output_type -> movieexample.movie.v1.GetMovieResponse
+	6,  // 38: movieexample.movie.v1.MovieService.PutMovie:output_type -> movieexample.movie.v1.PutMovieResponse
+	8,  // 39: movieexample.movie.v1.MovieService.DeleteMovie:output_type -> movieexample.movie.v1.DeleteMovieResponse
+	10, // 40: movieexample.movie.v1.MovieService.ListMovies:output_type -> movieexample.movie.v1.ListMoviesResponse
+	12, // 41: movieexample.movie.v1.MovieService.LookupMovie:output_type -> movieexample.movie.v1.LookupMovieResponse
+	14, // 42: movieexample.movie.v1.MovieService.BatchGetMovies:output_type -> movieexample.movie.v1.BatchGetMoviesResponse
+	16, // 43: movieexample.movie.v1.MovieService.ListChart:output_type -> movieexample.movie.v1.ListChartResponse
+	18, // 44: movieexample.movie.v1.MovieService.SearchMovies:output_type -> movieexample.movie.v1.SearchMoviesResponse
+	23, // 45: movieexample.movie.v1.MovieService.SuggestMovies:output_type -> movieexample.movie.v1.SuggestMoviesResponse
+	25, // 46: movieexample.movie.v1.MovieService.ListSimilarMovies:output_type -> movieexample.movie.v1.ListSimilarMoviesResponse
+	27, // 47: movieexample.movie.v1.MovieService.GetStats:output_type -> movieexample.movie.v1.GetStatsResponse
+	37, // [37:48] is the sub-list for method output_type
+	26, // [26:37] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_movieexample_movie_v1_movie_proto_init() }
@@ -1334,13 +2346,15 @@ func file_movieexample_movie_v1_movie_proto_init() {
 	file_movieexample_movie_v1_movie_proto_msgTypes[0].OneofWrappers = []any{}
 	file_movieexample_movie_v1_movie_proto_msgTypes[9].OneofWrappers = []any{}
 	file_movieexample_movie_v1_movie_proto_msgTypes[15].OneofWrappers = []any{}
+	file_movieexample_movie_v1_movie_proto_msgTypes[17].OneofWrappers = []any{}
+	file_movieexample_movie_v1_movie_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_movieexample_movie_v1_movie_proto_rawDesc), len(file_movieexample_movie_v1_movie_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,13 +21,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	MovieService_GetMovie_FullMethodName       = "/movieexample.movie.v1.MovieService/GetMovie"
-	MovieService_PutMovie_FullMethodName       = "/movieexample.movie.v1.MovieService/PutMovie"
-	MovieService_DeleteMovie_FullMethodName    = "/movieexample.movie.v1.MovieService/DeleteMovie"
-	MovieService_ListMovies_FullMethodName     = "/movieexample.movie.v1.MovieService/ListMovies"
-	MovieService_LookupMovie_FullMethodName    = "/movieexample.movie.v1.MovieService/LookupMovie"
-	MovieService_BatchGetMovies_FullMethodName = "/movieexample.movie.v1.MovieService/BatchGetMovies"
-	MovieService_ListChart_FullMethodName      = "/movieexample.movie.v1.MovieService/ListChart"
+	MovieService_GetMovie_FullMethodName          = "/movieexample.movie.v1.MovieService/GetMovie"
+	MovieService_PutMovie_FullMethodName          = "/movieexample.movie.v1.MovieService/PutMovie"
+	MovieService_DeleteMovie_FullMethodName       = "/movieexample.movie.v1.MovieService/DeleteMovie"
+	MovieService_ListMovies_FullMethodName        = "/movieexample.movie.v1.MovieService/ListMovies"
+	MovieService_LookupMovie_FullMethodName       = "/movieexample.movie.v1.MovieService/LookupMovie"
+	MovieService_BatchGetMovies_FullMethodName    = "/movieexample.movie.v1.MovieService/BatchGetMovies"
+	MovieService_ListChart_FullMethodName         = "/movieexample.movie.v1.MovieService/ListChart"
+	MovieService_SearchMovies_FullMethodName      = "/movieexample.movie.v1.MovieService/SearchMovies"
+	MovieService_SuggestMovies_FullMethodName     = "/movieexample.movie.v1.MovieService/SuggestMovies"
+	MovieService_ListSimilarMovies_FullMethodName = "/movieexample.movie.v1.MovieService/ListSimilarMovies"
+	MovieService_GetStats_FullMethodName          = "/movieexample.movie.v1.MovieService/GetStats"
 )
 
 // MovieServiceClient is the client API for MovieService service.
@@ -52,6 +56,14 @@ type MovieServiceClient interface {
 	// ListChart ranks movies: top, popular or trending, optionally of one genre and one decade.
 	// UNAVAILABLE: the rating service cannot be reached; there is no chart without it.
 	ListChart(ctx context.Context, in *ListChartRequest, opts ...grpc.CallOption) (*ListChartResponse, error)
+	// SearchMovies finds movies by title, alternative title, year and director, and counts the matches by genre and decade.
+	SearchMovies(ctx context.Context, in *SearchMoviesRequest, opts ...grpc.CallOption) (*SearchMoviesResponse, error)
+	// SuggestMovies answers what is typed so far with the few best movies.
+	SuggestMovies(ctx context.Context, in *SuggestMoviesRequest, opts ...grpc.CallOption) (*SuggestMoviesResponse, error)
+	// ListSimilarMovies returns well-rated movies of the same genres and period. NOT_FOUND: no such id.
+	ListSimilarMovies(ctx context.Context, in *ListSimilarMoviesRequest, opts ...grpc.CallOption) (*ListSimilarMoviesResponse, error)
+	// GetStats counts movies, ratings and users, and gives the numbers that weighted scores rest on.
+	GetStats(ctx context.Context, in *GetStatsRequest, opts ...grpc.CallOption) (*GetStatsResponse, error)
 }
 
 type movieServiceClient struct {
@@ -132,6 +144,46 @@ func (c *movieServiceClient) ListChart(ctx context.Context, in *ListChartRequest
 	return out, nil
 }
 
+func (c *movieServiceClient) SearchMovies(ctx context.Context, in *SearchMoviesRequest, opts ...grpc.CallOption) (*SearchMoviesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SearchMoviesResponse)
+	err := c.cc.Invoke(ctx, MovieService_SearchMovies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *movieServiceClient) SuggestMovies(ctx context.Context, in *SuggestMoviesRequest, opts ...grpc.CallOption) (*SuggestMoviesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SuggestMoviesResponse)
+	err := c.cc.Invoke(ctx, MovieService_SuggestMovies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *movieServiceClient) ListSimilarMovies(ctx context.Context, in *ListSimilarMoviesRequest, opts ...grpc.CallOption) (*ListSimilarMoviesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSimilarMoviesResponse)
+	err := c.cc.Invoke(ctx, MovieService_ListSimilarMovies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *movieServiceClient) GetStats(ctx context.Context, in *GetStatsRequest, opts ...grpc.CallOption) (*GetStatsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetStatsResponse)
+	err := c.cc.Invoke(ctx, MovieService_GetStats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MovieServiceServer is the server API for MovieService service.
 // All implementations must embed UnimplementedMovieServiceServer
 // for forward compatibility.
@@ -154,6 +206,14 @@ type MovieServiceServer interface {
 	// ListChart ranks movies: top, popular or trending, optionally of one genre and one decade.
 	// UNAVAILABLE: the rating service cannot be reached; there is no chart without it.
 	ListChart(context.Context, *ListChartRequest) (*ListChartResponse, error)
+	// SearchMovies finds movies by title, alternative title, year and director, and counts the matches by genre and decade.
+	SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error)
+	// SuggestMovies answers what is typed so far with the few best movies.
+	SuggestMovies(context.Context, *SuggestMoviesRequest) (*SuggestMoviesResponse, error)
+	// ListSimilarMovies returns well-rated movies of the same genres and period. NOT_FOUND: no such id.
+	ListSimilarMovies(context.Context, *ListSimilarMoviesRequest) (*ListSimilarMoviesResponse, error)
+	// GetStats counts movies, ratings and users, and gives the numbers that weighted scores rest on.
+	GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error)
 	mustEmbedUnimplementedMovieServiceServer()
 }
 
@@ -184,6 +244,18 @@ func (UnimplementedMovieServiceServer) BatchGetMovies(context.Context, *BatchGet
 }
 func (UnimplementedMovieServiceServer) ListChart(context.Context, *ListChartRequest) (*ListChartResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListChart not implemented")
+}
+func (UnimplementedMovieServiceServer) SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SearchMovies not implemented")
+}
+func (UnimplementedMovieServiceServer) SuggestMovies(context.Context, *SuggestMoviesRequest) (*SuggestMoviesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SuggestMovies not implemented")
+}
+func (UnimplementedMovieServiceServer) ListSimilarMovies(context.Context, *ListSimilarMoviesRequest) (*ListSimilarMoviesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSimilarMovies not implemented")
+}
+func (UnimplementedMovieServiceServer) GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetStats not implemented")
 }
 func (UnimplementedMovieServiceServer) mustEmbedUnimplementedMovieServiceServer() {}
 func (UnimplementedMovieServiceServer) testEmbeddedByValue()                      {}
@@ -332,6 +404,78 @@ func _MovieService_ListChart_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MovieService_SearchMovies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SearchMoviesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MovieServiceServer).SearchMovies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MovieService_SearchMovies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MovieServiceServer).SearchMovies(ctx, req.(*SearchMoviesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MovieService_SuggestMovies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SuggestMoviesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MovieServiceServer).SuggestMovies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MovieService_SuggestMovies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MovieServiceServer).SuggestMovies(ctx, req.(*SuggestMoviesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MovieService_ListSimilarMovies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSimilarMoviesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MovieServiceServer).ListSimilarMovies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MovieService_ListSimilarMovies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MovieServiceServer).ListSimilarMovies(ctx, req.(*ListSimilarMoviesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MovieService_GetStats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStatsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MovieServiceServer).GetStats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MovieService_GetStats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MovieServiceServer).GetStats(ctx, req.(*GetStatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // MovieService_ServiceDesc is the grpc.ServiceDesc for MovieService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -366,6 +510,22 @@ var MovieService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListChart",
 			Handler:    _MovieService_ListChart_Handler,
+		},
+		{
+			MethodName: "SearchMovies",
+			Handler:    _MovieService_SearchMovies_Handler,
+		},
+		{
+			MethodName: "SuggestMovies",
+			Handler:    _MovieService_SuggestMovies_Handler,
+		},
+		{
+			MethodName: "ListSimilarMovies",
+			Handler:    _MovieService_ListSimilarMovies_Handler,
+		},
+		{
+			MethodName: "GetStats",
+			Handler:    _MovieService_GetStats_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -184,6 +184,121 @@ func (x *IngestPartition) GetHalted() string {
 	return ""
 }
 
+type ListRatingsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only ratings of this type; empty means all.
+	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
+	// 0 means 1,000; more than 10,000 means 10,000.
+	PageSize      int32  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRatingsRequest) Reset() {
+	*x = ListRatingsRequest{}
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRatingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRatingsRequest) ProtoMessage() {}
+
+func (x *ListRatingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRatingsRequest.ProtoReflect.Descriptor instead.
+func (*ListRatingsRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListRatingsRequest) GetRecordType() string {
+	if x != nil {
+		return x.RecordType
+	}
+	return ""
+}
+
+func (x *ListRatingsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRatingsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListRatingsResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Ratings []*Rating              `protobuf:"bytes,1,rep,name=ratings,proto3" json:"ratings,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRatingsResponse) Reset() {
+	*x = ListRatingsResponse{}
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRatingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRatingsResponse) ProtoMessage() {}
+
+func (x *ListRatingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRatingsResponse.ProtoReflect.Descriptor instead.
+func (*ListRatingsResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListRatingsResponse) GetRatings() []*Rating {
+	if x != nil {
+		return x.Ratings
+	}
+	return nil
+}
+
+func (x *ListRatingsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 type AuditAggregatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 0 means 1,000; more than 10,000 means 10,000.
@@ -195,7 +310,7 @@ type AuditAggregatesRequest struct {
 
 func (x *AuditAggregatesRequest) Reset() {
 	*x = AuditAggregatesRequest{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[3]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -207,7 +322,7 @@ func (x *AuditAggregatesRequest) String() string {
 func (*AuditAggregatesRequest) ProtoMessage() {}
 
 func (x *AuditAggregatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[3]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -220,7 +335,7 @@ func (x *AuditAggregatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditAggregatesRequest.ProtoReflect.Descriptor instead.
 func (*AuditAggregatesRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AuditAggregatesRequest) GetPageSize() int32 {
@@ -252,7 +367,7 @@ type AuditAggregatesResponse struct {
 
 func (x *AuditAggregatesResponse) Reset() {
 	*x = AuditAggregatesResponse{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[4]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -264,7 +379,7 @@ func (x *AuditAggregatesResponse) String() string {
 func (*AuditAggregatesResponse) ProtoMessage() {}
 
 func (x *AuditAggregatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[4]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -277,7 +392,7 @@ func (x *AuditAggregatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditAggregatesResponse.ProtoReflect.Descriptor instead.
 func (*AuditAggregatesResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AuditAggregatesResponse) GetChecked() int64 {
@@ -331,7 +446,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[5]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -343,7 +458,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[5]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -356,7 +471,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeadLetter) GetId() string {
@@ -447,7 +562,7 @@ type ListDeadLettersRequest struct {
 
 func (x *ListDeadLettersRequest) Reset() {
 	*x = ListDeadLettersRequest{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[6]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +574,7 @@ func (x *ListDeadLettersRequest) String() string {
 func (*ListDeadLettersRequest) ProtoMessage() {}
 
 func (x *ListDeadLettersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[6]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +587,7 @@ func (x *ListDeadLettersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadLettersRequest.ProtoReflect.Descriptor instead.
 func (*ListDeadLettersRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListDeadLettersRequest) GetPageSize() int32 {
@@ -502,7 +617,7 @@ type ListDeadLettersResponse struct {
 
 func (x *ListDeadLettersResponse) Reset() {
 	*x = ListDeadLettersResponse{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[7]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +629,7 @@ func (x *ListDeadLettersResponse) String() string {
 func (*ListDeadLettersResponse) ProtoMessage() {}
 
 func (x *ListDeadLettersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[7]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +642,7 @@ func (x *ListDeadLettersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadLettersResponse.ProtoReflect.Descriptor instead.
 func (*ListDeadLettersResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListDeadLettersResponse) GetDeadLetters() []*DeadLetter {
@@ -561,7 +676,7 @@ type ReplayDeadLettersRequest struct {
 
 func (x *ReplayDeadLettersRequest) Reset() {
 	*x = ReplayDeadLettersRequest{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[8]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +688,7 @@ func (x *ReplayDeadLettersRequest) String() string {
 func (*ReplayDeadLettersRequest) ProtoMessage() {}
 
 func (x *ReplayDeadLettersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[8]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +701,7 @@ func (x *ReplayDeadLettersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDeadLettersRequest.ProtoReflect.Descriptor instead.
 func (*ReplayDeadLettersRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReplayDeadLettersRequest) GetIds() []string {
@@ -608,7 +723,7 @@ type ReplayDeadLettersResponse struct {
 
 func (x *ReplayDeadLettersResponse) Reset() {
 	*x = ReplayDeadLettersResponse{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[9]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +735,7 @@ func (x *ReplayDeadLettersResponse) String() string {
 func (*ReplayDeadLettersResponse) ProtoMessage() {}
 
 func (x *ReplayDeadLettersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[9]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +748,7 @@ func (x *ReplayDeadLettersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDeadLettersResponse.ProtoReflect.Descriptor instead.
 func (*ReplayDeadLettersResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReplayDeadLettersResponse) GetReplayed() int64 {
@@ -660,7 +775,7 @@ type DropDeadLettersRequest struct {
 
 func (x *DropDeadLettersRequest) Reset() {
 	*x = DropDeadLettersRequest{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[10]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +787,7 @@ func (x *DropDeadLettersRequest) String() string {
 func (*DropDeadLettersRequest) ProtoMessage() {}
 
 func (x *DropDeadLettersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[10]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,7 +800,7 @@ func (x *DropDeadLettersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropDeadLettersRequest.ProtoReflect.Descriptor instead.
 func (*DropDeadLettersRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DropDeadLettersRequest) GetIds() []string {
@@ -704,7 +819,7 @@ type DropDeadLettersResponse struct {
 
 func (x *DropDeadLettersResponse) Reset() {
 	*x = DropDeadLettersResponse{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[11]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -716,7 +831,7 @@ func (x *DropDeadLettersResponse) String() string {
 func (*DropDeadLettersResponse) ProtoMessage() {}
 
 func (x *DropDeadLettersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[11]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -729,7 +844,7 @@ func (x *DropDeadLettersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropDeadLettersResponse.ProtoReflect.Descriptor instead.
 func (*DropDeadLettersResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DropDeadLettersResponse) GetDropped() int64 {
@@ -753,7 +868,7 @@ type AuditAggregatesResponse_Difference struct {
 
 func (x *AuditAggregatesResponse_Difference) Reset() {
 	*x = AuditAggregatesResponse_Difference{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[12]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +880,7 @@ func (x *AuditAggregatesResponse_Difference) String() string {
 func (*AuditAggregatesResponse_Difference) ProtoMessage() {}
 
 func (x *AuditAggregatesResponse_Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[12]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +893,7 @@ func (x *AuditAggregatesResponse_Difference) ProtoReflect() protoreflect.Message
 
 // Deprecated: Use AuditAggregatesResponse_Difference.ProtoReflect.Descriptor instead.
 func (*AuditAggregatesResponse_Difference) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{4, 0}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{6, 0}
 }
 
 func (x *AuditAggregatesResponse_Difference) GetRecordType() string {
@@ -826,7 +941,7 @@ type ReplayDeadLettersResponse_Refusal struct {
 
 func (x *ReplayDeadLettersResponse_Refusal) Reset() {
 	*x = ReplayDeadLettersResponse_Refusal{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[13]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -838,7 +953,7 @@ func (x *ReplayDeadLettersResponse_Refusal) String() string {
 func (*ReplayDeadLettersResponse_Refusal) ProtoMessage() {}
 
 func (x *ReplayDeadLettersResponse_Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[13]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -851,7 +966,7 @@ func (x *ReplayDeadLettersResponse_Refusal) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use ReplayDeadLettersResponse_Refusal.ProtoReflect.Descriptor instead.
 func (*ReplayDeadLettersResponse_Refusal) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{9, 0}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{11, 0}
 }
 
 func (x *ReplayDeadLettersResponse_Refusal) GetId() string {
@@ -872,7 +987,7 @@ var File_movieexample_rating_v1_admin_proto protoreflect.FileDescriptor
 
 const file_movieexample_rating_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\"movieexample/rating/v1/admin.proto\x12\x16movieexample.rating.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1d\n" +
+	"\"movieexample/rating/v1/admin.proto\x12\x16movieexample.rating.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#movieexample/rating/v1/rating.proto\"\x1d\n" +
 	"\x1bListIngestPartitionsRequest\"g\n" +
 	"\x1cListIngestPartitionsResponse\x12G\n" +
 	"\n" +
@@ -884,7 +999,16 @@ const file_movieexample_rating_v1_admin_proto_rawDesc = "" +
 	"\tpartition\x18\x03 \x01(\x05R\tpartition\x12\x1f\n" +
 	"\vnext_offset\x18\x04 \x01(\x03R\n" +
 	"nextOffset\x12\x16\n" +
-	"\x06halted\x18\x05 \x01(\tR\x06halted\"T\n" +
+	"\x06halted\x18\x05 \x01(\tR\x06halted\"q\n" +
+	"\x12ListRatingsRequest\x12\x1f\n" +
+	"\vrecord_type\x18\x01 \x01(\tR\n" +
+	"recordType\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"w\n" +
+	"\x13ListRatingsResponse\x128\n" +
+	"\aratings\x18\x01 \x03(\v2\x1e.movieexample.rating.v1.RatingR\aratings\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"T\n" +
 	"\x16AuditAggregatesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -939,10 +1063,11 @@ const file_movieexample_rating_v1_admin_proto_rawDesc = "" +
 	"\x16DropDeadLettersRequest\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\"3\n" +
 	"\x17DropDeadLettersResponse\x12\x18\n" +
-	"\adropped\x18\x01 \x01(\x03R\adropped2\xee\x04\n" +
+	"\adropped\x18\x01 \x01(\x03R\adropped2\xd6\x05\n" +
 	"\x12RatingAdminService\x12\x81\x01\n" +
 	"\x14ListIngestPartitions\x123.movieexample.rating.v1.ListIngestPartitionsRequest\x1a4.movieexample.rating.v1.ListIngestPartitionsResponse\x12r\n" +
-	"\x0fAuditAggregates\x12..movieexample.rating.v1.AuditAggregatesRequest\x1a/.movieexample.rating.v1.AuditAggregatesResponse\x12r\n" +
+	"\x0fAuditAggregates\x12..movieexample.rating.v1.AuditAggregatesRequest\x1a/.movieexample.rating.v1.AuditAggregatesResponse\x12f\n" +
+	"\vListRatings\x12*.movieexample.rating.v1.ListRatingsRequest\x1a+.movieexample.rating.v1.ListRatingsResponse\x12r\n" +
 	"\x0fListDeadLetters\x12..movieexample.rating.v1.ListDeadLettersRequest\x1a/.movieexample.rating.v1.ListDeadLettersResponse\x12x\n" +
 	"\x11ReplayDeadLetters\x120.movieexample.rating.v1.ReplayDeadLettersRequest\x1a1.movieexample.rating.v1.ReplayDeadLettersResponse\x12r\n" +
 	"\x0fDropDeadLetters\x12..movieexample.rating.v1.DropDeadLettersRequest\x1a/.movieexample.rating.v1.DropDeadLettersResponseB6Z4movieexample.com/gen/movieexample/rating/v1;ratingv1b\x06proto3"
@@ -959,46 +1084,52 @@ func file_movieexample_rating_v1_admin_proto_rawDescGZIP() []byte {
 	return file_movieexample_rating_v1_admin_proto_rawDescData
 }
 
-var file_movieexample_rating_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_movieexample_rating_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_movieexample_rating_v1_admin_proto_goTypes = []any{
 	(*ListIngestPartitionsRequest)(nil),        // 0: movieexample.rating.v1.ListIngestPartitionsRequest
 	(*ListIngestPartitionsResponse)(nil),       // 1: movieexample.rating.v1.ListIngestPartitionsResponse
 	(*IngestPartition)(nil),                    // 2: movieexample.rating.v1.IngestPartition
-	(*AuditAggregatesRequest)(nil),             // 3: movieexample.rating.v1.AuditAggregatesRequest
-	(*AuditAggregatesResponse)(nil),            // 4: movieexample.rating.v1.AuditAggregatesResponse
-	(*DeadLetter)(nil),                         // 5: movieexample.rating.v1.DeadLetter
-	(*ListDeadLettersRequest)(nil),             // 6: movieexample.rating.v1.ListDeadLettersRequest
-	(*ListDeadLettersResponse)(nil),            // 7: movieexample.rating.v1.ListDeadLettersResponse
-	(*ReplayDeadLettersRequest)(nil),           // 8: movieexample.rating.v1.ReplayDeadLettersRequest
-	(*ReplayDeadLettersResponse)(nil),          // 9: movieexample.rating.v1.ReplayDeadLettersResponse
-	(*DropDeadLettersRequest)(nil),             // 10: movieexample.rating.v1.DropDeadLettersRequest
-	(*DropDeadLettersResponse)(nil),            // 11: movieexample.rating.v1.DropDeadLettersResponse
-	(*AuditAggregatesResponse_Difference)(nil), // 12: movieexample.rating.v1.AuditAggregatesResponse.Difference
-	(*ReplayDeadLettersResponse_Refusal)(nil),  // 13: movieexample.rating.v1.ReplayDeadLettersResponse.Refusal
-	(*timestamppb.Timestamp)(nil),              // 14: google.protobuf.Timestamp
+	(*ListRatingsRequest)(nil),                 // 3: movieexample.rating.v1.ListRatingsRequest
+	(*ListRatingsResponse)(nil),                // 4: movieexample.rating.v1.ListRatingsResponse
+	(*AuditAggregatesRequest)(nil),             // 5: movieexample.rating.v1.AuditAggregatesRequest
+	(*AuditAggregatesResponse)(nil),            // 6: movieexample.rating.v1.AuditAggregatesResponse
+	(*DeadLetter)(nil),                         // 7: movieexample.rating.v1.DeadLetter
+	(*ListDeadLettersRequest)(nil),             // 8: movieexample.rating.v1.ListDeadLettersRequest
+	(*ListDeadLettersResponse)(nil),            // 9: movieexample.rating.v1.ListDeadLettersResponse
+	(*ReplayDeadLettersRequest)(nil),           // 10: movieexample.rating.v1.ReplayDeadLettersRequest
+	(*ReplayDeadLettersResponse)(nil),          // 11: movieexample.rating.v1.ReplayDeadLettersResponse
+	(*DropDeadLettersRequest)(nil),             // 12: movieexample.rating.v1.DropDeadLettersRequest
+	(*DropDeadLettersResponse)(nil),            // 13: movieexample.rating.v1.DropDeadLettersResponse
+	(*AuditAggregatesResponse_Difference)(nil), // 14: movieexample.rating.v1.AuditAggregatesResponse.Difference
+	(*ReplayDeadLettersResponse_Refusal)(nil),  // 15: movieexample.rating.v1.ReplayDeadLettersResponse.Refusal
+	(*Rating)(nil),                             // 16: movieexample.rating.v1.Rating
+	(*timestamppb.Timestamp)(nil),              // 17: google.protobuf.Timestamp
 }
 var file_movieexample_rating_v1_admin_proto_depIdxs = []int32{
 	2,  // 0: movieexample.rating.v1.ListIngestPartitionsResponse.partitions:type_name -> movieexample.rating.v1.IngestPartition
-	12, // 1: movieexample.rating.v1.AuditAggregatesResponse.differences:type_name -> movieexample.rating.v1.AuditAggregatesResponse.Difference
-	14, // 2: movieexample.rating.v1.DeadLetter.record_time:type_name -> google.protobuf.Timestamp
-	14, // 3: movieexample.rating.v1.DeadLetter.create_time:type_name -> google.protobuf.Timestamp
-	5,  // 4: movieexample.rating.v1.ListDeadLettersResponse.dead_letters:type_name -> movieexample.rating.v1.DeadLetter
-	13, // 5: movieexample.rating.v1.ReplayDeadLettersResponse.refused:type_name -> movieexample.rating.v1.ReplayDeadLettersResponse.Refusal
-	0,  // 6: movieexample.rating.v1.RatingAdminService.ListIngestPartitions:input_type -> movieexample.rating.v1.ListIngestPartitionsRequest
-	3,  // 7: movieexample.rating.v1.RatingAdminService.AuditAggregates:input_type -> movieexample.rating.v1.AuditAggregatesRequest
-	6,  // 8: movieexample.rating.v1.RatingAdminService.ListDeadLetters:input_type -> movieexample.rating.v1.ListDeadLettersRequest
-	8,  // 9: movieexample.rating.v1.RatingAdminService.ReplayDeadLetters:input_type -> movieexample.rating.v1.ReplayDeadLettersRequest
-	10, // 10: movieexample.rating.v1.RatingAdminService.DropDeadLetters:input_type -> movieexample.rating.v1.DropDeadLettersRequest
-	1,  // 11: movieexample.rating.v1.RatingAdminService.ListIngestPartitions:output_type -> movieexample.rating.v1.ListIngestPartitionsResponse
-	4,  // 12: movieexample.rating.v1.RatingAdminService.AuditAggregates:output_type -> movieexample.rating.v1.AuditAggregatesResponse
-	7,  // 13: movieexample.rating.v1.RatingAdminService.ListDeadLetters:output_type -> movieexample.rating.v1.ListDeadLettersResponse
-	9,  // 14: movieexample.rating.v1.RatingAdminService.ReplayDeadLetters:output_type -> movieexample.rating.v1.ReplayDeadLettersResponse
-	11, // 15: movieexample.rating.v1.RatingAdminService.DropDeadLetters:output_type -> movieexample.rating.v1.DropDeadLettersResponse
-	11, // [11:16] is the sub-list for method output_type
-	6,  // [6:11] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	16, // 1: movieexample.rating.v1.ListRatingsResponse.ratings:type_name -> movieexample.rating.v1.Rating
+	14, // 2: movieexample.rating.v1.AuditAggregatesResponse.differences:type_name -> movieexample.rating.v1.AuditAggregatesResponse.Difference
+	17, // 3: movieexample.rating.v1.DeadLetter.record_time:type_name -> google.protobuf.Timestamp
+	17, // 4: movieexample.rating.v1.DeadLetter.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 5: movieexample.rating.v1.ListDeadLettersResponse.dead_letters:type_name -> movieexample.rating.v1.DeadLetter
+	15, // 6: movieexample.rating.v1.ReplayDeadLettersResponse.refused:type_name -> movieexample.rating.v1.ReplayDeadLettersResponse.Refusal
+	0,  // 7: movieexample.rating.v1.RatingAdminService.ListIngestPartitions:input_type -> movieexample.rating.v1.ListIngestPartitionsRequest
+	5,  // 8: movieexample.rating.v1.RatingAdminService.AuditAggregates:input_type -> movieexample.rating.v1.AuditAggregatesRequest
+	3,  // 9: movieexample.rating.v1.RatingAdminService.ListRatings:input_type -> movieexample.rating.v1.ListRatingsRequest
+	8,  // 10: movieexample.rating.v1.RatingAdminService.ListDeadLetters:input_type -> movieexample.rating.v1.ListDeadLettersRequest
+	10, // 11: movieexample.rating.v1.RatingAdminService.ReplayDeadLetters:input_type -> movieexample.rating.v1.ReplayDeadLettersRequest
+	12, // 12: movieexample.rating.v1.RatingAdminService.DropDeadLetters:input_type -> movieexample.rating.v1.DropDeadLettersRequest
+	1,  // 13: movieexample.rating.v1.RatingAdminService.ListIngestPartitions:output_type -> movieexample.rating.v1.ListIngestPartitionsResponse
+	6,  // 14: movieexample.rating.v1.RatingAdminService.AuditAggregates:output_type -> movieexample.rating.v1.AuditAggregatesResponse
+	4,  // 15: movieexample.rating.v1.RatingAdminService.ListRatings:output_type -> movieexample.rating.v1.ListRatingsResponse
+	9,  // 16: movieexample.rating.v1.RatingAdminService.ListDeadLetters:output_type -> movieexample.rating.v1.ListDeadLettersResponse
+	11, // 17: movieexample.rating.v1.RatingAdminService.ReplayDeadLetters:output_type -> movieexample.rating.v1.ReplayDeadLettersResponse
+	13, // 18: movieexample.rating.v1.RatingAdminService.DropDeadLetters:output_type -> movieexample.rating.v1.DropDeadLettersResponse
+	13, // [13:19] is the sub-list for method output_type
+	7,  // [7:13] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_movieexample_rating_v1_admin_proto_init() }
@@ -1006,13 +1137,14 @@ func file_movieexample_rating_v1_admin_proto_init() {
 	if File_movieexample_rating_v1_admin_proto != nil {
 		return
 	}
+	file_movieexample_rating_v1_rating_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_movieexample_rating_v1_admin_proto_rawDesc), len(file_movieexample_rating_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

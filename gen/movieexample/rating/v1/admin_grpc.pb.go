@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	RatingAdminService_ListIngestPartitions_FullMethodName = "/movieexample.rating.v1.RatingAdminService/ListIngestPartitions"
 	RatingAdminService_AuditAggregates_FullMethodName      = "/movieexample.rating.v1.RatingAdminService/AuditAggregates"
+	RatingAdminService_ListRatings_FullMethodName          = "/movieexample.rating.v1.RatingAdminService/ListRatings"
 	RatingAdminService_ListDeadLetters_FullMethodName      = "/movieexample.rating.v1.RatingAdminService/ListDeadLetters"
 	RatingAdminService_ReplayDeadLetters_FullMethodName    = "/movieexample.rating.v1.RatingAdminService/ReplayDeadLetters"
 	RatingAdminService_DropDeadLetters_FullMethodName      = "/movieexample.rating.v1.RatingAdminService/DropDeadLetters"
@@ -38,6 +39,8 @@ type RatingAdminServiceClient interface {
 	ListIngestPartitions(ctx context.Context, in *ListIngestPartitionsRequest, opts ...grpc.CallOption) (*ListIngestPartitionsResponse, error)
 	// AuditAggregates recomputes a page of aggregates from the rows and reports differences.
 	AuditAggregates(ctx context.Context, in *AuditAggregatesRequest, opts ...grpc.CallOption) (*AuditAggregatesResponse, error)
+	// ListRatings walks all ratings by record type, record id and user id, compared byte by byte: for exports.
+	ListRatings(ctx context.Context, in *ListRatingsRequest, opts ...grpc.CallOption) (*ListRatingsResponse, error)
 	// ListDeadLetters lists refused events, oldest first.
 	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error)
 	// ReplayDeadLetters decodes dead letters again and applies those that are good now.
@@ -68,6 +71,16 @@ func (c *ratingAdminServiceClient) AuditAggregates(ctx context.Context, in *Audi
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AuditAggregatesResponse)
 	err := c.cc.Invoke(ctx, RatingAdminService_AuditAggregates_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ratingAdminServiceClient) ListRatings(ctx context.Context, in *ListRatingsRequest, opts ...grpc.CallOption) (*ListRatingsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRatingsResponse)
+	err := c.cc.Invoke(ctx, RatingAdminService_ListRatings_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +127,8 @@ type RatingAdminServiceServer interface {
 	ListIngestPartitions(context.Context, *ListIngestPartitionsRequest) (*ListIngestPartitionsResponse, error)
 	// AuditAggregates recomputes a page of aggregates from the rows and reports differences.
 	AuditAggregates(context.Context, *AuditAggregatesRequest) (*AuditAggregatesResponse, error)
+	// ListRatings walks all ratings by record type, record id and user id, compared byte by byte: for exports.
+	ListRatings(context.Context, *ListRatingsRequest) (*ListRatingsResponse, error)
 	// ListDeadLetters lists refused events, oldest first.
 	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
 	// ReplayDeadLetters decodes dead letters again and applies those that are good now.
@@ -135,6 +150,9 @@ func (UnimplementedRatingAdminServiceServer) ListIngestPartitions(context.Contex
 }
 func (UnimplementedRatingAdminServiceServer) AuditAggregates(context.Context, *AuditAggregatesRequest) (*AuditAggregatesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AuditAggregates not implemented")
+}
+func (UnimplementedRatingAdminServiceServer) ListRatings(context.Context, *ListRatingsRequest) (*ListRatingsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRatings not implemented")
 }
 func (UnimplementedRatingAdminServiceServer) ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDeadLetters not implemented")
@@ -198,6 +216,24 @@ func _RatingAdminService_AuditAggregates_Handler(srv interface{}, ctx context.Co
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RatingAdminServiceServer).AuditAggregates(ctx, req.(*AuditAggregatesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RatingAdminService_ListRatings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRatingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RatingAdminServiceServer).ListRatings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RatingAdminService_ListRatings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RatingAdminServiceServer).ListRatings(ctx, req.(*ListRatingsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -270,6 +306,10 @@ var RatingAdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AuditAggregates",
 			Handler:    _RatingAdminService_AuditAggregates_Handler,
+		},
+		{
+			MethodName: "ListRatings",
+			Handler:    _RatingAdminService_ListRatings_Handler,
 		},
 		{
 			MethodName: "ListDeadLetters",

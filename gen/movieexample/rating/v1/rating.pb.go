@@ -1279,8 +1279,11 @@ type GetTotalsResponse struct {
 	// sum / ratings; 0 where there are no ratings.
 	GlobalMean float64 `protobuf:"fixed64,4,opt,name=global_mean,json=globalMean,proto3" json:"global_mean,omitempty"`
 	// The prior's weight m in ratings.
-	MinVotes      int32                  `protobuf:"varint,5,opt,name=min_votes,json=minVotes,proto3" json:"min_votes,omitempty"`
-	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	MinVotes int32                  `protobuf:"varint,5,opt,name=min_votes,json=minVotes,proto3" json:"min_votes,omitempty"`
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// Users with at least one rating of a record of the type, as of users_as_of_time. Counted now and then.
+	Users         int64                  `protobuf:"varint,7,opt,name=users,proto3" json:"users,omitempty"`
+	UsersAsOfTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=users_as_of_time,json=usersAsOfTime,proto3" json:"users_as_of_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1357,6 +1360,241 @@ func (x *GetTotalsResponse) GetAsOfTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GetTotalsResponse) GetUsers() int64 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+func (x *GetTotalsResponse) GetUsersAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UsersAsOfTime
+	}
+	return nil
+}
+
+type ListRatingHistoryRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RecordType    string                 `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
+	RecordId      string                 `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRatingHistoryRequest) Reset() {
+	*x = ListRatingHistoryRequest{}
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRatingHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRatingHistoryRequest) ProtoMessage() {}
+
+func (x *ListRatingHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRatingHistoryRequest.ProtoReflect.Descriptor instead.
+func (*ListRatingHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListRatingHistoryRequest) GetRecordType() string {
+	if x != nil {
+		return x.RecordType
+	}
+	return ""
+}
+
+func (x *ListRatingHistoryRequest) GetRecordId() string {
+	if x != nil {
+		return x.RecordId
+	}
+	return ""
+}
+
+type ListRatingHistoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Oldest first; years without ratings are left out.
+	Years []*ListRatingHistoryResponse_Year `protobuf:"bytes,1,rep,name=years,proto3" json:"years,omitempty"`
+	// When the ratings were read.
+	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRatingHistoryResponse) Reset() {
+	*x = ListRatingHistoryResponse{}
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRatingHistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRatingHistoryResponse) ProtoMessage() {}
+
+func (x *ListRatingHistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRatingHistoryResponse.ProtoReflect.Descriptor instead.
+func (*ListRatingHistoryResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListRatingHistoryResponse) GetYears() []*ListRatingHistoryResponse_Year {
+	if x != nil {
+		return x.Years
+	}
+	return nil
+}
+
+func (x *ListRatingHistoryResponse) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+type ListRatingSummariesRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	RecordType string                 `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
+	// 0 means 1,000; more than 5,000 means 5,000.
+	PageSize      int32  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRatingSummariesRequest) Reset() {
+	*x = ListRatingSummariesRequest{}
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRatingSummariesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRatingSummariesRequest) ProtoMessage() {}
+
+func (x *ListRatingSummariesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRatingSummariesRequest.ProtoReflect.Descriptor instead.
+func (*ListRatingSummariesRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListRatingSummariesRequest) GetRecordType() string {
+	if x != nil {
+		return x.RecordType
+	}
+	return ""
+}
+
+func (x *ListRatingSummariesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRatingSummariesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListRatingSummariesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of their record ids, compared byte by byte.
+	Summaries []*RatingSummary `protobuf:"bytes,1,rep,name=summaries,proto3" json:"summaries,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRatingSummariesResponse) Reset() {
+	*x = ListRatingSummariesResponse{}
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRatingSummariesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRatingSummariesResponse) ProtoMessage() {}
+
+func (x *ListRatingSummariesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRatingSummariesResponse.ProtoReflect.Descriptor instead.
+func (*ListRatingSummariesResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListRatingSummariesResponse) GetSummaries() []*RatingSummary {
+	if x != nil {
+		return x.Summaries
+	}
+	return nil
+}
+
+func (x *ListRatingSummariesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 type ListChartResponse_Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the chart ranks by: the Bayesian estimate, the number of ratings, or the decayed number of ratings.
@@ -1370,7 +1608,7 @@ type ListChartResponse_Entry struct {
 
 func (x *ListChartResponse_Entry) Reset() {
 	*x = ListChartResponse_Entry{}
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[21]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1382,7 +1620,7 @@ func (x *ListChartResponse_Entry) String() string {
 func (*ListChartResponse_Entry) ProtoMessage() {}
 
 func (x *ListChartResponse_Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[21]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,6 +1655,69 @@ func (x *ListChartResponse_Entry) GetSummary() *RatingSummary {
 		return x.Summary
 	}
 	return nil
+}
+
+// Year is what was rated within one year, in UTC. A rating that was changed counts in the year of the change.
+type ListRatingHistoryResponse_Year struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Year  int32                  `protobuf:"varint,1,opt,name=year,proto3" json:"year,omitempty"`
+	// Number of ratings, at least 1.
+	Votes int32 `protobuf:"varint,2,opt,name=votes,proto3" json:"votes,omitempty"`
+	// Their arithmetic mean, 1–10.
+	Mean          float64 `protobuf:"fixed64,3,opt,name=mean,proto3" json:"mean,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRatingHistoryResponse_Year) Reset() {
+	*x = ListRatingHistoryResponse_Year{}
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRatingHistoryResponse_Year) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRatingHistoryResponse_Year) ProtoMessage() {}
+
+func (x *ListRatingHistoryResponse_Year) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRatingHistoryResponse_Year.ProtoReflect.Descriptor instead.
+func (*ListRatingHistoryResponse_Year) Descriptor() ([]byte, []int) {
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{22, 0}
+}
+
+func (x *ListRatingHistoryResponse_Year) GetYear() int32 {
+	if x != nil {
+		return x.Year
+	}
+	return 0
+}
+
+func (x *ListRatingHistoryResponse_Year) GetVotes() int32 {
+	if x != nil {
+		return x.Votes
+	}
+	return 0
+}
+
+func (x *ListRatingHistoryResponse_Year) GetMean() float64 {
+	if x != nil {
+		return x.Mean
+	}
+	return 0
 }
 
 var File_movieexample_rating_v1_rating_proto protoreflect.FileDescriptor
@@ -1520,7 +1821,7 @@ const file_movieexample_rating_v1_rating_proto_rawDesc = "" +
 	"\asummary\x18\x03 \x01(\v2%.movieexample.rating.v1.RatingSummaryR\asummary\"3\n" +
 	"\x10GetTotalsRequest\x12\x1f\n" +
 	"\vrecord_type\x18\x01 \x01(\tR\n" +
-	"recordType\"\xd1\x01\n" +
+	"recordType\"\xac\x02\n" +
 	"\x11GetTotalsResponse\x12\x18\n" +
 	"\arecords\x18\x01 \x01(\x03R\arecords\x12\x18\n" +
 	"\aratings\x18\x02 \x01(\x03R\aratings\x12\x10\n" +
@@ -1529,13 +1830,35 @@ const file_movieexample_rating_v1_rating_proto_rawDesc = "" +
 	"globalMean\x12\x1b\n" +
 	"\tmin_votes\x18\x05 \x01(\x05R\bminVotes\x128\n" +
 	"\n" +
-	"as_of_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime*T\n" +
+	"as_of_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12\x14\n" +
+	"\x05users\x18\a \x01(\x03R\x05users\x12C\n" +
+	"\x10users_as_of_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rusersAsOfTime\"X\n" +
+	"\x18ListRatingHistoryRequest\x12\x1f\n" +
+	"\vrecord_type\x18\x01 \x01(\tR\n" +
+	"recordType\x12\x1b\n" +
+	"\trecord_id\x18\x02 \x01(\tR\brecordId\"\xe9\x01\n" +
+	"\x19ListRatingHistoryResponse\x12L\n" +
+	"\x05years\x18\x01 \x03(\v26.movieexample.rating.v1.ListRatingHistoryResponse.YearR\x05years\x128\n" +
+	"\n" +
+	"as_of_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x1aD\n" +
+	"\x04Year\x12\x12\n" +
+	"\x04year\x18\x01 \x01(\x05R\x04year\x12\x14\n" +
+	"\x05votes\x18\x02 \x01(\x05R\x05votes\x12\x12\n" +
+	"\x04mean\x18\x03 \x01(\x01R\x04mean\"y\n" +
+	"\x1aListRatingSummariesRequest\x12\x1f\n" +
+	"\vrecord_type\x18\x01 \x01(\tR\n" +
+	"recordType\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\x8a\x01\n" +
+	"\x1bListRatingSummariesResponse\x12C\n" +
+	"\tsummaries\x18\x01 \x03(\v2%.movieexample.rating.v1.RatingSummaryR\tsummaries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*T\n" +
 	"\x05Chart\x12\x15\n" +
 	"\x11CHART_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tCHART_TOP\x10\x01\x12\x11\n" +
 	"\rCHART_POPULAR\x10\x02\x12\x12\n" +
-	"\x0eCHART_TRENDING\x10\x032\xf2\n" +
-	"\n" +
+	"\x0eCHART_TRENDING\x10\x032\xaa\r\n" +
 	"\rRatingService\x12\xac\x01\n" +
 	"\tPutRating\x12(.movieexample.rating.v1.PutRatingRequest\x1a).movieexample.rating.v1.PutRatingResponse\"J\x82\xd3\xe4\x93\x02D:\x01*b\x06rating\x1a7/v1/records/{record_type}/{record_id}/ratings/{user_id}\x12\xa9\x01\n" +
 	"\tGetRating\x12(.movieexample.rating.v1.GetRatingRequest\x1a).movieexample.rating.v1.GetRatingResponse\"G\x82\xd3\xe4\x93\x02Ab\x06rating\x127/v1/records/{record_type}/{record_id}/ratings/{user_id}\x12\xaa\x01\n" +
@@ -1544,7 +1867,9 @@ const file_movieexample_rating_v1_rating_proto_rawDesc = "" +
 	"\x0fListUserRatings\x12..movieexample.rating.v1.ListUserRatingsRequest\x1a/.movieexample.rating.v1.ListUserRatingsResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/users/{user_id}/ratings\x12\xbb\x01\n" +
 	"\x10GetRatingSummary\x12/.movieexample.rating.v1.GetRatingSummaryRequest\x1a0.movieexample.rating.v1.GetRatingSummaryResponse\"D\x82\xd3\xe4\x93\x02>b\asummary\x123/v1/records/{record_type}/{record_id}/ratingSummary\x12\x8a\x01\n" +
 	"\x17BatchGetRatingSummaries\x126.movieexample.rating.v1.BatchGetRatingSummariesRequest\x1a7.movieexample.rating.v1.BatchGetRatingSummariesResponse\x12`\n" +
-	"\tListChart\x12(.movieexample.rating.v1.ListChartRequest\x1a).movieexample.rating.v1.ListChartResponse\x12`\n" +
+	"\tListChart\x12(.movieexample.rating.v1.ListChartRequest\x1a).movieexample.rating.v1.ListChartResponse\x12\xb5\x01\n" +
+	"\x11ListRatingHistory\x120.movieexample.rating.v1.ListRatingHistoryRequest\x1a1.movieexample.rating.v1.ListRatingHistoryResponse\";\x82\xd3\xe4\x93\x025\x123/v1/records/{record_type}/{record_id}/ratingHistory\x12~\n" +
+	"\x13ListRatingSummaries\x122.movieexample.rating.v1.ListRatingSummariesRequest\x1a3.movieexample.rating.v1.ListRatingSummariesResponse\x12`\n" +
 	"\tGetTotals\x12(.movieexample.rating.v1.GetTotalsRequest\x1a).movieexample.rating.v1.GetTotalsResponseB6Z4movieexample.com/gen/movieexample/rating/v1;ratingv1b\x06proto3"
 
 var (
@@ -1560,7 +1885,7 @@ func file_movieexample_rating_v1_rating_proto_rawDescGZIP() []byte {
 }
 
 var file_movieexample_rating_v1_rating_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_movieexample_rating_v1_rating_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_movieexample_rating_v1_rating_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_movieexample_rating_v1_rating_proto_goTypes = []any{
 	(Chart)(0),                              // 0: movieexample.rating.v1.Chart
 	(*Rating)(nil),                          // 1: movieexample.rating.v1.Rating
@@ -1584,48 +1909,61 @@ var file_movieexample_rating_v1_rating_proto_goTypes = []any{
 	(*ListChartResponse)(nil),               // 19: movieexample.rating.v1.ListChartResponse
 	(*GetTotalsRequest)(nil),                // 20: movieexample.rating.v1.GetTotalsRequest
 	(*GetTotalsResponse)(nil),               // 21: movieexample.rating.v1.GetTotalsResponse
-	(*ListChartResponse_Entry)(nil),         // 22: movieexample.rating.v1.ListChartResponse.Entry
-	(*timestamppb.Timestamp)(nil),           // 23: google.protobuf.Timestamp
+	(*ListRatingHistoryRequest)(nil),        // 22: movieexample.rating.v1.ListRatingHistoryRequest
+	(*ListRatingHistoryResponse)(nil),       // 23: movieexample.rating.v1.ListRatingHistoryResponse
+	(*ListRatingSummariesRequest)(nil),      // 24: movieexample.rating.v1.ListRatingSummariesRequest
+	(*ListRatingSummariesResponse)(nil),     // 25: movieexample.rating.v1.ListRatingSummariesResponse
+	(*ListChartResponse_Entry)(nil),         // 26: movieexample.rating.v1.ListChartResponse.Entry
+	(*ListRatingHistoryResponse_Year)(nil),  // 27: movieexample.rating.v1.ListRatingHistoryResponse.Year
+	(*timestamppb.Timestamp)(nil),           // 28: google.protobuf.Timestamp
 }
 var file_movieexample_rating_v1_rating_proto_depIdxs = []int32{
-	23, // 0: movieexample.rating.v1.Rating.rated_at:type_name -> google.protobuf.Timestamp
+	28, // 0: movieexample.rating.v1.Rating.rated_at:type_name -> google.protobuf.Timestamp
 	1,  // 1: movieexample.rating.v1.PutRatingResponse.rating:type_name -> movieexample.rating.v1.Rating
 	1,  // 2: movieexample.rating.v1.GetRatingResponse.rating:type_name -> movieexample.rating.v1.Rating
 	1,  // 3: movieexample.rating.v1.ListRecordRatingsResponse.ratings:type_name -> movieexample.rating.v1.Rating
 	1,  // 4: movieexample.rating.v1.ListUserRatingsResponse.ratings:type_name -> movieexample.rating.v1.Rating
-	23, // 5: movieexample.rating.v1.RatingSummary.as_of_time:type_name -> google.protobuf.Timestamp
+	28, // 5: movieexample.rating.v1.RatingSummary.as_of_time:type_name -> google.protobuf.Timestamp
 	12, // 6: movieexample.rating.v1.GetRatingSummaryResponse.summary:type_name -> movieexample.rating.v1.RatingSummary
 	12, // 7: movieexample.rating.v1.BatchGetRatingSummariesResponse.summaries:type_name -> movieexample.rating.v1.RatingSummary
 	0,  // 8: movieexample.rating.v1.ListChartRequest.chart:type_name -> movieexample.rating.v1.Chart
 	18, // 9: movieexample.rating.v1.ListChartRequest.start:type_name -> movieexample.rating.v1.ChartPosition
-	22, // 10: movieexample.rating.v1.ListChartResponse.entries:type_name -> movieexample.rating.v1.ListChartResponse.Entry
+	26, // 10: movieexample.rating.v1.ListChartResponse.entries:type_name -> movieexample.rating.v1.ListChartResponse.Entry
 	18, // 11: movieexample.rating.v1.ListChartResponse.next:type_name -> movieexample.rating.v1.ChartPosition
-	23, // 12: movieexample.rating.v1.ListChartResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	23, // 13: movieexample.rating.v1.GetTotalsResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	12, // 14: movieexample.rating.v1.ListChartResponse.Entry.summary:type_name -> movieexample.rating.v1.RatingSummary
-	2,  // 15: movieexample.rating.v1.RatingService.PutRating:input_type -> movieexample.rating.v1.PutRatingRequest
-	4,  // 16: movieexample.rating.v1.RatingService.GetRating:input_type -> movieexample.rating.v1.GetRatingRequest
-	6,  // 17: movieexample.rating.v1.RatingService.DeleteRating:input_type -> movieexample.rating.v1.DeleteRatingRequest
-	8,  // 18: movieexample.rating.v1.RatingService.ListRecordRatings:input_type -> movieexample.rating.v1.ListRecordRatingsRequest
-	10, // 19: movieexample.rating.v1.RatingService.ListUserRatings:input_type -> movieexample.rating.v1.ListUserRatingsRequest
-	13, // 20: movieexample.rating.v1.RatingService.GetRatingSummary:input_type -> movieexample.rating.v1.GetRatingSummaryRequest
-	15, // 21: movieexample.rating.v1.RatingService.BatchGetRatingSummaries:input_type -> movieexample.rating.v1.BatchGetRatingSummariesRequest
-	17, // 22: movieexample.rating.v1.RatingService.ListChart:input_type -> movieexample.rating.v1.ListChartRequest
-	20, // 23: movieexample.rating.v1.RatingService.GetTotals:input_type -> movieexample.rating.v1.GetTotalsRequest
-	3,  // 24: movieexample.rating.v1.RatingService.PutRating:output_type -> movieexample.rating.v1.PutRatingResponse
-	5,  // 25: movieexample.rating.v1.RatingService.GetRating:output_type -> movieexample.rating.v1.GetRatingResponse
-	7,  // 26: movieexample.rating.v1.RatingService.DeleteRating:output_type -> movieexample.rating.v1.DeleteRatingResponse
-	9,  // 27: movieexample.rating.v1.RatingService.ListRecordRatings:output_type -> movieexample.rating.v1.ListRecordRatingsResponse
-	11, // 28: movieexample.rating.v1.RatingService.ListUserRatings:output_type -> movieexample.rating.v1.ListUserRatingsResponse
-	14, // 29: movieexample.rating.v1.RatingService.GetRatingSummary:output_type -> movieexample.rating.v1.GetRatingSummaryResponse
-	16, // 30: movieexample.rating.v1.RatingService.BatchGetRatingSummaries:output_type -> movieexample.rating.v1.BatchGetRatingSummariesResponse
-	19, // 31: movieexample.rating.v1.RatingService.ListChart:output_type -> movieexample.rating.v1.ListChartResponse
-	21, // 32: movieexample.rating.v1.RatingService.GetTotals:output_type -> movieexample.rating.v1.GetTotalsResponse
-	24, // [24:33] is the sub-list for method output_type
-	15, // [15:24] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	28, // 12: movieexample.rating.v1.ListChartResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	28, // 13: movieexample.rating.v1.GetTotalsResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	28, // 14: movieexample.rating.v1.GetTotalsResponse.users_as_of_time:type_name -> google.protobuf.Timestamp
+	27, // 15: movieexample.rating.v1.ListRatingHistoryResponse.years:type_name -> movieexample.rating.v1.ListRatingHistoryResponse.Year
+	28, // 16: movieexample.rating.v1.ListRatingHistoryResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	12, // 17: movieexample.rating.v1.ListRatingSummariesResponse.summaries:type_name -> movieexample.rating.v1.RatingSummary
+	12, // 18: movieexample.rating.v1.ListChartResponse.Entry.summary:type_name -> movieexample.rating.v1.RatingSummary
+	2,  // 19: movieexample.rating.v1.RatingService.PutRating:input_type -> movieexample.rating.v1.PutRatingRequest
+	4,  // 20: movieexample.rating.v1.RatingService.GetRating:input_type -> movieexample.rating.v1.GetRatingRequest
+	6,  // 21: movieexample.rating.v1.RatingService.DeleteRating:input_type -> movieexample.rating.v1.DeleteRatingRequest
+	8,  // 22: movieexample.rating.v1.RatingService.ListRecordRatings:input_type -> movieexample.rating.v1.ListRecordRatingsRequest
+	10, // 23: movieexample.rating.v1.RatingService.ListUserRatings:input_type -> movieexample.rating.v1.ListUserRatingsRequest
+	13, // 24: movieexample.rating.v1.RatingService.GetRatingSummary:input_type -> movieexample.rating.v1.GetRatingSummaryRequest
+	15, // 25: movieexample.rating.v1.RatingService.BatchGetRatingSummaries:input_type -> movieexample.rating.v1.BatchGetRatingSummariesRequest
+	17, // 26: movieexample.rating.v1.RatingService.ListChart:input_type -> movieexample.rating.v1.ListChartRequest
+	22, // 27: movieexample.rating.v1.RatingService.ListRatingHistory:input_type -> movieexample.rating.v1.ListRatingHistoryRequest
+	24, // 28: movieexample.rating.v1.RatingService.ListRatingSummaries:input_type -> movieexample.rating.v1.ListRatingSummariesRequest
+	20, // 29: movieexample.rating.v1.RatingService.GetTotals:input_type -> movieexample.rating.v1.GetTotalsRequest
+	3,  // 30: movieexample.rating.v1.RatingService.PutRating:output_type -> movieexample.rating.v1.PutRatingResponse
+	5,  // 31: movieexample.rating.v1.RatingService.GetRating:output_type -> movieexample.rating.v1.GetRatingResponse
+	7,  // 32: movieexample.rating.v1.RatingService.DeleteRating:output_type -> movieexample.rating.v1.DeleteRatingResponse
+	9,  // 33: movieexample.rating.v1.RatingService.ListRecordRatings:output_type -> movieexample.rating.v1.ListRecordRatingsResponse
+	11, // 34: movieexample.rating.v1.RatingService.ListUserRatings:output_type -> movieexample.rating.v1.ListUserRatingsResponse
+	14, // 35: movieexample.rating.v1.RatingService.GetRatingSummary:output_type -> movieexample.rating.v1.GetRatingSummaryResponse
+	16, // 36: movieexample.rating.v1.RatingService.BatchGetRatingSummaries:output_type -> movieexample.rating.v1.BatchGetRatingSummariesResponse
+	19, // 37: movieexample.rating.v1.RatingService.ListChart:output_type -> movieexample.rating.v1.ListChartResponse
+	23, // 38: movieexample.rating.v1.RatingService.ListRatingHistory:output_type -> movieexample.rating.v1.ListRatingHistoryResponse
+	25, // 39: movieexample.rating.v1.RatingService.ListRatingSummaries:output_type -> movieexample.rating.v1.ListRatingSummariesResponse
+	21, // 40: movieexample.rating.v1.RatingService.GetTotals:output_type -> movieexample.rating.v1.GetTotalsResponse
+	30, // [30:41] is the sub-list for method output_type
+	19, // [19:30] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_movieexample_rating_v1_rating_proto_init() }
@@ -1640,7 +1978,7 @@ func file_movieexample_rating_v1_rating_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_movieexample_rating_v1_rating_proto_rawDesc), len(file_movieexample_rating_v1_rating_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

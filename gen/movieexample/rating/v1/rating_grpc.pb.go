@@ -29,6 +29,8 @@ const (
 	RatingService_GetRatingSummary_FullMethodName        = "/movieexample.rating.v1.RatingService/GetRatingSummary"
 	RatingService_BatchGetRatingSummaries_FullMethodName = "/movieexample.rating.v1.RatingService/BatchGetRatingSummaries"
 	RatingService_ListChart_FullMethodName               = "/movieexample.rating.v1.RatingService/ListChart"
+	RatingService_ListRatingHistory_FullMethodName       = "/movieexample.rating.v1.RatingService/ListRatingHistory"
+	RatingService_ListRatingSummaries_FullMethodName     = "/movieexample.rating.v1.RatingService/ListRatingSummaries"
 	RatingService_GetTotals_FullMethodName               = "/movieexample.rating.v1.RatingService/GetTotals"
 )
 
@@ -55,6 +57,10 @@ type RatingServiceClient interface {
 	BatchGetRatingSummaries(ctx context.Context, in *BatchGetRatingSummariesRequest, opts ...grpc.CallOption) (*BatchGetRatingSummariesResponse, error)
 	// ListChart returns records in the order of a chart.
 	ListChart(ctx context.Context, in *ListChartRequest, opts ...grpc.CallOption) (*ListChartResponse, error)
+	// ListRatingHistory returns a record's ratings by the year they were given in. NOT_FOUND: the record has no ratings.
+	ListRatingHistory(ctx context.Context, in *ListRatingHistoryRequest, opts ...grpc.CallOption) (*ListRatingHistoryResponse, error)
+	// ListRatingSummaries walks the aggregates of all records of a type, by record id.
+	ListRatingSummaries(ctx context.Context, in *ListRatingSummariesRequest, opts ...grpc.CallOption) (*ListRatingSummariesResponse, error)
 	// GetTotals returns the sums over all records of a type.
 	GetTotals(ctx context.Context, in *GetTotalsRequest, opts ...grpc.CallOption) (*GetTotalsResponse, error)
 }
@@ -147,6 +153,26 @@ func (c *ratingServiceClient) ListChart(ctx context.Context, in *ListChartReques
 	return out, nil
 }
 
+func (c *ratingServiceClient) ListRatingHistory(ctx context.Context, in *ListRatingHistoryRequest, opts ...grpc.CallOption) (*ListRatingHistoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRatingHistoryResponse)
+	err := c.cc.Invoke(ctx, RatingService_ListRatingHistory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ratingServiceClient) ListRatingSummaries(ctx context.Context, in *ListRatingSummariesRequest, opts ...grpc.CallOption) (*ListRatingSummariesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRatingSummariesResponse)
+	err := c.cc.Invoke(ctx, RatingService_ListRatingSummaries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *ratingServiceClient) GetTotals(ctx context.Context, in *GetTotalsRequest, opts ...grpc.CallOption) (*GetTotalsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetTotalsResponse)
@@ -180,6 +206,10 @@ type RatingServiceServer interface {
 	BatchGetRatingSummaries(context.Context, *BatchGetRatingSummariesRequest) (*BatchGetRatingSummariesResponse, error)
 	// ListChart returns records in the order of a chart.
 	ListChart(context.Context, *ListChartRequest) (*ListChartResponse, error)
+	// ListRatingHistory returns a record's ratings by the year they were given in. NOT_FOUND: the record has no ratings.
+	ListRatingHistory(context.Context, *ListRatingHistoryRequest) (*ListRatingHistoryResponse, error)
+	// ListRatingSummaries walks the aggregates of all records of a type, by record id.
+	ListRatingSummaries(context.Context, *ListRatingSummariesRequest) (*ListRatingSummariesResponse, error)
 	// GetTotals returns the sums over all records of a type.
 	GetTotals(context.Context, *GetTotalsRequest) (*GetTotalsResponse, error)
 	mustEmbedUnimplementedRatingServiceServer()
@@ -215,6 +245,12 @@ func (UnimplementedRatingServiceServer) BatchGetRatingSummaries(context.Context,
 }
 func (UnimplementedRatingServiceServer) ListChart(context.Context, *ListChartRequest) (*ListChartResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListChart not implemented")
+}
+func (UnimplementedRatingServiceServer) ListRatingHistory(context.Context, *ListRatingHistoryRequest) (*ListRatingHistoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRatingHistory not implemented")
+}
+func (UnimplementedRatingServiceServer) ListRatingSummaries(context.Context, *ListRatingSummariesRequest) (*ListRatingSummariesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRatingSummaries not implemented")
 }
 func (UnimplementedRatingServiceServer) GetTotals(context.Context, *GetTotalsRequest) (*GetTotalsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetTotals not implemented")
@@ -384,6 +420,42 @@ func _RatingService_ListChart_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RatingService_ListRatingHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRatingHistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RatingServiceServer).ListRatingHistory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RatingService_ListRatingHistory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RatingServiceServer).ListRatingHistory(ctx, req.(*ListRatingHistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RatingService_ListRatingSummaries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRatingSummariesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RatingServiceServer).ListRatingSummaries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RatingService_ListRatingSummaries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RatingServiceServer).ListRatingSummaries(ctx, req.(*ListRatingSummariesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RatingService_GetTotals_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetTotalsRequest)
 	if err := dec(in); err != nil {
@@ -440,6 +512,14 @@ var RatingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListChart",
 			Handler:    _RatingService_ListChart_Handler,
+		},
+		{
+			MethodName: "ListRatingHistory",
+			Handler:    _RatingService_ListRatingHistory_Handler,
+		},
+		{
+			MethodName: "ListRatingSummaries",
+			Handler:    _RatingService_ListRatingSummaries_Handler,
 		},
 		{
 			MethodName: "GetTotals",
