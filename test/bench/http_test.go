@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,9 @@ import (
 // that writes the same bytes. Four kept-alive connections each ask again as soon as they have the answer; their end does as
 // little as it can, because what it does is in both sides and would bring the ratio nearer to one.
 func BenchmarkMovieREST(b *testing.B) {
-	ours := startApp(b)
+	system := startApp(b)
+	putFilm(b, dial(b, system.Metadata), dial(b, system.Rating))
+	ours := hostOf(system.Gateway)
 	handler := &constantBody{}
 	bare := startBare(b, handler)
 	path := "/v1/movies/" + film
@@ -52,8 +55,8 @@ func BenchmarkMovieREST(b *testing.B) {
 	}
 }
 
-// startApp starts everything in this process on free ports, puts the film in and returns the gateway's host:port.
-func startApp(b *testing.B) string {
+// startApp starts everything in this process on free ports and returns where it listens.
+func startApp(b *testing.B) app.Addresses {
 	b.Helper()
 	const anyPort = "127.0.0.1:0"
 	cfg := app.DefaultConfig()
@@ -73,9 +76,11 @@ func startApp(b *testing.B) string {
 		}
 	})
 	<-a.Ready()
-	putFilm(b, dial(b, a.Addresses().Metadata), dial(b, a.Addresses().Rating))
-	return a.Addresses().Gateway[len("http://"):]
+	return a.Addresses()
 }
+
+// hostOf returns the host:port of a URL without a path.
+func hostOf(url string) string { return strings.TrimPrefix(url, "http://") }
 
 // constantBody is the handler to compare with.
 type constantBody struct{ body []byte }
@@ -107,8 +112,10 @@ type webClient struct {
 	conn net.Conn
 	in   *bufio.Reader
 	host string
-	out  []byte
-	body []byte
+	// accept is the request header of that name.
+	accept string
+	out    []byte
+	body   []byte
 }
 
 func newWebClient(b *testing.B, addr string) *webClient {
@@ -118,12 +125,12 @@ func newWebClient(b *testing.B, addr string) *webClient {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = conn.Close() })
-	return &webClient{conn: conn, in: bufio.NewReader(conn), host: addr}
+	return &webClient{conn: conn, in: bufio.NewReader(conn), host: addr, accept: "application/json"}
 }
 
 // get returns the body of an answer of status 200; it is valid until the next call.
 func (c *webClient) get(path string) ([]byte, error) {
-	c.out = fmt.Appendf(c.out[:0], "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: application/json\r\n\r\n", path, c.host)
+	c.out = fmt.Appendf(c.out[:0], "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: %s\r\n\r\n", path, c.host, c.accept)
 	if _, err := c.conn.Write(c.out); err != nil {
 		return nil, err
 	}
