@@ -121,13 +121,17 @@ func TestFill(t *testing.T) {
 		"less changes nothing":     {valid(), film("tt0133093", "Matrix"), valid(), unchanged},
 		"nothing is overwritten": {valid(), with(valid(), func(m *metadatav1.Movie) {
 			m.Year, m.RuntimeMinutes = proto.Int32(2000), proto.Int32(1)
-			m.Director, m.Description, m.OriginalTitle = "Somebody", "Something", "Another"
+			m.Director, m.Description = "Somebody", "Something"
 			m.ExternalIds = &metadatav1.ExternalIds{Imdb: "tt9999999", Tmdb: "9", Movielens: "9"}
 		}), valid(), unchanged},
 		"external ids are added": {
 			with(valid(), func(m *metadatav1.Movie) { m.ExternalIds = &metadatav1.ExternalIds{Imdb: "tt0133093"} }),
 			with(valid(), func(m *metadatav1.Movie) { m.ExternalIds = &metadatav1.ExternalIds{Tmdb: "603"} }),
 			with(valid(), func(m *metadatav1.Movie) { m.ExternalIds = &metadatav1.ExternalIds{Imdb: "tt0133093", Tmdb: "603"} }), updated,
+		},
+		"another original title becomes an alternative": {
+			valid(), with(valid(), func(m *metadatav1.Movie) { m.OriginalTitle = "Matrix, The" }),
+			with(valid(), func(m *metadatav1.Movie) { m.AlternativeTitles = []string{"La matrice", "Matrix, The"} }), updated,
 		},
 		"genres are united": {
 			valid(), with(valid(), func(m *metadatav1.Movie) { m.Genres = []string{"Thriller", "sci-fi", "Drama"} }),

@@ -50,7 +50,7 @@ func (s *server) BatchPutMovies(ctx context.Context, req *metadatav1.BatchPutMov
 	for i, m := range req.GetMovies() {
 		movies[i], unreadable[i] = movieFromWire(fmt.Sprintf("movies[%d]", i), m)
 	}
-	results, err := s.svc.putBatch(ctx, movies, unreadable, mode)
+	results, err := s.svc.putBatch(ctx, movies, unreadable, mode, req.GetOverwrite())
 	if err != nil {
 		return nil, err
 	}

@@ -39,8 +39,9 @@ type Mode uint8
 const (
 	// Replace replaces it whole.
 	Replace Mode = iota
-	// Fill fills in what the stored movie lacks and unites lists; nothing stored is overwritten.
-	// Another title than the stored one becomes an alternative title.
+	// Fill fills in what the stored movie lacks and unites lists; nothing stored is overwritten
+	// but in the fields of which the sender says so. Another title than the stored one becomes an
+	// alternative title.
 	Fill
 )
 
@@ -81,14 +82,20 @@ func (s *Service) put(ctx context.Context, field string, m Movie, expectedETag s
 // order. A refused movie leaves the others alone; an id that comes twice is written twice, in
 // order. A movie whose element of unreadable is not nil is refused with that error: the door it
 // came through could not make a Movie of it. The error is about the batch as a whole: then nothing
-// was written.
-func (s *Service) putBatch(ctx context.Context, movies []Movie, unreadable []error, mode Mode) ([]putResult, error) {
+// was written. overwrite names the fields in which a Fill replaces what is stored.
+func (s *Service) putBatch(ctx context.Context, movies []Movie, unreadable []error, mode Mode, overwrite []string) ([]putResult, error) {
 	if n := len(movies); n > MaxBatch {
 		return nil, fault.Invalid("movies", "must be at most %d movies, got %d", MaxBatch, n)
 	}
 	merge := func(_, m Movie) Movie { return m }
 	if mode == Fill {
-		merge = fill
+		o, err := overwrittenFields(overwrite)
+		if err != nil {
+			return nil, err
+		}
+		merge = func(stored, m Movie) Movie { return fill(stored, m, o) }
+	} else if len(overwrite) > 0 {
+		return nil, fault.Invalid("overwrite", "must be empty unless the mode is BATCH_PUT_MODE_FILL: a movie that is replaced is overwritten whole")
 	}
 	var (
 		results = make([]putResult, len(movies))
