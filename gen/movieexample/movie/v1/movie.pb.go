@@ -28,23 +28,25 @@ const (
 // Movie is a film and its ratings.
 type Movie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1–128 bytes.
+	// The id of the movie, chosen by whoever puts it: 1–128 bytes, compared byte by byte.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// 1–500 characters.
+	// The title it is known by here, 1–500 characters.
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
 	// The title in the film's own language; empty where it is the same or not known.
 	OriginalTitle string `protobuf:"bytes,3,opt,name=original_title,json=originalTitle,proto3" json:"original_title,omitempty"`
 	// Year of first release, 1870–2100; absent where not known.
-	Year   *int32   `protobuf:"varint,4,opt,name=year,proto3,oneof" json:"year,omitempty"`
+	Year *int32 `protobuf:"varint,4,opt,name=year,proto3,oneof" json:"year,omitempty"`
+	// Names of genres.
 	Genres []string `protobuf:"bytes,5,rep,name=genres,proto3" json:"genres,omitempty"`
 	// The director; several are joined by ", ".
-	Director    string `protobuf:"bytes,6,opt,name=director,proto3" json:"director,omitempty"`
+	Director string `protobuf:"bytes,6,opt,name=director,proto3" json:"director,omitempty"`
+	// What the film is about.
 	Description string `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
-	// Always set in answers, its members empty where not known; absent on input means none.
+	// The film's ids elsewhere. Always set in answers, its members empty where not known; absent on input means none.
 	ExternalIds *ExternalIds `protobuf:"bytes,8,opt,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty"`
-	// Absent where rating_status is "unrated" or "unavailable". Output only: ignored on input.
+	// What people think of it. Absent where rating_status is "unrated" or "unavailable". Output only: ignored on input.
 	RatingSummary *RatingSummary `protobuf:"bytes,9,opt,name=rating_summary,json=ratingSummary,proto3" json:"rating_summary,omitempty"`
-	// "fresh": read within the last two seconds; "stale": older, as of rating_summary.as_of_time;
+	// What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of rating_summary.as_of_time;
 	// "unavailable": the rating service cannot be reached and nothing is known;
 	// "unrated": nobody rated it. Output only: ignored on input.
 	RatingStatus string `protobuf:"bytes,10,opt,name=rating_status,json=ratingStatus,proto3" json:"rating_status,omitempty"`
@@ -182,11 +184,11 @@ func (x *Movie) GetAlternativeTitles() []string {
 // ExternalIds are a film's ids elsewhere.
 type ExternalIds struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "tt" and at least seven digits.
+	// The id at IMDb: "tt" and at least seven digits; empty where not known.
 	Imdb string `protobuf:"bytes,1,opt,name=imdb,proto3" json:"imdb,omitempty"`
-	// A decimal number.
+	// The id at TMDB (themoviedb.org), a decimal number; empty where not known.
 	Tmdb string `protobuf:"bytes,2,opt,name=tmdb,proto3" json:"tmdb,omitempty"`
-	// A decimal number.
+	// The id at MovieLens, a decimal number; empty where not known.
 	Movielens     string `protobuf:"bytes,3,opt,name=movielens,proto3" json:"movielens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -250,7 +252,7 @@ type RatingSummary struct {
 	Mean float64 `protobuf:"fixed64,1,opt,name=mean,proto3" json:"mean,omitempty"`
 	// Number of ratings.
 	Votes int32 `protobuf:"varint,2,opt,name=votes,proto3" json:"votes,omitempty"`
-	// Bayesian estimate v/(v+m)·R + m/(v+m)·C.
+	// Bayesian estimate v/(v+m)·R + m/(v+m)·C of v ratings with mean R; m and C are those of GetStats.
 	Weighted float64 `protobuf:"fixed64,3,opt,name=weighted,proto3" json:"weighted,omitempty"`
 	// Ten counters: ratings of value 1, 2, … 10.
 	Histogram []int32 `protobuf:"varint,4,rep,packed,name=histogram,proto3" json:"histogram,omitempty"`
@@ -326,8 +328,9 @@ func (x *RatingSummary) GetAsOfTime() *timestamppb.Timestamp {
 }
 
 type GetMovieRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the movie.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -370,8 +373,9 @@ func (x *GetMovieRequest) GetId() string {
 }
 
 type GetMovieResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Movie         *Movie                 `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The movie.
+	Movie         *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -414,8 +418,9 @@ func (x *GetMovieResponse) GetMovie() *Movie {
 }
 
 type PutMovieRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Movie         *Movie                 `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The movie as it shall be.
+	Movie         *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -458,8 +463,9 @@ func (x *PutMovieRequest) GetMovie() *Movie {
 }
 
 type PutMovieResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Movie         *Movie                 `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The movie as it is now.
+	Movie         *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -503,7 +509,8 @@ func (x *PutMovieResponse) GetMovie() *Movie {
 
 type DeleteMovieRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The id of the movie.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Delete only this version; empty deletes any.
 	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -554,6 +561,7 @@ func (x *DeleteMovieRequest) GetEtag() string {
 	return ""
 }
 
+// DeleteMovieResponse is an empty object.
 type DeleteMovieResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -592,16 +600,17 @@ func (*DeleteMovieResponse) Descriptor() ([]byte, []int) {
 
 type ListMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A genre's name, case-insensitive.
+	// Only movies of this genre; its name, case-insensitive.
 	Genre string `protobuf:"bytes,1,opt,name=genre,proto3" json:"genre,omitempty"`
-	// First year, inclusive.
+	// Only movies of this year or later.
 	MinYear *int32 `protobuf:"varint,2,opt,name=min_year,json=minYear,proto3,oneof" json:"min_year,omitempty"`
-	// Last year, inclusive.
+	// Only movies of this year or earlier.
 	MaxYear *int32 `protobuf:"varint,3,opt,name=max_year,json=maxYear,proto3,oneof" json:"max_year,omitempty"`
-	// "title" (default), "year" or "year desc".
+	// The order: "title" (the default), "year" or "year desc".
 	OrderBy string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
-	// 0 means 50; more than 200 means 200.
-	PageSize      int32  `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The most entries of a page. 0 means 50; more than 200 means 200.
+	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
 	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -679,10 +688,12 @@ func (x *ListMoviesRequest) GetPageToken() string {
 	return ""
 }
 
+// ListMoviesResponse is a page of movies.
 type ListMoviesResponse struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Movies []*Movie               `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
-	// Empty on the last page.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The movies of this page, in the order asked for.
+	Movies []*Movie `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
+	// The page_token of the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -734,9 +745,11 @@ func (x *ListMoviesResponse) GetNextPageToken() string {
 
 type LookupMovieRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Exactly one is set.
-	ImdbId        string `protobuf:"bytes,1,opt,name=imdb_id,json=imdbId,proto3" json:"imdb_id,omitempty"`
-	TmdbId        string `protobuf:"bytes,2,opt,name=tmdb_id,json=tmdbId,proto3" json:"tmdb_id,omitempty"`
+	// The id at IMDb: "tt" and at least seven digits. Exactly one of the three parameters is set.
+	ImdbId string `protobuf:"bytes,1,opt,name=imdb_id,json=imdbId,proto3" json:"imdb_id,omitempty"`
+	// The id at TMDB, a decimal number.
+	TmdbId string `protobuf:"bytes,2,opt,name=tmdb_id,json=tmdbId,proto3" json:"tmdb_id,omitempty"`
+	// The id at MovieLens, a decimal number.
 	MovielensId   string `protobuf:"bytes,3,opt,name=movielens_id,json=movielensId,proto3" json:"movielens_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -794,8 +807,9 @@ func (x *LookupMovieRequest) GetMovielensId() string {
 }
 
 type LookupMovieResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Movie         *Movie                 `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The movie.
+	Movie         *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -837,9 +851,10 @@ func (x *LookupMovieResponse) GetMovie() *Movie {
 	return nil
 }
 
+// BatchGetMoviesRequest names movies.
 type BatchGetMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1–200 ids.
+	// 1–200 ids of movies; one that is repeated is answered once.
 	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -882,9 +897,10 @@ func (x *BatchGetMoviesRequest) GetIds() []string {
 	return nil
 }
 
+// BatchGetMoviesResponse is the movies that exist, and the ids of those that do not.
 type BatchGetMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In the order asked for.
+	// Those that exist, in the order asked for.
 	Movies []*Movie `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
 	// The ids no movie has.
 	MissingIds    []string `protobuf:"bytes,2,rep,name=missing_ids,json=missingIds,proto3" json:"missing_ids,omitempty"`
@@ -938,14 +954,16 @@ func (x *BatchGetMoviesResponse) GetMissingIds() []string {
 
 type ListChartRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "top", "popular" or "trending".
+	// The chart. "top": by the Bayesian estimate, movies with at least m ratings; "popular": by number of ratings; "trending": by ratings
+	// that lose half their weight every seven days.
 	Chart string `protobuf:"bytes,1,opt,name=chart,proto3" json:"chart,omitempty"`
-	// A genre's name, case-insensitive.
+	// Only movies of this genre; its name, case-insensitive.
 	Genre string `protobuf:"bytes,2,opt,name=genre,proto3" json:"genre,omitempty"`
-	// The first year of a decade, such as 1990.
+	// Only movies of this decade; its first year, such as 1990.
 	Decade *int32 `protobuf:"varint,3,opt,name=decade,proto3,oneof" json:"decade,omitempty"`
-	// 0 means 50; more than 200 means 200.
-	PageSize      int32  `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The most entries of a page. 0 means 50; more than 200 means 200.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
 	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1016,15 +1034,18 @@ func (x *ListChartRequest) GetPageToken() string {
 	return ""
 }
 
+// ListChartResponse is a page of a chart, and the numbers that weighted scores rest on.
 type ListChartResponse struct {
-	state   protoimpl.MessageState     `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Best first.
 	Entries []*ListChartResponse_Entry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
-	// Empty on the last page.
+	// The page_token of the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// The prior's weight m in ratings: only movies with at least m ratings are in the chart "top".
 	MinVotes int32 `protobuf:"varint,3,opt,name=min_votes,json=minVotes,proto3" json:"min_votes,omitempty"`
 	// The prior's mean C: the mean of all ratings of movies.
-	GlobalMean    float64                `protobuf:"fixed64,4,opt,name=global_mean,json=globalMean,proto3" json:"global_mean,omitempty"`
+	GlobalMean float64 `protobuf:"fixed64,4,opt,name=global_mean,json=globalMean,proto3" json:"global_mean,omitempty"`
+	// As of when the chart was computed.
 	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1100,12 +1121,13 @@ type SearchMoviesRequest struct {
 	// What to look for: 1–200 characters. Any text is plain text. The last word may be the beginning of one; a leading
 	// article may be missing or too much; a year narrows; words of five letters and more may have a typo.
 	Q string `protobuf:"bytes,1,opt,name=q,proto3" json:"q,omitempty"`
-	// A genre's name, case-insensitive.
+	// Only movies of this genre; its name, case-insensitive.
 	Genre string `protobuf:"bytes,2,opt,name=genre,proto3" json:"genre,omitempty"`
-	// The first year of a decade, such as 1990.
+	// Only movies of this decade; its first year, such as 1990.
 	Decade *int32 `protobuf:"varint,3,opt,name=decade,proto3,oneof" json:"decade,omitempty"`
-	// 0 means 50; more than 200 means 200.
-	PageSize      int32  `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The most entries of a page. 0 means 50; more than 200 means 200.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
 	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1176,11 +1198,12 @@ func (x *SearchMoviesRequest) GetPageToken() string {
 	return ""
 }
 
+// SearchMoviesResponse is a page of matches, and how many there are by genre and decade.
 type SearchMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Best first: exact titles, then other matches, then matches by another spelling; within each by number of ratings.
 	Hits []*SearchMoviesResponse_Hit `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
-	// Empty on the last page.
+	// The page_token of the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Movies that match the query and both filters.
 	Total int32 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
@@ -1259,9 +1282,11 @@ func (x *SearchMoviesResponse) GetDecades() []*DecadeCount {
 
 // TextPiece is a part of a text that matched, or one that did not.
 type TextPiece struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
-	Matched       bool                   `protobuf:"varint,2,opt,name=matched,proto3" json:"matched,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The text, plain: escape it before it becomes HTML.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Whether the query matched this part: what to highlight.
+	Matched       bool `protobuf:"varint,2,opt,name=matched,proto3" json:"matched,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1312,9 +1337,11 @@ func (x *TextPiece) GetMatched() bool {
 
 // GenreCount is a number of movies of one genre.
 type GenreCount struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Genre         string                 `protobuf:"bytes,1,opt,name=genre,proto3" json:"genre,omitempty"`
-	Count         int32                  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The genre's name.
+	Genre string `protobuf:"bytes,1,opt,name=genre,proto3" json:"genre,omitempty"`
+	// Number of movies.
+	Count         int32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1367,7 +1394,8 @@ func (x *GenreCount) GetCount() int32 {
 type DecadeCount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The decade's first year, such as 1990.
-	Decade        int32 `protobuf:"varint,1,opt,name=decade,proto3" json:"decade,omitempty"`
+	Decade int32 `protobuf:"varint,1,opt,name=decade,proto3" json:"decade,omitempty"`
+	// Number of movies.
 	Count         int32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1421,7 +1449,7 @@ type SuggestMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What is typed so far: 1–200 characters.
 	Q string `protobuf:"bytes,1,opt,name=q,proto3" json:"q,omitempty"`
-	// 0 means 8; more than 20 means 20.
+	// The most suggestions. 0 means 8; more than 20 means 20.
 	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1471,6 +1499,7 @@ func (x *SuggestMoviesRequest) GetPageSize() int32 {
 	return 0
 }
 
+// SuggestMoviesResponse is what to show under a search box.
 type SuggestMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Best first.
@@ -1518,8 +1547,9 @@ func (x *SuggestMoviesResponse) GetSuggestions() []*SuggestMoviesResponse_Sugges
 
 type ListSimilarMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// 0 means 12; more than 50 means 50.
+	// The id of the movie that the others shall be like.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The most movies. 0 means 12; more than 50 means 50.
 	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1569,6 +1599,7 @@ func (x *ListSimilarMoviesRequest) GetPageSize() int32 {
 	return 0
 }
 
+// ListSimilarMoviesResponse is movies that are like one.
 type ListSimilarMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Best first.
@@ -1650,6 +1681,7 @@ func (*GetStatsRequest) Descriptor() ([]byte, []int) {
 	return file_movieexample_movie_v1_movie_proto_rawDescGZIP(), []int{26}
 }
 
+// GetStatsResponse is the whole catalogue in numbers.
 type GetStatsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Movies in the catalogue.
@@ -1776,13 +1808,15 @@ func (x *GetStatsResponse) GetDecades() []*DecadeCount {
 	return nil
 }
 
+// Entry is a movie in a chart.
 type ListChartResponse_Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Rank within the filtered chart, from 1.
 	Rank int32 `protobuf:"varint,1,opt,name=rank,proto3" json:"rank,omitempty"`
 	// What the chart ranks by: the Bayesian estimate, the number of ratings, or the decayed number of ratings.
-	Score         float64 `protobuf:"fixed64,2,opt,name=score,proto3" json:"score,omitempty"`
-	Movie         *Movie  `protobuf:"bytes,3,opt,name=movie,proto3" json:"movie,omitempty"`
+	Score float64 `protobuf:"fixed64,2,opt,name=score,proto3" json:"score,omitempty"`
+	// The movie.
+	Movie         *Movie `protobuf:"bytes,3,opt,name=movie,proto3" json:"movie,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1838,10 +1872,12 @@ func (x *ListChartResponse_Entry) GetMovie() *Movie {
 	return nil
 }
 
+// Hit is a movie that matches.
 type SearchMoviesResponse_Hit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Movie *Movie                 `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
-	// "exact", "title", "director" or "spelling": how the movie matches.
+	// The movie.
+	Movie *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
+	// How the movie matches: "exact", "title", "director" or "spelling".
 	Match string `protobuf:"bytes,2,opt,name=match,proto3" json:"match,omitempty"`
 	// The movie's title in pieces; joined they are the title.
 	TitlePieces []*TextPiece `protobuf:"bytes,3,rep,name=title_pieces,json=titlePieces,proto3" json:"title_pieces,omitempty"`
@@ -1910,12 +1946,16 @@ func (x *SearchMoviesResponse_Hit) GetMatchedNamePieces() []*TextPiece {
 	return nil
 }
 
+// Suggestion is what a list under a search box shows of a movie.
 type SuggestMoviesResponse_Suggestion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Title string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	// Absent where not known.
-	Year     *int32 `protobuf:"varint,3,opt,name=year,proto3,oneof" json:"year,omitempty"`
+	// The id of the movie.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Its title.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Year of first release; absent where not known.
+	Year *int32 `protobuf:"varint,3,opt,name=year,proto3,oneof" json:"year,omitempty"`
+	// The director; several are joined by ", ".
 	Director string `protobuf:"bytes,4,opt,name=director,proto3" json:"director,omitempty"`
 	// The title in pieces; joined they are the title.
 	TitlePieces []*TextPiece `protobuf:"bytes,5,rep,name=title_pieces,json=titlePieces,proto3" json:"title_pieces,omitempty"`
@@ -1997,9 +2037,11 @@ func (x *SuggestMoviesResponse_Suggestion) GetMatchedNamePieces() []*TextPiece {
 	return nil
 }
 
+// SimilarMovie is a movie that is like the one asked for.
 type ListSimilarMoviesResponse_SimilarMovie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Movie *Movie                 `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
+	// The movie.
+	Movie *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
 	// Greater than 0, at most 1: the share of common genres times 2^(-|difference in years| / 10).
 	Similarity float64 `protobuf:"fixed64,2,opt,name=similarity,proto3" json:"similarity,omitempty"`
 	// What the list is ordered by: similarity times the weighted score; the global mean stands in where there is none.

@@ -39,28 +39,46 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // MovieService serves movies with their ratings.
+//
+// Of a method's comment, a line that begins with the name of a gRPC code says when that error is answered; the OpenAPI document takes
+// it for the HTTP status that the code becomes.
 type MovieServiceClient interface {
-	// GetMovie returns one movie with its rating summary. NOT_FOUND: no such id.
+	// GetMovie returns one movie with its rating summary.
+	//
+	// NOT_FOUND: no movie has this id.
 	GetMovie(ctx context.Context, in *GetMovieRequest, opts ...grpc.CallOption) (*GetMovieResponse, error)
-	// PutMovie creates the movie or replaces its metadata whole; ratings stay.
-	// ABORTED: movie.etag is given and is not the stored movie's.
+	// PutMovie creates the movie or replaces its metadata whole; ratings stay. What is left out of the body is empty afterwards.
+	//
+	// ABORTED: an etag is given and is not the stored movie's: somebody changed it meanwhile.
+	// ALREADY_EXISTS: another movie has one of the external ids.
 	PutMovie(ctx context.Context, in *PutMovieRequest, opts ...grpc.CallOption) (*PutMovieResponse, error)
-	// DeleteMovie removes the movie from the catalogue; its ratings stay with the rating service.
+	// DeleteMovie removes the movie from the catalogue. Its ratings stay with the rating service, and are there again if the movie is put
+	// back.
+	//
+	// NOT_FOUND: no movie has this id.
+	// ABORTED: an etag is given and is not the stored movie's: somebody changed it meanwhile.
 	DeleteMovie(ctx context.Context, in *DeleteMovieRequest, opts ...grpc.CallOption) (*DeleteMovieResponse, error)
-	// ListMovies lists movies by title or year.
+	// ListMovies lists movies by title or year. A walk over all pages shows every movie that is there throughout exactly once, whatever is
+	// put and deleted meanwhile.
 	ListMovies(ctx context.Context, in *ListMoviesRequest, opts ...grpc.CallOption) (*ListMoviesResponse, error)
-	// LookupMovie finds the movie with an external id. NOT_FOUND: none has it.
+	// LookupMovie finds the movie with an external id: exactly one of IMDb's, TMDB's or MovieLens's.
+	//
+	// NOT_FOUND: no movie has this external id.
 	LookupMovie(ctx context.Context, in *LookupMovieRequest, opts ...grpc.CallOption) (*LookupMovieResponse, error)
-	// BatchGetMovies returns those of up to 200 movies that exist.
+	// BatchGetMovies returns those of up to 200 movies that exist, and names the others.
 	BatchGetMovies(ctx context.Context, in *BatchGetMoviesRequest, opts ...grpc.CallOption) (*BatchGetMoviesResponse, error)
 	// ListChart ranks movies: top, popular or trending, optionally of one genre and one decade.
+	//
 	// UNAVAILABLE: the rating service cannot be reached; there is no chart without it.
 	ListChart(ctx context.Context, in *ListChartRequest, opts ...grpc.CallOption) (*ListChartResponse, error)
 	// SearchMovies finds movies by title, alternative title, year and director, and counts the matches by genre and decade.
 	SearchMovies(ctx context.Context, in *SearchMoviesRequest, opts ...grpc.CallOption) (*SearchMoviesResponse, error)
 	// SuggestMovies answers what is typed so far with the few best movies.
 	SuggestMovies(ctx context.Context, in *SuggestMoviesRequest, opts ...grpc.CallOption) (*SuggestMoviesResponse, error)
-	// ListSimilarMovies returns well-rated movies of the same genres and period. NOT_FOUND: no such id.
+	// ListSimilarMovies returns well-rated movies of the same genres and period. Of two movies, the similarity is the share of common
+	// genres times 2^(-|difference in years| / 10); the list is ordered by similarity times weighted score.
+	//
+	// NOT_FOUND: no movie has this id.
 	ListSimilarMovies(ctx context.Context, in *ListSimilarMoviesRequest, opts ...grpc.CallOption) (*ListSimilarMoviesResponse, error)
 	// GetStats counts movies, ratings and users, and gives the numbers that weighted scores rest on.
 	GetStats(ctx context.Context, in *GetStatsRequest, opts ...grpc.CallOption) (*GetStatsResponse, error)
@@ -189,28 +207,46 @@ func (c *movieServiceClient) GetStats(ctx context.Context, in *GetStatsRequest, 
 // for forward compatibility.
 //
 // MovieService serves movies with their ratings.
+//
+// Of a method's comment, a line that begins with the name of a gRPC code says when that error is answered; the OpenAPI document takes
+// it for the HTTP status that the code becomes.
 type MovieServiceServer interface {
-	// GetMovie returns one movie with its rating summary. NOT_FOUND: no such id.
+	// GetMovie returns one movie with its rating summary.
+	//
+	// NOT_FOUND: no movie has this id.
 	GetMovie(context.Context, *GetMovieRequest) (*GetMovieResponse, error)
-	// PutMovie creates the movie or replaces its metadata whole; ratings stay.
-	// ABORTED: movie.etag is given and is not the stored movie's.
+	// PutMovie creates the movie or replaces its metadata whole; ratings stay. What is left out of the body is empty afterwards.
+	//
+	// ABORTED: an etag is given and is not the stored movie's: somebody changed it meanwhile.
+	// ALREADY_EXISTS: another movie has one of the external ids.
 	PutMovie(context.Context, *PutMovieRequest) (*PutMovieResponse, error)
-	// DeleteMovie removes the movie from the catalogue; its ratings stay with the rating service.
+	// DeleteMovie removes the movie from the catalogue. Its ratings stay with the rating service, and are there again if the movie is put
+	// back.
+	//
+	// NOT_FOUND: no movie has this id.
+	// ABORTED: an etag is given and is not the stored movie's: somebody changed it meanwhile.
 	DeleteMovie(context.Context, *DeleteMovieRequest) (*DeleteMovieResponse, error)
-	// ListMovies lists movies by title or year.
+	// ListMovies lists movies by title or year. A walk over all pages shows every movie that is there throughout exactly once, whatever is
+	// put and deleted meanwhile.
 	ListMovies(context.Context, *ListMoviesRequest) (*ListMoviesResponse, error)
-	// LookupMovie finds the movie with an external id. NOT_FOUND: none has it.
+	// LookupMovie finds the movie with an external id: exactly one of IMDb's, TMDB's or MovieLens's.
+	//
+	// NOT_FOUND: no movie has this external id.
 	LookupMovie(context.Context, *LookupMovieRequest) (*LookupMovieResponse, error)
-	// BatchGetMovies returns those of up to 200 movies that exist.
+	// BatchGetMovies returns those of up to 200 movies that exist, and names the others.
 	BatchGetMovies(context.Context, *BatchGetMoviesRequest) (*BatchGetMoviesResponse, error)
 	// ListChart ranks movies: top, popular or trending, optionally of one genre and one decade.
+	//
 	// UNAVAILABLE: the rating service cannot be reached; there is no chart without it.
 	ListChart(context.Context, *ListChartRequest) (*ListChartResponse, error)
 	// SearchMovies finds movies by title, alternative title, year and director, and counts the matches by genre and decade.
 	SearchMovies(context.Context, *SearchMoviesRequest) (*SearchMoviesResponse, error)
 	// SuggestMovies answers what is typed so far with the few best movies.
 	SuggestMovies(context.Context, *SuggestMoviesRequest) (*SuggestMoviesResponse, error)
-	// ListSimilarMovies returns well-rated movies of the same genres and period. NOT_FOUND: no such id.
+	// ListSimilarMovies returns well-rated movies of the same genres and period. Of two movies, the similarity is the share of common
+	// genres times 2^(-|difference in years| / 10); the list is ordered by similarity times weighted score.
+	//
+	// NOT_FOUND: no movie has this id.
 	ListSimilarMovies(context.Context, *ListSimilarMoviesRequest) (*ListSimilarMoviesResponse, error)
 	// GetStats counts movies, ratings and users, and gives the numbers that weighted scores rest on.
 	GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error)

@@ -83,11 +83,14 @@ func (Chart) EnumDescriptor() ([]byte, []int) {
 
 // Rating is one user's rating of one record.
 type Rating struct {
-	state      protoimpl.MessageState `protogen:"open.v1"`
-	RecordType string                 `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
-	RecordId   string                 `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
-	UserId     string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// 1–10.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the record is, such as "movie".
+	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
+	// The id of the record.
+	RecordId string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	// Who rated.
+	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The rating, 1–10: twice the stars where half stars are given.
 	Value int32 `protobuf:"varint,4,opt,name=value,proto3" json:"value,omitempty"`
 	// When the user rated, to the microsecond: the rating's version. Output only.
 	RatedAt       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=rated_at,json=ratedAt,proto3" json:"rated_at,omitempty"`
@@ -160,13 +163,16 @@ func (x *Rating) GetRatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// PutRatingRequest is a user's rating of a record.
 type PutRatingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A lower-case word such as "movie".
+	// What the record is: a lower-case word such as "movie".
 	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
-	RecordId   string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
-	UserId     string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// 1–10; required.
+	// The id of the record: 1–128 bytes.
+	RecordId string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	// Who rates: 1–128 bytes.
+	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The rating, 1–10: twice the stars where half stars are given. Required.
 	Value         *int32 `protobuf:"varint,4,opt,name=value,proto3,oneof" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -231,8 +237,9 @@ func (x *PutRatingRequest) GetValue() int32 {
 }
 
 type PutRatingResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Rating        *Rating                `protobuf:"bytes,1,opt,name=rating,proto3" json:"rating,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rating as it is now.
+	Rating        *Rating `protobuf:"bytes,1,opt,name=rating,proto3" json:"rating,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -275,10 +282,13 @@ func (x *PutRatingResponse) GetRating() *Rating {
 }
 
 type GetRatingRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RecordType    string                 `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
-	RecordId      string                 `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
-	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the record is: a lower-case word such as "movie".
+	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
+	// The id of the record.
+	RecordId string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	// Who rated.
+	UserId        string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,8 +345,9 @@ func (x *GetRatingRequest) GetUserId() string {
 }
 
 type GetRatingResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Rating        *Rating                `protobuf:"bytes,1,opt,name=rating,proto3" json:"rating,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rating.
+	Rating        *Rating `protobuf:"bytes,1,opt,name=rating,proto3" json:"rating,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -379,10 +390,13 @@ func (x *GetRatingResponse) GetRating() *Rating {
 }
 
 type DeleteRatingRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RecordType    string                 `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
-	RecordId      string                 `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
-	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the record is: a lower-case word such as "movie".
+	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
+	// The id of the record.
+	RecordId string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	// Who rated.
+	UserId        string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -438,6 +452,7 @@ func (x *DeleteRatingRequest) GetUserId() string {
 	return ""
 }
 
+// DeleteRatingResponse is an empty object.
 type DeleteRatingResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -475,11 +490,14 @@ func (*DeleteRatingResponse) Descriptor() ([]byte, []int) {
 }
 
 type ListRecordRatingsRequest struct {
-	state      protoimpl.MessageState `protogen:"open.v1"`
-	RecordType string                 `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
-	RecordId   string                 `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
-	// 0 means 50; more than 200 means 200.
-	PageSize      int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the record is: a lower-case word such as "movie".
+	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
+	// The id of the record.
+	RecordId string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	// The most ratings of a page. 0 means 50; more than 200 means 200.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -543,10 +561,12 @@ func (x *ListRecordRatingsRequest) GetPageToken() string {
 	return ""
 }
 
+// ListRecordRatingsResponse is a page of a record's ratings.
 type ListRecordRatingsResponse struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Ratings []*Rating              `protobuf:"bytes,1,rep,name=ratings,proto3" json:"ratings,omitempty"`
-	// Empty on the last page.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of their user ids, compared byte by byte.
+	Ratings []*Rating `protobuf:"bytes,1,rep,name=ratings,proto3" json:"ratings,omitempty"`
+	// The page_token of the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -597,12 +617,14 @@ func (x *ListRecordRatingsResponse) GetNextPageToken() string {
 }
 
 type ListUserRatingsRequest struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	UserId string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose ratings.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Only ratings of this type; empty means all.
 	RecordType string `protobuf:"bytes,2,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
-	// 0 means 50; more than 200 means 200.
-	PageSize      int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The most ratings of a page. 0 means 50; more than 200 means 200.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -666,10 +688,12 @@ func (x *ListUserRatingsRequest) GetPageToken() string {
 	return ""
 }
 
+// ListUserRatingsResponse is a page of a user's ratings.
 type ListUserRatingsResponse struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Ratings []*Rating              `protobuf:"bytes,1,rep,name=ratings,proto3" json:"ratings,omitempty"`
-	// Empty on the last page.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest first.
+	Ratings []*Rating `protobuf:"bytes,1,rep,name=ratings,proto3" json:"ratings,omitempty"`
+	// The page_token of the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -721,14 +745,16 @@ func (x *ListUserRatingsResponse) GetNextPageToken() string {
 
 // RatingSummary is the aggregate of a record's ratings.
 type RatingSummary struct {
-	state      protoimpl.MessageState `protogen:"open.v1"`
-	RecordType string                 `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
-	RecordId   string                 `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the record is, such as "movie".
+	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
+	// The id of the record.
+	RecordId string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
 	// Arithmetic mean, 1–10.
 	Mean float64 `protobuf:"fixed64,3,opt,name=mean,proto3" json:"mean,omitempty"`
 	// Number of ratings, at least 1.
 	Votes int32 `protobuf:"varint,4,opt,name=votes,proto3" json:"votes,omitempty"`
-	// Bayesian estimate v/(v+m)·R + m/(v+m)·C, 1–10.
+	// Bayesian estimate v/(v+m)·R + m/(v+m)·C of v ratings with mean R, 1–10; C is the mean of all ratings of the record type.
 	Weighted float64 `protobuf:"fixed64,5,opt,name=weighted,proto3" json:"weighted,omitempty"`
 	// Ten counters: ratings of value 1, 2, … 10.
 	Histogram []int32 `protobuf:"varint,6,rep,packed,name=histogram,proto3" json:"histogram,omitempty"`
@@ -818,9 +844,11 @@ func (x *RatingSummary) GetAsOfTime() *timestamppb.Timestamp {
 }
 
 type GetRatingSummaryRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RecordType    string                 `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
-	RecordId      string                 `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the record is: a lower-case word such as "movie".
+	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
+	// The id of the record.
+	RecordId      string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -870,8 +898,9 @@ func (x *GetRatingSummaryRequest) GetRecordId() string {
 }
 
 type GetRatingSummaryResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Summary       *RatingSummary         `protobuf:"bytes,1,opt,name=summary,proto3" json:"summary,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The aggregate.
+	Summary       *RatingSummary `protobuf:"bytes,1,opt,name=summary,proto3" json:"summary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1375,9 +1404,11 @@ func (x *GetTotalsResponse) GetUsersAsOfTime() *timestamppb.Timestamp {
 }
 
 type ListRatingHistoryRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RecordType    string                 `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
-	RecordId      string                 `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the record is: a lower-case word such as "movie".
+	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
+	// The id of the record.
+	RecordId      string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1426,6 +1457,7 @@ func (x *ListRatingHistoryRequest) GetRecordId() string {
 	return ""
 }
 
+// ListRatingHistoryResponse is a record's ratings over the years.
 type ListRatingHistoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Oldest first; years without ratings are left out.
@@ -1545,7 +1577,7 @@ type ListRatingSummariesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the order of their record ids, compared byte by byte.
 	Summaries []*RatingSummary `protobuf:"bytes,1,rep,name=summaries,proto3" json:"summaries,omitempty"`
-	// Empty on the last page.
+	// The page_token of the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1660,7 +1692,8 @@ func (x *ListChartResponse_Entry) GetSummary() *RatingSummary {
 // Year is what was rated within one year, in UTC. A rating that was changed counts in the year of the change.
 type ListRatingHistoryResponse_Year struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Year  int32                  `protobuf:"varint,1,opt,name=year,proto3" json:"year,omitempty"`
+	// The year.
+	Year int32 `protobuf:"varint,1,opt,name=year,proto3" json:"year,omitempty"`
 	// Number of ratings, at least 1.
 	Votes int32 `protobuf:"varint,2,opt,name=votes,proto3" json:"votes,omitempty"`
 	// Their arithmetic mean, 1–10.

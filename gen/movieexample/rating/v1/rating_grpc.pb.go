@@ -39,10 +39,16 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // RatingService keeps one rating per (record type, record, user), and exact aggregates over them.
+//
+// Of a method's comment, a line that begins with the name of a gRPC code says when that error is answered; the OpenAPI document takes
+// it for the HTTP status that the code becomes.
 type RatingServiceClient interface {
-	// PutRating sets the user's rating and replaces the one before. It is durable when it answers.
+	// PutRating sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any
+	// catalogue.
 	PutRating(ctx context.Context, in *PutRatingRequest, opts ...grpc.CallOption) (*PutRatingResponse, error)
-	// GetRating returns the user's rating. NOT_FOUND: the user has none of this record.
+	// GetRating returns the user's rating.
+	//
+	// NOT_FOUND: the user has no rating of this record.
 	GetRating(ctx context.Context, in *GetRatingRequest, opts ...grpc.CallOption) (*GetRatingResponse, error)
 	// DeleteRating takes the user's rating back. Idempotent: afterwards there is none, and no event that is
 	// older than this call brings it back.
@@ -51,13 +57,17 @@ type RatingServiceClient interface {
 	ListRecordRatings(ctx context.Context, in *ListRecordRatingsRequest, opts ...grpc.CallOption) (*ListRecordRatingsResponse, error)
 	// ListUserRatings lists a user's ratings, newest first.
 	ListUserRatings(ctx context.Context, in *ListUserRatingsRequest, opts ...grpc.CallOption) (*ListUserRatingsResponse, error)
-	// GetRatingSummary returns a record's aggregate in constant time. NOT_FOUND: the record has no ratings.
+	// GetRatingSummary returns a record's aggregate in constant time.
+	//
+	// NOT_FOUND: the record has no ratings.
 	GetRatingSummary(ctx context.Context, in *GetRatingSummaryRequest, opts ...grpc.CallOption) (*GetRatingSummaryResponse, error)
 	// BatchGetRatingSummaries returns the aggregates of those of up to 200 records that have ratings.
 	BatchGetRatingSummaries(ctx context.Context, in *BatchGetRatingSummariesRequest, opts ...grpc.CallOption) (*BatchGetRatingSummariesResponse, error)
 	// ListChart returns records in the order of a chart.
 	ListChart(ctx context.Context, in *ListChartRequest, opts ...grpc.CallOption) (*ListChartResponse, error)
-	// ListRatingHistory returns a record's ratings by the year they were given in. NOT_FOUND: the record has no ratings.
+	// ListRatingHistory returns a record's ratings by the year they were given in.
+	//
+	// NOT_FOUND: the record has no ratings.
 	ListRatingHistory(ctx context.Context, in *ListRatingHistoryRequest, opts ...grpc.CallOption) (*ListRatingHistoryResponse, error)
 	// ListRatingSummaries walks the aggregates of all records of a type, by record id.
 	ListRatingSummaries(ctx context.Context, in *ListRatingSummariesRequest, opts ...grpc.CallOption) (*ListRatingSummariesResponse, error)
@@ -188,10 +198,16 @@ func (c *ratingServiceClient) GetTotals(ctx context.Context, in *GetTotalsReques
 // for forward compatibility.
 //
 // RatingService keeps one rating per (record type, record, user), and exact aggregates over them.
+//
+// Of a method's comment, a line that begins with the name of a gRPC code says when that error is answered; the OpenAPI document takes
+// it for the HTTP status that the code becomes.
 type RatingServiceServer interface {
-	// PutRating sets the user's rating and replaces the one before. It is durable when it answers.
+	// PutRating sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any
+	// catalogue.
 	PutRating(context.Context, *PutRatingRequest) (*PutRatingResponse, error)
-	// GetRating returns the user's rating. NOT_FOUND: the user has none of this record.
+	// GetRating returns the user's rating.
+	//
+	// NOT_FOUND: the user has no rating of this record.
 	GetRating(context.Context, *GetRatingRequest) (*GetRatingResponse, error)
 	// DeleteRating takes the user's rating back. Idempotent: afterwards there is none, and no event that is
 	// older than this call brings it back.
@@ -200,13 +216,17 @@ type RatingServiceServer interface {
 	ListRecordRatings(context.Context, *ListRecordRatingsRequest) (*ListRecordRatingsResponse, error)
 	// ListUserRatings lists a user's ratings, newest first.
 	ListUserRatings(context.Context, *ListUserRatingsRequest) (*ListUserRatingsResponse, error)
-	// GetRatingSummary returns a record's aggregate in constant time. NOT_FOUND: the record has no ratings.
+	// GetRatingSummary returns a record's aggregate in constant time.
+	//
+	// NOT_FOUND: the record has no ratings.
 	GetRatingSummary(context.Context, *GetRatingSummaryRequest) (*GetRatingSummaryResponse, error)
 	// BatchGetRatingSummaries returns the aggregates of those of up to 200 records that have ratings.
 	BatchGetRatingSummaries(context.Context, *BatchGetRatingSummariesRequest) (*BatchGetRatingSummariesResponse, error)
 	// ListChart returns records in the order of a chart.
 	ListChart(context.Context, *ListChartRequest) (*ListChartResponse, error)
-	// ListRatingHistory returns a record's ratings by the year they were given in. NOT_FOUND: the record has no ratings.
+	// ListRatingHistory returns a record's ratings by the year they were given in.
+	//
+	// NOT_FOUND: the record has no ratings.
 	ListRatingHistory(context.Context, *ListRatingHistoryRequest) (*ListRatingHistoryResponse, error)
 	// ListRatingSummaries walks the aggregates of all records of a type, by record id.
 	ListRatingSummaries(context.Context, *ListRatingSummariesRequest) (*ListRatingSummariesResponse, error)
