@@ -1,30 +1,162 @@
-// Package poster draws a film's poster: typographic, generated, the same for the same film.
 package poster
 
-import (
-	"html/template"
-)
+import "html/template"
 
 // Film is what a poster shows and is made of.
 type Film struct {
-	ID, Title string
-	Year      int // 0 when unknown
-	Genres    []string
-	Director  string
+	// ID decides every choice that the genres and the year leave open.
+	ID string
+
+	// Title is shown, in capitals; it may hold anything.
+	Title string
+
+	// Year of release; 0, unknown, is not shown.
+	Year int
+
+	// Genres as the catalogue names them, in any case. Unknown ones count as none.
+	Genres []string
+
+	// Director is shown where there is room; empty is not.
+	Director string
 }
 
 // Size says for which place a poster is drawn.
 type Size int
 
-// The places of a poster.
 const (
-	Full  Size = iota // the movie's own page
-	Thumb             // a wall or a list
+	// Full is the movie's own page: it names the director, and a screen reader
+	// announces it as an image.
+	Full Size = iota
+
+	// Thumb is a wall or a list, about 150 px wide: fewer and larger words, and
+	// hidden from screen readers, because the place names the film itself.
+	Thumb
 )
 
-// SVG returns the poster of f as an svg element of the proportions 2:3.
+// SVG returns the poster of f: an svg element with class "poster" and a viewBox of
+// 200 × 300, without width and height, which are the style sheet's to choose.
+//
+// The title is set in "League Gothic", which the page has to declare (see
+// assets/fonts); until it is there, another font is squeezed to the same lengths.
 func SVG(f Film, size Size) template.HTML {
-	title := template.HTMLEscapeString(f.Title)
-	_ = size
-	return template.HTML(`<svg class="poster" viewBox="0 0 200 300" role="img" aria-label="` + title + `"><rect width="200" height="300" fill="#14110f"/><text x="12" y="280" font-family="League Gothic,Impact,sans-serif" font-size="32" fill="#f4ead7" textLength="176" lengthAdjust="spacingAndGlyphs">` + title + `</text></svg>`)
+	title, director := clean(f.Title), clean(f.Director)
+	d := throw(f.ID)
+	chosen := choose(&d, f.Genres, f.Year)
+	c := chosen.palette.mix(chosen.scheme)
+	layout := arrange(&d, f.Year, f.Genres)
+	set := typeset(title, layout.justified)
+
+	p := &pen{b: make([]byte, 0, 2048)}
+	p.s(`<svg class="poster" viewBox="0 0 200 300" `)
+	if size == Thumb {
+		p.s(`aria-hidden="true"`)
+	} else {
+		p.s(`role="img" aria-label="Poster: `).text(title)
+		if f.Year != 0 {
+			p.s(" (").n(float64(f.Year)).s(")")
+		}
+		p.s(`"`)
+	}
+	p.s(` font-family="League Gothic,Impact,sans-serif">`)
+
+	small := 11.0
+	if size == Thumb {
+		small = 14
+	}
+	credit := f.Year != 0 || size == Full && director != ""
+	panel := set.height + 2*margin
+	if credit {
+		panel += small*capHeight + 9
+	}
+	picture := 300 - panel
+
+	if layout.head {
+		p.s(`<g transform="translate(0 `).n(panel).s(`)">`)
+	}
+	p.rect(0, 0, 200, picture+1, c.field)
+	chosen.motif.draw(p, &d, c, picture, initial(title))
+	if layout.head {
+		p.s("</g>")
+	}
+
+	top := picture
+	if layout.head {
+		top = 0
+	}
+	p.rect(0, top, 200, panel, c.panel)
+	p.s(`<g fill="`).s(c.ink).s(`"`)
+	if layout.centred {
+		p.s(` text-anchor="middle"`)
+	}
+	p.s(">")
+	y := top + margin
+	if layout.head && credit {
+		y += small*capHeight + 9
+	}
+	for _, r := range set.rows {
+		p.s(`<text x="`).n(layout.x()).s(`" y="`).n(y + r.foot).s(`" font-size="`).n(r.size).s(`" textLength="`).n(r.length)
+		p.s(`" lengthAdjust="spacingAndGlyphs"`)
+		if r.voice == condensed {
+			p.s(` font-stretch="75%"`)
+		}
+		p.s(">").text(r.text).s("</text>")
+	}
+	if credit {
+		y = 300 - margin
+		if layout.head {
+			y = margin + small*capHeight
+		}
+		credits(p, f.Year, director, size, small, y, layout)
+	}
+	p.s("</g></svg>")
+	return template.HTML(p.b)
+}
+
+// credits writes the small line: the director at the left, the year at the right.
+func credits(p *pen, year int, director string, size Size, small, y float64, l layout) {
+	room, x := column, l.x()
+	if year != 0 {
+		at, anchor := 200-margin, `" text-anchor="end`
+		if size == Thumb || director == "" {
+			at, anchor = x, "" // alone, it stands where the title begins
+		}
+		p.s(`<text x="`).n(at).s(`" y="`).n(y).s(`" font-size="`).n(small).s(anchor).s(`">`).n(float64(year)).s("</text>")
+		room -= 28
+	}
+	if size == Full && director != "" {
+		p.s(`<text x="`).n(margin).s(`" y="`).n(y).s(`" font-size="`).n(small)
+		if l.centred {
+			p.s(`" text-anchor="start`)
+		}
+		p.s(`">`).text(truncate(director, small, room)).s("</text>")
+	}
+}
+
+// layout is where things stand.
+type layout struct {
+	head      bool // the title above the picture
+	centred   bool
+	justified bool // lines of full width, as in wood type
+}
+
+func (l layout) x() float64 {
+	if l.centred {
+		return 100
+	}
+	return margin
+}
+
+// arrange chooses the layout: the years before 1950 centred and set their lines
+// wide; since then titles stand at the left, mostly at the foot.
+func arrange(d *dice, year int, genres []string) layout {
+	old := year != 0 && year < 1950
+	l := layout{head: d.odds(1, 5)}
+	l.centred = old && d.odds(2, 3)
+	l.justified = d.odds(1, 4) || old && d.odds(1, 2)
+	for _, g := range genres {
+		if fold(g) == "western" {
+			l.justified = true
+		}
+	}
+	return l
 }
