@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"movieexample.com/internal/page"
 )
@@ -38,10 +39,12 @@ type chartPage struct {
 	prior prior
 }
 
+// chartRow is a place in a chart. Its numbers are those that the chart was made of, so that they explain the order.
 type chartRow struct {
-	rank    int64
-	score   float64
-	details Details
+	rank         int64
+	score        float64
+	film         *Movie
+	fresh, stale *Standing // the same summary; which of them is true depends on when it is shown
 }
 
 // cursor is what a page token holds: the last entry of the page, or, where ID is empty, the place to read on from.
@@ -74,15 +77,39 @@ func compareTies(sortA, idA, sortB, idB string) int {
 	return cmp.Or(strings.Compare(sortA, sortB), strings.Compare(idA, idB))
 }
 
-// chart returns a page of films ranked by the rating service. A page costs one call there and two to the metadata
+// chartPatience is how long the calls of one page may take together.
+func chartPatience(cfg Config) time.Duration {
+	return windowsMost*(2*cfg.ChartTimeout+cfg.MetadataTimeout) + cfg.MetadataTimeout
+}
+
+// chart returns a page of films ranked by the rating service.
+func (s *Service) chart(ctx context.Context, q chartQuery) (*chartPage, error) {
+	key := chartKey{epoch: s.films.epoch(), chart: q.chart, filter: q.filter.key(), size: q.size, token: q.token}
+	if p, ok := s.pages.charts.fresh(key); ok {
+		return p, nil
+	}
+	call := s.pages.charts.join(ctx, key, func(ctx context.Context, _ chartKey) (*chartPage, error) { return s.readChart(ctx, q) })
+	return await(ctx, call, chartPatience(s.cfg), lateChart)
+}
+
+// chartDetails returns the film of a row as of now.
+func (s *Service) chartDetails(r *chartRow) Details {
+	standing := r.fresh
+	if s.now().Sub(standing.Summary.AsOf) > freshFor {
+		standing = r.stale // the rating service computes charts of large catalogues less often
+	}
+	return s.answer(Details{Movie: r.film, Standing: standing})
+}
+
+// readChart makes a page. It costs one call to the rating service and two to the metadata
 // service, unless the filter matches so little that more of the chart has to be read; after windowsMost windows the
 // page ends short, even empty, with a token that goes on from there.
-func (s *Service) chart(ctx context.Context, q chartQuery) (chartPage, error) {
+func (s *Service) readChart(ctx context.Context, q chartQuery) (*chartPage, error) {
 	var last cursor
 	var start *position
 	if q.token != "" {
 		if err := page.Decode(q.token, q.fingerprint(), &last); err != nil {
-			return chartPage{}, err
+			return nil, err
 		}
 		start = last.position()
 	}
@@ -90,19 +117,19 @@ func (s *Service) chart(ctx context.Context, q chartQuery) (chartPage, error) {
 	if q.filter.isSet() {
 		size = windowMost
 	}
-	var result chartPage
+	result := &chartPage{}
 	var picks []pick
 	for n := 1; ; n++ {
 		w, err := s.window(ctx, q.chart, start, size)
 		if err != nil {
-			return chartPage{}, err
+			return nil, err
 		}
 		if n == 1 {
 			result.prior = w.prior
 		}
 		matches, err := s.match(ctx, w, start, q.filter)
 		if err != nil {
-			return chartPage{}, err
+			return nil, err
 		}
 		picks = append(picks, matches...)
 		if n == 1 && last.ID != "" {
@@ -121,7 +148,7 @@ func (s *Service) chart(ctx context.Context, q chartQuery) (chartPage, error) {
 	}
 	var err error
 	if result.rows, err = s.rows(ctx, picks, last.Rank); err != nil {
-		return chartPage{}, err
+		return nil, err
 	}
 	next := cursor{Rank: last.Rank + int64(len(result.rows))}
 	switch {
@@ -223,9 +250,7 @@ func (s *Service) rows(ctx context.Context, picks []pick, rank int64) ([]chartRo
 	for i, p := range picks {
 		ids[i] = p.id
 	}
-	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
-	defer cancel()
-	films, _, err := s.catalogue.batch(bounded, ids)
+	films, _, err := s.movies(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -240,16 +265,13 @@ func (s *Service) rows(ctx context.Context, picks []pick, rank int64) ([]chartRo
 			continue
 		}
 		rank++
-		standing := &Standing{Summary: p.summary, Status: Fresh}
-		if s.now().Sub(p.summary.AsOf) > freshFor {
-			standing.Status = Stale // the rating service computes charts of large catalogues less often
+		row := chartRow{
+			rank: rank, score: p.score, film: film,
+			fresh: &Standing{Summary: p.summary, Status: Fresh},
+			stale: &Standing{Summary: p.summary, Status: Stale},
 		}
-		s.standings.remember(p.id, standing)
-		rows = append(rows, chartRow{
-			rank:    rank,
-			score:   p.score,
-			details: s.answer(Details{Movie: film, Standing: standing}),
-		})
+		s.standings.remember(p.id, row.fresh)
+		rows = append(rows, row)
 	}
 	return rows, nil
 }

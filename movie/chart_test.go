@@ -200,17 +200,22 @@ func TestCallsPerPage(t *testing.T) {
 		}, map[string]int{"SelectMovies": 1, "BatchGetMovies": 1}, map[string]int{"ListChart": 1}, 50},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w.metadataConn.take()
-			w.ratingConn.take()
-			n, err := c.call()
-			if err != nil || n != c.films {
-				t.Fatalf("%d films, %v; want %d", n, err, c.films)
-			}
-			if got := fmt.Sprint(w.metadataConn.take()); got != fmt.Sprint(c.metadata) {
-				t.Errorf("metadata calls %v, want %v", got, c.metadata)
-			}
-			if got := fmt.Sprint(w.ratingConn.take()); got != fmt.Sprint(c.rating) {
-				t.Errorf("rating calls %v, want %v", got, c.rating)
+			before := token
+			w.advance(2 * time.Second) // nothing is cached
+			for _, want := range []struct{ metadata, rating map[string]int }{{c.metadata, c.rating}, {}} { // cold, then warm
+				token = before
+				w.metadataConn.take()
+				w.ratingConn.take()
+				n, err := c.call()
+				if err != nil || n != c.films {
+					t.Fatalf("%d films, %v; want %d", n, err, c.films)
+				}
+				if got := fmt.Sprint(w.metadataConn.take()); got != fmt.Sprint(want.metadata) {
+					t.Errorf("metadata calls %v, want %v", got, want.metadata)
+				}
+				if got := fmt.Sprint(w.ratingConn.take()); got != fmt.Sprint(want.rating) {
+					t.Errorf("rating calls %v, want %v", got, want.rating)
+				}
 			}
 		})
 	}

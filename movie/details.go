@@ -15,15 +15,15 @@ func (s *Service) details(ctx context.Context, id string) (Details, error) {
 	// Start what is missing before waiting for any of it.
 	var filmCall *flight[*Movie]
 	if !haveFilm {
-		filmCall = s.films.join(ctx, id)
+		filmCall = s.films.join(ctx, id, s.catalogue.movie)
 	}
 	var standingCall *flight[*Standing]
 	if !haveStanding {
-		standingCall = s.standings.fresh.join(ctx, id)
+		standingCall = s.standings.join(ctx, id)
 	}
 	var err error
 	if !haveFilm {
-		if film, err = s.film(ctx, filmCall); err != nil {
+		if film, err = await(ctx, filmCall, s.cfg.MetadataTimeout, lateMetadata); err != nil {
 			return Details{}, err
 		}
 	}
@@ -33,17 +33,6 @@ func (s *Service) details(ctx context.Context, id string) (Details, error) {
 		}
 	}
 	return s.answer(Details{Movie: film, Standing: standing}), nil
-}
-
-// film waits for a film under a deadline of its own, so that the caller hears which service was late.
-func (s *Service) film(ctx context.Context, call *flight[*Movie]) (*Movie, error) {
-	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
-	defer cancel()
-	film, err := call.wait(bounded)
-	if err != nil && bounded.Err() != nil {
-		return nil, fromMetadata(err)
-	}
-	return film, err
 }
 
 // put writes a film's metadata and answers with its ratings.
@@ -87,45 +76,42 @@ func (s *Service) lookup(ctx context.Context, by externalID) (Details, error) {
 	return page[0], nil
 }
 
+// listPage is a page of the catalogue.
+type listPage struct {
+	films []*Movie
+	next  string // empty on the last page
+}
+
 // list returns a page of the catalogue and the token of the next one.
 func (s *Service) list(ctx context.Context, q listQuery) ([]Details, string, error) {
-	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
-	defer cancel()
-	films, next, err := s.catalogue.list(bounded, q)
-	if err != nil {
-		return nil, "", err
+	key := listKey{epoch: s.films.epoch(), filter: q.filter.key(), order: q.order, size: q.size, token: q.token}
+	page, ok := s.pages.lists.fresh(key)
+	if !ok {
+		call := s.pages.lists.join(ctx, key, func(ctx context.Context, key listKey) (*listPage, error) {
+			films, next, err := s.catalogue.list(ctx, q)
+			if err != nil {
+				return nil, err
+			}
+			s.admit(key.epoch, films)
+			return &listPage{films: films, next: next}, nil
+		})
+		var err error
+		if page, err = await(ctx, call, s.cfg.MetadataTimeout, lateMetadata); err != nil {
+			return nil, "", err
+		}
 	}
-	page, err := s.compose(ctx, films)
-	return page, next, err
+	films, err := s.compose(ctx, page.films)
+	return films, page.next, err
 }
 
 // batch returns those of the films that exist, in the order of ids, and the ids no film has.
 func (s *Service) batch(ctx context.Context, ids []string) ([]Details, []string, error) {
-	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
-	defer cancel()
-	films, missing, err := s.catalogue.batch(bounded, ids)
+	films, missing, err := s.movies(ctx, ids)
 	if err != nil {
 		return nil, nil, err
 	}
 	page, err := s.compose(ctx, films)
 	return page, missing, err
-}
-
-// compose gives each film its standing, with one call for all.
-func (s *Service) compose(ctx context.Context, films []*Movie) ([]Details, error) {
-	ids := make([]string, len(films))
-	for i, m := range films {
-		ids[i] = m.ID
-	}
-	standings, err := s.standings.many(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	page := make([]Details, len(films))
-	for i, m := range films {
-		page[i] = s.answer(Details{Movie: m, Standing: standings[m.ID]})
-	}
-	return page, nil
 }
 
 // answer counts d on its way out.

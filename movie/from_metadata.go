@@ -111,12 +111,17 @@ func (c catalogue) list(ctx context.Context, q listQuery) ([]*Movie, string, err
 	return moviesOf(r.GetMovies()), r.GetNextPageToken(), nil
 }
 
-func (c catalogue) batch(ctx context.Context, ids []string) (found []*Movie, missing []string, err error) {
+// batch returns those of up to 200 films that exist.
+func (c catalogue) batch(ctx context.Context, ids []string) (map[string]*Movie, error) {
 	r, err := c.client.BatchGetMovies(ctx, &metadatav1.BatchGetMoviesRequest{Ids: ids})
 	if err != nil {
-		return nil, nil, fromMetadata(err)
+		return nil, fromMetadata(err)
 	}
-	return moviesOf(r.GetMovies()), r.GetMissingIds(), nil
+	found := make(map[string]*Movie, len(ids))
+	for _, m := range r.GetMovies() {
+		found[m.GetId()] = movieOf(m)
+	}
+	return found, nil
 }
 
 // sortKeys returns, of each film among ids that exists and matches, the text that it is ordered by among titles. It makes one

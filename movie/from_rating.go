@@ -134,6 +134,49 @@ func (r ratings) window(ctx context.Context, c chart, start *position, size int)
 	return w, nil
 }
 
+// totals are the sums over all films' ratings.
+type totals struct {
+	films, ratings, sum, users int64
+	mean                       float64 // of all ratings; 0 where there are none
+	minVotes                   int32
+	asOf                       time.Time // of the oldest of the numbers
+}
+
+func (r ratings) totals(ctx context.Context) (totals, error) {
+	t, err := r.client.GetTotals(ctx, &ratingv1.GetTotalsRequest{RecordType: recordType})
+	if err != nil {
+		return totals{}, fromRating(err)
+	}
+	asOf := t.GetAsOfTime().AsTime()
+	if users := t.GetUsersAsOfTime(); users != nil && users.AsTime().Before(asOf) {
+		asOf = users.AsTime()
+	}
+	return totals{
+		films: t.GetRecords(), ratings: t.GetRatings(), sum: t.GetSum(), users: t.GetUsers(),
+		mean: t.GetGlobalMean(), minVotes: t.GetMinVotes(), asOf: asOf,
+	}, nil
+}
+
+// filmVotes is how many ratings a film has.
+type filmVotes struct {
+	id    string
+	votes int32 // at least 1
+}
+
+// votesPage returns a page of up to votesMost films with ratings, in the order of their ids compared byte by byte, and the
+// token of the next page, empty on the last.
+func (r ratings) votesPage(ctx context.Context, token string) ([]filmVotes, string, error) {
+	answer, err := r.client.ListRatingSummaries(ctx, &ratingv1.ListRatingSummariesRequest{RecordType: recordType, PageSize: votesMost, PageToken: token})
+	if err != nil {
+		return nil, "", fromRating(err)
+	}
+	page := make([]filmVotes, len(answer.GetSummaries()))
+	for i, s := range answer.GetSummaries() {
+		page[i] = filmVotes{id: s.GetRecordId(), votes: s.GetVotes()}
+	}
+	return page, answer.GetNextPageToken(), nil
+}
+
 // fromRating turns what a call returned into an error that names the service where the service is the trouble.
 func fromRating(err error) error {
 	err = fault.FromRPC(err)

@@ -41,8 +41,12 @@ func (s *server) GetMovie(ctx context.Context, req *moviev1.GetMovieRequest) (*m
 	if err != nil {
 		return nil, err
 	}
-	// Shared between requests. The transports only read it: the network encodes it, the in-process connection copies it.
-	return d.render(doorOwn, renderOwn).(*moviev1.GetMovieResponse), nil
+	return rendered(d), nil
+}
+
+// rendered is shared between requests. The transports only read it: the network encodes it, the in-process connection copies it.
+func rendered(d Details) *moviev1.GetMovieResponse {
+	return d.render(doorOwn, renderOwn).(*moviev1.GetMovieResponse)
 }
 
 func renderOwn(d Details) any { return &moviev1.GetMovieResponse{Movie: movieWire(d)} }
@@ -139,9 +143,14 @@ func (s *server) ListChart(ctx context.Context, req *moviev1.ListChartRequest) (
 		size:   size,
 		token:  req.GetPageToken(),
 	}
-	err := fault.All(chartErr, fault.Text("genre", req.GetGenre(), genreMost, false), decade(&q, req.Decade), sizeErr)
+	err := fault.All(chartErr, fault.Text("genre", req.GetGenre(), genreMost, false), checkDecade(req.Decade), sizeErr)
 	if err != nil {
 		return nil, err
+	}
+	if req.Decade != nil {
+		q.decade = req.GetDecade()
+		last := min(q.decade+9, latestYear)
+		q.filter.minYear, q.filter.maxYear = &q.decade, &last
 	}
 	p, err := s.service.chart(ctx, q)
 	if err != nil {
@@ -154,8 +163,11 @@ func (s *server) ListChart(ctx context.Context, req *moviev1.ListChartRequest) (
 		GlobalMean:    p.prior.mean,
 		AsOfTime:      timestamppb.New(p.prior.asOf),
 	}
-	for i, r := range p.rows {
-		resp.Entries[i] = &moviev1.ListChartResponse_Entry{Rank: int32(r.rank), Score: r.score, Movie: movieWire(r.details)}
+	entries := make([]moviev1.ListChartResponse_Entry, len(p.rows)) // in one piece
+	for i := range p.rows {
+		r, e := &p.rows[i], &entries[i]
+		e.Rank, e.Score, e.Movie = int32(r.rank), r.score, rendered(s.service.chartDetails(r)).GetMovie()
+		resp.Entries[i] = e
 	}
 	return resp, nil
 }
@@ -180,25 +192,21 @@ func orderOf(name string) (order, error) {
 	return 0, fault.Invalid("order_by", `must be "title", "year" or "year desc", got %q`, name)
 }
 
-// decade narrows q to the ten years from first on; nil leaves it as it is.
-func decade(q *chartQuery, first *int32) error {
-	if first == nil {
-		return nil
+// The years a film can have.
+const earliestYear, latestYear = 1870, 2100
+
+// checkDecade checks the first year of a decade; nil is no decade.
+func checkDecade(first *int32) error {
+	if d := first; d != nil && (*d < earliestYear || *d > latestYear || *d%10 != 0) {
+		return fault.Invalid("decade", "must be the first year of a decade, %d to %d, such as 1990, got %d", earliestYear, latestYear, *d)
 	}
-	const earliest, latest = 1870, 2100 // the years a film can have
-	d := *first
-	if d < earliest || d > latest || d%10 != 0 {
-		return fault.Invalid("decade", "must be the first year of a decade, %d to %d, such as 1990, got %d", earliest, latest, d)
-	}
-	last := min(d+9, latest)
-	q.decade, q.filter.minYear, q.filter.maxYear = d, &d, &last
 	return nil
 }
 
 func moviesWire(films []Details) []*moviev1.Movie {
 	wire := make([]*moviev1.Movie, len(films))
 	for i, d := range films {
-		wire[i] = movieWire(d)
+		wire[i] = rendered(d).GetMovie()
 	}
 	return wire
 }

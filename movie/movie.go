@@ -112,8 +112,11 @@ type Deps struct {
 type Service struct {
 	cfg       Config
 	catalogue catalogue
-	films     *flights[*Movie]
+	films     *flights[string, *Movie]
 	standings *standings
+	pages     *pages
+	stats     *stats
+	votes     *votesSync
 	now       func() time.Time
 	served    map[Status]prometheus.Counter
 }
@@ -141,7 +144,7 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 		s.now = time.Now
 	}
 	var err error
-	s.films, err = newFlights(store{size: cfg.CacheSize, ttl: cfg.MetadataTTL, now: deps.Now}, cfg.MetadataTimeout, s.catalogue.movie)
+	s.films, err = newFlights[string, *Movie](store{size: cfg.CacheSize, ttl: cfg.MetadataTTL, now: deps.Now}, cfg.MetadataTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("build the cache of films: %w", err)
 	}
@@ -149,6 +152,13 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build the cache of rating summaries: %w", err)
 	}
+	if s.pages, err = newPages(cfg, deps.Now); err != nil {
+		return nil, fmt.Errorf("build the caches of pages: %w", err)
+	}
+	if s.stats, err = newStats(cfg, s.catalogue, s.standings.ratings, deps.Now); err != nil {
+		return nil, fmt.Errorf("build the cache of statistics: %w", err)
+	}
+	s.votes = newVotesSync(s.catalogue, s.standings.ratings, logger)
 	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_movie_answers_total",
 		Help: "Films answered, by how good their rating summary was.",
@@ -157,8 +167,10 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 		s.served[status] = answers.WithLabelValues(string(status))
 	}
 	if deps.Metrics != nil {
-		if err := deps.Metrics.Register(answers); err != nil {
-			return nil, fmt.Errorf("register the movie service's metrics: %w", err)
+		for _, c := range append(s.votes.collectors(), answers) {
+			if err := deps.Metrics.Register(c); err != nil {
+				return nil, fmt.Errorf("register the movie service's metrics: %w", err)
+			}
 		}
 	}
 	return s, nil
@@ -168,5 +180,7 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 func (s *Service) Close() error {
 	s.films.close()
 	s.standings.close()
+	s.pages.close()
+	s.stats.close()
 	return nil
 }

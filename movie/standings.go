@@ -2,6 +2,7 @@ package movie
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // standings gives every film a standing, whatever state the rating service is in.
 type standings struct {
 	ratings ratings
-	fresh   *flights[*Standing]
+	fresh   *flights[string, *Standing]
 	known   *otter.Cache[string, *Standing] // the last that had a summary, for when the rating service is down
 	circuit *circuit
 	timeout time.Duration
@@ -23,10 +24,10 @@ type standings struct {
 func newStandings(cfg Config, from ratings, logger *slog.Logger, now func() time.Time) (*standings, error) {
 	s := &standings{ratings: from, timeout: cfg.RatingTimeout, logger: logger}
 	var err error
-	if s.known, err = open[*Standing](store{size: cfg.StaleSize, ttl: cfg.RatingStaleFor, now: now}); err != nil {
+	if s.known, err = open[string, *Standing](store{size: cfg.StaleSize, ttl: cfg.RatingStaleFor, now: now}); err != nil {
 		return nil, err
 	}
-	s.fresh, err = newFlights(store{size: cfg.CacheSize, ttl: cfg.RatingTTL, now: now}, cfg.RatingTimeout, s.load)
+	s.fresh, err = newFlights[string, *Standing](store{size: cfg.CacheSize, ttl: cfg.RatingTTL, now: now}, cfg.RatingTimeout)
 	if now == nil {
 		now = time.Now
 	}
@@ -39,18 +40,47 @@ func (s *standings) close() {
 	s.known.StopAllGoroutines()
 }
 
+// errResting keeps callers away from a rating service that could not be reached a moment ago.
+var errResting = errors.New("the rating service could not be reached a moment ago")
+
 // load makes the one call for a film that is asked for by itself.
 func (s *standings) load(ctx context.Context, id string) (*Standing, error) {
 	if !s.circuit.allow() {
-		return nil, fault.Unavailable(nil, "the rating service was not reachable a moment ago")
+		return nil, errResting
 	}
 	standing, err := s.ratings.standing(ctx, id)
-	s.observe(ctx, err, true)
+	s.observe(ctx, err)
 	if err != nil {
 		return nil, err
 	}
 	s.remember(id, standing)
 	return standing, nil
+}
+
+// loadAll makes the one call for films that are asked for together.
+func (s *standings) loadAll(ctx context.Context, ids []string) (map[string]*Standing, error) {
+	if !s.circuit.allow() {
+		return nil, errResting
+	}
+	found, err := s.ratings.standings(ctx, ids)
+	s.observe(ctx, err)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		standing, ok := found[id]
+		if !ok {
+			standing = &Standing{Status: Unrated}
+			found[id] = standing
+		}
+		s.remember(id, standing)
+	}
+	return found, nil
+}
+
+// join returns the call for a film that is under way, or starts one.
+func (s *standings) join(ctx context.Context, id string) *flight[*Standing] {
+	return s.fresh.join(ctx, id, s.load)
 }
 
 // settle waits for the call and falls back to what is known. The only error is that the caller itself gave up.
@@ -72,46 +102,43 @@ func (s *standings) one(ctx context.Context, id string) (*Standing, error) {
 	if standing, ok := s.fresh.fresh(id); ok {
 		return standing, nil
 	}
-	return s.settle(ctx, id, s.fresh.join(ctx, id))
+	return s.settle(ctx, id, s.join(ctx, id))
 }
 
-// many returns the standing of each id with one call. The only error is that the caller itself gave up.
-func (s *standings) many(ctx context.Context, ids []string) (map[string]*Standing, error) {
-	all := make(map[string]*Standing, len(ids))
-	if len(ids) == 0 {
+// many returns the standing of each id: what is not known is asked for with one call. The only error is that the caller
+// itself gave up.
+func (s *standings) many(ctx context.Context, ids []string) ([]*Standing, error) {
+	all := make([]*Standing, len(ids))
+	var missing []string
+	var at []int // their places in all
+	for i, id := range ids {
+		standing, ok := s.fresh.fresh(id)
+		if !ok {
+			missing, at = append(missing, id), append(at, i)
+			continue
+		}
+		all[i] = standing
+	}
+	if len(missing) == 0 {
 		return all, nil
 	}
-	if s.circuit.allow() {
-		bounded, cancel := hop(ctx, s.timeout)
-		defer cancel()
-		deadline, _ := bounded.Deadline()
-		whole := time.Until(deadline) > s.timeout*9/10
-		found, err := s.ratings.standings(bounded, ids)
-		s.observe(ctx, err, whole)
-		if err == nil {
-			for _, id := range ids {
-				standing, ok := found[id]
-				if !ok {
-					standing = &Standing{Status: Unrated}
-				}
-				s.remember(id, standing)
-				all[id] = standing
+	bounded, cancel := hop(ctx, s.timeout)
+	defer cancel()
+	for i, call := range s.fresh.joinAll(ctx, missing, s.loadAll) {
+		standing, err := call.wait(bounded)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
 			}
-			return all, nil
+			standing = s.fallback(missing[i])
 		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-	}
-	for _, id := range ids {
-		all[id] = s.fallback(id)
+		all[at[i]] = standing
 	}
 	return all, nil
 }
 
-// observe tells the circuit how a call went. A call that ended early because its caller had little time left
-// (whole is false then) says nothing about the service.
-func (s *standings) observe(ctx context.Context, err error, whole bool) {
+// observe tells the circuit how a call went.
+func (s *standings) observe(ctx context.Context, err error) {
 	if err == nil {
 		if s.circuit.succeeded() {
 			s.logger.InfoContext(ctx, "rating service is back")
@@ -120,12 +147,7 @@ func (s *standings) observe(ctx context.Context, err error, whole bool) {
 	}
 	switch fault.KindOf(err) {
 	case fault.KindCanceled:
-	case fault.KindDeadline:
-		if !whole {
-			return
-		}
-		fallthrough
-	case fault.KindUnavailable:
+	case fault.KindDeadline, fault.KindUnavailable:
 		if s.circuit.failed() {
 			s.logger.WarnContext(ctx, "rating service cannot be reached, movies are answered without fresh ratings", "error", err)
 		}

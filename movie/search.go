@@ -1,0 +1,177 @@
+package movie
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
+// searchPage is a page of hits without the films' standings.
+type searchPage struct {
+	*found
+	films []*Movie // of the hits
+
+	// What the door made of all that does not depend on standings, once per page.
+	rendered atomic.Value
+}
+
+// render returns the form that make gives the page, made once or a few times.
+func (p *searchPage) render(make func(*found) any) any {
+	if wire := p.rendered.Load(); wire != nil {
+		return wire
+	}
+	wire := make(p.found)
+	p.rendered.Store(wire)
+	return wire
+}
+
+// search returns a page of the films that match, and each hit's standing.
+func (s *Service) search(ctx context.Context, q searchQuery) (*searchPage, []Details, error) {
+	key := searchKey{epoch: s.films.epoch(), q: q.q, genre: q.genre, size: q.size, token: q.token}
+	if q.decade != nil {
+		key.decade, key.hasDecade = *q.decade, true
+	}
+	page, ok := s.pages.searches.fresh(key)
+	if !ok {
+		call := s.pages.searches.join(ctx, key, func(ctx context.Context, key searchKey) (*searchPage, error) {
+			f, err := s.catalogue.search(ctx, q)
+			if err != nil {
+				return nil, err
+			}
+			films := make([]*Movie, len(f.hits))
+			for i, h := range f.hits {
+				films[i] = h.film
+			}
+			s.admit(key.epoch, films)
+			return &searchPage{found: f, films: films}, nil
+		})
+		var err error
+		if page, err = await(ctx, call, s.cfg.MetadataTimeout, lateMetadata); err != nil {
+			return nil, nil, err
+		}
+	}
+	films, err := s.compose(ctx, page.films)
+	return page, films, err
+}
+
+// suggest returns the few films that go best with what is typed so far. Nothing is cached: the metadata service answers from
+// memory, and people type too differently.
+func (s *Service) suggest(ctx context.Context, q string, size int32) ([]suggestion, error) {
+	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
+	defer cancel()
+	return s.catalogue.suggest(bounded, q, size)
+}
+
+// middle is the middle of the scale of ratings: what stands in for a score where not even the mean of all is known.
+const middle = 5.5
+
+// similarFilm is a film like another.
+type similarFilm struct {
+	similarity float64
+	score      float64
+	details    Details
+}
+
+// similar returns the best films that are like one. The metadata service says which and how like, the ratings how good: the
+// order is by similarity times weighted score, then votes, then id. A film without a score counts with the mean of all
+// ratings, as a film's weighted score is when it has few, so that the list does not need the rating service.
+func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFilm, error) {
+	key := similarKey{epoch: s.films.epoch(), id: id}
+	candidates, ok := s.pages.similar.fresh(key)
+	if !ok {
+		call := s.pages.similar.join(ctx, key, func(ctx context.Context, key similarKey) ([]candidate, error) {
+			return s.catalogue.similar(ctx, key.id)
+		})
+		var err error
+		if candidates, err = await(ctx, call, s.cfg.MetadataTimeout, lateMetadata); err != nil {
+			return nil, err
+		}
+	}
+	ids := make([]string, len(candidates))
+	for i, c := range candidates {
+		ids[i] = c.id
+	}
+	standings, err := s.standings.many(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	list := s.score(ctx, candidates, standings)
+
+	// The films of the best, and of the next best for those that were deleted a moment ago.
+	best := make([]similarFilm, 0, min(size, len(list)))
+	for len(list) > 0 && len(best) < size {
+		next := list[:min(size-len(best), len(list))]
+		list = list[len(next):]
+		ids := make([]string, len(next))
+		for i, c := range next {
+			ids[i] = c.id
+		}
+		films, _, err := s.movies(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range next {
+			if len(films) > 0 && films[0].ID == c.id { // in the order asked for
+				best = append(best, similarFilm{
+					similarity: c.similarity, score: c.score,
+					details: s.answer(Details{Movie: films[0], Standing: c.standing}),
+				})
+				films = films[1:]
+			}
+		}
+	}
+	return best, nil
+}
+
+// scored is a candidate with all that the order needs.
+type scored struct {
+	candidate
+	standing *Standing
+	score    float64
+}
+
+func (c scored) votes() int32 {
+	if c.standing.Summary == nil {
+		return 0
+	}
+	return c.standing.Summary.Votes
+}
+
+// score puts candidates into their final order.
+func (s *Service) score(ctx context.Context, candidates []candidate, standings []*Standing) []scored {
+	list := make([]scored, len(candidates))
+	mean := 0.0 // not asked for yet
+	for i, c := range candidates {
+		list[i] = scored{candidate: c, standing: standings[i]}
+		if sum := standings[i].Summary; sum != nil {
+			list[i].score = c.similarity * sum.Weighted
+			continue
+		}
+		if mean == 0 {
+			mean = s.priorMean(ctx, standings[i].Status == Unrated)
+		}
+		list[i].score = c.similarity * mean
+	}
+	slices.SortFunc(list, func(a, b scored) int {
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.votes(), a.votes()), strings.Compare(a.id, b.id))
+	})
+	return list
+}
+
+// priorMean is the mean of all ratings, or the middle of the scale where it is not known or there are none: the order is by
+// similarity then, which is all that is known. The rating service is asked only where it answers (ask): nobody has to wait for
+// it twice.
+func (s *Service) priorMean(ctx context.Context, ask bool) float64 {
+	t, known := s.stats.ratings.peek()
+	if ask {
+		if now, err := s.stats.ratings.wait(ctx, s.stats.ratings.start(ctx)); err == nil {
+			t, known = now, true
+		}
+	}
+	if !known || t.mean == 0 {
+		return middle
+	}
+	return t.mean
+}
