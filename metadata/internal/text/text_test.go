@@ -1,6 +1,7 @@
 package text_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -173,6 +174,55 @@ func TestFoldASCII(t *testing.T) {
 		}
 		if got := text.Fold(s + " É"); got != want {
 			t.Errorf("fold(%q) is %q, but %q with É behind it", s, text.Fold(s), got)
+		}
+	})
+}
+
+func TestWords(t *testing.T) {
+	for title, want := range map[string][]string{
+		"Schindler’s List":    {"schindlers=Schindler’s", "list=List"},
+		"The 'Burbs'":         {"the=The", "burbs=Burbs"},
+		"AMÉLIE":              {"amelie=AMÉLIE"},
+		"Ame\u0301 lie":       {"ame=Ame\u0301", "lie=lie"},
+		"Straße nach ﬁlm":     {"strasse=Straße", "nach=nach", "film=ﬁlm"},
+		"WALL·E":              {"wall=WALL", "e=E"},
+		"기생충 千と":              {"기생충=기생충", "千と=千と"},
+		"ｶﾞﾒﾗ":                {"ガメラ=ｶﾞﾒﾗ"},
+		"a\xff\xfeb":          {"a=a", "b=b"},
+		"...":                 nil,
+		"$9.99":               {"9=9", "99=99"},
+		"Alien³ (Director's)": {"alien3=Alien³", "directors=Director's"},
+	} {
+		var got []string
+		for _, w := range text.Words(title) {
+			got = append(got, w.Text+"="+title[w.Start:w.End])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("words of %q: %q, want %q", title, got, want)
+		}
+	}
+}
+
+func TestWordsAreFold(t *testing.T) {
+	odd := rapid.StringOf(rapid.SampledFrom([]rune("aAé\u0301\u0308ßﬁæ한ᄒ\u1161\u11ab가ｶﾞ゙か\u3099'’ -.½³Åאָ\u05b8द\u093c\u0940ŉİıς\ufffd\u200d\u00a0ΐᾳ")))
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.OneOf(rapid.String(), odd, rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, "text")
+		words := text.Words(s)
+		var folded []string
+		last := 0
+		for _, w := range words {
+			folded = append(folded, w.Text)
+			// Two words may come of one character, as of "㎯", but never stand in the wrong order.
+			if w.Text == "" || w.Start >= w.End || w.Start < last && w.End < last || w.End > len(s) {
+				t.Errorf("word %+v of %+q", w, s)
+			}
+			last = w.Start
+		}
+		if len(words) > 0 && strings.Join(folded, " ") != text.Fold(s) {
+			t.Errorf("words of %+q are %+q, folded it is %+q", s, folded, text.Fold(s))
+		}
+		if len(words) == 0 && text.Fold(s+" x") != "x" {
+			t.Errorf("no words in %+q", s)
 		}
 	})
 }
