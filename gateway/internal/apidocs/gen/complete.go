@@ -1,0 +1,271 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/reflect/protoregistry"
+)
+
+// completion makes the document of its sources.
+type completion struct {
+	supplement *supplement
+	files      *protoregistry.Files
+	skeleton   *object
+
+	used    map[string]bool // what of the supplement was used, by section and key
+	inputs  []string        // types that are sent, in the order found
+	schemas *object
+}
+
+// document returns the whole document.
+func (c *completion) document() (*object, error) {
+	c.used = map[string]bool{}
+	if err := c.makeSchemas(); err != nil {
+		return nil, err
+	}
+	paths, err := c.paths()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.inputSchemas(); err != nil {
+		return nil, err
+	}
+	c.schemas.set("Problem", problemSchema())
+	responses, err := c.problems()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.unused(); err != nil {
+		return nil, err
+	}
+	info := c.supplement.Info
+	tags := []any{}
+	for _, t := range c.supplement.Tags {
+		tags = append(tags, obj(member{"name", t.Name}, member{"description", t.Description}))
+	}
+	return obj(
+		member{"openapi", c.skeleton.text("openapi")},
+		member{"info", obj(
+			member{"title", info.Title}, member{"version", info.Version}, member{"summary", info.Summary},
+			member{"description", info.Description},
+			member{"license", obj(member{"name", info.License["name"]}, member{"identifier", info.License["identifier"]})},
+		)},
+		member{"servers", []any{obj(member{"url", "/"}, member{"description", "The server that this document comes from."})}},
+		member{"security", []any{}}, // no key, no account
+		member{"tags", tags},
+		member{"paths", paths},
+		member{"components", obj(
+			member{"schemas", c.schemas},
+			member{"parameters", sharedParameters()},
+			member{"headers", sharedHeaders()},
+			member{"responses", responses},
+		)},
+	), nil
+}
+
+// unused complains about what the supplement says of things that are not there.
+func (c *completion) unused() error {
+	var left []string
+	note := func(section, key string) {
+		if !c.used[section+" "+key] {
+			left = append(left, section+" "+key)
+		}
+	}
+	for key := range c.supplement.Names {
+		note("names", key)
+	}
+	for _, key := range c.supplement.Always {
+		note("always", key)
+	}
+	for key := range c.supplement.Inputs {
+		note("inputs", key)
+	}
+	for key := range c.supplement.Properties {
+		note("properties", key)
+	}
+	for key := range c.supplement.Parameters {
+		note("parameters", key)
+	}
+	for key := range c.supplement.Errors {
+		note("errors", key)
+	}
+	for key := range c.supplement.Operations {
+		note("operations", key)
+	}
+	if len(left) > 0 {
+		slices.Sort(left)
+		return fmt.Errorf("supplement.yaml describes what the protos do not have: %s", strings.Join(left, ", "))
+	}
+	return nil
+}
+
+// use marks a key of the supplement as used.
+func (c *completion) use(section, key string) { c.used[section+" "+key] = true }
+
+// name is the short name of a type.
+func (c *completion) name(full string) string {
+	if short, ok := c.supplement.Names[full]; ok {
+		c.use("names", full)
+		return short
+	}
+	return full[strings.LastIndexByte(full, '.')+1:]
+}
+
+const schemaPrefix = "#/components/schemas/"
+
+// reference is a reference to a schema.
+func reference(name string) *object { return obj(member{"$ref", schemaPrefix + name}) }
+
+// referenced is the name of the schema that a reference is to; "" where v is none.
+func referenced(v any) string {
+	o, _ := v.(*object)
+	return strings.TrimPrefix(o.text("$ref"), schemaPrefix)
+}
+
+// makeSchemas names the types of the skeleton and completes them.
+func (c *completion) makeSchemas() error {
+	c.schemas = obj()
+	walk(c.skeleton, func(o *object) {
+		if ref := o.text("$ref"); ref != "" {
+			o.set("$ref", schemaPrefix+c.name(strings.TrimPrefix(ref, schemaPrefix)))
+		}
+	})
+	from := map[string]string{}
+	old := c.skeleton.object("components", "schemas")
+	for _, full := range old.keys {
+		name := c.name(full)
+		if before, ok := from[name]; ok && name != "Empty" {
+			return fmt.Errorf("%s and %s would both be %s: name one of them in supplement.yaml", before, full, name)
+		}
+		from[name] = full
+		s, err := c.schema(name, full, old.object(full))
+		if err != nil {
+			return err
+		}
+		if name == "Empty" {
+			s.set("description", "An empty object.")
+		}
+		c.schemas.set(name, s)
+	}
+	slices.Sort(c.schemas.keys)
+	return nil
+}
+
+// schema completes the schema of one message.
+func (c *completion) schema(name, full string, from *object) (*object, error) {
+	message, err := c.message(full)
+	if err != nil {
+		return nil, err
+	}
+	description := paragraphs(from.text("description"))
+	if description == "" {
+		return nil, fmt.Errorf("%s has no comment", full)
+	}
+	properties, required := obj(), []any{}
+	for i := range message.Fields().Len() {
+		f := message.Fields().Get(i)
+		key := name + "." + f.JSONName()
+		p := from.object("properties", f.JSONName())
+		if p == nil {
+			return nil, fmt.Errorf("%s: the skeleton has no such property", key)
+		}
+		if p.text("description") == "" {
+			return nil, fmt.Errorf("%s.%s has no comment", full, f.Name())
+		}
+		p.set("description", paragraphs(p.text("description")))
+		c.restrict(p, key)
+		properties.set(f.JSONName(), p)
+		always := slices.Contains(c.supplement.Always, key)
+		if always {
+			c.use("always", key)
+		}
+		if always || !f.HasPresence() {
+			required = append(required, f.JSONName())
+		}
+	}
+	s := obj(member{"type", "object"}, member{"description", description})
+	if len(properties.keys) > 0 {
+		s.set("properties", properties)
+	}
+	if len(required) > 0 {
+		s.set("required", required)
+	}
+	return s, nil
+}
+
+// restrict adds the keywords that the supplement has for a property.
+func (c *completion) restrict(p *object, key string) {
+	words, ok := c.supplement.Properties[key]
+	if !ok {
+		return
+	}
+	c.use("properties", key)
+	for _, word := range slices.Sorted(maps.Keys(words)) {
+		p.set(word, words[word])
+	}
+}
+
+// inputSchemas adds the types that are sent: as they are answered, without what only answers have, and with little required.
+func (c *completion) inputSchemas() error {
+	for i := 0; i < len(c.inputs); i++ { // grows meanwhile
+		name := c.inputs[i]
+		in, ok := c.supplement.Inputs[name]
+		if !ok {
+			return fmt.Errorf("%s is sent: supplement.yaml must say under inputs what is required", name)
+		}
+		c.use("inputs", name)
+		if in.Name == "" {
+			continue // only ever sent
+		}
+		from := c.schemas.object(name)
+		properties := obj()
+		for _, key := range from.object("properties").keys {
+			p := from.object("properties", key)
+			if slices.Contains(in.Without, key) {
+				continue
+			}
+			if inner := referenced(p); inner != "" {
+				p = obj(member{"$ref", schemaPrefix + c.input(inner)}, member{"description", p.text("description")})
+			}
+			properties.set(key, p)
+		}
+		s := obj(member{"type", "object"}, member{"description", from.text("description")}, member{"properties", properties})
+		if len(in.Required) > 0 {
+			s.set("required", texts(in.Required))
+		}
+		c.schemas.set(in.Name, s)
+	}
+	slices.Sort(c.schemas.keys)
+	return nil
+}
+
+// input is the name of a type as it is sent.
+func (c *completion) input(name string) string {
+	if !slices.Contains(c.inputs, name) {
+		c.inputs = append(c.inputs, name)
+	}
+	if short := c.supplement.Inputs[name].Name; short != "" {
+		return short
+	}
+	return name
+}
+
+func texts(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
+}
+
+// paragraphs joins the lines of a comment; empty lines stay.
+func paragraphs(comment string) string {
+	parts := strings.Split(strings.TrimSpace(comment), "\n\n")
+	for i, p := range parts {
+		parts[i] = strings.Join(strings.Fields(p), " ")
+	}
+	return strings.Join(parts, "\n\n")
+}
