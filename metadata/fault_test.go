@@ -2,10 +2,12 @@ package metadata_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -23,15 +25,16 @@ func TestEveryOperationMayFail(t *testing.T) {
 		return m
 	}
 	scenarios := map[string]struct {
-		call func(t *testing.T, c *catalogue) error
-		want []*metadatav1.Movie // the catalogue afterwards
+		call  func(t *testing.T, c *catalogue) error
+		want  []*metadatav1.Movie // the catalogue afterwards
+		votes map[string]int32    // and the votes, before which there are {"other": 1}
 	}{
 		"create": {
 			func(t *testing.T, c *catalogue) error {
 				_, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: imdb(film("new", "New"), "tt0000003")})
 				return err
 			},
-			[]*metadatav1.Movie{matrix(), imdb(film("new", "New"), "tt0000003"), film("other", "Other")},
+			[]*metadatav1.Movie{matrix(), imdb(film("new", "New"), "tt0000003"), film("other", "Other")}, nil,
 		},
 		"replace": {
 			func(t *testing.T, c *catalogue) error {
@@ -43,7 +46,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 			[]*metadatav1.Movie{with(matrix(), func(m *metadatav1.Movie) {
 				m.Title, m.OriginalTitle, m.Year = "The Matrix", "", proto.Int32(2000)
 				m.Genres, m.ExternalIds = []string{"Drama", "Action"}, &metadatav1.ExternalIds{Tmdb: "604"}
-			}), film("other", "Other")},
+			}), film("other", "Other")}, nil,
 		},
 		"batch": {
 			func(t *testing.T, c *catalogue) error {
@@ -57,21 +60,21 @@ func TestEveryOperationMayFail(t *testing.T) {
 			},
 			[]*metadatav1.Movie{film("a", "A"), film("c", "C"), with(matrix(), func(m *metadatav1.Movie) {
 				m.AlternativeTitles = append(m.AlternativeTitles, "Matriks")
-			}), imdb(film("other", "Other"), "tt0000009")},
+			}), imdb(film("other", "Other"), "tt0000009")}, nil,
 		},
 		"book": {
 			func(t *testing.T, c *catalogue) error {
 				_, err := c.book.PutMetadata(t.Context(), &book.PutMetadataRequest{Metadata: &book.Metadata{Id: "other", Title: "Others"}})
 				return err
 			},
-			[]*metadatav1.Movie{matrix(), film("other", "Others")},
+			[]*metadatav1.Movie{matrix(), film("other", "Others")}, nil,
 		},
 		"delete": {
 			func(t *testing.T, c *catalogue) error {
 				_, err := c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "tt0133093"})
 				return err
 			},
-			[]*metadatav1.Movie{film("other", "Other")},
+			[]*metadatav1.Movie{film("other", "Other")}, nil,
 		},
 		"read": {
 			func(t *testing.T, c *catalogue) error {
@@ -87,14 +90,36 @@ func TestEveryOperationMayFail(t *testing.T) {
 				if _, err := c.LookupMovie(t.Context(), &metadatav1.LookupMovieRequest{ExternalId: &metadatav1.LookupMovieRequest_TmdbId{TmdbId: "603"}}); err != nil {
 					return err
 				}
+				if _, err := c.SearchMovies(t.Context(), &metadatav1.SearchMoviesRequest{Query: "other"}); err != nil {
+					return err
+				}
+				if _, err := c.SuggestMovies(t.Context(), &metadatav1.SuggestMoviesRequest{Query: "other"}); err != nil {
+					return err
+				}
+				if _, err := c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "other"}); err != nil {
+					return err
+				}
 				_, err := c.ListMovies(t.Context(), &metadatav1.ListMoviesRequest{Order: byYearDesc, PageSize: 1})
 				return err
 			},
-			[]*metadatav1.Movie{matrix(), film("other", "Other")},
+			[]*metadatav1.Movie{matrix(), film("other", "Other")}, nil,
+		},
+		"votes": {
+			func(t *testing.T, c *catalogue) error {
+				_, err := c.SyncVotes(t.Context(), &metadatav1.SyncVotesRequest{
+					AfterId: "a", Votes: []*metadatav1.SyncVotesRequest_MovieVotes{{MovieId: "none", Votes: 3}, {MovieId: "tt0133093", Votes: 278}},
+				})
+				return err
+			},
+			[]*metadatav1.Movie{matrix(), film("other", "Other")}, map[string]int32{"none": 3, "tt0133093": 278},
 		},
 	}
 	template := storedBefore(t)
+	votesBefore := map[string]int32{"other": 1}
 	for name, sc := range scenarios {
+		if sc.votes == nil {
+			sc.votes = votesBefore
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, n, failed, unknown := t.TempDir(), 0, 0, 0
@@ -105,25 +130,26 @@ func TestEveryOperationMayFail(t *testing.T) {
 					t.Fatal(err)
 				}
 				c := openCatalogue(t, path, plan.Wrap)
-				before := snapshot(t, c)
+				before := stateOf(t, c)
 
 				plan.Start()
 				err := sc.call(t, c)
 				plan.Stop()
 
 				checkTables(t, c.db)
-				after := snapshot(t, c)
+				after := stateOf(t, c)
+				checkFeed(t, before, after)
 				switch code := status.Code(err); {
 				case err == nil:
-					wantCatalogue(t, plan, c, sc.want)
+					wantCatalogue(t, plan, c, sc.want, sc.votes)
 				case code == codes.Unavailable && plan.Fired() && isUnknown(err):
 					unknown++
-					if !sameCatalogue(before, after) {
-						wantCatalogue(t, plan, c, sc.want)
+					if !before.equal(after) {
+						wantCatalogue(t, plan, c, sc.want, sc.votes)
 					}
 				case code == codes.Unavailable || code == codes.Internal:
 					failed++
-					if !sameCatalogue(before, after) {
+					if !before.equal(after) {
 						t.Errorf("%v: the call failed with %v, but changed the catalogue", plan, err)
 					}
 				default:
@@ -134,7 +160,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 					if err := sc.call(t, c); err != nil && (name != "delete" || status.Code(err) != codes.NotFound) {
 						t.Errorf("%v: calling again: %v", plan, err)
 					}
-					wantCatalogue(t, plan, c, sc.want)
+					wantCatalogue(t, plan, c, sc.want, sc.votes)
 				}
 				if t.Failed() {
 					return
@@ -153,7 +179,11 @@ func storedBefore(t *testing.T) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "metadata.db")
 	t.Run("prepare", func(t *testing.T) { // closes the database at its end
-		wantOutcomes(t, openCatalogue(t, path, nil).replace(t, matrix(), film("other", "Other")), created, created)
+		c := openCatalogue(t, path, nil)
+		wantOutcomes(t, c.replace(t, matrix(), film("other", "Other")), created, created)
+		if _, err := c.SyncVotes(t.Context(), &metadatav1.SyncVotesRequest{Votes: []*metadatav1.SyncVotesRequest_MovieVotes{{MovieId: "other", Votes: 1}}}); err != nil {
+			t.Fatal(err)
+		}
 	})
 	file, err := os.ReadFile(path)
 	if err != nil {
@@ -176,17 +206,48 @@ func snapshot(t *testing.T, c *catalogue) []*metadatav1.Movie {
 	return resp.GetMovies()
 }
 
-func sameCatalogue(a, b []*metadatav1.Movie) bool {
-	same := len(a) == len(b)
-	for i := 0; same && i < len(a); i++ {
-		same = proto.Equal(a[i], b[i])
-	}
-	return same
+// state is what a catalogue has stored.
+type state struct {
+	movies  map[string]*metadatav1.Movie
+	votes   map[string]int32
+	changes map[string]int64
+	last    int64
 }
 
-func wantCatalogue(t *testing.T, plan *sqlfault.Plan, c *catalogue, want []*metadatav1.Movie) {
+func stateOf(t *testing.T, c *catalogue) state {
+	t.Helper()
+	s := state{movies: map[string]*metadatav1.Movie{}, votes: votes(t, c.db)}
+	for _, m := range snapshot(t, c) {
+		s.movies[m.GetId()] = m
+	}
+	s.changes, s.last = feed(t, c.db)
+	return s
+}
+
+// equal leaves the feed out: checkFeed looks at that.
+func (s state) equal(o state) bool {
+	return maps.Equal(s.votes, o.votes) && maps.EqualFunc(s.movies, o.movies, func(a, b *metadatav1.Movie) bool { return proto.Equal(a, b) })
+}
+
+// checkFeed checks that the feed tells of every film that was changed, and of no other.
+func checkFeed(t *testing.T, before, after state) {
+	t.Helper()
+	all := maps.Clone(before.changes)
+	maps.Copy(all, after.changes)
+	for id := range all {
+		changed := !proto.Equal(before.movies[id], after.movies[id])
+		if number := after.changes[id]; changed && number <= before.last || !changed && number != before.changes[id] {
+			t.Errorf("%q: changed: %t; number before %d, now %d; the last one before was %d", id, changed, before.changes[id], number, before.last)
+		}
+	}
+}
+
+func wantCatalogue(t *testing.T, plan *sqlfault.Plan, c *catalogue, want []*metadatav1.Movie, wantVotes map[string]int32) {
 	t.Helper()
 	checkTables(t, c.db)
+	if diff := cmp.Diff(wantVotes, votes(t, c.db)); diff != "" {
+		t.Errorf("%v: votes (-want +got):\n%s", plan, diff)
+	}
 	got := snapshot(t, c)
 	if len(got) != len(want) {
 		t.Errorf("%v: the catalogue has %v", plan, ids(got))

@@ -27,6 +27,7 @@ import (
 type catalogue struct {
 	metadatav1.MetadataServiceClient
 	book  book.MetadataServiceClient
+	svc   *metadata.Service
 	db    *sqldb.DB
 	clock *clock
 }
@@ -51,10 +52,45 @@ func (c *clock) advance(d time.Duration) {
 
 func newCatalogue(t testing.TB) *catalogue {
 	t.Helper()
-	return openCatalogue(t, filepath.Join(t.TempDir(), "metadata.db"), nil)
+	c := openCatalogue(t, filepath.Join(t.TempDir(), "metadata.db"), nil)
+	c.run(t)
+	return c
 }
 
-// openCatalogue opens the catalogue in a file; wrap may stand before its driver.
+// run lets the service do its work in the background until the test ends.
+func (c *catalogue) run(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- c.svc.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+}
+
+// until waits for something that happens in the background.
+func until(t testing.TB, what string, happened func() error) {
+	t.Helper()
+	ticker, timeout := time.NewTicker(time.Millisecond), time.After(10*time.Second)
+	defer ticker.Stop()
+	for {
+		err := happened()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-timeout:
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+// openCatalogue opens the catalogue in a file, and does nothing in the background; wrap may stand
+// before its driver.
 func openCatalogue(t testing.TB, path string, wrap func(driver.Connector) driver.Connector) *catalogue {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{Wrap: wrap})
@@ -84,6 +120,7 @@ func openCatalogue(t testing.TB, path string, wrap func(driver.Connector) driver
 	return &catalogue{
 		MetadataServiceClient: metadatav1.NewMetadataServiceClient(server.Conn()),
 		book:                  book.NewMetadataServiceClient(server.Conn()),
+		svc:                   svc,
 		db:                    db,
 		clock:                 c,
 	}

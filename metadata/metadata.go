@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,49 +21,48 @@ const (
 	maxPageSize     = 200
 )
 
-// Config has no settings yet: everything about the store is decided where the database is
-// opened. It is here so that every service is built alike.
-type Config struct{}
-
-// DefaultConfig returns the settings that are used where none are given.
-func DefaultConfig() Config { return Config{} }
-
-// Validate checks the settings; an error names the field.
-func (Config) Validate() error { return nil }
-
 // Service is the catalogue. Use [New]. Its methods are safe for concurrent use; every error
 // they return has a kind (package fault), or is internal.
 type Service struct {
-	store   *store
-	now     func() time.Time
-	written *prometheus.CounterVec
+	store    *store
+	now      func() time.Time
+	written  *prometheus.CounterVec
+	follower *follower // of the catalogue, with the search index
 }
 
-// New returns the service on deps.DB, after bringing its schema up to date. The database stays
-// the caller's to close.
+// New returns the service on deps.DB, after bringing its schema up to date. It loads the search index
+// as far as that takes no time; [Service.Run] does the rest. The database stays the caller's to close.
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
+	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
 	if deps.DB == nil {
 		return nil, errors.New("metadata: Deps.DB is nil: the catalogue needs a database")
 	}
-	s := &Service{store: &store{db: deps.DB}, now: deps.Now}
-	if s.now == nil {
-		s.now = time.Now
+	if deps.Now == nil {
+		deps.Now = time.Now
 	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{store: &store{db: deps.DB}, now: deps.Now}
+	s.follower = newFollower(s.store, deps.Logger, deps.Now, cfg.SearchRefresh)
 	s.written = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_metadata_movies_written_total",
 		Help: "Movies in put requests, by what became of them: created, updated, unchanged or refused.",
 	}, []string{"outcome"})
 	if deps.Metrics != nil {
-		if err := deps.Metrics.Register(s.written); err != nil {
-			return nil, fmt.Errorf("metadata: register metrics: %w", err)
+		for _, c := range append(s.follower.collectors(), s.written) {
+			if err := deps.Metrics.Register(c); err != nil {
+				return nil, fmt.Errorf("metadata: register metrics: %w", err)
+			}
 		}
 	}
 	if err := s.store.migrate(ctx); err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
+	s.follower.start(ctx)
 	return s, nil
 }
 

@@ -151,7 +151,7 @@ func (m Movie) normalised(field string) (Movie, error) {
 		errs = append(errs, fault.Invalid(field+".genres", "must be at most %d different genres, got %d", MaxGenres, n))
 	}
 	m.Director = line("director", m.Director, MaxDirector, false)
-	description, err := text(field+".description", m.Description, MaxDescription, false)
+	description, err := freeText(field+".description", m.Description, MaxDescription, false)
 	m.Description, errs = description, append(errs, err)
 	if m.RuntimeMinutes != 0 {
 		errs = append(errs, checkRuntime(field+".runtime_minutes", m.RuntimeMinutes))
@@ -195,17 +195,17 @@ func checkRuntime(field string, minutes int) error {
 	return nil
 }
 
-// text trims and normalises a text, then checks it: normalising can change its length.
-func text(field, v string, limit int, required bool) (string, error) {
+// freeText trims and normalises a text, then checks it: normalising can change its length.
+func freeText(field, v string, limit int, required bool) (string, error) {
 	if utf8.ValidString(v) {
 		v = norm.NFC.String(strings.TrimSpace(v))
 	}
 	return v, fault.Text(field, v, limit, required)
 }
 
-// oneLine is text without line breaks and tabs.
+// oneLine is freeText without line breaks and tabs.
 func oneLine(field, v string, limit int, required bool) (string, error) {
-	v, err := text(field, v, limit, required)
+	v, err := freeText(field, v, limit, required)
 	if err == nil && strings.ContainsAny(v, "\n\t") {
 		err = fault.Invalid(field, "must be one line without tabs, got %s", quote(v))
 	}

@@ -75,6 +75,9 @@ func (s *Service) put(ctx context.Context, field string, m Movie, expectedETag s
 		return Movie{}, Refused, err
 	}
 	s.count(outcome)
+	if outcome != Unchanged {
+		s.follower.wake()
+	}
 	return written, outcome, nil
 }
 
@@ -136,6 +139,9 @@ func (s *Service) putBatch(ctx context.Context, movies []Movie, unreadable []err
 	}
 	for _, r := range results {
 		s.count(r.outcome)
+		if r.outcome == Created || r.outcome == Updated {
+			s.follower.wake()
+		}
 	}
 	return results, nil
 }
@@ -146,9 +152,13 @@ func (s *Service) Delete(ctx context.Context, id, expectedETag string) error {
 	if err := fault.ID("id", id); err != nil {
 		return err
 	}
-	return s.store.update(ctx, []string{id}, nil, func(x *excerpt) error {
+	err := s.store.update(ctx, []string{id}, nil, func(x *excerpt) error {
 		return x.remove(id, expectedETag)
 	})
+	if err == nil {
+		s.follower.wake()
+	}
+	return err
 }
 
 func keysOf(m Movie) []externalKey { return slices.Collect(m.External.all()) }

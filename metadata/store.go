@@ -34,8 +34,9 @@ type Deps struct {
 //go:embed schema
 var schema embed.FS
 
-// store keeps the catalogue in three tables (schema/): movies is the truth, movie_listings and
-// external_ids are its indexes, and every transaction that changes one changes the others.
+// store keeps the catalogue (schema/): the table movies is the truth, movie_listings and
+// external_ids are its indexes, movie_changes tells which films changed last, and every transaction
+// that changes one changes the others. Beside it movie_votes keeps what others count.
 type store struct{ db *sqldb.DB }
 
 func (s *store) migrate(ctx context.Context) error {
@@ -236,6 +237,7 @@ func (s *store) update(ctx context.Context, ids []string, keys []externalKey, ru
 
 // changes is what one transaction writes.
 type changes struct {
+	announce       []string // ids of all films that are inserted, updated or removed
 	insert, update []movieRow
 	remove         []string // ids
 	unlist, list   []listing
@@ -263,6 +265,7 @@ func difference(ids []string, before map[string]movieRow, after map[string]Movie
 		if existed == exists && old.ETag == m.ETag {
 			continue
 		}
+		c.announce = append(c.announce, id)
 		var next movieRow
 		switch {
 		case !exists:
@@ -351,7 +354,11 @@ func (s *store) save(ctx context.Context, tx *sqldb.Tx, c changes) error {
 		return err
 	}
 	// Rows that are there are upserted, since that replaces many with one statement.
-	return s.saveMovies(ctx, tx, "update movies", c.update, func(rows int) string { return d.Upsert("movies", columns[:1], columns[1:], rows) })
+	upsert := func(rows int) string { return d.Upsert("movies", columns[:1], columns[1:], rows) }
+	if err := s.saveMovies(ctx, tx, "update movies", c.update, upsert); err != nil {
+		return err
+	}
+	return announce(ctx, tx, c.announce)
 }
 
 func (s *store) saveMovies(ctx context.Context, tx *sqldb.Tx, what string, rows []movieRow, text func(rows int) string) error {

@@ -218,3 +218,29 @@ func (s *store) addMatches(ctx context.Context, found map[string]Match, query st
 	}
 	return rows.Err()
 }
+
+// headline is what a movie is introduced with.
+type headline struct {
+	title, director string
+	year            int
+}
+
+// headlines returns those of a few movies that exist, by id. It spares the long columns.
+func (s *store) headlines(ctx context.Context, ids []string) (map[string]headline, error) {
+	found := make(map[string]headline, len(ids))
+	err := sqldb.QueryRows(ctx, s.db.Read(), len(ids),
+		func(n int) string {
+			return "SELECT id, title, director, release_year FROM movies WHERE id IN " + s.db.Dialect().Placeholders(n, 1)
+		},
+		func(i int, dst []any) []any { return append(dst, ids[i]) },
+		func(scan func(...any) error) error {
+			var (
+				id string
+				h  headline
+			)
+			err := scan(&id, &h.title, &h.director, &h.year)
+			found[id] = h
+			return err
+		})
+	return found, explain(ctx, "read movies", err)
+}

@@ -12,7 +12,8 @@ import (
 	"movieexample.com/internal/sqldb"
 )
 
-// checkTables reads all three tables and checks that the two indexes say what the movies say. It
+// checkTables reads all tables and checks that the two indexes say what the movies say, and that the
+// change feed has every movie. It
 // knows the schema and not the code that writes it: genre keys are compared by their number and
 // by the lower case of plain ASCII genres.
 func checkTables(t testing.TB, db *sqldb.DB) {
@@ -65,12 +66,61 @@ func checkTables(t testing.TB, db *sqldb.DB) {
 		gotIDs[x] = true
 		return err
 	})
+	changes, last := feed(t, db)
+	for id, number := range changes {
+		if number < 1 || number > last {
+			t.Errorf("%q was changed by number %d; the last one is %d", id, number, last)
+		}
+	}
+	for l := range wantListings {
+		if changes[l.ID] == 0 {
+			t.Errorf("the change feed lacks %q", l.ID)
+		}
+	}
+	each(t, db, "SELECT movie_id, votes, v.seq, last_number FROM movie_votes v JOIN sequences ON name = 'votes'", func(rows *sql.Rows) error {
+		var id string
+		var votes, number, last int64
+		err := rows.Scan(&id, &votes, &number, &last)
+		if votes < 0 || number < 1 || number > last {
+			t.Errorf("%q has %d votes by number %d; the last one is %d", id, votes, number, last)
+		}
+		return err
+	})
 	if diff := cmp.Diff(wantListings, gotListings); diff != "" {
 		t.Errorf("movie_listings against movies (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(wantIDs, gotIDs); diff != "" {
 		t.Errorf("external_ids against movies (-want +got):\n%s", diff)
 	}
+}
+
+// feed is the number of each film's last change, and the last number that was given out.
+func feed(t testing.TB, db *sqldb.DB) (changes map[string]int64, last int64) {
+	t.Helper()
+	changes = map[string]int64{}
+	each(t, db, "SELECT movie_id, seq FROM movie_changes", func(rows *sql.Rows) error {
+		var id string
+		var number int64
+		err := rows.Scan(&id, &number)
+		changes[id] = number
+		return err
+	})
+	each(t, db, "SELECT last_number FROM sequences WHERE name = 'movies'", func(rows *sql.Rows) error { return rows.Scan(&last) })
+	return changes, last
+}
+
+// votes are the stored numbers of ratings, but for those that are 0.
+func votes(t testing.TB, db *sqldb.DB) map[string]int32 {
+	t.Helper()
+	stored := map[string]int32{}
+	each(t, db, "SELECT movie_id, votes FROM movie_votes WHERE votes <> 0", func(rows *sql.Rows) error {
+		var id string
+		var n int32
+		err := rows.Scan(&id, &n)
+		stored[id] = n
+		return err
+	})
+	return stored
 }
 
 func each(t testing.TB, db *sqldb.DB, query string, do func(*sql.Rows) error) {

@@ -1,0 +1,274 @@
+package metadata
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"movieexample.com/internal/fault"
+	"movieexample.com/metadata/internal/search"
+)
+
+const (
+	// startBudget is how long New loads the search index itself. A catalogue of some thousand
+	// films is searchable from the first moment; a larger one is loaded on while the service
+	// answers everything else.
+	startBudget = 100 * time.Millisecond
+	// applyChunk is how many films are read and then applied to the index at a time.
+	applyChunk = 1_000
+)
+
+// follower keeps the search index equal to the catalogue. It first loads all films, then follows the
+// two feeds (films and votes) by their numbers. It reads the numbers before it begins to load, so
+// that whatever changes while it loads comes again by the feed: applying a film twice does no harm.
+type follower struct {
+	store *store
+	index *search.Index
+	log   *slog.Logger
+	now   func() time.Time
+	every time.Duration
+
+	// changed has an element after this process wrote something.
+	changed chan struct{}
+	// loaded is set when the first load is complete.
+	loaded atomic.Bool
+	// refreshed is when the index was last equal to the catalogue, in nanoseconds since 1970.
+	refreshed atomic.Int64
+	errors    prometheus.Counter
+	behind    *prometheus.GaugeVec
+
+	// mu is held by the one who brings the index up to date; it protects what follows.
+	mu      sync.Mutex
+	begun   bool    // at is known
+	loading string  // the last film that was loaded
+	at      numbers // the index knows what these numbers were given to
+	failing bool    // the last attempt failed
+}
+
+// numbers are positions in the feeds.
+type numbers struct{ movies, votes int64 }
+
+func newFollower(st *store, log *slog.Logger, now func() time.Time, every time.Duration) *follower {
+	return &follower{
+		store: st, index: search.New(), log: log, now: now, every: every,
+		changed: make(chan struct{}, 1),
+		errors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "movieexample_metadata_search_refresh_errors_total",
+			Help: "Attempts to bring the search index up to date that failed; each is repeated.",
+		}),
+		behind: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "movieexample_metadata_search_lag_writes",
+			Help: "Write transactions the search index did not know when it last looked, by feed: movies or votes.",
+		}, []string{"feed"}),
+	}
+}
+
+func (f *follower) collectors() []prometheus.Collector {
+	return []prometheus.Collector{
+		f.errors, f.behind,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "movieexample_metadata_search_movies",
+			Help: "Movies in the search index.",
+		}, func() float64 { return float64(f.index.Stats().Films) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "movieexample_metadata_search_age_seconds",
+			Help: "Seconds since the search index was last known to equal the catalogue; NaN before it is loaded.",
+		}, f.age),
+	}
+}
+
+// ready is nil once the index can answer.
+func (f *follower) ready() error {
+	if f.loaded.Load() {
+		return nil
+	}
+	return fault.Unavailable(nil, "the search index is being loaded, which takes some seconds for a million movies: retry in a moment")
+}
+
+// wake says that this process wrote something.
+func (f *follower) wake() {
+	select {
+	case f.changed <- struct{}{}:
+	default: // whoever looks next sees this change too
+	}
+}
+
+// run follows the catalogue until ctx ends.
+func (f *follower) run(ctx context.Context) {
+	for {
+		began := time.Now()
+		err := f.refresh(ctx)
+		// At most a fifth of one processor: while films are imported, one look takes several batches.
+		if !sleep(ctx, min(4*time.Since(began), f.every)) {
+			return
+		}
+		wake := f.changed
+		if err != nil {
+			wake = nil // that this process writes is no reason to ask a failing database more often
+		}
+		timer := time.NewTimer(f.every)
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// sleep waits for d and reports whether ctx still lasts.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// refresh makes the index equal to the catalogue as of now, after loading what is not loaded yet. An
+// error is counted, and logged if the last attempt had none; trying again goes on where this one ended.
+func (f *follower) refresh(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var err error
+	if f.loaded.Load() {
+		err = f.follow(ctx)
+	} else {
+		err = f.load(ctx, time.Time{})
+	}
+	f.report(ctx, err)
+	return err
+}
+
+// start loads for as long as a start may take.
+func (f *follower) start(ctx context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.report(ctx, f.load(ctx, time.Now().Add(startBudget)))
+}
+
+func (f *follower) report(ctx context.Context, err error) {
+	switch {
+	case err == nil:
+		if f.failing {
+			f.log.InfoContext(ctx, "search index follows the catalogue again")
+		}
+		f.failing = false
+	case ctx.Err() == nil: // else nobody waits for it any more
+		f.errors.Inc()
+		if !f.failing {
+			f.log.ErrorContext(ctx, "search index cannot read the catalogue; it answers as of the last success and tries again",
+				slog.Any("error", err), slog.Duration("every", f.every))
+		}
+		f.failing = true
+	}
+}
+
+// load goes on loading the catalogue until it is complete or the deadline, if there is one, has
+// passed.
+func (f *follower) load(ctx context.Context, deadline time.Time) error {
+	if !f.begun {
+		at, err := f.store.numbers(ctx)
+		if err != nil {
+			return err
+		}
+		f.at, f.begun = at, true
+	}
+	for deadline.IsZero() || time.Now().Before(deadline) {
+		films, err := f.store.filmsAfter(ctx, f.loading, applyChunk)
+		if err != nil {
+			return err
+		}
+		f.index.Apply(films)
+		if len(films) < applyChunk {
+			// What changed while it was loaded is still missing.
+			if err := f.follow(ctx); err != nil {
+				return err
+			}
+			f.loaded.Store(true)
+			return nil
+		}
+		f.loading = films[len(films)-1].Film.ID
+	}
+	return nil
+}
+
+// follow applies what happened since the last time.
+func (f *follower) follow(ctx context.Context) error {
+	asOf := f.now()
+	head, err := f.store.numbers(ctx)
+	if err != nil {
+		return err
+	}
+	f.behind.WithLabelValues(movieSequence).Set(float64(head.movies - f.at.movies))
+	f.behind.WithLabelValues(voteSequence).Set(float64(head.votes - f.at.votes))
+	if head.movies > f.at.movies {
+		if err := f.followMovies(ctx); err != nil {
+			return err
+		}
+		f.at.movies = max(f.at.movies, head.movies)
+	}
+	if head.votes > f.at.votes {
+		if err := f.followVotes(ctx); err != nil {
+			return err
+		}
+		f.at.votes = max(f.at.votes, head.votes)
+	}
+	f.refreshed.Store(asOf.UnixNano())
+	return nil
+}
+
+func (f *follower) followMovies(ctx context.Context) error {
+	var chunk []search.Change
+	last := f.at.movies
+	err := f.store.changesAfter(ctx, f.at.movies, func(number int64, c search.Change) {
+		if len(chunk) >= applyChunk && number > last {
+			// Every film with a number up to last has been seen.
+			f.index.Apply(chunk)
+			chunk, f.at.movies = nil, last
+		}
+		chunk, last = append(chunk, c), number
+	})
+	if err != nil {
+		return err
+	}
+	f.index.Apply(chunk)
+	f.at.movies = last
+	return nil
+}
+
+func (f *follower) followVotes(ctx context.Context) error {
+	chunk := make(map[string]int32)
+	last := f.at.votes
+	err := f.store.votesAfter(ctx, f.at.votes, func(number int64, v Votes) {
+		if len(chunk) >= applyChunk && number > last {
+			f.index.SetVotes(chunk)
+			chunk, f.at.votes = make(map[string]int32), last
+		}
+		chunk[v.MovieID], last = v.Votes, number
+	})
+	if err != nil {
+		return err
+	}
+	f.index.SetVotes(chunk)
+	f.at.votes = last
+	return nil
+}
+
+// asOf is when the index was last known to equal the catalogue.
+func (f *follower) asOf() time.Time { return time.Unix(0, f.refreshed.Load()).UTC() }
+
+func (f *follower) age() float64 {
+	if !f.loaded.Load() {
+		return math.NaN()
+	}
+	return max(0, f.now().Sub(f.asOf()).Seconds())
+}

@@ -1,0 +1,197 @@
+package metadata
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/page"
+	"movieexample.com/metadata/internal/search"
+)
+
+// The limits of search.
+const (
+	MaxQuery           = 200 // characters of a query
+	defaultSuggestions = 8
+	maxSuggestions     = 20
+)
+
+// Run keeps the search index equal to the catalogue until ctx ends. Without it, search answers from
+// what New could load. It returns nil: a failing database is logged and tried again.
+func (s *Service) Run(ctx context.Context) error {
+	s.follower.run(ctx)
+	return nil
+}
+
+// SearchReady reports whether search can answer, for readiness: KindUnavailable until the search
+// index has been loaded for the first time.
+func (s *Service) SearchReady(context.Context) error { return s.follower.ready() }
+
+// searchFilter is what a search request asks for, but for the page.
+type searchFilter struct {
+	text, genre string
+	decade      *int32 // nil means all
+}
+
+// checked returns the query as the index takes it.
+func (f searchFilter) checked() (search.Query, error) {
+	text, textErr := queryText(f.text)
+	genre, genreErr := oneLine("genre", f.genre, MaxGenre, false)
+	q := search.Query{Text: text, Genre: genreKey(genre)}
+	var decadeErr error
+	if f.decade != nil {
+		q.Decade, q.HasDecade = int(*f.decade), true
+		if q.Decade < MinYear || q.Decade > MaxYear || q.Decade%10 != 0 {
+			decadeErr = fault.Invalid("decade", "must be the first year of a decade, a multiple of 10 from %d to %d; got %d", MinYear, MaxYear, q.Decade)
+		}
+	}
+	return q, fault.All(textErr, genreErr, decadeErr)
+}
+
+// queryText checks what was typed. Its form is normalised so that the same text is the same query in
+// every form of it.
+func queryText(typed string) (string, error) {
+	trimmed := strings.TrimSpace(typed)
+	if err := fault.Text("query", trimmed, MaxQuery, true); err != nil {
+		return "", err
+	}
+	return norm.NFC.String(trimmed), nil
+}
+
+// hit is a movie that was found.
+type hit struct {
+	Movie
+	kind                   search.Kind
+	titlePieces, otherName []search.Piece
+}
+
+// found is one page of a search.
+type found struct {
+	hits    []hit
+	next    string // the next page's token
+	total   int
+	genres  []search.GenreCount
+	decades []search.DecadeCount
+}
+
+// search returns one page of the movies that match. What matches, and in which order, is as of the
+// index; the movies are as of the database. A movie that was deleted since the index was brought up
+// to date is missing from its page, which may then be short.
+func (s *Service) search(ctx context.Context, f searchFilter, size int32, token string) (found, error) {
+	q, queryErr := f.checked()
+	n, sizeErr := page.Size(size, defaultPageSize, maxPageSize)
+	if err := fault.All(queryErr, sizeErr); err != nil {
+		return found{}, err
+	}
+	query := fmt.Sprintf("search %q genre=%q decade=%d", q.Text, q.Genre, q.Decade)
+	if token != "" {
+		q.After = new(search.Position)
+		if err := page.Decode(token, query, q.After); err != nil {
+			return found{}, err
+		}
+	}
+	if err := s.follower.ready(); err != nil {
+		return found{}, err
+	}
+	q.Limit = n
+	r := s.follower.index.Search(q)
+	ids := make([]string, len(r.Hits))
+	for i, h := range r.Hits {
+		ids[i] = h.ID
+	}
+	movies, err := s.store.movies(ctx, ids)
+	if err != nil {
+		return found{}, err
+	}
+	p := found{hits: make([]hit, 0, len(ids)), total: r.Total, genres: r.Genres, decades: r.Decades}
+	for _, h := range r.Hits {
+		if m, ok := movies[h.ID]; ok {
+			p.hits = append(p.hits, hit{m, h.Kind, titlePieces(q, m.Title, h.Title), h.MatchedName})
+		}
+	}
+	if r.Next != nil {
+		p.next = page.Encode(query, r.Next)
+	}
+	return p, nil
+}
+
+// titlePieces are the pieces of the title as it is now; known are those of the title that the index
+// knows.
+func titlePieces(q search.Query, title string, known []search.Piece) []search.Piece {
+	rest := title
+	for _, p := range known {
+		var ok bool
+		if rest, ok = strings.CutPrefix(rest, p.Text); !ok {
+			return []search.Piece{{Text: title}}
+		}
+	}
+	if rest != "" {
+		return []search.Piece{{Text: title}}
+	}
+	return known
+}
+
+// suggestion is a movie that may be what is being typed.
+type suggestion struct {
+	id, director           string
+	year                   int
+	titlePieces, otherName []search.Piece
+}
+
+// suggest returns the few best movies for what was typed so far, best first.
+func (s *Service) suggest(ctx context.Context, typed string, size int32) ([]suggestion, error) {
+	text, textErr := queryText(typed)
+	n, sizeErr := page.Size(size, defaultSuggestions, maxSuggestions)
+	if err := fault.All(textErr, sizeErr); err != nil {
+		return nil, err
+	}
+	if err := s.follower.ready(); err != nil {
+		return nil, err
+	}
+	q := search.Query{Text: text, Limit: n, NoCounts: true}
+	hits := s.follower.index.Search(q).Hits
+	ids := make([]string, len(hits))
+	for i, h := range hits {
+		ids[i] = h.ID
+	}
+	films, err := s.store.headlines(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]suggestion, 0, len(hits))
+	for _, h := range hits {
+		if f, ok := films[h.ID]; ok {
+			list = append(list, suggestion{h.ID, f.director, f.year, titlePieces(q, f.title, h.Title), h.MatchedName})
+		}
+	}
+	return list, nil
+}
+
+// similar returns the movies most like one. KindNotFound: there is no such movie.
+func (s *Service) similar(ctx context.Context, id string, size int32) ([]search.Neighbour, error) {
+	n, sizeErr := page.Size(size, defaultPageSize, maxPageSize)
+	if err := fault.All(fault.ID("id", id), sizeErr); err != nil {
+		return nil, err
+	}
+	if err := s.follower.ready(); err != nil {
+		return nil, err
+	}
+	stored, err := s.store.headlines(ctx, []string{id})
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := stored[id]; !ok {
+		return nil, noSuchMovie(id)
+	}
+	near, known := s.follower.index.Similar(id, n)
+	if !known { // the movie is newer than the index
+		if err := s.follower.refresh(ctx); err != nil {
+			return nil, explain(ctx, "bring the search index up to date", err)
+		}
+		near, _ = s.follower.index.Similar(id, n)
+	}
+	return near, nil
+}

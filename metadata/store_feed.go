@@ -1,0 +1,166 @@
+package metadata
+
+import (
+	"context"
+	"fmt"
+
+	"movieexample.com/internal/sqldb"
+	"movieexample.com/metadata/internal/search"
+)
+
+// The names of the counters in the table sequences. What they are for is told in
+// schema/00002_search.sql.
+const (
+	movieSequence = "movies"
+	voteSequence  = "votes"
+)
+
+// takeNumber returns the next number of a counter, which no other transaction gets before this one
+// has ended. It is a transaction's last step but one, so that the counter, for which all of them
+// queue, is held as short as possible, and by nobody who still waits for another lock.
+func takeNumber(ctx context.Context, tx *sqldb.Tx, sequence string) (int64, error) {
+	if _, err := tx.ExecContext(ctx, "UPDATE sequences SET last_number = last_number + 1 WHERE name = ?", sequence); err != nil {
+		return 0, fmt.Errorf("take a number of %s: %w", sequence, err)
+	}
+	var number int64
+	if err := tx.QueryRowContext(ctx, "SELECT last_number FROM sequences WHERE name = ?", sequence).Scan(&number); err != nil {
+		return 0, fmt.Errorf("read the number of %s: %w", sequence, err)
+	}
+	return number, nil
+}
+
+// announce puts the films into the change feed.
+func announce(ctx context.Context, tx *sqldb.Tx, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	number, err := takeNumber(ctx, tx, movieSequence)
+	if err != nil {
+		return err
+	}
+	err = tx.ExecRows(ctx, len(ids),
+		func(rows int) string {
+			return tx.Dialect().Upsert("movie_changes", []string{"movie_id"}, []string{"seq"}, rows)
+		},
+		func(i int, dst []any) []any { return append(dst, ids[i], number) })
+	if err != nil {
+		return fmt.Errorf("announce changes: %w", err)
+	}
+	return nil
+}
+
+// numbers returns the numbers that were last given out.
+func (s *store) numbers(ctx context.Context) (numbers, error) {
+	var n numbers
+	err := s.each(ctx, "SELECT name, last_number FROM sequences WHERE name IN (?, ?)", []any{movieSequence, voteSequence}, func(scan func(...any) error) error {
+		var (
+			name string
+			last int64
+		)
+		err := scan(&name, &last)
+		if name == movieSequence {
+			n.movies = last
+		} else {
+			n.votes = last
+		}
+		return err
+	})
+	if err != nil {
+		return numbers{}, fmt.Errorf("read the feeds' numbers: %w", err)
+	}
+	return n, nil
+}
+
+// filmColumns are what the search index has of a film. One that has been deleted has none of them,
+// and no title is empty.
+const filmColumns = `COALESCE(m.title, ''), COALESCE(m.original_title, ''), COALESCE(m.alternative_titles, ''), COALESCE(m.director, ''),
+ COALESCE(m.release_year, 0), COALESCE(m.genres, ''), COALESCE(v.votes, 0)`
+
+// scanFilm scans what the query selects before filmColumns into first, then those.
+func scanFilm(scan func(...any) error, first ...any) (search.Change, error) {
+	var (
+		c                  search.Change
+		alternates, genres string
+	)
+	f := &c.Film
+	if err := scan(append(first, &f.ID, &f.Title, &f.Original, &alternates, &f.Director, &f.Year, &genres, &f.Votes)...); err != nil {
+		return search.Change{}, err
+	}
+	var err error
+	if f.Alternatives, err = decodeList(alternates); err == nil {
+		f.Genres, err = decodeList(genres)
+	}
+	if err != nil {
+		return search.Change{}, fmt.Errorf("movie %q: stored list: %w", f.ID, err)
+	}
+	c.Deleted = f.Title == ""
+	return c, nil
+}
+
+// filmsAfter returns the first films with an id greater than the given one, in the order of the ids.
+func (s *store) filmsAfter(ctx context.Context, id string, limit int) ([]search.Change, error) {
+	const query = "SELECT m.id, " + filmColumns + " FROM movies m LEFT JOIN movie_votes v ON v.movie_id = m.id WHERE m.id > ? ORDER BY m.id LIMIT ?"
+	films := make([]search.Change, 0, limit)
+	err := s.each(ctx, query, []any{id, limit}, func(scan func(...any) error) error {
+		c, err := scanFilm(scan)
+		films = append(films, c)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load films: %w", err)
+	}
+	return films, nil
+}
+
+// changesAfter calls do for every film that was changed or deleted by a transaction with a greater
+// number, in the order of these numbers. It is one query, and so sees one state of the catalogue.
+func (s *store) changesAfter(ctx context.Context, number int64, do func(number int64, c search.Change)) error {
+	const query = "SELECT c.seq, c.movie_id, " + filmColumns + ` FROM movie_changes c
+ LEFT JOIN movies m ON m.id = c.movie_id LEFT JOIN movie_votes v ON v.movie_id = c.movie_id WHERE c.seq > ? ORDER BY c.seq`
+	err := s.each(ctx, query, []any{number}, func(scan func(...any) error) error {
+		var number int64
+		c, err := scanFilm(scan, &number)
+		if err == nil {
+			do(number, c)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read changed films: %w", err)
+	}
+	return nil
+}
+
+// votesAfter is changesAfter for votes.
+func (s *store) votesAfter(ctx context.Context, number int64, do func(number int64, v Votes)) error {
+	err := s.each(ctx, "SELECT seq, movie_id, votes FROM movie_votes WHERE seq > ? ORDER BY seq", []any{number}, func(scan func(...any) error) error {
+		var (
+			number int64
+			v      Votes
+		)
+		err := scan(&number, &v.MovieID, &v.Votes)
+		if err == nil {
+			do(number, v)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read changed votes: %w", err)
+	}
+	return nil
+}
+
+// each runs a query and calls row for every row.
+func (s *store) each(ctx context.Context, query string, args []any, row func(scan func(...any) error) error) error {
+	rows, err := s.db.Read().QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

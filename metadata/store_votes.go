@@ -1,0 +1,106 @@
+package metadata
+
+import (
+	"context"
+	"fmt"
+	"sort"
+
+	"movieexample.com/internal/sqldb"
+)
+
+const (
+	// votesPage is how many stored votes are compared at a time.
+	votesPage = 2_000
+	// votesWrite bounds one transaction that writes votes: the writers of films wait for it.
+	votesWrite = 500
+)
+
+// syncVotes makes the stored votes of the range (afterID, throughID] those wanted, which are in the
+// order of their ids, and returns how many it changed. Comparing needs no lock; only what differs is
+// written, in transactions of their own.
+func (s *store) syncVotes(ctx context.Context, afterID, throughID string, wanted []Votes) (changed int, err error) {
+	for {
+		stored, err := s.votesPage(ctx, afterID, throughID)
+		if err != nil {
+			return changed, explain(ctx, "read votes", err)
+		}
+		// A full page ends the part of the range that is compared now.
+		n, last := len(wanted), len(stored) < votesPage
+		if !last {
+			afterID = stored[len(stored)-1].MovieID
+			n = sort.Search(len(wanted), func(i int) bool { return wanted[i].MovieID > afterID })
+		}
+		for changes := votesDifference(stored, wanted[:n]); len(changes) > 0; {
+			part := changes[:min(votesWrite, len(changes))]
+			changes = changes[len(part):]
+			written, err := s.writeVotes(ctx, part)
+			if err != nil {
+				return changed, explain(ctx, "write votes", err)
+			}
+			changed += written
+		}
+		if wanted = wanted[n:]; last {
+			return changed, nil
+		}
+	}
+}
+
+// votesPage returns the first votes of a range, in the order of the ids.
+func (s *store) votesPage(ctx context.Context, afterID, throughID string) ([]Votes, error) {
+	query, args := "SELECT movie_id, votes FROM movie_votes WHERE movie_id > ? ORDER BY movie_id LIMIT ?", []any{afterID, votesPage}
+	if throughID != "" {
+		query, args = "SELECT movie_id, votes FROM movie_votes WHERE movie_id > ? AND movie_id <= ? ORDER BY movie_id LIMIT ?", []any{afterID, throughID, votesPage}
+	}
+	var page []Votes
+	err := s.each(ctx, query, args, func(scan func(...any) error) error {
+		var v Votes
+		err := scan(&v.MovieID, &v.Votes)
+		page = append(page, v)
+		return err
+	})
+	return page, err
+}
+
+// writeVotes writes the votes that are not stored already and returns how many that were.
+func (s *store) writeVotes(ctx context.Context, votes []Votes) (written int, err error) {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		// Another process may have written the same meanwhile.
+		stored := make(map[string]int32, len(votes))
+		err := sqldb.QueryRows(ctx, tx, len(votes),
+			func(n int) string {
+				return "SELECT movie_id, votes FROM movie_votes WHERE movie_id IN " + tx.Dialect().Placeholders(n, 1) + tx.Dialect().ForUpdate()
+			},
+			func(i int, dst []any) []any { return append(dst, votes[i].MovieID) },
+			func(scan func(...any) error) error {
+				var v Votes
+				err := scan(&v.MovieID, &v.Votes)
+				stored[v.MovieID] = v.Votes
+				return err
+			})
+		if err != nil {
+			return fmt.Errorf("read votes: %w", err)
+		}
+		changes := make([]Votes, 0, len(votes))
+		for _, v := range votes {
+			if stored[v.MovieID] != v.Votes {
+				changes = append(changes, v)
+			}
+		}
+		if written = len(changes); written == 0 {
+			return nil
+		}
+		number, err := takeNumber(ctx, tx, voteSequence)
+		if err != nil {
+			return err
+		}
+		return tx.ExecRows(ctx, len(changes),
+			func(rows int) string {
+				return tx.Dialect().Upsert("movie_votes", []string{"movie_id"}, []string{"votes", "seq"}, rows)
+			},
+			func(i int, dst []any) []any { return append(dst, changes[i].MovieID, changes[i].Votes, number) })
+	})
+	if err != nil {
+		return 0, err
+	}
+	return written, nil
+}
