@@ -28,3 +28,4 @@ bin/openapiv3-merge \
   "$work"/parts/movieexample/rating/v1/rating.openapi.json >"$work/merged.json"
 bin/buf build -o "$work/api.binpb"
 go run "./$docs/gen" -skeleton "$work/merged.json" -descriptors "$work/api.binpb" -out "$docs/openapi.json" -page "$docs/docs.html"
+bin/oapi-codegen -config test/clients/goclient/oapi-codegen.yaml "$docs/openapi.json"

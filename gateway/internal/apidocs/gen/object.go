@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -39,13 +38,6 @@ func (o *object) set(key string, value any) {
 		o.keys = append(o.keys, key)
 	}
 	o.values[key] = value
-}
-
-func (o *object) remove(key string) {
-	if _, ok := o.values[key]; ok {
-		delete(o.values, key)
-		o.keys = slices.DeleteFunc(o.keys, func(k string) bool { return k == key })
-	}
 }
 
 // object returns a member that is an object; nil where there is none.
