@@ -1,0 +1,154 @@
+package pages
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/rpc"
+)
+
+// errorPage is what error.html shows.
+type errorPage struct {
+	Head      head
+	Status    int
+	Title     string
+	Text      string
+	Remedy    string
+	RequestID string
+	Words     string // what the address said; searched for
+	Hits      []hit
+}
+
+// Error answers with the page of a problem. It is for the gateway's own errors (a panic, a request it refuses) where
+// the client wants a page.
+func (p *Pages) Error(w http.ResponseWriter, r *http.Request, problem fault.Problem) {
+	title, remedy := "That did not work", "The address may be mistyped. Search for a film, or start from the first page."
+	switch problem.Status {
+	case http.StatusNotFound:
+		title, remedy = "Not on the programme", "Perhaps the search finds what you were looking for."
+	case http.StatusServiceUnavailable:
+		title, remedy = "Back shortly", "A part of the system is away. Nothing is lost; reload the page in a moment."
+		w.Header().Set("Retry-After", "2")
+	case http.StatusGatewayTimeout:
+		title, remedy = "That took too long", "The system is busy. Reload the page in a moment."
+	case http.StatusMethodNotAllowed:
+		title, remedy = "Only for reading", "Open the address in a browser, or use the API: its documentation is at /docs."
+	case http.StatusInternalServerError:
+		title, remedy = "The film tore", "That is a defect of ours. Reload the page; if it happens again, tell the operator the request id below."
+	}
+	page := errorPage{Head: p.head(title, title), Status: problem.Status, Title: title, Text: sentence(problem.Detail), Remedy: remedy}
+	if page.RequestID = w.Header().Get("X-Request-Id"); page.RequestID == "" {
+		page.RequestID = rpc.RequestID(r.Context())
+	}
+	page.Head.Bare, page.Head.NoIndex = true, true
+	if problem.Status == http.StatusNotFound {
+		page.Words = words(r.URL)
+		page.Hits = p.guess(r.Context(), page.Words)
+	}
+	p.show(w, r, problem.Status, "error", page)
+}
+
+// fail answers with the page of a service's error.
+func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
+	problem := fault.ToProblem(fault.Status(err))
+	if problem.Status == http.StatusInternalServerError {
+		p.log.LogAttrs(r.Context(), slog.LevelError, "page failed", slog.String("path", r.URL.Path), slog.Any("error", err), slog.String("request_id", rpc.RequestID(r.Context())))
+	}
+	if problem.Status == http.StatusGatewayTimeout {
+		problem.Detail = "the answer did not come in time"
+	}
+	p.Error(w, r, problem)
+}
+
+// refuse answers with an error of the request itself.
+func (p *Pages) refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	p.Error(w, r, fault.Problem{Status: status, Title: http.StatusText(status), Detail: text})
+}
+
+// nowhere answers for an address that is nothing.
+func (p *Pages) nowhere(w http.ResponseWriter, r *http.Request, text string) {
+	p.refuse(w, r, http.StatusNotFound, text)
+}
+
+// failed answers when a page could not even be rendered. It must not render another.
+func (p *Pages) failed(w http.ResponseWriter, r *http.Request, err error) {
+	p.log.LogAttrs(r.Context(), slog.LevelError, "page failed", slog.String("path", r.URL.Path), slog.Any("error", err), slog.String("request_id", rpc.RequestID(r.Context())))
+	w.Header().Set("Content-Security-Policy", inertPolicy)
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, "The page could not be made: a defect of ours. Request id: "+rpc.RequestID(r.Context()), http.StatusInternalServerError)
+}
+
+// guess searches for what an address said. An address says more than a title, so what finds nothing is tried with less.
+func (p *Pages) guess(ctx context.Context, text string) []hit {
+	if text == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*p.cfg.ExtrasTimeout)
+	defer cancel()
+	list := strings.Fields(text)
+	longest := slices.MaxFunc(list, func(a, b string) int { return len(a) - len(b) })
+	tries := []string{text}
+	if len(list) > 2 {
+		tries = append(tries, strings.Join(list[:len(list)-1], " "))
+	}
+	if len(list) > 1 {
+		tries = append(tries, longest)
+	}
+	for _, try := range tries {
+		result, err := p.movies.search(ctx, try, filter{}, 6, "")
+		if err != nil {
+			return nil
+		}
+		if len(result.Hits) > 0 {
+			return result.Hits
+		}
+	}
+	return nil
+}
+
+// words are the words of an address that may name a film.
+func words(u *url.URL) string {
+	path := u.Path
+	if i := strings.LastIndexByte(path, '.'); i > 0 && len(path)-i <= 6 {
+		path = path[:i] // .html, .php
+	}
+	list := strings.FieldsFunc(path, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '\'' && r != '’' })
+	list = slices.DeleteFunc(list, func(w string) bool {
+		switch strings.ToLower(w) {
+		case "movies", "movie", "films", "film", "title", "titles", "charts", "users", "user", "problems", "assets", "search", "index", "v1", "api":
+			return true
+		}
+		return !utf8.ValidString(w)
+	})
+	return shortened(strings.Join(list[:min(len(list), 8)], " "))
+}
+
+// shortened bounds a text that somebody else chose.
+func shortened(s string) string {
+	const limit = 100
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	return string([]rune(s)[:limit]) + "…"
+}
+
+// sentence makes a sentence of a message, which by custom starts small and ends without a full stop.
+func sentence(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return ""
+	}
+	s = string(unicode.ToUpper(r)) + s[n:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}

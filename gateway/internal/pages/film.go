@@ -1,0 +1,193 @@
+package pages
+
+import (
+	"context"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"movieexample.com/gateway/internal/pages/plot"
+	"movieexample.com/internal/fault"
+)
+
+const (
+	similarFilms = 6
+	// A ready movie page is used as long as the film and its numbers are those it was made of, which is asked every time.
+	// What is not asked every time (history, similar films) is at most this old; what was missing is tried again sooner.
+	readyFor      = 30 * time.Second
+	incompleteFor = 2 * time.Second
+)
+
+// filmKey is all that a movie page is made of, but for what readyFor bounds.
+type filmKey struct {
+	etag, status, base string
+	votes              int
+	mean, weighted     float64
+	histogram          [10]int32
+	asOf               time.Time // to the minute, as it is shown
+}
+
+// filmPage is a movie page that was rendered.
+type filmPage struct {
+	key   filmKey
+	until time.Time
+	body  []byte
+}
+
+func newFilmCache(bytes int) (*otter.Cache[string, *filmPage], error) {
+	return otter.New(&otter.Options[string, *filmPage]{
+		MaximumWeight: uint64(bytes),
+		Weigher:       func(id string, page *filmPage) uint32 { return uint32(len(id) + len(page.body) + 256) },
+	})
+}
+
+// moviePage is what film.html shows.
+type moviePage struct {
+	Head       head
+	Film       film
+	Directors  []string
+	Bars       []bar
+	History    []yearOfRatings
+	Plot       template.HTML
+	HistoryAt  time.Time
+	HasHistory bool // false: it could not be had
+	Similar    []film
+	HasSimilar bool // false: they could not be had
+	Stats      *stats
+}
+
+// bar is a row of the histogram.
+type bar struct {
+	Value, Votes int
+	Share        string
+	Width        int // 0–100, of the longest bar
+}
+
+func (p *Pages) film(w http.ResponseWriter, r *http.Request, id string) {
+	f, err := p.movies.film(r.Context(), id)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	key := filmKey{
+		etag: f.ETag, status: f.Status, base: p.baseOf(r),
+		votes: f.Summary.Votes, mean: f.Summary.Mean, weighted: f.Summary.Weighted, histogram: f.Summary.Histogram,
+		asOf: f.Summary.AsOf.Truncate(time.Minute),
+	}
+	if ready, ok := p.films.GetIfPresent(id); ok && ready.key == key && p.now().Before(ready.until) {
+		sendPage(w, http.StatusOK, ready.body)
+		return
+	}
+	page := p.moviePage(r, f)
+	until := p.now().Add(readyFor)
+	if !page.HasHistory || !page.HasSimilar || page.Stats == nil {
+		until = p.now().Add(incompleteFor)
+	}
+	err = p.execute("film", page, func(body []byte) {
+		p.films.Set(id, &filmPage{key: key, until: until, body: append([]byte(nil), body...)})
+		sendPage(w, http.StatusOK, body)
+	})
+	if err != nil {
+		p.failed(w, r, err)
+	}
+}
+
+func (p *Pages) moviePage(r *http.Request, f film) moviePage {
+	page := moviePage{Film: f, Directors: people(f.Director), Bars: bars(f.Summary)}
+	p.together(r.Context(), p.cfg.ExtrasTimeout,
+		part{"the rating history", func(ctx context.Context) error {
+			if f.Status == "unrated" {
+				page.HasHistory = true // there is none, and nobody needs to be asked
+				return nil
+			}
+			years, asOf, err := p.ratings.history(ctx, f.ID)
+			if err != nil && fault.KindOf(err) != fault.KindNotFound {
+				return err
+			}
+			page.History, page.HistoryAt, page.HasHistory = years, asOf, true
+			return nil
+		}},
+		part{"similar films", func(ctx context.Context) (err error) {
+			page.Similar, err = p.movies.similar(ctx, f.ID, similarFilms)
+			page.HasSimilar = err == nil
+			return err
+		}},
+		part{"the statistics", func(ctx context.Context) error { return keep(&page.Stats)(p.movies.stats(ctx)) }},
+	)
+	if len(page.History) > 1 {
+		years := make([]plot.Year, len(page.History))
+		for i, y := range page.History {
+			years[i] = plot.Year{Year: y.Year, Votes: y.Votes, Mean: y.Mean}
+		}
+		page.Plot = plot.History(years)
+	}
+	page.Head = p.head(titleWithYear(&f), filmDescription(&f))
+	page.Head.Kind = "video.movie"
+	page.Head.Canonical = p.absolute(r, filmHref(f.ID))
+	page.Head.Data = jsonLD(&f, page.Head.Canonical)
+	return page
+}
+
+// bars are the rows of the histogram, best first.
+func bars(s summary) []bar {
+	var most int32
+	for _, n := range s.Histogram {
+		most = max(most, n)
+	}
+	if most == 0 {
+		return nil
+	}
+	rows := make([]bar, 0, len(s.Histogram))
+	for i := len(s.Histogram) - 1; i >= 0; i-- {
+		n := s.Histogram[i]
+		row := bar{Value: i + 1, Votes: int(n), Share: percent(n, s.Votes), Width: int(100 * int64(n) / int64(most))}
+		if n > 0 {
+			row.Width = max(row.Width, 1) // some are not none
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// people splits the names of several directors.
+func people(names string) []string {
+	var list []string
+	for name := range strings.SplitSeq(names, ", ") {
+		if name = strings.TrimSpace(name); name != "" {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+func titleWithYear(f *film) string {
+	if f.Year == 0 {
+		return f.Title
+	}
+	return f.Title + " (" + decimal(0, float64(f.Year)) + ")"
+}
+
+// filmDescription is the sentence that search engines and link previews show.
+func filmDescription(f *film) string {
+	var b strings.Builder
+	b.WriteString(titleWithYear(f))
+	if f.Director != "" {
+		b.WriteString(", directed by " + f.Director)
+	}
+	if f.Rated() {
+		b.WriteString(": " + decimal(1, f.Summary.Weighted) + " of 10 from " + plural(f.Summary.Votes, "rating", "ratings"))
+	}
+	b.WriteString(".")
+	if f.Description != "" {
+		b.WriteString(" " + f.Description)
+	}
+	const limit = 300
+	text := []rune(b.String())
+	if len(text) > limit {
+		return string(text[:limit-1]) + "…"
+	}
+	return string(text)
+}

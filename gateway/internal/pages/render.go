@@ -1,0 +1,125 @@
+package pages
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"sync"
+
+	"movieexample.com/gateway/internal/pages/poster"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// pagePolicy lets a page load what is of this site and nothing else. JSON-LD is a data block, which is not executed and
+// so not subject to script-src.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// inertPolicy is for what is no page.
+const inertPolicy = "default-src 'none'; frame-ancestors 'none'"
+
+// head is what the layout needs of a page.
+type head struct {
+	Title       string // without the site's name
+	Description string
+	Canonical   string // absolute; empty says none
+	NoIndex     bool
+	Kind        string // og:type; empty means "website"
+	Data        template.JS
+	// Section marks a place of the masthead as the current page: "top", "popular", "trending" or "about".
+	Section string
+	// Query is what stands in the masthead's search box. Bare leaves the box out, because the page has a bigger one.
+	Query string
+	Bare  bool
+
+	Assets *assets
+}
+
+// pageNames are the templates that are pages: each is a file that defines "main".
+var pageNames = []string{"home", "search", "chart", "film", "person", "about", "problems", "problem", "error"}
+
+func parseTemplates() (map[string]*template.Template, error) {
+	funcs := template.FuncMap{
+		"thousands": thousands, "decimal": decimal, "minute": minute, "instant": instant, "day": day, "date": date,
+		"filmHref": filmHref, "searchHref": searchHref, "genreHref": genreHref, "decadeHref": decadeHref, "personHref": personHref,
+		"poster":    func(f film) template.HTML { return drawPoster(&f, poster.Thumb) },
+		"bigPoster": func(f film) template.HTML { return drawPoster(&f, poster.Full) },
+		"runtime":   runtime, "plural": plural, "searchBox": newSearchBox, "links": links, "paragraphs": paragraphs, "long": long,
+	}
+	common, err := template.New("layout").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	if err != nil {
+		return nil, err
+	}
+	pages := make(map[string]*template.Template, len(pageNames)+1)
+	for _, name := range pageNames {
+		t, err := common.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if pages[name], err = t.ParseFS(templateFiles, "templates/"+name+".html"); err != nil {
+			return nil, err
+		}
+	}
+	if pages["suggest"], err = template.New("suggest.html").Funcs(funcs).ParseFS(templateFiles, "templates/suggest.html"); err != nil {
+		return nil, err
+	}
+	return pages, nil
+}
+
+// drawPoster draws a film's poster. It escapes what it draws by itself.
+func drawPoster(f *film, size poster.Size) template.HTML {
+	return poster.SVG(poster.Film{ID: f.ID, Title: f.Title, Year: f.Year, Genres: f.Genres, Director: f.Director}, size)
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// execute renders a template whole before a byte is sent, so that what fails in the middle can still become an error page.
+func (p *Pages) execute(name string, data any, use func([]byte)) error {
+	b := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(b)
+	b.Reset()
+	root := "layout.html"
+	if name == "suggest" {
+		root = "suggest.html"
+	}
+	if err := p.templates[name].ExecuteTemplate(b, root, data); err != nil {
+		return fmt.Errorf("render the page %s: %w", name, err)
+	}
+	use(b.Bytes())
+	return nil
+}
+
+// show answers with a page.
+func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+	err := p.execute(name, data, func(body []byte) { sendPage(w, status, body) })
+	if err != nil {
+		p.failed(w, r, err)
+	}
+}
+
+// Header values that do not change are shared between answers; net/http only reads them.
+var (
+	htmlType     = []string{"text/html; charset=utf-8"}
+	pagePolicies = []string{pagePolicy}
+	revalidate   = []string{"no-cache"}
+	notStored    = []string{"no-store"}
+	noReferrer   = []string{"same-origin"}
+)
+
+func sendPage(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = htmlType
+	h["Content-Security-Policy"] = pagePolicies
+	h["Referrer-Policy"] = noReferrer
+	if status == http.StatusOK {
+		h["Cache-Control"] = revalidate
+	} else {
+		h["Cache-Control"] = notStored
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that is gone misses nothing
+}

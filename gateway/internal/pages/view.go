@@ -1,0 +1,117 @@
+package pages
+
+import "time"
+
+// film is a movie as the pages show it.
+type film struct {
+	ID           string
+	Title        string
+	Original     string // empty where it is the same or not known
+	Alternatives []string
+	Year         int // 0 where not known
+	Runtime      int // minutes; 0 where not known
+	Genres       []string
+	Director     string
+	Description  string
+	IMDb, TMDB   string
+	ETag         string
+
+	Status  string // fresh, stale, unavailable or unrated
+	Summary summary
+}
+
+// Rated reports whether there are numbers to show.
+func (f *film) Rated() bool { return f.Summary.Votes > 0 }
+
+// summary is the aggregate of a film's ratings; the zero value where nothing is known.
+type summary struct {
+	Mean, Weighted float64
+	Votes          int
+	Histogram      [10]int32 // ratings of 1, 2, … 10
+	AsOf           time.Time
+}
+
+// chart is one page of a ranking.
+type chart struct {
+	Entries  []entry
+	Next     string
+	MinVotes int     // m
+	Mean     float64 // C
+	AsOf     time.Time
+}
+
+type entry struct {
+	Rank  int
+	Score float64
+	Film  film
+}
+
+// filter narrows a chart or a search.
+type filter struct {
+	Genre     string
+	Decade    int
+	HasDecade bool
+}
+
+// found is one page of search results.
+type found struct {
+	Hits    []hit
+	Next    string
+	Total   int
+	Genres  []genreCount
+	Decades []decadeCount
+}
+
+type hit struct {
+	Film     film
+	Spelling bool // found only by another spelling
+	Title    []piece
+	Matched  []piece // the other name that matched; empty where the title did
+}
+
+// piece is a part of a name that matched, or one that did not.
+type piece struct {
+	Text    string
+	Matched bool
+}
+
+type suggestion struct {
+	ID, Director string
+	Year         int
+	Title        []piece
+	Matched      []piece
+}
+
+type genreCount struct {
+	Genre string
+	Count int
+}
+
+type decadeCount struct {
+	Decade int
+	Count  int
+}
+
+// stats is the whole system in numbers.
+type stats struct {
+	Films, Ratings, Users, Rated int
+	GlobalMean                   float64
+	MinVotes                     int     // m
+	PriorMean                    float64 // C
+	AsOf                         time.Time
+	Genres                       []genreCount
+	Decades                      []decadeCount
+}
+
+// yearOfRatings is what was rated within one year.
+type yearOfRatings struct {
+	Year, Votes int
+	Mean        float64
+}
+
+// personRating is one rating of a person.
+type personRating struct {
+	FilmID  string
+	Value   int
+	RatedAt time.Time
+}
