@@ -8,7 +8,7 @@ type dice uint64
 
 // seed was tried against the demo's wall: with it no two films that stand beside
 // each other in the top thirty share palette and motif.
-const seed = 1
+const seed = 5
 
 // throw starts the stream of a film: FNV-1a of the id.
 func throw(id string) dice {

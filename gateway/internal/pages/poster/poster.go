@@ -66,14 +66,14 @@ func SVG(f Film, size Size) template.HTML {
 	credit := f.Year != 0 || size == Full && director != ""
 	panel := set.height + 2*margin
 	if credit {
-		panel += small*capHeight + 9
+		panel += small*capHeight + creditGap
 	}
 	picture := 300 - panel
 
+	p.rect(0, 0, 200, 300, c.field) // whole, or the page would shine through the seam
 	if layout.head {
 		p.s(`<g transform="translate(0 `).n(panel).s(`)">`)
 	}
-	p.rect(0, 0, 200, picture+1, c.field)
 	chosen.motif.draw(p, &d, c, picture, initial(title))
 	if layout.head {
 		p.s("</g>")
@@ -91,13 +91,16 @@ func SVG(f Film, size Size) template.HTML {
 	p.s(">")
 	y := top + margin
 	if layout.head && credit {
-		y += small*capHeight + 9
+		y += small*capHeight + creditGap
 	}
 	for _, r := range set.rows {
 		p.s(`<text x="`).n(layout.x()).s(`" y="`).n(y + r.foot).s(`" font-size="`).n(r.size).s(`" textLength="`).n(r.length)
 		p.s(`" lengthAdjust="spacingAndGlyphs"`)
 		if r.voice == condensed {
 			p.s(` font-stretch="75%"`)
+		}
+		if !r.known {
+			p.s(` font-weight="700"`) // the other font is lighter than League Gothic
 		}
 		p.s(">").text(r.text).s("</text>")
 	}
@@ -111,6 +114,9 @@ func SVG(f Film, size Size) template.HTML {
 	p.s("</g></svg>")
 	return template.HTML(p.b)
 }
+
+// creditGap is the room between the title and the small line.
+const creditGap = 11
 
 // credits writes the small line: the director at the left, the year at the right.
 func credits(p *pen, year int, director string, size Size, small, y float64, l layout) {

@@ -30,7 +30,7 @@ func drawSpiral(p *pen, d *dice, c colours, h float64) {
 }
 
 func drawSun(p *pen, d *dice, c colours, h float64) {
-	r := d.in(52, 76)
+	r := min(d.in(52, 76), h*0.42)
 	cx, cy := d.one(62, 100, 138), h*0.52
 	p.circle(cx, cy, r, c.a)
 	y, t := cy+r*0.1, 2.0
@@ -49,7 +49,7 @@ func drawSun(p *pen, d *dice, c colours, h float64) {
 }
 
 func drawEye(p *pen, d *dice, c colours, h float64) {
-	cy, lift := h*0.5, d.in(76, 100)
+	cy, lift := h*0.5, min(d.in(76, 100), h*0.7)
 	if d.odds(1, 2) { // lashes, or light
 		p.s(`<circle cx="100" cy="`).n(cy).s(`" r="80" fill="none" stroke="`).s(c.c).s(`" stroke-width="`).n(d.in(40, 70)).s(`" pathLength="`)
 		k := d.in(24, 40)
@@ -72,8 +72,8 @@ func drawRays(p *pen, d *dice, c colours, h float64) {
 }
 
 func drawMoon(p *pen, d *dice, c colours, h float64) {
-	r := d.in(46, 62)
-	cx, cy := d.in(80, 120), h*0.44
+	r := min(d.in(46, 62), h*0.34)
+	cx, cy := d.in(80, 120), h*0.43
 	p.circle(cx, cy, r, c.b)
 	p.circle(cx+r*d.one(-0.4, 0.4, 0.55), cy-r*d.one(0.1, 0.3), r*0.9, c.field)
 	for range 4 {
@@ -85,7 +85,7 @@ func drawMoon(p *pen, d *dice, c colours, h float64) {
 }
 
 func drawTarget(p *pen, d *dice, c colours, h float64) {
-	r := d.in(58, 74)
+	r := min(d.in(58, 74), h*0.44)
 	cx, cy := d.one(70, 100, 130), h*0.5
 	p.circle(cx, cy, r, c.a).circle(cx, cy, r*0.7, c.field).circle(cx, cy, r*0.44, c.a).circle(cx, cy, r*0.16, c.field)
 	w := d.in(3, 6)
@@ -94,7 +94,7 @@ func drawTarget(p *pen, d *dice, c colours, h float64) {
 
 // drawDuet: two circles, and the lens that they share in a colour of its own.
 func drawDuet(p *pen, d *dice, c colours, h float64) {
-	r := d.in(46, 58)
+	r := min(d.in(46, 58), h*0.3)
 	apart := r * d.one(0.8, 1, 1.2, 1.5)
 	turn := d.one(0, 90, 35, -35) * math.Pi / 180
 	dx, dy := math.Cos(turn)*apart/2, math.Sin(turn)*apart/2
@@ -116,7 +116,7 @@ func drawArches(p *pen, d *dice, c colours, h float64) {
 }
 
 func drawOrbit(p *pen, d *dice, c colours, h float64) {
-	cy, r := h*0.5, d.in(34, 50)
+	cy, r := h*0.5, min(d.in(34, 50), h*0.3)
 	tilt := d.one(-32, -20, 20, 32, 60)
 	p.circle(100, cy, r, c.a)
 	p.s(`<g fill="none" stroke="`).s(c.b).s(`" stroke-width="`).n(d.one(2, 3, 5)).s(`" transform="rotate(`).n(tilt).s(" 100 ").n(cy).s(`)">`)

@@ -127,7 +127,7 @@ func drawPeaks(p *pen, d *dice, c colours, h float64) {
 
 // drawBlinds: a disc seen between slats.
 func drawBlinds(p *pen, d *dice, c colours, h float64) {
-	p.circle(d.one(70, 100, 130), h*0.5, d.in(62, 80), c.a)
+	p.circle(d.one(70, 100, 130), h*0.5, min(d.in(62, 80), h*0.44), c.a)
 	if d.odds(1, 2) {
 		p.circle(d.one(90, 120), h*0.55, d.in(24, 34), c.b)
 	}
@@ -195,7 +195,7 @@ func drawRoad(p *pen, d *dice, c colours, h float64) {
 
 func drawStar(p *pen, d *dice, c colours, h float64) {
 	n := d.one(5, 8, 12, 16, 20)
-	cx, cy, r := d.one(80, 100, 120), h*0.5, d.in(78, 96)
+	cx, cy, r := d.one(80, 100, 120), h*0.5, min(d.in(78, 96), h*0.6)
 	inner := r * d.one(0.5, 0.6, 0.7)
 	if n == 5 {
 		inner = r * 0.42
@@ -316,8 +316,9 @@ func drawLetter(p *pen, d *dice, c colours, h float64, glyph string) {
 		drawBlocks(p, d, c, h)
 		return
 	}
-	size := h * d.one(1.5, 1.9)
-	w := width(glyph, regular) * size
+	em := width(glyph, regular)
+	size := max(h*d.one(1.4, 1.8), d.in(130, 170)/em)
+	w := em * size
 	x, y := d.one(-12, (200-w)/2, 212-w), h*0.5+size*capHeight/2+d.one(-0.12, 0, 0.14)*h
 	if d.odds(1, 2) {
 		p.circle(d.one(40, 160), h*d.one(0.25, 0.75), d.in(30, 56), c.c)
@@ -326,20 +327,4 @@ func drawLetter(p *pen, d *dice, c colours, h float64, glyph string) {
 	if d.odds(1, 2) {
 		p.circle(d.one(40, 160), h*d.one(0.3, 0.7), d.in(10, 18), c.b)
 	}
-}
-
-// initial returns the first letter or digit that the font has, in capitals.
-func initial(title string) string {
-	for _, r := range title {
-		if r >= 'a' && r <= 'z' {
-			r -= 'a' - 'A'
-		}
-		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return string(r)
-		}
-		if r > 0x17F {
-			return ""
-		}
-	}
-	return ""
 }

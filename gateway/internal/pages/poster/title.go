@@ -15,6 +15,7 @@ const (
 	maxRunes   = 96    // a longer title ends in "…"
 	maxWords   = 20
 	maxLines   = 5
+	subGap     = 8  // between the title and what follows its colon
 	longestRun = 26 // a longer word is cut into pieces
 )
 
@@ -23,6 +24,7 @@ type row struct {
 	text   string
 	size   float64 // font size
 	length float64 // of the text at that size
+	known  bool    // whether the font has all its letters
 	foot   float64 // the baseline, from the block's top
 	voice  voice
 }
@@ -82,7 +84,7 @@ func clings(word string) bool {
 // a colon stands small below, and the rest is set as large as the column lets it.
 // justified sets each line to the column's full width, as wood type was.
 func typeset(title string, justified bool) block {
-	title = shorten(strings.ToUpper(title))
+	title = shorten(apostrophes(strings.ToUpper(title)))
 	var b block
 	head, sub := title, ""
 	if i := strings.Index(title, ": "); i > 0 && i+2 < len(title) {
@@ -92,28 +94,28 @@ func typeset(title string, justified bool) block {
 	var below []row
 	var belowHeight float64
 	if sub != "" {
-		below, belowHeight = fit(words(sub), 2, 34, 22)
-		room -= belowHeight + 6
+		below, belowHeight = fit(words(sub), 2, 42, 25)
+		room -= belowHeight + subGap
 	}
 	list := words(head)
 	kicker := ""
-	if len(list) > 1 && article(list[0]) {
+	if len(list) > 1 && len(list[0]) > 1 && article(list[0]) {
 		kicker, list = list[0], list[1:]
-		room -= 18
+		room -= 20
 	}
 	rows, height := fit(list, maxLines, room, 168)
 	if justified {
 		rows, height = stretch(rows, height, room)
 	}
 	if kicker != "" {
-		size := min(24, max(14, rows[0].size*0.4))
+		size := min(26, max(14, rows[0].size*0.42))
 		b.height = size * capHeight
-		b.rows = append(b.rows, row{text: kicker, size: size, length: width(kicker, regular) * size, foot: b.height})
-		b.height += max(4, size*gap*1.4)
+		b.rows = append(b.rows, row{text: kicker, size: size, length: width(kicker, regular) * size, foot: b.height, known: true})
+		b.height += max(5, rows[0].size*gap)
 	}
 	b.add(rows, height)
 	if sub != "" {
-		b.height += 6
+		b.height += subGap
 		b.add(below, belowHeight)
 	}
 	return b
@@ -184,8 +186,8 @@ func fit(list []string, lines int, room, limit float64) ([]row, float64) {
 	}
 	size, breaks := largest(list, lines, room, regular)
 	v := regular
-	if size < 60 {
-		if s, b := largest(list, lines, room, condensed); s > size*1.28 {
+	if size < min(60, limit) {
+		if s, b := largest(list, lines, room, condensed); min(s, limit) > size*1.28 {
 			size, breaks, v = s, b, condensed
 		}
 	}
@@ -194,12 +196,40 @@ func fit(list []string, lines int, room, limit float64) ([]row, float64) {
 	from, y := 0, 0.0
 	for _, to := range breaks {
 		text := strings.Join(list[from:to], " ")
-		y += size * capHeight
-		rows = append(rows, row{text: text, size: size, length: width(text, v) * size, foot: y, voice: v})
+		y += size * (capHeight + accent(text))
+		rows = append(rows, row{text: text, size: size, length: width(text, v) * size, foot: y, voice: v, known: known(text)})
 		y += size * gap
 		from = to
 	}
 	return rows, y - size*gap
+}
+
+// accent is the room that a line needs above its capitals, in em.
+func accent(line string) float64 {
+	for _, r := range line {
+		if r >= 0xC0 && r < 0x250 && !strings.ContainsRune("ÆÇÐ×ØÞßĄĘŁŒĐ", r) {
+			return 0.13
+		}
+	}
+	return 0
+}
+
+// apostrophes sets a typewriter's apostrophe inside a word as a printer's.
+func apostrophes(s string) string {
+	if strings.IndexByte(s, '\'') < 0 {
+		return s
+	}
+	var b strings.Builder
+	letter := false
+	for _, r := range s {
+		if r == '\'' && letter {
+			b.WriteRune('’')
+			continue
+		}
+		letter = unicode.IsLetter(r)
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // largest finds the line breaks that allow the largest type: for each number of
@@ -260,7 +290,7 @@ func stretch(rows []row, height, room float64) ([]row, float64) {
 		if i > 0 {
 			y += size * gap
 		}
-		y += size * capHeight
+		y += size * (capHeight + accent(r.text))
 	}
 	if y > room*1.12 {
 		return rows, height
@@ -271,7 +301,7 @@ func stretch(rows []row, height, room float64) ([]row, float64) {
 		if i > 0 {
 			y += size * gap
 		}
-		y += size * capHeight
+		y += size * (capHeight + accent(rows[i].text))
 		rows[i].size, rows[i].length, rows[i].foot = size, column, y
 	}
 	return rows, y
@@ -291,4 +321,24 @@ func truncate(s string, size, length float64) string {
 		}
 	}
 	return s
+}
+
+// initial returns the first letter or digit that the font has, in capitals, of
+// what follows a leading article.
+func initial(title string) string {
+	if first, rest, ok := strings.Cut(title, " "); ok && article(strings.ToUpper(first)) {
+		title = rest
+	}
+	for _, r := range title {
+		if r >= 'a' && r <= 'z' {
+			r -= 'a' - 'A'
+		}
+		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return string(r)
+		}
+		if r > 0x17F {
+			return ""
+		}
+	}
+	return ""
 }

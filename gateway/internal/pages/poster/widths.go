@@ -117,3 +117,13 @@ func width(s string, v voice) float64 {
 	}
 	return sum
 }
+
+// known tells whether the font has every letter of s.
+func known(s string) bool {
+	for _, r := range s {
+		if _, ok := advance(r, regular); !ok {
+			return false
+		}
+	}
+	return true
+}
