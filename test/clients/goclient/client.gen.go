@@ -554,6 +554,9 @@ type IfMatch = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// OnlyNew defines model for OnlyNew.
+type OnlyNew = string
+
 // BodyTooLarge A problem (RFC 9457). Every error is one.
 type BodyTooLarge = Problem
 
@@ -574,6 +577,9 @@ type NotFound = Problem
 
 // PreconditionFailed A problem (RFC 9457). Every error is one.
 type PreconditionFailed = Problem
+
+// RequestTimeout A problem (RFC 9457). Every error is one.
+type RequestTimeout = Problem
 
 // Unavailable A problem (RFC 9457). Every error is one.
 type Unavailable = Problem
@@ -640,7 +646,7 @@ type DeleteMovieParams struct {
 	// Etag Delete only this version; empty deletes any.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. `*` means any that is there.
+	// IfMatch The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. `*` means any that is there. The gateway compares the version before the dot, so ratings that came in meanwhile do not matter.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -655,8 +661,14 @@ type GetMovieParams struct {
 
 // PutMovieParams defines parameters for PutMovie.
 type PutMovieParams struct {
-	// IfMatch The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. `*` means any that is there.
+	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
+
+	// IfMatch The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. `*` means any that is there. The gateway compares the version before the dot, so ratings that came in meanwhile do not matter.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: create the movie, and answer 412 if it is there already. Nothing else is allowed.
+	IfNoneMatch *OnlyNew `json:"If-None-Match,omitempty"`
 }
 
 // ListSimilarMoviesParams defines parameters for ListSimilarMovies.
@@ -669,6 +681,12 @@ type ListSimilarMoviesParams struct {
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// BatchGetMoviesParams defines parameters for BatchGetMovies.
+type BatchGetMoviesParams struct {
+	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 }
 
 // LookupMovieParams defines parameters for LookupMovie.
@@ -768,6 +786,12 @@ type GetRatingParams struct {
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// PutRatingParams defines parameters for PutRating.
+type PutRatingParams struct {
+	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 }
 
 // GetStatsParams defines parameters for GetStats.
@@ -940,7 +964,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/movies:batchGet (the `BatchGetMovies` operationId).
-	BatchGetMoviesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	BatchGetMoviesWithBody(ctx context.Context, params *BatchGetMoviesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// BatchGetMovies Read many movies
 	//
@@ -949,7 +973,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/movies:batchGet (the `BatchGetMovies` operationId).
-	BatchGetMovies(ctx context.Context, body BatchGetMoviesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	BatchGetMovies(ctx context.Context, params *BatchGetMoviesParams, body BatchGetMoviesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LookupMovie Find a movie by an external id
 	//
@@ -1014,7 +1038,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-	PutRatingWithBody(ctx context.Context, recordType string, recordId string, userId string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutRatingWithBody(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutRating Rate
 	//
@@ -1023,7 +1047,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-	PutRating(ctx context.Context, recordType string, recordId string, userId string, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutRating(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetStats Read the catalogue's numbers
 	//
@@ -1170,8 +1194,8 @@ func (c *Client) ListSimilarMovies(ctx context.Context, id string, params *ListS
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/movies:batchGet (the `BatchGetMovies` operationId).
-func (c *Client) BatchGetMoviesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewBatchGetMoviesRequestWithBody(c.Server, contentType, body)
+func (c *Client) BatchGetMoviesWithBody(ctx context.Context, params *BatchGetMoviesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBatchGetMoviesRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1189,8 +1213,8 @@ func (c *Client) BatchGetMoviesWithBody(ctx context.Context, contentType string,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/movies:batchGet (the `BatchGetMovies` operationId).
-func (c *Client) BatchGetMovies(ctx context.Context, body BatchGetMoviesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewBatchGetMoviesRequest(c.Server, body)
+func (c *Client) BatchGetMovies(ctx context.Context, params *BatchGetMoviesParams, body BatchGetMoviesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBatchGetMoviesRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1344,8 +1368,8 @@ func (c *Client) GetRating(ctx context.Context, recordType string, recordId stri
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-func (c *Client) PutRatingWithBody(ctx context.Context, recordType string, recordId string, userId string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutRatingRequestWithBody(c.Server, recordType, recordId, userId, contentType, body)
+func (c *Client) PutRatingWithBody(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutRatingRequestWithBody(c.Server, recordType, recordId, userId, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1363,8 +1387,8 @@ func (c *Client) PutRatingWithBody(ctx context.Context, recordType string, recor
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-func (c *Client) PutRating(ctx context.Context, recordType string, recordId string, userId string, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutRatingRequest(c.Server, recordType, recordId, userId, body)
+func (c *Client) PutRating(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutRatingRequest(c.Server, recordType, recordId, userId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1863,6 +1887,33 @@ func NewPutMovieRequestWithBody(server string, id string, params *PutMovieParams
 		return nil, err
 	}
 
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Fields != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fields", *params.Fields, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
 	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
 	if err != nil {
 		return nil, err
@@ -1881,6 +1932,17 @@ func NewPutMovieRequestWithBody(server string, id string, params *PutMovieParams
 			}
 
 			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
 		}
 
 	}
@@ -1977,18 +2039,18 @@ func NewListSimilarMoviesRequest(server string, id string, params *ListSimilarMo
 }
 
 // NewBatchGetMoviesRequest calls the generic BatchGetMovies builder with application/json body
-func NewBatchGetMoviesRequest(server string, body BatchGetMoviesJSONRequestBody) (*http.Request, error) {
+func NewBatchGetMoviesRequest(server string, params *BatchGetMoviesParams, body BatchGetMoviesJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewBatchGetMoviesRequestWithBody(server, "application/json", bodyReader)
+	return NewBatchGetMoviesRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewBatchGetMoviesRequestWithBody constructs an http.Request for the BatchGetMovies method, with any body, and a specified content type
-func NewBatchGetMoviesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewBatchGetMoviesRequestWithBody(server string, params *BatchGetMoviesParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -2004,6 +2066,33 @@ func NewBatchGetMoviesRequestWithBody(server string, contentType string, body io
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Fields != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fields", *params.Fields, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -2747,18 +2836,18 @@ func NewGetRatingRequest(server string, recordType string, recordId string, user
 }
 
 // NewPutRatingRequest calls the generic PutRating builder with application/json body
-func NewPutRatingRequest(server string, recordType string, recordId string, userId string, body PutRatingJSONRequestBody) (*http.Request, error) {
+func NewPutRatingRequest(server string, recordType string, recordId string, userId string, params *PutRatingParams, body PutRatingJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPutRatingRequestWithBody(server, recordType, recordId, userId, "application/json", bodyReader)
+	return NewPutRatingRequestWithBody(server, recordType, recordId, userId, params, "application/json", bodyReader)
 }
 
 // NewPutRatingRequestWithBody constructs an http.Request for the PutRating method, with any body, and a specified content type
-func NewPutRatingRequestWithBody(server string, recordType string, recordId string, userId string, contentType string, body io.Reader) (*http.Request, error) {
+func NewPutRatingRequestWithBody(server string, recordType string, recordId string, userId string, params *PutRatingParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2795,6 +2884,33 @@ func NewPutRatingRequestWithBody(server string, recordType string, recordId stri
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Fields != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fields", *params.Fields, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
@@ -3102,7 +3218,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/movies:batchGet (the `BatchGetMovies` operationId).
-	BatchGetMoviesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BatchGetMoviesResponse, error)
+	BatchGetMoviesWithBodyWithResponse(ctx context.Context, params *BatchGetMoviesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BatchGetMoviesResponse, error)
 
 	// BatchGetMoviesWithResponse Read many movies
 	//
@@ -3111,7 +3227,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/movies:batchGet (the `BatchGetMovies` operationId).
-	BatchGetMoviesWithResponse(ctx context.Context, body BatchGetMoviesJSONRequestBody, reqEditors ...RequestEditorFn) (*BatchGetMoviesResponse, error)
+	BatchGetMoviesWithResponse(ctx context.Context, params *BatchGetMoviesParams, body BatchGetMoviesJSONRequestBody, reqEditors ...RequestEditorFn) (*BatchGetMoviesResponse, error)
 
 	// LookupMovieWithResponse Find a movie by an external id
 	//
@@ -3192,7 +3308,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-	PutRatingWithBodyWithResponse(ctx context.Context, recordType string, recordId string, userId string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRatingResponse, error)
+	PutRatingWithBodyWithResponse(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRatingResponse, error)
 
 	// PutRatingWithResponse Rate
 	//
@@ -3201,7 +3317,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-	PutRatingWithResponse(ctx context.Context, recordType string, recordId string, userId string, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRatingResponse, error)
+	PutRatingWithResponse(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRatingResponse, error)
 
 	// GetStatsWithResponse Read the catalogue's numbers
 	//
@@ -3733,13 +3849,19 @@ func (r GetMovieResponse) ContentType() string {
 
 // PutMovieResponse200Headers the declared response headers of an HTTP 200 response for PutMovie
 type PutMovieResponse200Headers struct {
-	CacheControl *string
-	ETag         *string
-	XRequestId   *string
+	CacheControl    *string
+	ContentLocation *string
+	ETag            *string
+	XRequestId      *string
 }
 
 // PutMovieResponse400Headers the declared response headers of an HTTP 400 response for PutMovie
 type PutMovieResponse400Headers struct {
+	XRequestId *string
+}
+
+// PutMovieResponse408Headers the declared response headers of an HTTP 408 response for PutMovie
+type PutMovieResponse408Headers struct {
 	XRequestId *string
 }
 
@@ -3786,6 +3908,8 @@ type PutMovieResponse struct {
 	JSON200 *Movie
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationproblemJSON408 *RequestTimeout
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
@@ -3804,6 +3928,8 @@ type PutMovieResponse struct {
 	Headers200 *PutMovieResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *PutMovieResponse400Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *PutMovieResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *PutMovieResponse409Headers
 	// Headers412 the parsed response headers for an HTTP 412 response
@@ -3828,6 +3954,11 @@ func (r PutMovieResponse) GetJSON200() *Movie {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r PutMovieResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r PutMovieResponse) GetApplicationproblemJSON408() *RequestTimeout {
+	return r.ApplicationproblemJSON408
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -4034,6 +4165,11 @@ type BatchGetMoviesResponse400Headers struct {
 	XRequestId *string
 }
 
+// BatchGetMoviesResponse408Headers the declared response headers of an HTTP 408 response for BatchGetMovies
+type BatchGetMoviesResponse408Headers struct {
+	XRequestId *string
+}
+
 // BatchGetMoviesResponse413Headers the declared response headers of an HTTP 413 response for BatchGetMovies
 type BatchGetMoviesResponse413Headers struct {
 	XRequestId *string
@@ -4067,6 +4203,8 @@ type BatchGetMoviesResponse struct {
 	JSON200 *MovieBatch
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationproblemJSON408 *RequestTimeout
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *BodyTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -4081,6 +4219,8 @@ type BatchGetMoviesResponse struct {
 	Headers200 *BatchGetMoviesResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *BatchGetMoviesResponse400Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *BatchGetMoviesResponse408Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *BatchGetMoviesResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -4101,6 +4241,11 @@ func (r BatchGetMoviesResponse) GetJSON200() *MovieBatch {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r BatchGetMoviesResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r BatchGetMoviesResponse) GetApplicationproblemJSON408() *RequestTimeout {
+	return r.ApplicationproblemJSON408
 }
 
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -5128,12 +5273,19 @@ func (r GetRatingResponse) ContentType() string {
 
 // PutRatingResponse200Headers the declared response headers of an HTTP 200 response for PutRating
 type PutRatingResponse200Headers struct {
-	CacheControl *string
-	XRequestId   *string
+	CacheControl    *string
+	ContentLocation *string
+	ETag            *string
+	XRequestId      *string
 }
 
 // PutRatingResponse400Headers the declared response headers of an HTTP 400 response for PutRating
 type PutRatingResponse400Headers struct {
+	XRequestId *string
+}
+
+// PutRatingResponse408Headers the declared response headers of an HTTP 408 response for PutRating
+type PutRatingResponse408Headers struct {
 	XRequestId *string
 }
 
@@ -5170,6 +5322,8 @@ type PutRatingResponse struct {
 	JSON200 *Rating
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationproblemJSON408 *RequestTimeout
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *BodyTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -5184,6 +5338,8 @@ type PutRatingResponse struct {
 	Headers200 *PutRatingResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *PutRatingResponse400Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *PutRatingResponse408Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *PutRatingResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -5204,6 +5360,11 @@ func (r PutRatingResponse) GetJSON200() *Rating {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r PutRatingResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r PutRatingResponse) GetApplicationproblemJSON408() *RequestTimeout {
+	return r.ApplicationproblemJSON408
 }
 
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -5603,8 +5764,8 @@ func (c *ClientWithResponses) ListSimilarMoviesWithResponse(ctx context.Context,
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/movies:batchGet (the `BatchGetMovies` operationId).
-func (c *ClientWithResponses) BatchGetMoviesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BatchGetMoviesResponse, error) {
-	rsp, err := c.BatchGetMoviesWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) BatchGetMoviesWithBodyWithResponse(ctx context.Context, params *BatchGetMoviesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BatchGetMoviesResponse, error) {
+	rsp, err := c.BatchGetMoviesWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5618,8 +5779,8 @@ func (c *ClientWithResponses) BatchGetMoviesWithBodyWithResponse(ctx context.Con
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/movies:batchGet (the `BatchGetMovies` operationId).
-func (c *ClientWithResponses) BatchGetMoviesWithResponse(ctx context.Context, body BatchGetMoviesJSONRequestBody, reqEditors ...RequestEditorFn) (*BatchGetMoviesResponse, error) {
-	rsp, err := c.BatchGetMovies(ctx, body, reqEditors...)
+func (c *ClientWithResponses) BatchGetMoviesWithResponse(ctx context.Context, params *BatchGetMoviesParams, body BatchGetMoviesJSONRequestBody, reqEditors ...RequestEditorFn) (*BatchGetMoviesResponse, error) {
+	rsp, err := c.BatchGetMovies(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5753,8 +5914,8 @@ func (c *ClientWithResponses) GetRatingWithResponse(ctx context.Context, recordT
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-func (c *ClientWithResponses) PutRatingWithBodyWithResponse(ctx context.Context, recordType string, recordId string, userId string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRatingResponse, error) {
-	rsp, err := c.PutRatingWithBody(ctx, recordType, recordId, userId, contentType, body, reqEditors...)
+func (c *ClientWithResponses) PutRatingWithBodyWithResponse(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRatingResponse, error) {
+	rsp, err := c.PutRatingWithBody(ctx, recordType, recordId, userId, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5768,8 +5929,8 @@ func (c *ClientWithResponses) PutRatingWithBodyWithResponse(ctx context.Context,
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-func (c *ClientWithResponses) PutRatingWithResponse(ctx context.Context, recordType string, recordId string, userId string, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRatingResponse, error) {
-	rsp, err := c.PutRating(ctx, recordType, recordId, userId, body, reqEditors...)
+func (c *ClientWithResponses) PutRatingWithResponse(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRatingResponse, error) {
+	rsp, err := c.PutRating(ctx, recordType, recordId, userId, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -6481,6 +6642,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6542,6 +6710,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Content-Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentLocation = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6567,6 +6742,16 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 408:
+		var headers PutMovieResponse408Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers PutMovieResponse409Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
@@ -6842,6 +7027,13 @@ func ParseBatchGetMoviesResponse(rsp *http.Response) (*BatchGetMoviesResponse, e
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest BodyTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6907,6 +7099,16 @@ func ParseBatchGetMoviesResponse(rsp *http.Response) (*BatchGetMoviesResponse, e
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 408:
+		var headers BatchGetMoviesResponse408Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 413:
 		var headers BatchGetMoviesResponse413Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
@@ -8236,6 +8438,13 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest BodyTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8283,6 +8492,20 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Content-Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentLocation = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8301,6 +8524,16 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 408:
+		var headers PutRatingResponse408Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 413:
 		var headers PutRatingResponse413Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {

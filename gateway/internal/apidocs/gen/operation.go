@@ -199,6 +199,9 @@ func (c *completion) operationParameters(path string, from *object, about operat
 	if about.Match {
 		out = append(out, obj(member{"$ref", "#/components/parameters/IfMatch"}))
 	}
+	if about.Create {
+		out = append(out, obj(member{"$ref", "#/components/parameters/OnlyNew"}))
+	}
 	return out, nil
 }
 
@@ -272,8 +275,12 @@ func (c *completion) responses(id string, from *object, about operation, failure
 	headers := obj(
 		member{"X-Request-Id", headerRef("XRequestId")}, member{"Cache-Control", headerRef("CacheControl")},
 	)
-	if about.ETag || id == "putMovie" {
+	put := about.Example.Method == http.MethodPut
+	if about.ETag || put {
 		headers.set("ETag", headerRef("ETag"))
+	}
+	if put {
+		headers.set("Content-Location", headerRef("ContentLocation"))
 	}
 	if about.List {
 		headers.set("Link", headerRef("Link"))
@@ -302,7 +309,7 @@ func (c *completion) responses(id string, from *object, about operation, failure
 		texts[http.StatusPreconditionFailed] = ""
 	}
 	if from.object("requestBody") != nil {
-		texts[http.StatusRequestEntityTooLarge], texts[http.StatusUnsupportedMediaType] = "", ""
+		texts[http.StatusRequestTimeout], texts[http.StatusRequestEntityTooLarge], texts[http.StatusUnsupportedMediaType] = "", "", ""
 	}
 	for _, status := range slices.Sorted(maps.Keys(texts)) {
 		code := strconv.Itoa(status)

@@ -33,8 +33,9 @@ func sharedHeaders() *object {
 	}
 	return obj(
 		member{"XRequestId", header("The request's id in the logs: the one that was sent, or a new one.", "9f1c2d3e4b5a69788796a5b4c3d2e1f0")},
-		member{"CacheControl", header("Who may keep the answer, and for how long.", "private, no-cache")},
-		member{"ETag", header("Names this state of the answer, for If-None-Match; of a movie also for If-Match.", `W/"k3v9.5d41402a"`)},
+		member{"CacheControl", header("Who may keep the answer, and for how long.", "no-cache")},
+		member{"ETag", header("Names this state of the answer, for If-None-Match; of a movie also for If-Match.", `W/"9f1c2a77d0b3e645.5d41402abc4b2a76"`)},
+		member{"ContentLocation", header("The address of what the answer shows, which the ETag belongs to.", "/v1/movies/tt0133093")},
 		member{"Link", header("The address of the next page, with rel=\"next\" (RFC 8288); missing on the last page.", `</v1/movies?page_size=2&page_token=AbC>; rel="next"`)},
 		member{"RetryAfter", header("Seconds until another try is worth it.", "1")},
 	)
@@ -48,8 +49,9 @@ func sharedParameters() *object {
 		)
 	}
 	return obj(
-		member{"IfNoneMatch", header("If-None-Match", "The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.", `W/"k3v9.5d41402a"`)},
-		member{"IfMatch", header("If-Match", "The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. `*` means any that is there.", `W/"k3v9.5d41402a"`)},
+		member{"IfNoneMatch", header("If-None-Match", "The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.", `W/"9f1c2a77d0b3e645.5d41402abc4b2a76"`)},
+		member{"IfMatch", header("If-Match", "The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. `*` means any that is there. The gateway compares the version before the dot, so ratings that came in meanwhile do not matter.", `W/"9f1c2a77d0b3e645.5d41402abc4b2a76"`)},
+		member{"OnlyNew", header("If-None-Match", "`*`: create the movie, and answer 412 if it is there already. Nothing else is allowed.", "*")},
 	)
 }
 

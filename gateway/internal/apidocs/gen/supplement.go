@@ -55,6 +55,7 @@ type operation struct {
 	Answer  string  `yaml:"answer"`
 	ETag    bool    `yaml:"etag"`
 	Match   bool    `yaml:"match"`
+	Create  bool    `yaml:"create"`
 	List    bool    `yaml:"list"`
 	Fields  string  `yaml:"fields"`
 	Example request `yaml:"example"`
