@@ -10,6 +10,9 @@
 // another request would show as well. Its checksum finds accidents — a token that was
 // cut off, retyped or mixed up — and says so, instead of answering with a wrong page.
 //
-// Tokens do not expire. One that was made by another version of the format is refused
-// with a text that says to begin again.
+// A token is good for 72 hours (AIP-158 advises to let tokens expire): what it means may
+// change with a release, and whoever comes back after days wants to begin again anyway.
+// One that is older, that was made by another version of the format, that belongs to
+// another query or that was altered is refused with a text of its own which says to
+// begin again. Clocks of processes differ: a token from the future counts as new.
 package page

@@ -4,30 +4,38 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
+	"time"
 
 	"movieexample.com/internal/fault"
 )
 
 // A token is base64url without padding of
 //
-//	version (1 byte) | query fingerprint (8) | checksum (4) | key as JSON
+//	version (1 byte) | query fingerprint (8) | checksum (4) | hour it was made in (4) | key as JSON
 //
 // Both hashes are SHA-256, cut off: the fingerprint over the query, the checksum over
-// the version, the fingerprint and the key. Another version may change what follows
-// the checksum; a format with another head would look like no token to this one.
+// the version, the fingerprint, the hour and the key. The hour is a big-endian number of
+// hours since 1970. Another version may change what follows the checksum (version 1 had
+// no hour there); a format with another head would look like no token to this one.
 const (
-	version     = 1
+	version     = 2
 	queryLen    = 8
 	checksumLen = 4
 	headerLen   = 1 + queryLen + checksumLen
+	hourLen     = 4
 
 	// maxToken bounds the work on a token that is not ours. The longest key of our own
 	// is two identifiers and a title, well under 2 KiB.
 	maxToken = 8 << 10
 )
+
+// lifetime is how long a token is good: at least so long, and up to an hour more, because
+// only the hour is kept.
+const lifetime = 72 * time.Hour
 
 // field is the wire's name of the parameter that carries a token.
 const field = "page_token"
@@ -44,25 +52,30 @@ var encoding = base64.RawURLEncoding.Strict()
 // list, its filter, its order, but not the page size. key is a small struct with
 // exported fields whose texts are valid UTF-8 (JSON has no other); a key that JSON
 // cannot hold is a programming error, and panics.
-func Encode(query string, key any) string {
+func Encode(query string, key any) string { return encode(query, key, hourOf(time.Now())) }
+
+func encode(query string, key any, hour uint32) string {
 	body, err := json.Marshal(key)
 	if err != nil {
 		panic(fmt.Sprintf("page: the key %T cannot be a token: %v", key, err))
 	}
-	raw := make([]byte, 0, headerLen+len(body))
+	raw := make([]byte, 0, headerLen+hourLen+len(body))
 	raw = append(raw, version)
 	raw = append(raw, fingerprint(query)...)
-	raw = append(raw, checksum(raw, body)...)
-	return encoding.EncodeToString(append(raw, body...))
+	rest := append(binary.BigEndian.AppendUint32(make([]byte, 0, hourLen+len(body)), hour), body...)
+	raw = append(raw, checksum(raw, rest)...)
+	return encoding.EncodeToString(append(raw, rest...))
 }
 
 // Decode reads into key, a pointer to the struct that was given to [Encode], the key of
-// a token that Encode made for the same query. Any other token is a *fault.Error of
-// kind Invalid on the field "page_token" that says what is wrong with it: not a token,
-// cut off or altered, of another version, of another query. The empty token means the
-// first page and has no key: the caller asks for it before Decode. After an error key
-// may hold anything.
-func Decode(token, query string, key any) error {
+// a token that Encode made for the same query within the last 72 hours. Any other token
+// is a *fault.Error of kind Invalid on the field "page_token" that says what is wrong with
+// it: not a token, cut off or altered, of another version, of another query, expired. The
+// empty token means the first page and has no key: the caller asks for it before Decode.
+// After an error key may hold anything.
+func Decode(token, query string, key any) error { return decode(token, query, key, time.Now()) }
+
+func decode(token, query string, key any, now time.Time) error {
 	if len(token) > maxToken {
 		return fault.Invalid(field, "is no token of this service: it has %d characters, ours have at most %d%s", len(token), maxToken, again)
 	}
@@ -78,9 +91,9 @@ func Decode(token, query string, key any) error {
 		}
 		return notOurs()
 	}
-	head, sum, body := raw[:1+queryLen], raw[1+queryLen:headerLen], raw[headerLen:]
-	switch intact := bytes.Equal(sum, checksum(head, body)); {
-	case !intact && raw[0] == version:
+	head, sum, rest := raw[:1+queryLen], raw[1+queryLen:headerLen], raw[headerLen:]
+	switch intact := bytes.Equal(sum, checksum(head, rest)); {
+	case !intact && raw[0] == version, intact && raw[0] == version && len(rest) < hourLen:
 		return fault.Invalid(field, "was altered or cut off: it must be next_page_token of an earlier answer, unchanged%s", again)
 	case !intact:
 		return notOurs()
@@ -90,13 +103,23 @@ func Decode(token, query string, key any) error {
 	if !bytes.Equal(head[1:], fingerprint(query)) {
 		return fault.Invalid(field, "belongs to another query: filter and order must stay the same from page to page%s", again)
 	}
+	hour := binary.BigEndian.Uint32(rest)
+	if made := time.Unix(int64(hour)*secondsPerHour, 0).UTC(); now.Sub(made) >= lifetime+time.Hour {
+		return fault.Invalid(field, "has expired: it was made on %s UTC, and tokens are good for %d hours (AIP-158)%s",
+			made.Format("2006-01-02 at 15:00"), int(lifetime.Hours()), again)
+	}
 	// What Encode makes of the key must be this token again: then no spelling of JSON,
 	// no field too many and none too few can be read as something it is not.
-	if err := json.Unmarshal(body, key); err != nil || Encode(query, key) != token {
+	if err := json.Unmarshal(rest[hourLen:], key); err != nil || encode(query, key, hour) != token {
 		return fault.Invalid(field, "was made by another version of this service (its key differs)%s", again)
 	}
 	return nil
 }
+
+const secondsPerHour = 3600
+
+// hourOf counts hours since 1970: enough for half a million years.
+func hourOf(t time.Time) uint32 { return uint32(t.Unix() / secondsPerHour) }
 
 func notOurs() error {
 	return fault.Invalid(field, "is no token of this service: it must be next_page_token of an earlier answer, unchanged%s", again)

@@ -3,11 +3,13 @@ package page_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"math"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -96,7 +98,7 @@ func TestMessages(t *testing.T) {
 			sum.Write(b[13:])
 			copy(b[9:13], sum.Sum(nil))
 			return b
-		}), "another version of this service (format 9, this one reads 1)"},
+		}), "another version of this service (format 9, this one reads 2)"},
 		"altered version": {reencode(func(b []byte) []byte { b[0] = 9; return b }), "is no token of this service"},
 		"text":            {"AAAA", "is no token of this service"},
 		"longer text":     {strings.Repeat("AAAA", 10), "is no token of this service"},
@@ -118,6 +120,58 @@ func TestMessages(t *testing.T) {
 				t.Fatalf("reason %q, want %q and what to do", reason, tc.want)
 			}
 		})
+	}
+}
+
+// Tokens that were made once, by this version and the one before, at a known time.
+func TestFixedTokens(t *testing.T) {
+	made := time.Date(2026, 11, 23, 8, 59, 59, 0, time.UTC)
+	const (
+		fixed = "AsrvjCkG8VtlqaNRPAAHnCh7InQiOiJBbcOpbGllIFwiMjAwMVwiIiwidiI6MzE3LCJpIjoidHQwMjExOTE1In0"
+		first = "AcrvjCkG8VtlgCx0cXsidCI6IkFtw6lsaWUgXCIyMDAxXCIiLCJ2IjozMTcsImkiOiJ0dDAyMTE5MTUifQ" // of version 1, which had no time in it
+	)
+	if got := page.EncodeAt(made, query, sample); got != fixed {
+		t.Fatalf("the format changed: it needs another version\ngot  %s\nwant %s", got, fixed)
+	}
+	hour := made.Truncate(time.Hour)
+	for name, tc := range map[string]struct {
+		token, query string
+		now          time.Time
+		want         string // "" for good
+	}{
+		"new":                  {fixed, query, made, ""},
+		"after 72 hours":       {fixed, query, made.Add(72 * time.Hour), ""},
+		"last second":          {fixed, query, hour.Add(73*time.Hour - time.Second), ""},
+		"old":                  {fixed, query, hour.Add(73 * time.Hour), "has expired: it was made on 2026-11-23 at 08:00 UTC, and tokens are good for 72 hours (AIP-158)"},
+		"very old":             {fixed, query, made.AddDate(20, 0, 0), "has expired: it was made on 2026-11-23 at 08:00 UTC"},
+		"a clock behind":       {fixed, query, made.Add(-5 * time.Hour), ""},
+		"a clock far behind":   {fixed, query, made.AddDate(-20, 0, 0), ""},
+		"old, of another list": {fixed, "another", made.AddDate(1, 0, 0), "belongs to another query"},
+		"version 1":            {first, query, made, "was made by another version of this service (format 1, this one reads 2)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got key
+			err := page.DecodeAt(tc.now, tc.token, tc.query, &got)
+			switch {
+			case tc.want == "" && (err != nil || got != sample):
+				t.Errorf("got %+v, %v", got, err)
+			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "leave page_token out")):
+				t.Errorf("got %v, want %q and what to do", err, tc.want)
+			}
+		})
+	}
+}
+
+// The checksum covers the hour: a token cannot be made younger by accident.
+func TestHourIsChecked(t *testing.T) {
+	raw, err := base64.RawURLEncoding.DecodeString(page.Encode(query, sample))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[13+3]++
+	var got key
+	if err := page.Decode(base64.RawURLEncoding.EncodeToString(raw), query, &got); err == nil || !strings.Contains(err.Error(), "was altered") {
+		t.Errorf("another hour: %v, want it altered", err)
 	}
 }
 
@@ -165,7 +219,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if again := page.Encode(query, got); again != token {
+		if again := remade(t, token, query, got); again != token {
 			t.Fatalf("accepted %q, which Encode writes as %q", token, again)
 		}
 		var twice key
@@ -173,4 +227,14 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("decoded again: %+v, %v; first %+v", twice, err, got)
 		}
 	})
+}
+
+// remade encodes the key as it was at the token's hour.
+func remade(t *testing.T, token, query string, k key) string {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page.EncodeAt(time.Unix(int64(binary.BigEndian.Uint32(raw[13:]))*3600, 0), query, k)
 }
