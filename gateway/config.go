@@ -19,6 +19,12 @@ type Config struct {
 	ReadTimeout time.Duration `yaml:"read_timeout" usage:"longest time for a client to send its request (at most 1m)"`
 	// IdleTimeout is how long a connection without requests is kept: above 0, at most an hour.
 	IdleTimeout time.Duration `yaml:"idle_timeout" usage:"how long an idle connection is kept (at most 1h)"`
+	// CORSOrigins are the origins whose pages may use the API from a browser, such as https://app.example, or "*" alone for all;
+	// none by default. Every origin is scheme, host, and the port where it is not the scheme's own.
+	CORSOrigins []string `yaml:"cors_origins" usage:"origins of other sites whose pages may use the API, such as https://app.example; * for all"`
+	// PublicURL is the address that the world reaches the gateway by, such as https://films.example: an absolute http or https
+	// address without a path. Canonical links and the sitemap begin with it; where it is empty, with the request's Host.
+	PublicURL string `yaml:"public_url" usage:"address the world reaches the gateway by, such as https://films.example; empty takes it from each request"`
 }
 
 // DefaultConfig returns the defaults.
@@ -53,5 +59,10 @@ func (c Config) Validate() error {
 	check("request_timeout", c.RequestTimeout, time.Minute)
 	check("read_timeout", c.ReadTimeout, time.Minute)
 	check("idle_timeout", c.IdleTimeout, time.Hour)
+	for path, reason := range map[string]string{"cors_origins": wrongOrigins(c.CORSOrigins), "public_url": wrongPublicURL(c.PublicURL)} {
+		if reason != "" {
+			errs = append(errs, &config.Problem{Path: path, Reason: reason})
+		}
+	}
 	return errors.Join(errs...)
 }

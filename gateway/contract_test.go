@@ -65,7 +65,7 @@ func shown(t testing.TB, q request, resp *http.Response) string {
 		fmt.Fprintf(&b, " %.200s", strings.ReplaceAll(q.body, "\n", "\\n"))
 	}
 	fmt.Fprintf(&b, "\n%d", resp.StatusCode)
-	for _, k := range []string{"Content-Type", "Cache-Control", "Allow", "Retry-After"} {
+	for _, k := range []string{"Content-Type", "Cache-Control", "Etag", "Link", "Content-Location", "Vary", "Allow", "Retry-After"} {
 		if v := resp.Header.Get(k); v != "" {
 			fmt.Fprintf(&b, " %s: %s;", k, v)
 		}
@@ -120,6 +120,10 @@ func contract() []section {
 	const films = "/v1/movies"
 	put := func(body string) request { return request{method: "PUT", path: films + "/a", body: body} }
 	get := func(path string) request { return request{method: "GET", path: path} }
+	on := func(q request, name, value string) request {
+		q.header = map[string]string{name: value}
+		return q
+	}
 	return []section{
 		{"Good requests", []request{
 			get(films + "/tt0111161"),
@@ -134,6 +138,11 @@ func contract() []section {
 			get(films + ":lookup?movielensId=318"),
 			{method: "POST", path: films + ":batchGet", body: `{"ids":["a","b"]}`, header: map[string]string{"Content-Type": "application/json; charset=utf-8"}},
 			get("/v1/charts/top?decade=1990&genre=Drama"),
+			get("/v1/movies:search?q=Heat&decade=1990&pageToken=t"),
+			get("/v1/movies:suggest?q=Hea&page_size=3"),
+			get("/v1/movies/a/similar"),
+			get("/v1/stats"),
+			get("/v1/records/movie/a/ratingHistory"),
 			{method: "PUT", path: "/v1/records/movie/a/ratings/u", body: `{"value": 9}`},
 			{method: "PUT", path: "/v1/records/movie/a/ratings/u", body: `{"value": 9.0, "userId": "u"}`},
 			get("/v1/records/movie/a/ratings/u"),
@@ -142,7 +151,6 @@ func contract() []section {
 			get("/v1/users/u/ratings?recordType=movie"),
 			{method: "HEAD", path: films + "/a"},
 			{method: "OPTIONS", path: films + "/a"},
-			get("/favicon.ico"),
 		}},
 		{"Ids", []request{
 			get(films + "/a:b"),
@@ -181,12 +189,18 @@ func contract() []section {
 			{method: "GET", path: films + ":batchGet"},
 			{method: "POST", path: "/"},
 			{method: "BREW", path: films},
+			{method: "OPTIONS", path: "/"},
+			get("/v1"),
+			on(get("/v1/films"), "Accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
+			get("/nothing"),
 		}},
 		{"Query parameters", []request{
 			get(films + "?colour=red"),
 			get(films + "/a?verbose=1"),
 			get(films + "?min_year=nineteen"),
-			get(films + "?minYear="),
+			get(films + "?minYear=&genre=&page_size="),
+			get(films + "?genre=&genre=Drama"),
+			get("/v1/movies:search?q="),
 			get(films + "?page_size=99999999999"),
 			get(films + "?genre=Drama&genre=War"),
 			get(films + "?page_size=1&pageSize=2"),
@@ -198,12 +212,41 @@ func contract() []section {
 			{method: "PUT", path: films + "/a?etag=v1", body: `{"title":"T"}`},
 		}},
 		{"Conditions", []request{
-			{method: "PUT", path: films + "/a", body: `{"title":"T"}`, header: map[string]string{"If-Match": `"v1"`}},
-			{method: "PUT", path: films + "/a", body: `{"title":"T"}`, header: map[string]string{"If-None-Match": "*"}},
-			{method: "DELETE", path: films + "/a", header: map[string]string{"If-Unmodified-Since": "Sat, 29 Oct 1994 19:43:31 GMT"}},
-			{method: "POST", path: films + ":batchGet", body: `{"ids":["a"]}`, header: map[string]string{"If-Modified-Since": ""}},
-			{method: "PUT", path: "/v1/records/movie/a/ratings/u", body: `{"value": 9}`, header: map[string]string{"If-Match": "*"}},
-			{method: "GET", path: films + "/bare", header: map[string]string{"If-None-Match": `"v1"`}},
+			on(get(films+"/tt0111161"), "If-None-Match", `"x", W/"v1.dc2b7e781aaabf01"`),
+			on(get(films+"/tt0111161"), "If-None-Match", `"v1"`),
+			on(get(films+"/missing"), "If-None-Match", "*"),
+			on(get(films+"/tt0111161"), "If-Match", `"other"`),
+			on(put(`{"title":"T"}`), "If-Match", `W/"v1.dc2b7e781aaabf01"`),
+			on(put(`{"title":"T"}`), "If-Match", `v1`),
+			on(put(`{"title":"T","etag":"v1"}`), "If-Match", `"v1"`),
+			on(put(`{"title":"T","etag":"v1"}`), "If-Match", `"v2"`),
+			on(put(`{"title":"Old"}`), "If-Match", `"v0"`),
+			on(put(`{"title":"T"}`), "If-None-Match", "*"),
+			on(put(`{"title":"T"}`), "If-None-Match", `"v1"`),
+			on(request{method: "PUT", path: films + "/missing", body: `{"title":"T"}`}, "If-None-Match", "*"),
+			on(request{method: "PUT", path: films + "/missing", body: `{"title":"T"}`}, "If-Match", "*"),
+			on(request{method: "DELETE", path: films + "/a"}, "If-Match", `"v1"`),
+			on(request{method: "DELETE", path: films + "/a?etag=v2"}, "If-Match", `"v1"`),
+			on(request{method: "DELETE", path: films + "/a"}, "If-None-Match", "*"),
+			on(request{method: "DELETE", path: films + "/a"}, "If-Unmodified-Since", "Sat, 29 Oct 1994 19:43:31 GMT"),
+			on(request{method: "POST", path: films + ":batchGet", body: `{"ids":["a"]}`}, "If-Modified-Since", ""),
+			on(request{method: "PUT", path: "/v1/records/movie/a/ratings/u", body: `{"value": 9}`}, "If-Match", "*"),
+			on(get(films+"/bare"), "If-Modified-Since", "Sat, 29 Oct 1994 19:43:31 GMT"),
+			on(get("/v1/stats"), "Range", "bytes=0-9"),
+		}},
+		{"Fields", []request{
+			get(films + "/a?fields=title,ratingSummary.mean,external_ids"),
+			get(films + "/a?fields=year,title,title"),
+			get(films + "/a?fields="),
+			get("/v1/movies:search?q=Heat&fields=hits.movie.id,hits.titlePieces.text,total&pageSize=1"),
+			get("/v1/charts/top?fields=entries.movie.title,entries"),
+			{method: "PUT", path: films + "/a?fields=etag", body: `{"title":"T","etag":"v1"}`},
+			{method: "POST", path: films + ":batchGet?fields=missingIds", body: `{"ids":["a"]}`},
+			get(films + "/a?fields=ratingSummary.average,titel,title.length"),
+			get(films + "?fields=movies.id,,x"),
+			get(films + "/a?fields=title&fields=id"),
+			get(films + "/a?fields=" + strings.Repeat("id,", 50) + "id"),
+			{method: "DELETE", path: films + "/a?fields=id"},
 		}},
 		{"Bodies", []request{
 			put(``),

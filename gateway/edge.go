@@ -10,64 +10,32 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/cors"
+
 	"movieexample.com/internal/rpc"
 )
 
 // edge answers every request.
 type edge struct {
-	router  router
-	page    *frontPage
-	timeout time.Duration
-	log     *slog.Logger
-	other   *routeMetrics // requests for no route
+	router     router
+	pages      mount
+	docs       mount
+	compressed http.Handler // serve, with compression around it
+	cors       *cors.Cors   // nil where no other origin may read
+	json       jsonBuffers
+	timeout    time.Duration
+	log        *slog.Logger
+	other      *routeMetrics // requests for no route
 }
-
-// exchange is one request on its way to its answer.
-type exchange struct {
-	http.ResponseWriter
-	route     *route // nil for no route
-	requestID string
-	path      string // escaped
-	status    int    // 0 until the header is written
-	bytes     int
-	problem   string // why it was refused or failed
-}
-
-// newProbe returns an exchange whose answer nobody reads.
-func newProbe() *exchange { return &exchange{ResponseWriter: nobody{}} }
-
-type nobody struct{}
-
-func (nobody) Header() http.Header         { return http.Header{} }
-func (nobody) Write(p []byte) (int, error) { return len(p), nil }
-func (nobody) WriteHeader(int)             {}
-
-// WriteHeader implements http.ResponseWriter.
-func (x *exchange) WriteHeader(status int) {
-	if x.status == 0 {
-		x.status = status
-	}
-	x.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (x *exchange) Write(p []byte) (int, error) {
-	if x.status == 0 {
-		x.status = http.StatusOK
-	}
-	n, err := x.ResponseWriter.Write(p)
-	x.bytes += n
-	return n, err
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 // Header values that do not change are shared between answers; net/http only reads them.
 var (
-	noStore = []string{"no-store"}
-	noCache = []string{"private, no-cache"}
-	noSniff = []string{"nosniff"}
+	noStore      = []string{"no-store"}
+	revalidate   = []string{"no-cache"}
+	noSniff      = []string{"nosniff"}
+	noReferrer   = []string{"no-referrer"}
+	varyEncoding = []string{"Accept-Encoding"}
+	jsonType     = []string{"application/json"}
 
 	noHeader = http.Header{}
 )
@@ -77,6 +45,38 @@ const requestIDHeader = "X-Request-Id"
 
 // ServeHTTP implements http.Handler.
 func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	method := r.Method
+	if method == http.MethodHead {
+		// Everything behind this line answers a GET, so that both have the same headers, those of compression included; the server
+		// below us drops the body.
+		get := *r
+		get.Method = http.MethodGet
+		r = &get
+	}
+	if !acceptsCoding(r.Header) {
+		w.Header()["Vary"] = varyEncoding
+		e.serve(w, r, method)
+		return
+	}
+	if method == http.MethodHead {
+		r = r.WithContext(context.WithValue(r.Context(), headKey{}, true))
+	}
+	e.compressed.ServeHTTP(w, r) // sets Vary too
+}
+
+// headKey is the context key under which a HEAD request passes through the compressing handler.
+type headKey struct{}
+
+// sentMethod is the method that the client sent, of a request that passed through the compressing handler.
+func sentMethod(r *http.Request) string {
+	if r.Context().Value(headKey{}) != nil {
+		return http.MethodHead
+	}
+	return r.Method
+}
+
+// serve answers a request, which was sent with method.
+func (e *edge) serve(w http.ResponseWriter, r *http.Request, method string) {
 	start := time.Now()
 	id := ""
 	if sent := r.Header[requestIDHeader]; len(sent) == 1 && validRequestID(sent[0]) {
@@ -85,24 +85,28 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := rpc.WithRequestID(r.Context(), id)
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	x := &exchange{ResponseWriter: w, requestID: rpc.RequestID(ctx), path: r.URL.EscapedPath()}
+	x := &exchange{
+		ResponseWriter: w, method: method, header: r.Header, path: r.URL.EscapedPath(),
+		requestID: rpc.RequestID(ctx), metrics: e.other,
+	}
 	h := w.Header()
-	h[requestIDHeader] = []string{x.requestID}
+	x.set(requestIDHeader, x.requestID)
 	h["X-Content-Type-Options"] = noSniff
+	h["Referrer-Policy"] = noReferrer
 
-	defer func() { e.report(ctx, x, r, time.Since(start)) }() // also when panicked panics again
+	defer func() { e.report(ctx, x, r.RemoteAddr, time.Since(start)) }() // also when panicked panics again
 	defer func() {
 		if v := recover(); v != nil {
-			e.panicked(ctx, x, r, v)
+			e.panicked(ctx, x, v)
 		}
 	}()
 	e.answer(x, r.WithContext(ctx))
 }
 
 // panicked answers a request whose handling panicked.
-func (e *edge) panicked(ctx context.Context, x *exchange, r *http.Request, v any) {
+func (e *edge) panicked(ctx context.Context, x *exchange, v any) {
 	e.log.LogAttrs(ctx, slog.LevelError, "panic",
-		slog.String("method", r.Method), slog.String("path", x.path), slog.String("request_id", x.requestID),
+		slog.String("method", x.method), slog.String("path", x.path), slog.String("request_id", x.requestID),
 		slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 	if x.status != 0 {
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
@@ -110,126 +114,76 @@ func (e *edge) panicked(ctx context.Context, x *exchange, r *http.Request, v any
 	x.fail(fmt.Errorf("panic: %v", v))
 }
 
-// answer finds out what is asked for, checks it, and has it answered.
+// answer finds out what is asked for and has it answered.
 func (e *edge) answer(x *exchange, r *http.Request) {
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet // net/http drops the body
-	}
-	switch x.path {
-	case "/":
-		if e.onlyGet(x, method) {
-			e.page.serve(x)
+	api := x.path == "/v1" || strings.HasPrefix(x.path, "/v1/")
+	if e.cors != nil && (api || x.path == descriptionPath) {
+		e.cors.HandlerFunc(x, r)
+		if x.status != 0 {
+			return // a preflight request
 		}
-		return
-	case "/favicon.ico":
-		if e.onlyGet(x, method) {
-			x.WriteHeader(http.StatusNoContent)
-		}
-		return
 	}
-	route, values, allow := e.router.find(method, x.path)
+	switch {
+	case api:
+		e.call(x, r)
+	case x.path == descriptionPath || x.path == "/docs" || strings.HasPrefix(x.path, "/docs/"):
+		e.docs.serve(e, x, r)
+	default:
+		e.pages.serve(e, x, r)
+	}
+}
+
+// call answers a request to the API: it is checked, a service is called, and what that says is sent.
+func (e *edge) call(x *exchange, r *http.Request) {
+	route, values, allow := e.router.find(r.Method, x.path)
 	switch {
 	case route == nil && len(allow) > 0:
-		e.notAllowed(x, r.Method, allow)
+		x.notAllowed(allow)
 		return
 	case route == nil:
-		x.refuseHTTP(http.StatusNotFound, "no-such-route", "there is nothing at this path; the routes are listed at /")
+		x.refuseHTTP(noSuchRoute, "the API has nothing at this path; its routes are described at /docs and in "+descriptionPath)
 		return
 	}
-	x.route = route
+	x.route, x.metrics, x.plan = route, route.metrics, route.answer
 	if fields := route.checkPath(values); len(fields) > 0 {
 		x.refuse(fields...)
 		return
 	}
-	if !route.checkConditions(x, r) || !route.checkQuery(x, r) || !route.takeBody(x, r, values) {
+	if !route.checkConditions(x) || !route.checkQuery(x, r) || !route.takeBody(x, r, values) {
 		return
 	}
-	if method == http.MethodGet {
-		x.Header()["Cache-Control"] = noCache
-	} else {
-		x.Header()["Cache-Control"] = noStore
+	if x.depends != nil {
+		r = r.WithContext(context.WithValue(r.Context(), preconditionKey{}, x.depends))
 	}
 	// The generated code forwards what it finds in a request as gRPC metadata, takes deadlines and trailers from it, and spends
 	// a quarter of its time on that. It gets to see nothing but the query and the body; r is a copy of ours.
 	r.Header, r.Host, r.RemoteAddr = noHeader, "", ""
-	route.handler(x, r, values)
-}
-
-func (e *edge) onlyGet(x *exchange, method string) bool {
-	if method == http.MethodGet {
-		return true
+	r.Form, r.PostForm = x.form, noForm
+	said := capture{x: x}
+	route.handler(&said, r, values)
+	switch {
+	case said.err != nil:
+		x.fail(said.err)
+	case said.message == nil:
+		x.fail(fmt.Errorf("%s %s: the generated code gave no answer", route.method, route.pattern))
+	default:
+		e.send(x, said.message)
 	}
-	e.notAllowed(x, method, []string{http.MethodGet})
-	return false
 }
 
-func (e *edge) notAllowed(x *exchange, method string, allow []string) {
+// notAllowed answers a method that the path does not have, and OPTIONS, with the methods that it has.
+func (x *exchange) notAllowed(allow []string) {
 	if slices.Contains(allow, http.MethodGet) {
 		allow = append(allow, http.MethodHead)
 	}
 	allow = append(allow, http.MethodOptions)
 	slices.Sort(allow)
 	list := strings.Join(slices.Compact(allow), ", ")
-	x.Header()["Allow"] = []string{list}
-	if method == http.MethodOptions {
+	x.set("Allow", list)
+	if x.method == http.MethodOptions {
+		x.Header()["Cache-Control"] = noStore
 		x.WriteHeader(http.StatusNoContent)
 		return
 	}
-	x.refuseHTTP(http.StatusMethodNotAllowed, "method-not-allowed", "%s is not allowed at this path; allowed: %s", shorten(method), list)
-}
-
-// report counts and logs one answered request.
-func (e *edge) report(ctx context.Context, x *exchange, r *http.Request, took time.Duration) {
-	if x.status == 0 {
-		x.status = http.StatusOK
-	}
-	metrics, pattern := e.other, ""
-	if x.route != nil {
-		metrics, pattern = x.route.metrics, x.route.pattern
-	}
-	metrics.observe(x.status, took)
-
-	level := slog.LevelDebug
-	switch {
-	case x.status == http.StatusServiceUnavailable || x.status == http.StatusGatewayTimeout:
-		level = slog.LevelWarn
-	case x.status >= 500:
-		level = slog.LevelError
-	case x.status == http.StatusNotFound:
-		// Normal reading, as in the services' logs.
-	case x.status >= 400:
-		level = slog.LevelInfo
-	}
-	if !e.log.Enabled(ctx, level) {
-		return
-	}
-	attrs := make([]slog.Attr, 0, 9)
-	attrs = append(attrs,
-		slog.String("method", r.Method),
-		slog.String("path", x.path),
-		slog.String("route", pattern),
-		slog.Int("status", x.status),
-		slog.Int("bytes", x.bytes),
-		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
-		slog.String("request_id", x.requestID),
-		slog.String("remote", r.RemoteAddr),
-	)
-	if x.problem != "" {
-		attrs = append(attrs, slog.String("problem", x.problem))
-	}
-	e.log.LogAttrs(ctx, level, "request", attrs...)
-}
-
-func validRequestID(id string) bool {
-	if id == "" || len(id) > 64 {
-		return false
-	}
-	for i := range len(id) {
-		c := id[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
-			return false
-		}
-	}
-	return true
+	x.refuseHTTP(methodNotAllowed, "%s is not allowed at this path; allowed: %s", shorten(x.method), list)
 }

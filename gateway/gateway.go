@@ -10,6 +10,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+
+	"movieexample.com/gateway/internal/apidocs"
+	"movieexample.com/gateway/internal/pages"
 )
 
 // Deps is what the gateway needs from outside.
@@ -22,11 +25,11 @@ type Deps struct {
 	Movie grpc.ClientConnInterface
 	// Rating reaches the rating service. Required.
 	Rating grpc.ClientConnInterface
-	// Endpoints are the other addresses that the front page names, in this order.
+	// Endpoints are the other addresses that the pages name, in this order.
 	Endpoints []Endpoint
 }
 
-// Endpoint is an address for the front page: Name says what answers there, for example "metadata (gRPC)".
+// Endpoint is an address for the pages: Name says what answers there, for example "metadata (gRPC)".
 type Endpoint struct{ Name, Addr string }
 
 // Service is the HTTP edge. It is safe for concurrent use.
@@ -51,9 +54,16 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build the gateway's routes: %w", err)
 	}
-	page, err := newFrontPage(routes, deps.Endpoints)
+	site, err := pages.New(pages.Config{}, pages.Deps{
+		Logger:    deps.Logger,
+		Movie:     deps.Movie,
+		Rating:    deps.Rating,
+		Problems:  explanations(),
+		Endpoints: endpoints(deps.Endpoints),
+		PublicURL: cfg.PublicURL,
+	})
 	if err != nil {
-		return nil, fmt.Errorf("build the front page: %w", err)
+		return nil, fmt.Errorf("build the pages: %w", err)
 	}
 	requests, err := newMetrics(deps.Metrics)
 	if err != nil {
@@ -64,10 +74,17 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	e := &edge{
 		router:  router{routes: routes},
-		page:    page,
+		pages:   mount{site, requests.of(http.MethodGet, "pages")},
+		docs:    mount{apidocs.Handler(), requests.of(http.MethodGet, "docs")},
+		cors:    newCORS(cfg.CORSOrigins),
 		timeout: cfg.RequestTimeout,
 		log:     deps.Logger,
 		other:   requests.of("", "other"),
+	}
+	if e.compressed, err = newCompressed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e.serve(w, r, sentMethod(r))
+	})); err != nil {
+		return nil, err
 	}
 	return &Service{
 		handler: e,
@@ -101,4 +118,22 @@ func (s *Service) Shutdown(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("wait for requests under way: %w", err), s.server.Close())
 	}
 	return nil
+}
+
+// explanations are the problem types for the pages that explain them.
+func explanations() []pages.Problem {
+	types := problemTypes()
+	list := make([]pages.Problem, len(types))
+	for i, t := range types {
+		list[i] = pages.Problem(t)
+	}
+	return list
+}
+
+func endpoints(given []Endpoint) []pages.Endpoint {
+	list := make([]pages.Endpoint, len(given))
+	for i, e := range given {
+		list[i] = pages.Endpoint(e)
+	}
+	return list
 }

@@ -21,46 +21,6 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-func TestFrontPage(t *testing.T) {
-	server := httptest.NewServer(newGateway(t, gateway.Config{}, &fakeMovie{}, nil).Handler())
-	t.Cleanup(server.Close)
-	resp := do(t, server.URL, request{method: "GET", path: "/"})
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		`<html lang="en">`, "<title>", `name="viewport"`, "/v1/charts/{chart}", `href="/v1/movies"`,
-		"/v1/records/{recordType}/{recordId}/ratings/{userId}", "metadata (gRPC)", "127.0.0.1:8081", "127.0.0.1:9092", "docs/",
-		"<td>genre, min_year, max_year, order_by, page_size, page_token</td>", "<td>imdb_id, tmdb_id, movielens_id</td>",
-	} {
-		if !bytes.Contains(body, []byte(want)) {
-			t.Errorf("the front page does not have %q", want)
-		}
-	}
-	if bytes.Contains(body, []byte("pageSize")) {
-		t.Error("the front page spells a query parameter in two ways")
-	}
-	for header, want := range map[string]string{
-		"Content-Type":            "text/html; charset=utf-8",
-		"Content-Security-Policy": "default-src 'none'; style-src 'sha256-",
-		"X-Content-Type-Options":  "nosniff",
-		"Referrer-Policy":         "no-referrer",
-	} {
-		if got := resp.Header.Get(header); !strings.HasPrefix(got, want) {
-			t.Errorf("%s: %q, want %q", header, got, want)
-		}
-	}
-	// Every example on the page is a request that this gateway takes.
-	for _, part := range strings.Split(string(body), `href="`)[1:] {
-		path, _, _ := strings.Cut(part, `"`)
-		path = strings.ReplaceAll(path, "&amp;", "&")
-		if resp := do(t, server.URL, request{method: "GET", path: path}); resp.StatusCode != http.StatusOK {
-			t.Errorf("example %s answers %d", path, resp.StatusCode)
-		}
-	}
-}
-
 func TestRequestID(t *testing.T) {
 	movie := &fakeMovie{}
 	server := httptest.NewServer(newGateway(t, gateway.Config{}, movie, nil).Handler())
@@ -221,15 +181,20 @@ func TestMetrics(t *testing.T) {
 		{method: "GET", path: "/v1/movies/a"},
 		{method: "GET", path: "/v1/movies/b"},
 		{method: "GET", path: "/v1/movies/missing"},
-		{method: "GET", path: "/one"},
-		{method: "BREW", path: "/two"},
+		{method: "GET", path: "/v1/one"},
+		{method: "BREW", path: "/v2/two"},
+		{method: "GET", path: "/three"},
+		{method: "GET", path: "/openapi.json"},
 	} {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), q.method, q.path, nil))
 	}
 	err := testutil.GatherAndCompare(registry, strings.NewReader(`
 # HELP http_server_requests_total Requests answered, by route and HTTP status.
 # TYPE http_server_requests_total counter
-http_server_requests_total{method="",route="other",status="404"} 2
+http_server_requests_total{method="",route="other",status="404"} 1
+http_server_requests_total{method="",route="other",status="405"} 1
+http_server_requests_total{method="GET",route="docs",status="200"} 1
+http_server_requests_total{method="GET",route="pages",status="404"} 1
 http_server_requests_total{method="GET",route="/v1/movies/{id}",status="200"} 2
 http_server_requests_total{method="GET",route="/v1/movies/{id}",status="404"} 1
 `), "http_server_requests_total")
@@ -246,6 +211,8 @@ func TestConfig(t *testing.T) {
 		"request_timeout": func(c *gateway.Config) { c.RequestTimeout = -1 },
 		"read_timeout":    func(c *gateway.Config) { c.ReadTimeout = time.Hour },
 		"idle_timeout":    func(c *gateway.Config) { c.IdleTimeout = 2 * time.Hour },
+		"cors_origins":    func(c *gateway.Config) { c.CORSOrigins = []string{"app.example"} },
+		"public_url":      func(c *gateway.Config) { c.PublicURL = "films.example" },
 	} {
 		cfg := gateway.DefaultConfig()
 		change(&cfg)

@@ -17,8 +17,12 @@ import (
 // routesOf returns a route for every google.api.http rule of the services, with the generated code that serves it.
 func routesOf(ctx context.Context, deps Deps) ([]*route, error) {
 	files := []protoreflect.FileDescriptor{moviev1.File_movieexample_movie_v1_movie_proto, ratingv1.File_movieexample_rating_v1_rating_proto}
-	mux := newTranslator(newJSON(answersOf(files)))
-	if err := moviev1.RegisterMovieServiceHandlerClient(ctx, mux, moviev1.NewMovieServiceClient(deps.Movie)); err != nil {
+	codec, err := newJSON(answersOf(files))
+	if err != nil {
+		return nil, fmt.Errorf("plan how answers are written: %w", err)
+	}
+	mux := newTranslator()
+	if err := moviev1.RegisterMovieServiceHandlerClient(ctx, mux, moviev1.NewMovieServiceClient(conditional{deps.Movie})); err != nil {
 		return nil, fmt.Errorf("register the movie service's routes: %w", err)
 	}
 	if err := ratingv1.RegisterRatingServiceHandlerClient(ctx, mux, ratingv1.NewRatingServiceClient(deps.Rating)); err != nil {
@@ -34,6 +38,15 @@ func routesOf(ctx context.Context, deps Deps) ([]*route, error) {
 		if err != nil {
 			return nil, err
 		}
+		answer := m.Output()
+		if name := rule.GetResponseBody(); name != "" {
+			field := answer.Fields().ByName(protoreflect.Name(name))
+			if field == nil || field.Message() == nil || field.IsList() {
+				return nil, fmt.Errorf("http rule %s %s: response_body %q is no message field", r.method, r.pattern, name)
+			}
+			answer = field.Message()
+		}
+		r.answer = codec.plans[answer.FullName()]
 		if r.handler, err = handlerOf(mux, r); err != nil {
 			return nil, err
 		}
@@ -73,23 +86,33 @@ func outputOnly(f protoreflect.FieldDescriptor) bool {
 }
 
 // newTranslator returns the mux that the generated code registers itself at. Requests do not go through it, see handlerOf;
-// the generated code takes its options from it.
-func newTranslator(codec *jsonCodec) *runtime.ServeMux {
+// the generated code takes its options from it. What it forwards ends in a *capture: the error handler and the forward option
+// put the error or the message there, and nothing is marshalled.
+func newTranslator() *runtime.ServeMux {
 	none := func(string) (string, bool) { return "", false }
 	return runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, codec),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &unmarshaler{}),
 		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
-			w.(*exchange).fail(err)
+			w.(*capture).err = err
+		}),
+		runtime.WithForwardResponseOption(func(_ context.Context, w http.ResponseWriter, m proto.Message) error {
+			w.(*capture).message = m
+			return nil
 		}),
 		runtime.WithIncomingHeaderMatcher(none), // the request id travels in the context
 		runtime.WithOutgoingHeaderMatcher(none),
 		runtime.WithOutgoingTrailerMatcher(none),
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
-		runtime.WithWriteContentLength(),
 		runtime.WithMiddlewares(handOver),
 	)
 }
+
+// unmarshaler reads bodies as protobuf's JSON mapping, and leaves writing to the plans.
+type unmarshaler struct{ runtime.JSONPb }
+
+// Marshal implements runtime.Marshaler.
+func (*unmarshaler) Marshal(any) ([]byte, error) { return nil, nil }
 
 // handOverKey is the context key of a *runtime.HandlerFunc that handOver fills.
 type handOverKey struct{}
@@ -114,9 +137,16 @@ func handlerOf(mux *runtime.ServeMux, r *route) (runtime.HandlerFunc, error) {
 	if err != nil {
 		return nil, fmt.Errorf("route %s %s: %w", r.method, r.pattern, err)
 	}
-	mux.ServeHTTP(newProbe(), req)
+	mux.ServeHTTP(nobody{}, req)
 	if found == nil {
 		return nil, fmt.Errorf("route %s %s: the generated code does not serve it: generate it again", r.method, r.pattern)
 	}
 	return found, nil
 }
+
+// nobody is an answer that nobody reads.
+type nobody struct{}
+
+func (nobody) Header() http.Header         { return http.Header{} }
+func (nobody) Write(p []byte) (int, error) { return len(p), nil }
+func (nobody) WriteHeader(int)             {}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -28,33 +30,6 @@ func (r *route) checkPath(values map[string]string) []fault.Field {
 	return byName(fields)
 }
 
-// checkConditions answers the request, and returns false, if a write depends on a condition in its header. Services know
-// conditions only as the field etag: to ignore the header would let a client that believes in it overwrite what it never saw.
-// A read that ignores them loses nothing but a shorter answer.
-func (r *route) checkConditions(x *exchange, req *http.Request) bool {
-	if r.method == http.MethodGet {
-		return true
-	}
-	instead := "send the request without it"
-	switch {
-	case r.body != nil && r.body.Fields().ByName("etag") != nil:
-		instead = "send the etag that you read in the body, as etag"
-	case r.params["etag"] != nil:
-		instead = "send the etag that you read as the query parameter etag"
-	}
-	var fields []fault.Field
-	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
-		if len(req.Header[name]) > 0 {
-			fields = append(fields, fault.Field{Name: name, Reason: "this header is not supported by " + r.method + " " + r.pattern + ": " + instead})
-		}
-	}
-	if len(fields) == 0 {
-		return true
-	}
-	x.refuse(fields...)
-	return false
-}
-
 // byName puts fields that were collected from a map into an order.
 func byName(fields []fault.Field) []fault.Field {
 	slices.SortFunc(fields, func(a, b fault.Field) int { return strings.Compare(a.Name, b.Name) })
@@ -64,8 +39,13 @@ func byName(fields []fault.Field) []fault.Field {
 // maxComplaints bounds how many mistakes one answer names: who sent a thousand learns enough from these.
 const maxComplaints = 16
 
-// checkQuery answers the request, and returns false, unless its query is exactly what the route takes.
+// Nothing to read in, shared: nobody writes to them.
+var noForm = url.Values{}
+
+// checkQuery answers the request, and returns false, unless its query is exactly what the route takes. A parameter without a
+// value is as if it were not there: that is what HTML forms send for a field that was left empty.
 func (r *route) checkQuery(x *exchange, req *http.Request) bool {
+	x.query, x.form = noForm, noForm
 	if req.URL.RawQuery == "" {
 		return true
 	}
@@ -74,33 +54,57 @@ func (r *route) checkQuery(x *exchange, req *http.Request) bool {
 		x.refuseText(`the query string cannot be read (%v): separate parameters by "&" and write other characters as %%XX`, err)
 		return false
 	}
-	given := map[protoreflect.FieldDescriptor]bool{}
-	var fields []fault.Field
+	given := make(map[protoreflect.FieldDescriptor]bool, len(query))
+	var wrong []fault.Field
+	complain := func(name, reason string) {
+		if len(wrong) < maxComplaints {
+			wrong = append(wrong, fault.Field{Name: name, Reason: reason})
+		}
+	}
 	for name, values := range query {
 		f := r.params[name]
 		switch {
-		case len(fields) == maxComplaints:
+		case name == fieldsParam:
+			if len(values) > 1 {
+				complain(name, "must be given once: separate paths by commas")
+			}
 			continue
 		case f == nil:
-			fields = append(fields, fault.Field{Name: shorten(name), Reason: "is not a parameter of " + r.method + " " + r.pattern + "; " + allowed(r.names)})
+			complain(shorten(name), "is not a parameter of "+r.method+" "+r.pattern+"; "+allowed(r.names))
 			continue
 		case f.IsList():
 		case len(values) > 1 || given[f]:
-			fields = append(fields, fault.Field{Name: string(f.Name()), Reason: "must be given once"})
+			complain(string(f.Name()), "must be given once")
 			continue
 		}
 		given[f] = true
 		for _, v := range values {
+			if v == "" && !f.IsList() {
+				delete(query, name)
+				continue
+			}
 			if reason := wrongText(f.Kind(), v); reason != "" {
-				fields = append(fields, fault.Field{Name: string(f.Name()), Reason: reason})
+				complain(string(f.Name()), reason)
 				break
 			}
 		}
 	}
-	if len(fields) == 0 {
+	x.query, x.form = query, query
+	if paths := query[fieldsParam]; len(paths) == 1 {
+		delete(query, fieldsParam)
+		if paths[0] != "" {
+			var bad []fault.Field
+			if x.plan, bad = r.answer.masked(paths[0]); len(bad) > 0 {
+				wrong = append(wrong, bad...)
+			}
+			x.query = maps.Clone(query) // for references to this request; the services get the rest
+			x.query[fieldsParam] = paths
+		}
+	}
+	if len(wrong) == 0 {
 		return true
 	}
-	x.refuse(byName(fields)...)
+	x.refuse(byName(wrong)...)
 	return false
 }
 
@@ -140,21 +144,26 @@ func (r *route) takeBody(x *exchange, req *http.Request, values map[string]strin
 		return true
 	}
 	if given := req.Header.Get("Content-Type"); !isJSON(given) {
-		x.refuseHTTP(http.StatusUnsupportedMediaType, "unsupported-media-type",
+		x.refuseHTTP(unsupportedMediaType,
 			"the body must be JSON in UTF-8: send Content-Type application/json, got %s", quote(given))
 		return false
 	}
 	if given := req.Header.Get("Content-Encoding"); given != "" && !strings.EqualFold(given, "identity") {
-		x.refuseHTTP(http.StatusUnsupportedMediaType, "unsupported-media-type",
+		x.refuseHTTP(unsupportedMediaType,
 			"the body must not be encoded: send it without Content-Encoding, got %s", quote(given))
 		return false
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(x.ResponseWriter, req.Body, MaxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(x.conn(), req.Body, MaxBody))
 	if err != nil {
 		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			x.refuseHTTP(http.StatusRequestEntityTooLarge, "body-too-large", "the body must be at most %d bytes (64 KiB)", MaxBody)
-		} else {
+		var network net.Error
+		switch {
+		case errors.As(err, &large):
+			x.refuseHTTP(bodyTooLarge, "the body must be at most %d bytes (64 KiB)", MaxBody)
+		case errors.As(err, &network) && network.Timeout():
+			x.Header()["Connection"] = []string{"close"} // what still comes is no request
+			x.refuseHTTP(requestTimeout, "the body did not arrive in time: send the request again")
+		default:
 			x.refuseText("the body could not be read to its end")
 		}
 		return false

@@ -1,234 +1,229 @@
 package gateway
 
 import (
-	"bytes"
-	"encoding/json"
-	"math"
+	"errors"
+	"fmt"
+	"reflect"
 	"strconv"
-	"unicode/utf8"
+	"strings"
+	"sync"
 
-	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
 // jsonCodec is the JSON of every answer: protobuf's JSON mapping (https://protobuf.dev/programming-guides/json/) in
 // camelCase, default values and empty lists included, absent messages and absent optional fields left out, no white space.
 //
-// Answers are written along plans, one per message type, made at start. protojson does the same work in four times the time, and
-// puts white space where it likes, to keep anybody from relying on its bytes; we want the same answer to have the same bytes
-// from every build. What a plan does not cover, protojson writes; a test holds both to the same bytes.
+// Answers are written along plans, one per message type, made at start. protojson does the same work in many times the time,
+// and puts white space where it likes, to keep anybody from relying on its bytes; we want the same answer to have the same
+// bytes from every build, because an ETag is made of them. A test holds both to the same JSON.
+//
+// A plan reads the exported fields of the generated structs by their index. That is what makes it quick: protobuf's own
+// reflection looks each field up and allocates for lists; a field by index is a few nanoseconds and nothing else.
 type jsonCodec struct {
-	runtime.JSONPb
-	plans map[protoreflect.MessageDescriptor]*jsonPlan
+	plans map[protoreflect.FullName]*jsonPlan
 }
 
-// newJSON returns a codec with plans for the messages and what they contain.
-func newJSON(messages []protoreflect.MessageDescriptor) *jsonCodec {
-	c := &jsonCodec{
-		JSONPb: runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitDefaultValues: true}},
-		plans:  map[protoreflect.MessageDescriptor]*jsonPlan{},
-	}
+// newJSON returns a codec with plans for the messages and what they contain. It fails for a message with a field of a kind
+// that no answer had so far.
+func newJSON(messages []protoreflect.MessageDescriptor) (*jsonCodec, error) {
+	c := &jsonCodec{plans: map[protoreflect.FullName]*jsonPlan{}}
 	for _, d := range messages {
-		c.plan(d)
-	}
-	return c
-}
-
-// Marshal implements runtime.Marshaler.
-func (c *jsonCodec) Marshal(v any) ([]byte, error) {
-	if m, ok := v.(proto.Message); ok {
-		message := m.ProtoReflect()
-		if p := c.plans[message.Descriptor()]; p != nil && message.IsValid() {
-			if out, ok := p.append(make([]byte, 0, 1024), message); ok {
-				return out, nil
-			}
+		if _, err := c.plan(d); err != nil {
+			return nil, err
 		}
 	}
-	loose, err := c.JSONPb.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	var tight bytes.Buffer
-	tight.Grow(len(loose))
-	if err := json.Compact(&tight, loose); err != nil {
-		return nil, err
-	}
-	return tight.Bytes(), nil
+	return c, nil
 }
 
-// jsonPlan says how a message is written.
-type jsonPlan struct{ fields []jsonField }
+// jsonPlan says how a message is written, or the part of it that somebody asked for.
+type jsonPlan struct {
+	typ    reflect.Type // of the struct
+	fields []jsonField
+}
 
 type jsonField struct {
-	desc     protoreflect.FieldDescriptor
-	name     string // with quotes and colon
-	presence bool   // left out where absent
+	name     string // in JSON's spelling
+	proto    string // in the contract's spelling
+	prefix   string // what stands before the value: the name with quotes and a colon
+	index    int    // in the Go struct
+	pointer  bool   // left out where it is nil: a message, or a value that is optional
 	list     bool
+	volatile bool      // tells when something was read and not what: no part of an ETag
+	inner    *jsonPlan // of a message; nil where write is set
 	write    jsonWriter
 }
 
-// jsonWriter appends one value, or reports false for a value that it leaves to protojson.
-type jsonWriter func(out []byte, v protoreflect.Value) ([]byte, bool)
+// jsonWriter appends one value. It reports false for a value that JSON cannot say.
+type jsonWriter func(o *jsonOut, v reflect.Value) bool
 
-// plan returns the plan for a message, making it if there is none yet; nil where a field is of a kind that no answer has.
-func (c *jsonCodec) plan(d protoreflect.MessageDescriptor) *jsonPlan {
-	if p, ok := c.plans[d]; ok {
-		return p
-	}
-	p := &jsonPlan{}
-	c.plans[d] = p // before the fields: a message may contain itself
-	for i := range d.Fields().Len() {
-		f := d.Fields().Get(i)
-		write := c.writer(f)
-		if write == nil {
-			c.plans[d] = nil
-			return nil
-		}
-		p.fields = append(p.fields, jsonField{
-			desc:     f,
-			name:     strconv.Quote(f.JSONName()) + ":",
-			presence: f.HasPresence(),
-			list:     f.IsList(),
-			write:    write,
-		})
-	}
-	return p
+// jsonOut collects an answer.
+type jsonOut struct {
+	buf []byte
+	// volatile are the parts of buf that hold volatile values, in order.
+	volatile []span
+	// The time that was written last, to the second: the films of a list were mostly read within one.
+	second     int64
+	secondText [20]byte
 }
 
-func (c *jsonCodec) writer(f protoreflect.FieldDescriptor) jsonWriter {
-	if f.IsMap() || f.ContainingOneof() != nil && !f.HasOptionalKeyword() {
-		return nil
+// span is a part of a text: from start to before end.
+type span struct{ start, end int }
+
+// jsonBuffers keeps the memory of answers.
+type jsonBuffers struct{ pool sync.Pool }
+
+// maxBuffer is the capacity up to which memory is kept: greater answers are rare.
+const maxBuffer = 512 << 10
+
+func (b *jsonBuffers) get() *jsonOut {
+	if o, ok := b.pool.Get().(*jsonOut); ok {
+		o.buf, o.volatile = o.buf[:0], o.volatile[:0]
+		return o
 	}
-	switch f.Kind() {
-	case protoreflect.StringKind:
-		return func(out []byte, v protoreflect.Value) ([]byte, bool) { return appendText(out, v.String()) }
-	case protoreflect.Int32Kind:
-		return func(out []byte, v protoreflect.Value) ([]byte, bool) {
-			return strconv.AppendInt(out, v.Int(), 10), true
+	return &jsonOut{buf: make([]byte, 0, 4096), second: noSecond}
+}
+
+func (b *jsonBuffers) put(o *jsonOut) {
+	if cap(o.buf) <= maxBuffer {
+		b.pool.Put(o)
+	}
+}
+
+// plan returns the plan for a message, making it if there is none yet.
+func (c *jsonCodec) plan(d protoreflect.MessageDescriptor) (*jsonPlan, error) {
+	if p, ok := c.plans[d.FullName()]; ok {
+		return p, nil
+	}
+	kind, err := protoregistry.GlobalTypes.FindMessageByName(d.FullName())
+	if err != nil {
+		return nil, fmt.Errorf("find the Go type of %s: %w", d.FullName(), err)
+	}
+	p := &jsonPlan{typ: reflect.TypeOf(kind.Zero().Interface()).Elem()}
+	c.plans[d.FullName()] = p // before the fields: a message may contain itself
+	indices := structFields(p.typ)
+	for i := range d.Fields().Len() {
+		f := d.Fields().Get(i)
+		index, ok := indices[f.Number()]
+		if !ok {
+			return nil, fmt.Errorf("%s has no field in its Go struct: a plan reads open structs without oneofs", f.FullName())
 		}
-	case protoreflect.Int64Kind:
-		// A string, because JavaScript's numbers have 53 bits.
-		return func(out []byte, v protoreflect.Value) ([]byte, bool) {
-			return append(strconv.AppendInt(append(out, '"'), v.Int(), 10), '"'), true
+		field := jsonField{
+			name:     f.JSONName(),
+			proto:    string(f.Name()),
+			prefix:   strconv.Quote(f.JSONName()) + ":",
+			index:    index,
+			pointer:  f.HasPresence(),
+			list:     f.IsList(),
+			volatile: strings.HasSuffix(string(f.Name()), "as_of_time"),
 		}
-	case protoreflect.DoubleKind:
-		return func(out []byte, v protoreflect.Value) ([]byte, bool) { return appendNumber(out, v.Float()) }
-	case protoreflect.BoolKind:
-		return func(out []byte, v protoreflect.Value) ([]byte, bool) { return strconv.AppendBool(out, v.Bool()), true }
-	case protoreflect.MessageKind:
-		if f.Message().FullName() == "google.protobuf.Timestamp" {
-			return appendTime
+		switch {
+		case f.IsMap():
+		case f.Message() != nil && f.Message().FullName() == "google.protobuf.Timestamp":
+			field.write = writeTime
+		case f.Message() != nil:
+			if field.inner, err = c.plan(f.Message()); err != nil {
+				return nil, err
+			}
+		default:
+			field.write = writerOf(f.Kind())
 		}
-		inner := c.plan(f.Message())
-		if inner == nil {
-			return nil
+		if field.inner == nil && field.write == nil {
+			return nil, fmt.Errorf("%s: no answer had a field of kind %s so far: write a jsonWriter for it", f.FullName(), f.Kind())
 		}
-		return func(out []byte, v protoreflect.Value) ([]byte, bool) { return inner.append(out, v.Message()) }
+		p.fields = append(p.fields, field)
+	}
+	return p, nil
+}
+
+// structFields finds the field of a generated struct for each field number: the second part of its protobuf tag.
+func structFields(t reflect.Type) map[protoreflect.FieldNumber]int {
+	indices := map[protoreflect.FieldNumber]int{}
+	for i := range t.NumField() {
+		parts := strings.Split(t.Field(i).Tag.Get("protobuf"), ",")
+		if len(parts) < 2 {
+			continue
+		}
+		if n, err := strconv.Atoi(parts[1]); err == nil {
+			indices[protoreflect.FieldNumber(n)] = i
+		}
+	}
+	return indices
+}
+
+// errNoJSON says that an answer has something that JSON cannot say: text that is not UTF-8, or a time out of range.
+var errNoJSON = errors.New("the answer cannot be written as JSON: a text that is not UTF-8, or a time out of range")
+
+// append writes m, which must be of the plan's type.
+func (p *jsonPlan) append(o *jsonOut, m proto.Message) error {
+	v := reflect.ValueOf(m)
+	if v.Kind() != reflect.Pointer || v.Type().Elem() != p.typ {
+		return fmt.Errorf("write a %T along the plan for %s", m, p.typ)
+	}
+	if v.IsNil() {
+		return fmt.Errorf("the answer has no %s", p.typ)
+	}
+	if !p.object(o, v.Elem()) {
+		return errNoJSON
 	}
 	return nil
 }
 
-func (p *jsonPlan) append(out []byte, m protoreflect.Message) ([]byte, bool) {
-	out = append(out, '{')
-	first := true
+// object writes the fields of one message.
+func (p *jsonPlan) object(o *jsonOut, m reflect.Value) bool {
+	o.buf = append(o.buf, '{')
+	empty := len(o.buf)
 	for i := range p.fields {
 		f := &p.fields[i]
-		if f.presence && !m.Has(f.desc) {
+		v := m.Field(f.index)
+		if f.pointer && v.IsNil() {
 			continue
 		}
-		if !first {
-			out = append(out, ',')
+		if len(o.buf) > empty {
+			o.buf = append(o.buf, ',')
 		}
-		first = false
-		out = append(out, f.name...)
+		o.buf = append(o.buf, f.prefix...)
+		start := len(o.buf)
 		ok := false
-		if v := m.Get(f.desc); f.list {
-			out, ok = f.appendList(out, v.List())
+		if f.list {
+			ok = f.appendList(o, v)
 		} else {
-			out, ok = f.write(out, v)
+			ok = f.value(o, v)
 		}
 		if !ok {
-			return nil, false
+			return false
+		}
+		if f.volatile {
+			o.volatile = append(o.volatile, span{start, len(o.buf)})
 		}
 	}
-	return append(out, '}'), true
+	o.buf = append(o.buf, '}')
+	return true
 }
 
-func (f *jsonField) appendList(out []byte, list protoreflect.List) ([]byte, bool) {
-	out = append(out, '[')
+// value writes one value that is there.
+func (f *jsonField) value(o *jsonOut, v reflect.Value) bool {
+	if f.inner == nil {
+		return f.write(o, v)
+	}
+	if v.IsNil() {
+		return false // in a list; protobuf has no such thing
+	}
+	return f.inner.object(o, v.Elem())
+}
+
+func (f *jsonField) appendList(o *jsonOut, list reflect.Value) bool {
+	o.buf = append(o.buf, '[')
 	for i := range list.Len() {
 		if i > 0 {
-			out = append(out, ',')
+			o.buf = append(o.buf, ',')
 		}
-		var ok bool
-		if out, ok = f.write(out, list.Get(i)); !ok {
-			return nil, false
-		}
-	}
-	return append(out, ']'), true
-}
-
-// appendText writes a string. Only what JSON demands is escaped.
-func appendText(out []byte, s string) ([]byte, bool) {
-	const hex = "0123456789abcdef"
-	if !utf8.ValidString(s) {
-		return nil, false
-	}
-	out = append(out, '"')
-	plain := 0 // start of what needs no escape
-	for i := range len(s) {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		out = append(out, s[plain:i]...)
-		plain = i + 1
-		switch c {
-		case '"', '\\':
-			out = append(out, '\\', c)
-		case '\b':
-			out = append(out, `\b`...)
-		case '\f':
-			out = append(out, `\f`...)
-		case '\n':
-			out = append(out, `\n`...)
-		case '\r':
-			out = append(out, `\r`...)
-		case '\t':
-			out = append(out, `\t`...)
-		default:
-			out = append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		if !f.value(o, list.Index(i)) {
+			return false
 		}
 	}
-	return append(append(out, s[plain:]...), '"'), true
-}
-
-// appendNumber writes numbers of ordinary size as decimal fractions; the others are left to protojson.
-func appendNumber(out []byte, n float64) ([]byte, bool) {
-	if size := math.Abs(n); size != 0 && !(size >= 1e-6 && size < 1e21) {
-		return nil, false // NaN too
-	}
-	return strconv.AppendFloat(out, n, 'f', -1, 64), true
-}
-
-// appendTime writes a time in RFC 3339 with 0, 3, 6 or 9 fractional digits.
-func appendTime(out []byte, v protoreflect.Value) ([]byte, bool) {
-	ts, ok := v.Message().Interface().(*timestamppb.Timestamp)
-	if !ok || ts.CheckValid() != nil {
-		return nil, false
-	}
-	form := `"2006-01-02T15:04:05`
-	switch n := ts.GetNanos(); {
-	case n == 0:
-	case n%1_000_000 == 0:
-		form += ".000"
-	case n%1_000 == 0:
-		form += ".000000"
-	default:
-		form += ".000000000"
-	}
-	return append(ts.AsTime().AppendFormat(out, form), `Z"`...), true
+	o.buf = append(o.buf, ']')
+	return true
 }

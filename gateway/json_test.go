@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	moviev1 "movieexample.com/gen/movieexample/movie/v1"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
@@ -18,40 +19,57 @@ import (
 
 // Answers written along a plan are the bytes that protojson writes, for every message any route answers with.
 func TestPlansWriteWhatProtojsonWrites(t *testing.T) {
-	files := []protoreflect.FileDescriptor{moviev1.File_movieexample_movie_v1_movie_proto, ratingv1.File_movieexample_rating_v1_rating_proto}
-	codec := newJSON(answersOf(files))
 	random := rand.New(rand.NewPCG(1, 2))
-	planned := 0
-	for d, p := range codec.plans {
-		if p == nil {
-			t.Errorf("%s has no plan", d.FullName())
-			continue
-		}
-		kind, err := protoregistry.GlobalTypes.FindMessageByName(d.FullName())
+	written := 0
+	for name, p := range plans(t) {
+		kind, err := protoregistry.GlobalTypes.FindMessageByName(name)
 		if err != nil {
 			t.Fatal(err)
 		}
+		o := &jsonOut{second: noSecond}
 		for range 300 {
 			m := kind.New()
 			fill(random, m)
-			got, err := codec.Marshal(m.Interface())
-			if err != nil {
+			o.buf, o.volatile = o.buf[:0], o.volatile[:0]
+			if err := p.append(o, m.Interface()); err != nil {
 				t.Fatal(err)
 			}
 			want, err := generic(m.Interface())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(got, want) {
-				t.Fatalf("%s:\ngot  %s\nwant %s", d.FullName(), got, want)
+			if !bytes.Equal(o.buf, want) {
+				t.Fatalf("%s:\ngot  %s\nwant %s", name, o.buf, want)
 			}
-			if _, ok := p.append(nil, m); ok {
-				planned++
-			}
+			written++
 		}
 	}
-	if planned < 300 {
-		t.Errorf("only %d messages went along their plan", planned)
+	if written < 300*20 {
+		t.Errorf("only %d messages were compared", written)
+	}
+}
+
+func plans(t testing.TB) map[protoreflect.FullName]*jsonPlan {
+	t.Helper()
+	codec, err := newJSON(answersOf([]protoreflect.FileDescriptor{moviev1.File_movieexample_movie_v1_movie_proto, ratingv1.File_movieexample_rating_v1_rating_proto}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return codec.plans
+}
+
+// What JSON cannot say is an error, never half an answer.
+func TestWhatJSONCannotSay(t *testing.T) {
+	movie := plans(t)["movieexample.movie.v1.Movie"]
+	for name, m := range map[string]proto.Message{
+		"not UTF-8":    &moviev1.Movie{Title: "a\xff"},
+		"time":         &moviev1.Movie{RatingSummary: &moviev1.RatingSummary{AsOfTime: &timestamppb.Timestamp{Seconds: 1 << 60}}},
+		"nothing":      (*moviev1.Movie)(nil),
+		"another type": &moviev1.RatingSummary{},
+	} {
+		if err := movie.append(&jsonOut{}, m); err == nil {
+			t.Errorf("%s: no error", name)
+		}
 	}
 }
 
@@ -96,7 +114,7 @@ func fill(random *rand.Rand, m protoreflect.Message) {
 func scalar(random *rand.Rand, f protoreflect.FieldDescriptor) protoreflect.Value {
 	switch f.Kind() {
 	case protoreflect.StringKind:
-		texts := []string{"", "plain", "Amélie", "日本", `say "hi" \o/`, "a\nb\tc\r\b\f\x00\x1f\x7f", "<&>\u2028\u2029", "\U0001F3AC", "\uFFFD"}
+		texts := []string{"", "plain", "twenty-four plain bytes!", "sixteen, a\nquote", "sixteen, one \\ slash", "a longer text that ends in é", "Amélie", "日本", `say "hi" \o/`, "a\nb\tc\r\b\f\x00\x1f\x7f", "<&>\u2028\u2029", "\U0001F3AC", "\uFFFD"}
 		return protoreflect.ValueOfString(texts[random.IntN(len(texts))])
 	case protoreflect.DoubleKind:
 		numbers := []float64{0, math.Copysign(0, -1), 1, -1, 7.0031140, 1e-6, 9.9e-7, 1e21, 1e20, -1e-9, math.MaxFloat64, math.NaN(), math.Inf(1), 1.0 / 3}

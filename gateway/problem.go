@@ -14,6 +14,12 @@ import (
 
 // fail answers with the problem that a service's error is.
 func (x *exchange) fail(err error) {
+	if u := (*unmet)(nil); errors.As(err, &u) {
+		p := preconditionFailed.problem()
+		p.Detail, p.Errors = u.Error(), []fault.Field{{Name: u.header, Reason: u.reason}}
+		x.write(p)
+		return
+	}
 	p := fault.ToProblem(fault.Status(err))
 	if x.route != nil {
 		renameFields(&p, x.route)
@@ -25,10 +31,13 @@ func (x *exchange) fail(err error) {
 		}
 	}
 	x.write(p)
-	// The client reads what happened; the log also why.
+	// The client reads what happened; the log also why. A kind's own sentence is no news; an unknown code is, and is only in the error.
 	var f *fault.Error
-	if errors.As(err, &f) && f.Err != nil {
+	switch {
+	case errors.As(err, &f) && f.Err != nil:
 		x.problem = f.Error()
+	case p.Status == http.StatusInternalServerError:
+		x.problem = err.Error()
 	}
 }
 
@@ -47,19 +56,11 @@ func (x *exchange) refuseText(format string, args ...any) {
 	x.write(p)
 }
 
-// refuseHTTP answers with a problem of the HTTP layer. Only for a path that is not there does a gRPC code stand.
-func (x *exchange) refuseHTTP(code int, slug, format string, args ...any) {
-	name := ""
-	if code == http.StatusNotFound {
-		name = "NOT_FOUND"
-	}
-	x.write(fault.Problem{
-		Type:   "/problems/" + slug,
-		Title:  http.StatusText(code),
-		Status: code,
-		Detail: fmt.Sprintf(format, args...),
-		Code:   name,
-	})
+// refuseHTTP answers with a problem of the HTTP layer.
+func (x *exchange) refuseHTTP(r refusal, format string, args ...any) {
+	p := r.problem()
+	p.Detail = fmt.Sprintf(format, args...)
+	x.write(p)
 }
 
 // write answers with a problem. It is the only place that does.
@@ -79,7 +80,9 @@ func (x *exchange) write(p fault.Problem) {
 	h := x.Header()
 	h["Content-Type"] = []string{fault.ProblemType}
 	h["Cache-Control"] = noStore
-	h.Del("Content-Length")
+	for _, name := range [...]string{"Content-Length", "Etag", "Link", "Content-Location"} {
+		delete(h, name) // of the answer that this one is instead of
+	}
 	if p.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
 	}

@@ -19,11 +19,12 @@ type route struct {
 	segments []segment
 	// params are the query parameters, under each spelling that is taken: page_size and pageSize.
 	params map[string]protoreflect.FieldDescriptor
-	names  []string // of the params, in the contract's spelling and in order
+	names  []string // of the params, in the contract's spelling and in order, and of what every route takes
 	// body describes the JSON body; nil where there is none.
 	body protoreflect.MessageDescriptor
 	// bodyField is the field the body is ("movie"), "" where it is the whole request.
 	bodyField string
+	answer    *jsonPlan // of the body of its answers
 	handler   runtime.HandlerFunc
 	metrics   *routeMetrics
 }
@@ -68,6 +69,7 @@ func newRoute(rule *annotations.HttpRule, input protoreflect.MessageDescriptor) 
 		r.takeParams(input)
 	case "*":
 		r.body = input
+		r.params = map[string]protoreflect.FieldDescriptor{}
 	default:
 		field := input.Fields().ByName(protoreflect.Name(body))
 		if field == nil || field.Message() == nil {
@@ -76,6 +78,7 @@ func newRoute(rule *annotations.HttpRule, input protoreflect.MessageDescriptor) 
 		r.body, r.bodyField = field.Message(), body
 		r.takeParams(input)
 	}
+	r.names = append(r.names, fieldsParam)
 	r.pattern = ""
 	for _, s := range r.segments {
 		if r.pattern += "/" + s.literal; s.field != "" {

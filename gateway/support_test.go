@@ -77,6 +77,9 @@ func (f *fakeMovie) GetMovie(ctx context.Context, r *moviev1.GetMovieRequest) (*
 
 func (f *fakeMovie) PutMovie(ctx context.Context, r *moviev1.PutMovieRequest) (*moviev1.PutMovieResponse, error) {
 	f.keep(ctx, r)
+	if etag := r.GetMovie().GetEtag(); etag != "" && r.GetMovie().GetId() != "a" && etag != "v1" {
+		return nil, &fault.Error{Kind: fault.KindConflict, Fields: []fault.Field{{Name: "movie.etag", Reason: fmt.Sprintf("the movie %q has the etag %q now, not %q: read it again, then retry", r.GetMovie().GetId(), "v1", etag)}}}
+	}
 	switch r.GetMovie().GetTitle() {
 	case "Slow":
 		<-ctx.Done()
@@ -111,6 +114,40 @@ func (f *fakeMovie) ListMovies(ctx context.Context, r *moviev1.ListMoviesRequest
 func (f *fakeMovie) LookupMovie(ctx context.Context, r *moviev1.LookupMovieRequest) (*moviev1.LookupMovieResponse, error) {
 	f.keep(ctx, r)
 	return &moviev1.LookupMovieResponse{Movie: &moviev1.Movie{Id: r.GetImdbId() + r.GetTmdbId() + r.GetMovielensId()}}, nil
+}
+
+func (f *fakeMovie) SearchMovies(ctx context.Context, r *moviev1.SearchMoviesRequest) (*moviev1.SearchMoviesResponse, error) {
+	f.keep(ctx, r)
+	if r.GetQ() == "" {
+		return nil, fault.Invalid("q", "is required: 1 to 200 characters")
+	}
+	return &moviev1.SearchMoviesResponse{
+		Hits: []*moviev1.SearchMoviesResponse_Hit{{
+			Movie: &moviev1.Movie{Id: "a", Title: r.GetQ()}, Match: "exact",
+			TitlePieces: []*moviev1.TextPiece{{Text: r.GetQ(), Matched: true}},
+		}},
+		NextPageToken: `a token+with/odd "characters" & <more>`, Total: 2,
+		Genres:  []*moviev1.GenreCount{{Genre: "Drama", Count: 2}},
+		Decades: []*moviev1.DecadeCount{{Decade: r.GetDecade(), Count: 2}},
+	}, nil
+}
+
+func (f *fakeMovie) SuggestMovies(ctx context.Context, r *moviev1.SuggestMoviesRequest) (*moviev1.SuggestMoviesResponse, error) {
+	f.keep(ctx, r)
+	return &moviev1.SuggestMoviesResponse{Suggestions: []*moviev1.SuggestMoviesResponse_Suggestion{{Id: "a", Title: r.GetQ(), Year: ptr(int32(1999))}}}, nil
+}
+
+func (f *fakeMovie) ListSimilarMovies(ctx context.Context, r *moviev1.ListSimilarMoviesRequest) (*moviev1.ListSimilarMoviesResponse, error) {
+	f.keep(ctx, r)
+	return &moviev1.ListSimilarMoviesResponse{Movies: []*moviev1.ListSimilarMoviesResponse_SimilarMovie{{Movie: &moviev1.Movie{Id: "not " + r.GetId()}, Similarity: 0.5, Score: 4.25}}}, nil
+}
+
+func (f *fakeMovie) GetStats(ctx context.Context, r *moviev1.GetStatsRequest) (*moviev1.GetStatsResponse, error) {
+	f.keep(ctx, r)
+	return &moviev1.GetStatsResponse{
+		Movies: 9742, Ratings: 100836, Users: 610, RatedMovies: 9724, GlobalMean: 7.003114, MinVotes: 25, PriorMean: 7.003114,
+		AsOfTime: timestamppb.New(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
+	}, nil
 }
 
 func (f *fakeMovie) BatchGetMovies(ctx context.Context, r *moviev1.BatchGetMoviesRequest) (*moviev1.BatchGetMoviesResponse, error) {
@@ -154,6 +191,10 @@ func (fakeRating) ListUserRatings(_ context.Context, r *ratingv1.ListUserRatings
 
 func (fakeRating) GetRatingSummary(_ context.Context, r *ratingv1.GetRatingSummaryRequest) (*ratingv1.GetRatingSummaryResponse, error) {
 	return &ratingv1.GetRatingSummaryResponse{Summary: &ratingv1.RatingSummary{RecordType: r.GetRecordType(), RecordId: r.GetRecordId(), Mean: 7, Votes: 1, Histogram: make([]int32, 10)}}, nil
+}
+
+func (fakeRating) ListRatingHistory(context.Context, *ratingv1.ListRatingHistoryRequest) (*ratingv1.ListRatingHistoryResponse, error) {
+	return &ratingv1.ListRatingHistoryResponse{Years: []*ratingv1.ListRatingHistoryResponse_Year{{Year: 1999, Votes: 3, Mean: 8}}, AsOfTime: timestamppb.New(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))}, nil
 }
 
 func inProcess(t testing.TB, register func(grpc.ServiceRegistrar)) grpc.ClientConnInterface {

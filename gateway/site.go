@@ -1,0 +1,157 @@
+package gateway
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	"movieexample.com/internal/fault"
+)
+
+// descriptionPath is where the OpenAPI document is.
+const descriptionPath = "/openapi.json"
+
+// mount is a handler of documents (pages, assets, the API's description), which are only read.
+type mount struct {
+	handler http.Handler
+	metrics *routeMetrics
+}
+
+// serve answers with a document.
+func (m mount) serve(e *edge, x *exchange, r *http.Request) {
+	if r.Method != http.MethodGet {
+		x.notAllowed([]string{http.MethodGet})
+		return
+	}
+	x.metrics = m.metrics
+	if !validHost(r.Host) {
+		// Pages name themselves by it (rel=canonical, the sitemap), where no public address is set. Nothing else believes it.
+		x.refuse(fault.Field{Name: "Host", Reason: "must be a host name or address, with a port or without, got " + quote(r.Host)})
+		return
+	}
+	x.Header()["X-Frame-Options"] = deny
+	d := &document{x: x, out: e.json.get(), wantsPage: prefersHTML(x.header)}
+	defer e.json.put(d.out)
+	m.handler.ServeHTTP(d, r)
+	d.finish()
+}
+
+var deny = []string{"DENY"}
+
+// validHost reports whether a Host header has only what names, addresses and ports have.
+func validHost(host string) bool {
+	for i := range len(host) {
+		c := host[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(".-_:[]", c) >= 0) {
+			return false
+		}
+	}
+	return host != "" && len(host) <= 261 // a name of 255, and a port
+}
+
+// maxDocument is the size up to which a document is held back until it is whole, to give it an ETag and a length.
+const maxDocument = 512 << 10
+
+// document is a document on its way out. It gives what has none an ETag, answers 304, and turns a page that says that there
+// is nothing into a problem for those who are no browsers.
+type document struct {
+	x         *exchange
+	out       *jsonOut // its memory
+	wantsPage bool
+	status    int
+	sent      bool // the header is out: it was too long to be held back
+}
+
+// Header implements http.ResponseWriter.
+func (d *document) Header() http.Header { return d.x.Header() }
+
+// WriteHeader implements http.ResponseWriter.
+func (d *document) WriteHeader(status int) {
+	if d.status == 0 {
+		d.status = status
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (d *document) Write(p []byte) (int, error) {
+	d.WriteHeader(http.StatusOK)
+	switch {
+	case d.sent:
+		return d.x.Write(p)
+	case d.missing():
+		return len(p), nil
+	case len(d.out.buf)+len(p) <= maxDocument:
+		d.out.buf = append(d.out.buf, p...)
+		return len(p), nil
+	}
+	d.sent = true
+	d.x.WriteHeader(d.status)
+	if _, err := d.x.Write(d.out.buf); err != nil {
+		return 0, err
+	}
+	return d.x.Write(p)
+}
+
+// missing reports whether the document is a page for nobody: the client is no browser and the address is nothing.
+func (d *document) missing() bool { return d.status == http.StatusNotFound && !d.wantsPage }
+
+// finish sends what was held back.
+func (d *document) finish() {
+	if d.sent {
+		return
+	}
+	h := d.Header()
+	if d.missing() {
+		for _, name := range [...]string{"Content-Security-Policy", "Last-Modified"} {
+			h.Del(name)
+		}
+		d.x.refuseHTTP(noSuchRoute, "there is nothing at this address; the API is described at /docs, the pages begin at /")
+		return
+	}
+	d.WriteHeader(http.StatusOK)
+	if d.status == http.StatusOK {
+		if h.Get("Etag") == "" {
+			d.x.set("Etag", tagText("", xxhash.Sum64(d.out.buf)))
+		}
+		if h.Get("Cache-Control") == "" {
+			h["Cache-Control"] = revalidate
+		}
+		if unmodified(d.x.header, h.Get("Etag")) {
+			for _, name := range [...]string{"Content-Type", "Content-Length", "Content-Encoding"} {
+				h.Del(name)
+			}
+			d.x.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	if len(d.out.buf) > 0 && h.Get("Content-Length") == "" {
+		d.x.set("Content-Length", strconv.Itoa(len(d.out.buf)))
+	}
+	d.x.WriteHeader(d.status)
+	_, _ = d.x.Write(d.out.buf) // a client that is gone misses nothing
+}
+
+// prefersHTML reports whether a client asks for HTML by name, and for JSON less: a browser that goes to an address does, what a
+// script fetches and curl do not.
+func prefersHTML(header http.Header) bool {
+	html, json := 0.0, 0.0
+	for part := range strings.SplitSeq(strings.Join(header["Accept"], ","), ",") {
+		kind, params, _ := strings.Cut(part, ";")
+		q := 1.0
+		for param := range strings.SplitSeq(params, ";") {
+			name, v, _ := strings.Cut(param, "=")
+			if strings.EqualFold(strings.TrimSpace(name), "q") {
+				q, _ = strconv.ParseFloat(strings.TrimSpace(v), 64) // what is no number is 0
+			}
+		}
+		switch kind = strings.ToLower(strings.TrimSpace(kind)); kind {
+		case "text/html", "application/xhtml+xml":
+			html = max(html, q)
+		case "application/json", fault.ProblemType:
+			json = max(json, q)
+		}
+	}
+	return html > 0 && html >= json
+}
