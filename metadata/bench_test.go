@@ -2,6 +2,7 @@ package metadata_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -122,5 +123,27 @@ func BenchmarkListMovies(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkListPage reads pages of 50 of a catalogue as large as MovieLens' small data set, its
+// films with a description each.
+func BenchmarkListPage(b *testing.B) {
+	c := newCatalogue(b)
+	for from := 0; from < 10_000; from += 200 {
+		batch := batchOf(from, 200)
+		for _, m := range batch {
+			m.Director, m.Description = "Somebody Somewhere", strings.Repeat("What the film is about. ", 20)
+		}
+		c.replace(b, batch...)
+	}
+	b.ReportAllocs()
+	req := &metadatav1.ListMoviesRequest{Order: byTitle, PageSize: 50}
+	for b.Loop() {
+		resp, err := c.ListMovies(b.Context(), req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		req.PageToken = resp.GetNextPageToken()
 	}
 }

@@ -93,6 +93,12 @@ func until(t testing.TB, what string, happened func() error) {
 // before its driver.
 func openCatalogue(t testing.TB, path string, wrap func(driver.Connector) driver.Connector) *catalogue {
 	t.Helper()
+	return openWith(t, path, wrap, metadata.Config{}, metadata.Deps{})
+}
+
+// openWith is openCatalogue with a configuration, and with a logger and metrics.
+func openWith(t testing.TB, path string, wrap func(driver.Connector) driver.Connector, cfg metadata.Config, deps metadata.Deps) *catalogue {
+	t.Helper()
 	db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{Wrap: wrap})
 	if err != nil {
 		t.Fatal(err)
@@ -102,8 +108,15 @@ func openCatalogue(t testing.TB, path string, wrap func(driver.Connector) driver
 			t.Errorf("close database: %v", err)
 		}
 	})
+	return serve(t, db, cfg, deps)
+}
+
+// serve starts the service on a database.
+func serve(t testing.TB, db *sqldb.DB, cfg metadata.Config, deps metadata.Deps) *catalogue {
+	t.Helper()
 	c := &clock{now: time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)}
-	svc, err := metadata.New(t.Context(), metadata.DefaultConfig(), metadata.Deps{DB: db, Now: c.Now})
+	deps.DB, deps.Now = db, c.Now
+	svc, err := metadata.New(t.Context(), cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}

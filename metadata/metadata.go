@@ -93,7 +93,7 @@ func (s *Service) Movies(ctx context.Context, ids []string) (movies []Movie, mis
 	if err != nil {
 		return nil, nil, err
 	}
-	found, err := s.store.movies(ctx, ids)
+	found, err := s.store.movies(ctx, s.store.db.Read(), ids)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -102,7 +102,7 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 	for i, h := range r.Hits {
 		ids[i] = h.ID
 	}
-	movies, err := s.store.movies(ctx, ids)
+	movies, err := s.store.movies(ctx, s.store.db.Read(), ids)
 	if err != nil {
 		return found{}, err
 	}

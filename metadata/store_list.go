@@ -33,7 +33,7 @@ func (s *store) list(ctx context.Context, f Filter, order Order, after *position
 		for i, p := range found {
 			ids[i] = idOfTitleKey(p.TitleKey)
 		}
-		rows, err := s.rows(ctx, q, ids, "")
+		rows, err := s.movies(ctx, q, ids)
 		movies = ordered(ids, rows)
 		return err
 	})
@@ -228,19 +228,14 @@ type headline struct {
 // headlines returns those of a few movies that exist, by id. It spares the long columns.
 func (s *store) headlines(ctx context.Context, ids []string) (map[string]headline, error) {
 	found := make(map[string]headline, len(ids))
-	err := sqldb.QueryRows(ctx, s.db.Read(), len(ids),
-		func(n int) string {
-			return "SELECT id, title, director, release_year FROM movies WHERE id IN " + s.db.Dialect().Placeholders(n, 1)
-		},
-		func(i int, dst []any) []any { return append(dst, ids[i]) },
-		func(scan func(...any) error) error {
-			var (
-				id string
-				h  headline
-			)
-			err := scan(&id, &h.title, &h.director, &h.year)
-			found[id] = h
-			return err
-		})
+	err := s.byID(ctx, s.db.Read(), "SELECT m.id, m.title, m.director, m.release_year FROM movies m ", ids, "", func(scan func(...any) error) error {
+		var (
+			id string
+			h  headline
+		)
+		err := scan(&id, &h.title, &h.director, &h.year)
+		found[id] = h
+		return err
+	})
 	return found, explain(ctx, "read movies", err)
 }
