@@ -24,6 +24,11 @@ const (
 	defaultAudit  = 1000
 	maxAuditPage  = 10_000
 	maxDeadAtOnce = 200
+
+	defaultSummaries = 1000
+	maxSummaries     = 5000
+	defaultExport    = 1000
+	maxExport        = 10_000
 )
 
 // Register puts the service's contracts on a server: the own API, the operator's API and the book API.
@@ -260,10 +265,69 @@ func (g *server) GetTotals(ctx context.Context, req *ratingv1.GetTotalsRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &ratingv1.GetTotalsResponse{
+	n, err := g.s.countedUsers(ctx, req.GetRecordType(), b.totals)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.GetTotalsResponse{
 		Records: b.totals.Records, Ratings: b.totals.Ratings, Sum: b.totals.Sum,
 		GlobalMean: b.prior.Mean, MinVotes: int32(b.prior.MinVotes), AsOfTime: timestamppb.New(b.asOf),
-	}, nil
+		Users: n.users,
+	}
+	if !n.asOf.IsZero() {
+		resp.UsersAsOfTime = timestamppb.New(n.asOf)
+	}
+	return resp, nil
+}
+
+func (g *server) ListRatingHistory(ctx context.Context, req *ratingv1.ListRatingHistoryRequest) (*ratingv1.ListRatingHistoryResponse, error) {
+	h, err := g.s.history(ctx, Record{Type: req.GetRecordType(), ID: req.GetRecordId()})
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.ListRatingHistoryResponse{AsOfTime: timestamppb.New(h.asOf)}
+	for _, y := range h.years {
+		resp.Years = append(resp.Years, &ratingv1.ListRatingHistoryResponse_Year{
+			Year: int32(y.Year), Votes: clamp32(y.Votes), Mean: y.mean(),
+		})
+	}
+	return resp, nil
+}
+
+func (g *server) ListRatingSummaries(ctx context.Context, req *ratingv1.ListRatingSummariesRequest) (*ratingv1.ListRatingSummariesResponse, error) {
+	recordType := req.GetRecordType()
+	if err := fault.RecordType("record_type", recordType); err != nil {
+		return nil, err
+	}
+	size, err := page.Size(req.GetPageSize(), defaultSummaries, maxSummaries)
+	if err != nil {
+		return nil, err
+	}
+	query := fmt.Sprintf("rating summaries %q", recordType)
+	var after string
+	if t := req.GetPageToken(); t != "" {
+		if err := page.Decode(t, query, &after); err != nil {
+			return nil, err
+		}
+	}
+	b, err := g.s.board(ctx, recordType)
+	if err != nil {
+		return nil, err
+	}
+	asOf := timestamppb.New(g.s.now())
+	found, err := g.s.store.aggregatesAfter(ctx, recordType, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.ListRatingSummariesResponse{}
+	if len(found) > size {
+		found = found[:size]
+		resp.NextPageToken = page.Encode(query, found[size-1].ID)
+	}
+	for _, d := range found {
+		resp.Summaries = append(resp.Summaries, summary(d.Record, d.Aggregate, b.prior, asOf))
+	}
+	return resp, nil
 }
 
 // put checks and stores a rating that a user gives now.
@@ -293,7 +357,7 @@ func (s *Service) aggregate(ctx context.Context, rec Record) (Aggregate, Prior, 
 		return Aggregate{}, Prior{}, nil, err
 	}
 	if a.Votes == 0 {
-		return Aggregate{}, Prior{}, nil, fault.NotFound("%s %q has no ratings", rec.Type, rec.ID)
+		return Aggregate{}, Prior{}, nil, noRatings(rec)
 	}
 	return a, b.prior, asOf, nil
 }

@@ -75,6 +75,46 @@ func (g *adminServer) AuditAggregates(ctx context.Context, req *ratingv1.AuditAg
 	return resp, nil
 }
 
+// exportPlace is where an export goes on: behind that rating.
+type exportPlace struct {
+	Type string `json:"t"`
+	ID   string `json:"i"`
+	User string `json:"u"`
+}
+
+func (g *adminServer) ListRatings(ctx context.Context, req *ratingv1.ListRatingsRequest) (*ratingv1.ListRatingsResponse, error) {
+	recordType, list := req.GetRecordType(), g.s.store.everyRatingAfter
+	if recordType != "" {
+		if err := fault.RecordType("record_type", recordType); err != nil {
+			return nil, err
+		}
+		list = g.s.store.ratingsAfter
+	}
+	size, err := page.Size(req.GetPageSize(), defaultExport, maxExport)
+	if err != nil {
+		return nil, err
+	}
+	query := fmt.Sprintf("ratings %q", recordType)
+	place := exportPlace{Type: recordType}
+	if t := req.GetPageToken(); t != "" {
+		if err := page.Decode(t, query, &place); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := list(ctx, key(place.Type, place.ID, place.User), size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.ListRatingsResponse{}
+	if len(rows) > size {
+		rows = rows[:size]
+		last := rows[size-1]
+		resp.NextPageToken = page.Encode(query, exportPlace{Type: last.Type, ID: last.ID, User: last.User})
+	}
+	resp.Ratings = toProtos(rows)
+	return resp, nil
+}
+
 func (g *adminServer) ListDeadLetters(ctx context.Context, req *ratingv1.ListDeadLettersRequest) (*ratingv1.ListDeadLettersResponse, error) {
 	size, err := page.Size(req.GetPageSize(), defaultPage, maxPage)
 	if err != nil {

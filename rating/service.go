@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -117,9 +116,13 @@ type Service struct {
 	store    *store
 	ingester *ingester
 
-	mu     sync.Mutex
-	boards map[string]*refreshed[*board]
-	trends map[string]*refreshed[*trend]
+	boards    *shelf[string, *board] // boards, trends and users: by record type
+	trends    *shelf[string, *trend]
+	users     *shelf[string, userCount]
+	histories *shelf[Record, recordHistory]
+	// longHistory admits one reader of a long history at a time, so that such requests cannot occupy every core and
+	// every connection to the database.
+	longHistory chan struct{}
 }
 
 // New migrates the database and returns the service. It ingests nothing before Run.
@@ -145,12 +148,18 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register rating metrics: %w", err)
 	}
+	return newService(cfg, deps.Logger, deps.Now, st, newIngester(st, deps.Logger, metrics)), nil
+}
+
+func newService(cfg Config, log *slog.Logger, now func() time.Time, st *store, in *ingester) *Service {
 	return &Service{
-		cfg: cfg, log: deps.Logger, now: deps.Now, store: st,
-		ingester: newIngester(st, deps.Logger, metrics),
-		boards:   make(map[string]*refreshed[*board]),
-		trends:   make(map[string]*refreshed[*trend]),
-	}, nil
+		cfg: cfg, log: log, now: now, store: st, ingester: in,
+		boards:      newShelf[string, *board](now, cfg.ChartMaxAge, maxTypes),
+		trends:      newShelf[string, *trend](now, cfg.ChartMaxAge, maxTypes),
+		users:       newShelf[string, userCount](now, cfg.ChartMaxAge, maxTypes),
+		histories:   newShelf[Record, recordHistory](now, 0, maxHistories),
+		longHistory: make(chan struct{}, 1),
+	}
 }
 
 // Run ingests rating events until ctx ends; the batch in progress is then finished or rolled back. Without brokers it
@@ -168,38 +177,18 @@ const maxTypes = 64
 
 // board returns what is computed from all aggregates of a type.
 func (s *Service) board(ctx context.Context, recordType string) (*board, error) {
-	return kept(ctx, s, s.boards, recordType, func(ctx context.Context) (*board, error) {
+	return s.boards.get(ctx, recordType, nil, func(ctx context.Context) (*board, error) {
 		return buildBoard(ctx, s.store, recordType, s.cfg.ChartMinVotes)
 	})
 }
 
 // trending returns the trending chart of a type.
 func (s *Service) trending(ctx context.Context, recordType string) (*trend, error) {
-	return kept(ctx, s, s.trends, recordType, func(ctx context.Context) (*trend, error) {
+	return s.trends.get(ctx, recordType, nil, func(ctx context.Context) (*trend, error) {
 		b, err := s.board(ctx, recordType)
 		if err != nil {
 			return nil, err
 		}
 		return buildTrend(ctx, s.store, recordType, b, trendingEnough)
 	})
-}
-
-// kept returns the result kept for a type, refreshed as needed.
-func kept[T any](ctx context.Context, s *Service, results map[string]*refreshed[T], recordType string,
-	compute func(context.Context) (T, error),
-) (T, error) {
-	s.mu.Lock()
-	r, ok := results[recordType]
-	if !ok {
-		r = &refreshed[T]{compute: compute, now: s.now, minAge: s.cfg.ChartMaxAge}
-		for other := range results {
-			if len(results) < maxTypes {
-				break
-			}
-			delete(results, other) // any: whoever asks for that type again has it computed again
-		}
-		results[recordType] = r
-	}
-	s.mu.Unlock()
-	return r.get(ctx)
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/sqldb/sqlfault"
 )
@@ -256,4 +258,41 @@ func TestPutThatCannotCommitEndsWithItsContext(t *testing.T) {
 		t.Errorf("put ended with %v, want the context's error", err)
 	}
 	modelOf().check(t, s)
+}
+
+// A read that says nothing of a fault has everything: no fault makes a list, a history or a count shorter.
+func TestFaultsInReads(t *testing.T) {
+	type answer struct {
+		value any
+		err   error
+	}
+	of := func(value any, err error) answer { return answer{value, err} }
+	readAll := func(ctx context.Context, s *store) [5]answer {
+		return [5]answer{
+			of(s.years(ctx, seeded[0].Record)),
+			of(s.countUsers(ctx, "movie")),
+			of(s.aggregatesAfter(ctx, "movie", "", 10)),
+			of(s.ratingsAfter(ctx, seeded[0].Key, 10)),
+			of(s.everyRatingAfter(ctx, Key{}, 10)),
+		}
+	}
+	failed := [5]int{}
+	sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+		want := readAll(t.Context(), s)
+		plan.Start()
+		got := readAll(t.Context(), s)
+		plan.Stop()
+		for i := range got {
+			if got[i].err != nil {
+				failed[i]++
+			} else if diff := cmp.Diff(want[i].value, got[i].value); diff != "" || want[i].err != nil {
+				t.Errorf("read %d (-want +got, %v):\n%s", i, want[i].err, diff)
+			}
+		}
+	})
+	for i, n := range failed {
+		if n == 0 {
+			t.Errorf("read %d never failed: it hides faults", i)
+		}
+	}
 }
