@@ -179,6 +179,15 @@ type ExternalIdsInput struct {
 	Tmdb *string `json:"tmdb,omitempty"`
 }
 
+// FieldProblem What is wrong with one field, parameter or header.
+type FieldProblem struct {
+	// Field Its name, as in `externalIds.imdb` or `ids[3]`.
+	Field string `json:"field"`
+
+	// Reason What is allowed, and what was given.
+	Reason string `json:"reason"`
+}
+
 // GenreCount GenreCount is a number of movies of one genre.
 type GenreCount struct {
 	// Count Number of movies.
@@ -293,22 +302,16 @@ type Problem struct {
 	Code *string `json:"code,omitempty"`
 
 	// Detail What is wrong this time, and what to do about it.
-	Detail *string `json:"detail,omitempty"`
+	Detail string `json:"detail"`
 
 	// Errors The fields, parameters or headers that are wrong.
-	Errors *[]struct {
-		// Field Its name, as in `externalIds.imdb` or `ids[3]`.
-		Field string `json:"field"`
-
-		// Reason What is allowed, and what was given.
-		Reason string `json:"reason"`
-	} `json:"errors,omitempty"`
+	Errors *[]FieldProblem `json:"errors,omitempty"`
 
 	// Instance The path of the request.
-	Instance *string `json:"instance,omitempty"`
+	Instance string `json:"instance"`
 
 	// RequestId The request's id in the logs.
-	RequestId *string `json:"requestId,omitempty"`
+	RequestId string `json:"requestId"`
 
 	// Status The HTTP status.
 	Status int32 `json:"status"`

@@ -33,7 +33,9 @@ func (c *completion) document() (*object, error) {
 	if err := c.inputSchemas(); err != nil {
 		return nil, err
 	}
+	c.schemas.set("FieldProblem", fieldProblemSchema())
 	c.schemas.set("Problem", problemSchema())
+	slices.Sort(c.schemas.keys)
 	responses, err := c.problems()
 	if err != nil {
 		return nil, err
@@ -150,7 +152,6 @@ func (c *completion) makeSchemas() error {
 		}
 		c.schemas.set(name, s)
 	}
-	slices.Sort(c.schemas.keys)
 	return nil
 }
 
@@ -238,7 +239,6 @@ func (c *completion) inputSchemas() error {
 		}
 		c.schemas.set(in.Name, s)
 	}
-	slices.Sort(c.schemas.keys)
 	return nil
 }
 

@@ -73,17 +73,26 @@ func problemSchema() *object {
 			member{"requestId", text("The request's id in the logs.")},
 			member{"errors", obj(
 				member{"type", "array"}, member{"description", "The fields, parameters or headers that are wrong."},
-				member{"items", obj(
-					member{"type", "object"},
-					member{"properties", obj(
-						member{"field", text("Its name, as in `externalIds.imdb` or `ids[3]`.")},
-						member{"reason", text("What is allowed, and what was given.")},
-					)},
-					member{"required", []any{"field", "reason"}},
-				)},
+				member{"items", reference("FieldProblem")},
 			)},
 		)},
-		member{"required", []any{"type", "title", "status"}},
+		member{"required", []any{"type", "title", "status", "detail", "instance", "requestId"}},
+	)
+}
+
+// fieldProblemSchema describes fault.Field.
+func fieldProblemSchema() *object {
+	text := func(description string) *object {
+		return obj(member{"type", "string"}, member{"description", description})
+	}
+	return obj(
+		member{"type", "object"},
+		member{"description", "What is wrong with one field, parameter or header."},
+		member{"properties", obj(
+			member{"field", text("Its name, as in `externalIds.imdb` or `ids[3]`.")},
+			member{"reason", text("What is allowed, and what was given.")},
+		)},
+		member{"required", []any{"field", "reason"}},
 	)
 }
 

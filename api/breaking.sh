@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Fails if the contracts no longer keep what the last release promised: the protos by buf, the REST API by oasdiff, both against
+# api/baseline/. It needs the tools in bin/ (make tools), and neither a network nor a history: a shallow clone will do.
+#
+#   api/breaking.sh                compare
+#   api/breaking.sh --self-test    prove that it finds changes that break clients, and lets the others pass
+#   api/breaking.sh --baseline     make today's contracts the baseline: a part of a release, never of anything else
+#
+# There is no release yet. Until the first one, who breaks a contract on purpose runs --baseline and says so in the change log.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+document=gateway/internal/apidocs/openapi.json
+baseline=api/baseline
+
+compare_document() { bin/oasdiff breaking --allow-external-refs=false --fail-on WARN "$baseline/openapi.json" "$1"; }
+compare_protos() { bin/buf breaking "$1" --against "$baseline/protos.binpb"; }
+
+compare() {
+  compare_document "$document"
+  compare_protos .
+}
+
+self_test() {
+  local work
+  work="$(mktemp -d)"
+  # shellcheck disable=SC2064 # the directory of now
+  trap "rm -rf '$work'" EXIT
+
+  # expect breaks|passes WHAT SED-SCRIPT: the baseline's document, changed by the script, must be refused or let through.
+  expect() {
+    sed -z -E "$3" "$baseline/openapi.json" >"$work/openapi.json"
+    if cmp -s "$baseline/openapi.json" "$work/openapi.json"; then
+      echo "api/breaking.sh --self-test: the script for \"$2\" changes nothing any more: mend it" >&2
+      return 1
+    fi
+    local result=passes
+    compare_document "$work/openapi.json" >"$work/out" 2>&1 || result=breaks
+    if [ "$result" != "$1" ]; then
+      echo "api/breaking.sh --self-test: the REST API with $2 $result:" >&2
+      cat "$work/out" >&2
+      return 1
+    fi
+  }
+  expect breaks "a property of answers gone" 's/"votes": \{/"ballots": {/g; s/"votes",/"ballots",/g'
+  expect breaks "a parameter gone" 's/"name": "min_year"/"name": "from_year"/'
+  expect breaks "a new required parameter" 's/("name": "genre",\n *"in": "query",)/\1 "required": true,/'
+  expect breaks "an operation gone" 's#"/v1/movies:lookup"#"/v1/movies:find"#'
+  expect breaks "a property of another type" 's/("value": \{\n *"type": )"integer"/\1"string"/g'
+  expect breaks "a narrower limit" 's/"maxLength": 200/"maxLength": 100/'
+  expect passes "another description" 's/Only movies of this genre/Only movies that have this genre/g'
+  expect passes "a new parameter" 's/(        "parameters": \[)(\n *\{\n *"name": "genre")/\1 {"name": "country", "in": "query", "description": "Country.", "schema": {"type": "string"}},\2/'
+
+  # The same for the protos, with a copy of them.
+  mkdir "$work/protos"
+  cp -r buf.yaml api third_party "$work/protos"
+  local movie="$work/protos/api/movieexample/movie/v1/movie.proto"
+  if ! compare_protos "$work/protos" >"$work/out" 2>&1; then
+    echo "api/breaking.sh --self-test: the protos as they are break:" >&2
+    cat "$work/out" >&2
+    return 1
+  fi
+  sed -i -E '/^  string director = 6;/d' "$movie"
+  if cmp -s api/movieexample/movie/v1/movie.proto "$movie" || compare_protos "$work/protos" >"$work/out" 2>&1; then
+    echo "api/breaking.sh --self-test: protos without Movie.director pass" >&2
+    return 1
+  fi
+  echo "the check finds 7 changes that break clients, and lets 2 others pass"
+}
+
+case "${1:-}" in
+  "") compare ;;
+  --self-test) self_test ;;
+  --baseline)
+    mkdir -p "$baseline"
+    cp "$document" "$baseline/openapi.json"
+    bin/buf build --exclude-source-info -o "$baseline/protos.binpb"
+    ;;
+  *)
+    echo "usage: api/breaking.sh [--self-test | --baseline]" >&2
+    exit 2
+    ;;
+esac
