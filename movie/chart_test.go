@@ -201,7 +201,7 @@ func TestCallsPerPage(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := token
-			w.advance(2 * time.Second) // nothing is cached
+			w.advance(2 * time.Second)                                                                     // nothing is cached
 			for _, want := range []struct{ metadata, rating map[string]int }{{c.metadata, c.rating}, {}} { // cold, then warm
 				token = before
 				w.metadataConn.take()

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// pageTTLMost is the longest that a page is kept. Pages live as long as films do, but never longer than this, so
-	// that a film which another process wrote is in lists within two seconds whatever MetadataTTL is.
-	pageTTLMost = time.Second
+	// pageTTL is how long a page is kept, so that a film which another process wrote is in lists within two seconds. A page
+	// of a chart is kept only as long as a rating summary, because its numbers have an age already when they come.
+	pageTTL = time.Second
 	// pagesMost bounds each cache of pages. A page lives so short that only a crawler could fill it.
 	pagesMost = 1000
 )
@@ -82,11 +82,12 @@ func (f filter) key() filterKey {
 }
 
 func newPages(cfg Config, now func() time.Time) (*pages, error) {
-	b := store{size: pagesMost, ttl: min(cfg.MetadataTTL, pageTTLMost), now: now}
+	b := store{size: pagesMost, ttl: pageTTL, now: now}
+	chart := store{size: pagesMost, ttl: cfg.RatingTTL, now: now}
 	p := &pages{}
 	var errs [4]error
 	p.lists, errs[0] = newFlights[listKey, *listPage](b, cfg.MetadataTimeout)
-	p.charts, errs[1] = newFlights[chartKey, *chartPage](b, chartPatience(cfg))
+	p.charts, errs[1] = newFlights[chartKey, *chartPage](chart, chartPatience(cfg))
 	p.searches, errs[2] = newFlights[searchKey, *searchPage](b, cfg.MetadataTimeout)
 	p.similar, errs[3] = newFlights[similarKey, []candidate](b, cfg.MetadataTimeout)
 	return p, errors.Join(errs[:]...)

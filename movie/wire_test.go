@@ -3,6 +3,7 @@ package movie_test
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -51,8 +52,11 @@ type fakeMetadata struct {
 	metadatav1.UnimplementedMetadataServiceServer
 	before, after hook // before and after the films are read
 
-	mu    sync.Mutex
-	films map[string]*metadatav1.Movie
+	mu      sync.Mutex
+	films   map[string]*metadatav1.Movie
+	similar []*metadatav1.ListSimilarMoviesResponse_SimilarMovie
+	votes   map[string]int32
+	asOf    *timestamppb.Timestamp // of the catalogue's statistics
 }
 
 func (f *fakeMetadata) get(id string) (*metadatav1.Movie, bool) {
@@ -134,13 +138,22 @@ func (f *fakeMetadata) ListMovies(ctx context.Context, r *metadatav1.ListMoviesR
 		}
 	}
 	slices.SortFunc(resp.Movies, func(a, b *metadatav1.Movie) int { return strings.Compare(a.GetId(), b.GetId()) })
+	f.mu.Unlock()
+	err := f.after.run(ctx, "ListMovies")
+	f.mu.Lock()
+	if err != nil {
+		return nil, err
+	}
 	if r.GetOrder() == metadatav1.MovieOrder_MOVIE_ORDER_YEAR_DESC {
 		slices.Reverse(resp.Movies)
 	}
 	return resp, nil
 }
 
-func (f *fakeMetadata) BatchGetMovies(_ context.Context, r *metadatav1.BatchGetMoviesRequest) (*metadatav1.BatchGetMoviesResponse, error) {
+func (f *fakeMetadata) BatchGetMovies(ctx context.Context, r *metadatav1.BatchGetMoviesRequest) (*metadatav1.BatchGetMoviesResponse, error) {
+	if err := f.before.run(ctx, "BatchGetMovies"); err != nil {
+		return nil, err
+	}
 	resp := &metadatav1.BatchGetMoviesResponse{}
 	for _, id := range r.GetIds() {
 		if m, ok := f.get(id); ok {
@@ -177,6 +190,8 @@ type fakeRating struct {
 	mu        sync.Mutex
 	summaries map[string]*ratingv1.RatingSummary
 	ranked    []*ratingv1.RatingSummary // nil when it must be made anew
+
+	asOf, usersAsOf *timestamppb.Timestamp // of the totals
 }
 
 func (f *fakeRating) set(id string, votes int32, mean float64) {
@@ -301,8 +316,35 @@ type world struct {
 	client       moviev1.MovieServiceClient
 	book         book.MovieServiceClient
 
+	log lines
+
 	mu  sync.Mutex
 	now time.Time
+}
+
+// lines is a log that can be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// with counts the lines that contain the text.
+func (l *lines) with(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for line := range strings.Lines(l.text.String()) {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
 }
 
 func (w *world) advance(d time.Duration) {
@@ -320,7 +362,7 @@ func (w *world) clock() time.Time {
 func newWorld(t testing.TB, cfg movie.Config) *world {
 	t.Helper()
 	w := &world{
-		metadata: &fakeMetadata{films: map[string]*metadatav1.Movie{}},
+		metadata: &fakeMetadata{films: map[string]*metadatav1.Movie{}, votes: map[string]int32{}},
 		rating:   &fakeRating{summaries: map[string]*ratingv1.RatingSummary{}},
 		now:      time.Unix(1_700_000_000, 0),
 	}
@@ -344,7 +386,9 @@ func newWorld(t testing.TB, cfg movie.Config) *world {
 		ratingv1.RegisterRatingServiceServer(r, w.rating)
 	})}
 	var err error
-	w.service, err = movie.New(t.Context(), cfg, movie.Deps{Metadata: w.metadataConn, Rating: w.ratingConn, Now: w.clock})
+	w.service, err = movie.New(t.Context(), cfg, movie.Deps{
+		Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Metadata: w.metadataConn, Rating: w.ratingConn, Now: w.clock,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
