@@ -53,7 +53,7 @@ func minute(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 U
 // instant writes the same time for machines.
 func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04Z") }
 
-func day(t time.Time) string  { return t.UTC().Format("2 January 2006") }
+func day(t time.Time) string  { return t.UTC().Format("2 Jan 2006") }
 func date(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
 func filmHref(id string) string     { return "/movies/" + url.PathEscape(id) }

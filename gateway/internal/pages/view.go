@@ -21,7 +21,7 @@ type film struct {
 }
 
 // Rated reports whether there are numbers to show.
-func (f *film) Rated() bool { return f.Summary.Votes > 0 }
+func (f film) Rated() bool { return f.Summary.Votes > 0 }
 
 // summary is the aggregate of a film's ratings; the zero value where nothing is known.
 type summary struct {
