@@ -86,7 +86,9 @@ func (r *route) checkConditions(x *exchange) bool {
 }
 
 // shown is a header's value for a message. It has quotes of its own, so none are put around it.
-func shown(lines []string) string { return shorten(strings.ToValidUTF8(strings.Join(lines, ", "), "\uFFFD")) }
+func shown(lines []string) string {
+	return shorten(strings.ToValidUTF8(strings.Join(lines, ", "), "\uFFFD"))
+}
 
 // conditional reports whether the service behind the route can make a write depend on a version. The movie service can: an etag
 // is a part of the request. The rating service cannot, and to read first and then write would promise what a second writer in between

@@ -119,11 +119,15 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
+func logInto(l *lines) func(*gateway.Deps) {
+	return func(d *gateway.Deps) {
+		d.Logger = slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+}
+
 func TestServeLogsAndShutsDown(t *testing.T) {
 	var log lines
-	g := newGateway(t, gateway.Config{}, &fakeMovie{}, func(d *gateway.Deps) {
-		d.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	})
+	g := newGateway(t, gateway.Config{}, &fakeMovie{}, logInto(&log))
 	l := listen(t)
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(l) }()

@@ -67,7 +67,7 @@ var refusalTypes = [refusals]explained{
 		slug: "request-timeout", title: "Request timeout", status: http.StatusRequestTimeout,
 		meaning: "The request did not arrive whole within the time that the server waits for it. Nothing was done.",
 		remedy:  "Send it again, over a better connection if it was a slow one. A client that announces more bytes in Content-Length than it sends gets this too.",
-		detail:  "the body did not arrive within 10s: send the request again",
+		detail:  "the body did not arrive in time: send the request again",
 		path:    "/v1/movies/heat-1995",
 	},
 	preconditionFailed: {
