@@ -1,0 +1,245 @@
+package search
+
+import (
+	"container/heap"
+	"math/bits"
+	"slices"
+	"strings"
+
+	"movieexample.com/metadata/internal/text"
+)
+
+// candidate is a film of a view that may be a hit.
+type candidate struct {
+	tier  int
+	votes int32
+	film  uint32
+}
+
+// before is the order of hits within a view.
+func (c candidate) before(d candidate) bool {
+	switch {
+	case c.tier != d.tier:
+		return c.tier < d.tier
+	case c.votes != d.votes:
+		return c.votes > d.votes
+	}
+	return c.film < d.film
+}
+
+// worstFirst is a heap of the best candidates so far, with the worst of them on top.
+type worstFirst []candidate
+
+func (h worstFirst) Len() int           { return len(h) }
+func (h worstFirst) Less(i, j int) bool { return h[j].before(h[i]) }
+func (h worstFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *worstFirst) Push(c any)        { *h = append(*h, c.(candidate)) }
+func (h *worstFirst) Pop() any {
+	last := len(*h) - 1
+	c := (*h)[last]
+	*h = (*h)[:last]
+	return c
+}
+
+// filter says which films of a view count.
+type filter struct {
+	// sets are the sets of genres that have the genre; nil without a filter.
+	sets []bool
+	// decade is the one looked for, divided by ten; -1 without a filter.
+	decade int
+}
+
+func (v view) filter(q Query) filter {
+	f := filter{decade: -1}
+	if q.HasDecade {
+		f.decade = noDecade // finds nothing
+		if q.Decade >= 0 && q.Decade <= 9990 && q.Decade%10 == 0 {
+			f.decade = q.Decade / 10
+		}
+	}
+	if key := text.GenreKey(q.Genre); key != "" {
+		f.sets = make([]bool, len(v.sets))
+		for i, set := range v.sets {
+			f.sets[i] = slices.ContainsFunc(set, func(g uint32) bool { return v.keys[g] == key })
+		}
+	}
+	return f
+}
+
+// noDecade is a number that no film's decade has. Films without a year are in the decade 0.
+const noDecade = 1000
+
+func (v view) genreFits(f filter, film uint32) bool {
+	return f.sets == nil || f.sets[v.genreSet[film]]
+}
+
+func (v view) decadeFits(f filter, film uint32) bool {
+	// The years 1 to 9 are a decade too, and films of unknown year are in none.
+	return f.decade < 0 || int(v.years[film])/10 == f.decade && v.years[film] != 0
+}
+
+// collector keeps the best films of one view.
+type collector struct {
+	view   view
+	q      *query
+	filter filter
+	limit  int
+	// after and behind say where the page begins: behind after, and where tier and votes are the same
+	// from the film behind on.
+	after  *Position
+	behind uint32
+	// bound is the worst hit of other views that are full of better ones; worse films need not be
+	// looked at. Films of equal tier and votes must.
+	bound *candidate
+
+	best worstFirst
+}
+
+// collect looks at all films that were found.
+func (c *collector) collect(f found) {
+	if c.limit <= 0 {
+		return
+	}
+	if c.after != nil {
+		c.behind = c.view.firstBehind(c.after.Key, c.after.ID)
+	}
+	for tier, films := range f.tiers {
+		if films == nil || c.full(tier) {
+			continue
+		}
+		if tier == tierTitle || tier == tierYear {
+			c.uncertain(tier, films, f.uncertain)
+			films.andNot(f.uncertain)
+		}
+		if c.after == nil || tier >= c.after.Tier {
+			films.each(func(film uint32) { c.offer(tier, film) })
+		}
+	}
+}
+
+// full reports whether no film of the tier or a later one can be a hit.
+func (c *collector) full(tier int) bool {
+	if c.bound != nil && c.bound.tier < tier {
+		return true
+	}
+	return len(c.best) == c.limit && c.best[0].tier < tier
+}
+
+// uncertain offers films that are of the tier or a later one, with the tier that their titles give.
+func (c *collector) uncertain(tier int, films, uncertain bitset) {
+	for i, w := range films {
+		for w &= uncertain[i]; w != 0; w &= w - 1 {
+			film := uint32(i<<6 + bits.TrailingZeros64(w))
+			if c.wanted(candidate{tier: tier, votes: c.view.votesOf(film), film: film}) {
+				c.offer(c.q.titleTier(c.view.record(film).titles(), int(c.view.years[film])), film)
+			}
+		}
+	}
+}
+
+// wanted reports whether a candidate is better than what is there.
+func (c *collector) wanted(d candidate) bool {
+	if c.bound != nil && (d.tier > c.bound.tier || d.tier == c.bound.tier && d.votes < c.bound.votes) {
+		return false
+	}
+	return len(c.best) < c.limit || d.before(c.best[0])
+}
+
+func (c *collector) offer(tier int, film uint32) {
+	d := candidate{tier: tier, votes: c.view.votesOf(film), film: film}
+	if !c.wanted(d) || !c.isAfter(d) || !c.view.genreFits(c.filter, film) || !c.view.decadeFits(c.filter, film) {
+		return
+	}
+	if len(c.best) < c.limit {
+		heap.Push(&c.best, d)
+		return
+	}
+	c.best[0] = d
+	heap.Fix(&c.best, 0)
+}
+
+// isAfter reports whether a candidate is behind the position where the page begins.
+func (c *collector) isAfter(d candidate) bool {
+	switch {
+	case c.after == nil:
+		return true
+	case d.tier != c.after.Tier:
+		return d.tier > c.after.Tier
+	case d.votes != c.after.Votes:
+		return d.votes < c.after.Votes
+	}
+	return d.film >= c.behind
+}
+
+// ranked is a candidate with what compares it to those of other views.
+type ranked struct {
+	candidate
+	view    view
+	key, id string
+}
+
+func (r ranked) compare(s ranked) int {
+	switch {
+	case r.tier != s.tier:
+		return r.tier - s.tier
+	case r.votes > s.votes:
+		return -1
+	case r.votes < s.votes:
+		return 1
+	}
+	if n := strings.Compare(r.key, s.key); n != 0 {
+		return n
+	}
+	return strings.Compare(r.id, s.id)
+}
+
+// add merges the best of a view into those of others.
+func add(best []ranked, c *collector, limit int) []ranked {
+	for _, d := range c.best {
+		best = append(best, ranked{candidate: d, view: c.view, key: text.SortKey(c.view.title(d.film)), id: c.view.id(d.film)})
+	}
+	slices.SortFunc(best, ranked.compare)
+	return best[:min(limit, len(best))]
+}
+
+// tally counts films by genre and by decade.
+type tally struct {
+	total   int
+	genres  map[string]int // by key
+	decades [noDecade]int
+}
+
+// count counts the films of a view.
+func (t *tally) count(v view, f filter, films bitset) {
+	bySet := make([]int32, len(v.sets))
+	films.each(func(film uint32) {
+		genre, decade := v.genreFits(f, film), v.decadeFits(f, film)
+		if genre && decade {
+			t.total++
+		}
+		if decade {
+			bySet[v.genreSet[film]]++
+		}
+		if year := v.years[film]; genre && year != 0 {
+			t.decades[year/10]++
+		}
+	})
+	for i, n := range bySet {
+		if n == 0 {
+			continue
+		}
+		for _, g := range v.sets[i] {
+			t.genres[v.keys[g]] += int(n)
+		}
+	}
+}
+
+func (t *tally) result(spelling map[string]string, r *Result) {
+	r.Total = t.total
+	r.Genres = genreCounts(t.genres, spelling)
+	for decade, n := range t.decades {
+		if n > 0 {
+			r.Decades = append(r.Decades, DecadeCount{Decade: decade * 10, Count: n})
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package search
+
+// Search answers a query.
+//
+// It looks at one state of the index, whatever is applied meanwhile; only votes may change below it.
+func (x *Index) Search(q Query) Result {
+	parsed := parse(q.Text)
+	if len(parsed.groups) == 0 {
+		return Result{}
+	}
+	now := x.now.Load()
+	limit := max(q.Limit, 0)
+	more := 0
+	if limit > 0 {
+		more = limit + 1 // one more tells whether there is a next page
+	}
+	counts := tally{genres: map[string]int{}}
+	shared := &automata{typos: x.typos}
+	var best []ranked
+	for _, v := range now.views {
+		s := newScratch(&x.sets, v.n)
+		m := matcher{view: v, scratch: s, automata: shared}
+		f := m.find(&parsed)
+		fits := v.filter(q)
+		c := collector{view: v, q: &parsed, filter: fits, limit: more, after: q.After}
+		if more > 0 && len(best) == more {
+			c.bound = &best[more-1].candidate
+		}
+		c.collect(f)
+		best = add(best, &c, more)
+		if !q.NoCounts {
+			counts.count(v, fits, f.all)
+		}
+		s.free()
+	}
+
+	var r Result
+	if len(best) > limit {
+		best = best[:limit]
+		last := best[limit-1]
+		r.Next = &Position{Tier: last.tier, Votes: last.votes, Key: last.key, ID: last.id}
+	}
+	for _, b := range best {
+		r.Hits = append(r.Hits, parsed.hit(b))
+	}
+	if !q.NoCounts {
+		counts.result(now.spelling, &r)
+	}
+	return r
+}

@@ -1,0 +1,423 @@
+package search
+
+import (
+	"slices"
+
+	"movieexample.com/metadata/internal/text"
+)
+
+// What a film is found by decides its tier, lower ones first. Within a tier films with more votes
+// come first, then by title, then by id.
+const (
+	tierAsTyped = iota // one of its titles is the query
+	tierExact          // one is, but for articles, the year, or how it is written
+	tierBegins         // the query begins with an article, and one of its titles with the query
+	tierTitle          // one of its titles has every word
+	tierYear           // one has every word but the film's year
+	tierAll            // every word is in its titles and its director's name, or is its year
+	tierName           // one of its titles is the query but for typos
+	tierTypo           // as tierAll, with one typo in all
+	tierTypos          // with more
+	tiers
+)
+
+// found are the films of a view that a query finds, by tier. No film is in two tiers, but for
+// tierTitle and tierYear: these hold films with every word in any of their titles, and those of
+// them that are in uncertain may lack a title that has all. Such films are of a later one of the tiers
+// up to tierAll.
+type found struct {
+	tiers [tiers]bitset
+	// all are the films of all tiers.
+	all       bitset
+	uncertain bitset
+}
+
+// wordSets are the films of a view that match something, by how.
+type wordSets struct {
+	// title: in a title, without typos.
+	title bitset
+	// typos: anywhere, with so many typos at most.
+	typos [3]bitset
+}
+
+// matcher finds the films of one view.
+type matcher struct {
+	view
+	scratch *scratch
+	// automata are those of the query's words and keys, which all views share.
+	automata *automata
+}
+
+// automata builds automata once for a query.
+type automata struct {
+	typos typos
+	made  map[automatonKey]fuzzy
+}
+
+type automatonKey struct {
+	text   string
+	prefix bool
+}
+
+func (a *automata) of(s string, n int, prefix bool) fuzzy {
+	key := automatonKey{text: s, prefix: prefix}
+	if made, ok := a.made[key]; ok {
+		return made
+	}
+	var made fuzzy
+	if dfa := a.typos.of(s, n); dfa != nil {
+		made = dfa
+		if prefix {
+			made = prefixAutomaton{dfa: dfa, max: n}
+		}
+	}
+	if a.made == nil {
+		a.made = map[automatonKey]fuzzy{}
+	}
+	a.made[key] = made
+	return made
+}
+
+// find finds the films of the view.
+func (m *matcher) find(q *query) found {
+	f := found{all: m.scratch.take(), uncertain: m.scratch.take()}
+	m.exact(q, &f)
+	m.words(q, &f)
+	m.nearNames(q, &f)
+	f.all.and(m.live)
+	seen := m.scratch.take()
+	for _, b := range f.tiers {
+		if b == nil {
+			continue
+		}
+		b.and(m.live)
+		b.andNot(seen)
+		seen.or(b)
+	}
+	if q.isSpreadable() {
+		for _, tier := range []int{tierTitle, tierYear} {
+			if b := f.tiers[tier]; b != nil {
+				f.uncertain.or(b)
+			}
+		}
+		f.uncertain.and(m.several)
+	}
+	return f
+}
+
+// isSpreadable reports whether words of the query can be in different titles.
+func (q *query) isSpreadable() bool {
+	return len(q.groups) > 1 || slices.ContainsFunc(q.groups[0].readings, func(words []word) bool { return len(words) > 1 })
+}
+
+// put makes b the films of a tier.
+func (f *found) put(tier int, b bitset) {
+	f.tiers[tier] = b
+	f.all.or(b)
+}
+
+// exact finds the films with a title that is the query, or begins with it.
+func (m *matcher) exact(q *query, f *found) {
+	typed := m.scratch.take()
+	m.names.whole(typed, q.keys.full, m.scratch)
+	f.put(tierAsTyped, typed)
+
+	exact := m.scratch.take()
+	m.named(exact, q.keys.all)
+	for _, y := range q.years {
+		of, ok := m.byYear[int16(y.year)]
+		if !ok {
+			continue
+		}
+		rest := m.scratch.take()
+		m.named(rest, y.keys.all)
+		rest.and(m.inYear(of))
+		exact.or(rest)
+	}
+	f.put(tierExact, exact)
+
+	if q.article != "" {
+		begins := m.scratch.take()
+		m.names.prefixed(begins, q.article, m.scratch)
+		f.put(tierBegins, begins)
+	}
+}
+
+// named adds the films with a title that has one of the keys.
+func (m *matcher) named(into bitset, all []string) {
+	for _, key := range all {
+		m.names.whole(into, key, m.scratch)
+		m.spellings.whole(into, key, m.scratch)
+	}
+}
+
+func (m *matcher) inYear(of posting) bitset {
+	b := m.scratch.take()
+	for _, film := range of {
+		b.set(film)
+	}
+	return b
+}
+
+// words finds the films by their words.
+func (m *matcher) words(q *query, f *found) {
+	titles, years := m.scratch.take(), m.scratch.take()
+	titles.fill(m.n)
+	years.fill(m.n)
+	var groups []wordSets
+	for _, g := range q.groups {
+		sets := m.group(g)
+		titles.and(sets.title)
+		withYear := sets.title
+		if g.year != 0 {
+			in := m.inYear(m.byYear[int16(g.year)])
+			for _, b := range sets.typos {
+				if b != nil {
+					b.or(in)
+				}
+			}
+			in.or(sets.title)
+			withYear = in
+		}
+		years.and(withYear)
+		groups = append(groups, sets)
+	}
+	f.put(tierTitle, titles)
+	f.put(tierYear, years)
+	sums := m.sums(groups)
+	f.put(tierAll, sums[0])
+	if sums[1] != nil {
+		f.put(tierTypo, sums[1])
+	}
+	if sums[2] != nil {
+		f.put(tierTypos, sums[2])
+	}
+}
+
+// group finds the films that match one of the group's readings.
+func (m *matcher) group(g group) wordSets {
+	var out wordSets
+	for _, reading := range g.readings {
+		var words []wordSets
+		for _, w := range reading {
+			words = append(words, m.word(w))
+		}
+		one := words[0]
+		if len(words) > 1 {
+			title := m.scratch.copyOf(words[0].title)
+			for _, w := range words[1:] {
+				title.and(w.title)
+			}
+			one = wordSets{title: title, typos: m.sums(words)}
+		}
+		if out.title == nil {
+			out = one
+			continue
+		}
+		out.title.or(one.title)
+		for i := range out.typos {
+			// Without a set for so many typos the one for fewer holds.
+			out.typos[i] = m.unite(out.typos, one.typos, i)
+		}
+	}
+	return out
+}
+
+// unite are the films of either with at most n typos; nil if neither has films with n.
+func (m *matcher) unite(a, b [3]bitset, n int) bitset {
+	if a[n] == nil && b[n] == nil {
+		return nil
+	}
+	into := m.scratch.copyOf(atMost(a, n))
+	into.or(atMost(b, n))
+	return into
+}
+
+// atMost are the films with at most n typos.
+func atMost(sets [3]bitset, n int) bitset {
+	for sets[n] == nil {
+		n--
+	}
+	return sets[n]
+}
+
+// word finds the films that have a word.
+func (m *matcher) word(w word) wordSets {
+	title, director := m.scratch.take(), m.scratch.take()
+	out := wordSets{title: title}
+	var a fuzzy
+	if w.typos > 0 {
+		a = m.automata.of(w.text, w.typos, w.prefix)
+	}
+	switch {
+	case a != nil:
+		near := []bitset{director, m.scratch.take(), m.scratch.take()}[:w.typos+1]
+		m.directors.near(near, a, nil, m.scratch)
+		near[0] = title
+		m.titles.near(near, a, nil, m.scratch)
+		for i := 1; i <= w.typos; i++ {
+			out.typos[i] = near[i]
+		}
+	case w.prefix:
+		m.titles.prefixed(title, w.text, m.scratch)
+		m.directors.prefixed(director, w.text, m.scratch)
+	default:
+		m.titles.whole(title, w.text, m.scratch)
+		m.directors.whole(director, w.text, m.scratch)
+	}
+	director.or(title)
+	out.typos[0] = director
+	for i := 1; i <= 2; i++ {
+		if out.typos[i] != nil {
+			out.typos[i].or(out.typos[i-1])
+		}
+	}
+	return out
+}
+
+// sums finds the films that match all of some words (or groups), by the number of typos in all: none, at most
+// one, any number that the words allow. A set is nil where it would be the one before.
+func (m *matcher) sums(words []wordSets) [3]bitset {
+	var out [3]bitset
+	var most int
+	for _, w := range words {
+		for i, b := range w.typos {
+			if b != nil {
+				most = max(most, i)
+			}
+		}
+	}
+	out[0] = m.scratch.copyOf(words[0].typos[0])
+	for _, w := range words[1:] {
+		out[0].and(w.typos[0])
+	}
+	if most == 0 {
+		return out
+	}
+	// One typo is in one of the words, and none in those before and behind it.
+	none := m.scratch.copyOf(words[0].typos[0])
+	one := m.scratch.copyOf(atMost(words[0].typos, 1))
+	all := m.scratch.copyOf(atMost(words[0].typos, 2))
+	several := most == 2
+	withTypo := 0
+	for i, w := range words {
+		if w.typos[1] != nil || w.typos[2] != nil {
+			withTypo++
+		}
+		if i == 0 {
+			continue
+		}
+		one.and(w.typos[0])
+		here := m.scratch.copyOf(none)
+		here.and(atMost(w.typos, 1))
+		one.or(here)
+		none.and(w.typos[0])
+		all.and(atMost(w.typos, 2))
+	}
+	out[1] = one
+	if several || withTypo > 1 {
+		out[2] = all
+	}
+	return out
+}
+
+// nearNames finds the films with a title that is the query but for typos.
+func (m *matcher) nearNames(q *query, f *found) {
+	near := m.scratch.take()
+	m.near(near, q.keys.all)
+	for _, y := range q.years {
+		of, ok := m.byYear[int16(y.year)]
+		if !ok {
+			continue
+		}
+		rest := m.scratch.take()
+		m.near(rest, y.keys.all)
+		rest.and(m.inYear(of))
+		near.or(rest)
+	}
+	f.put(tierName, near)
+}
+
+// near adds the films with a title of which a key has few typos to one of these.
+func (m *matcher) near(into bitset, all []string) {
+	for _, key := range all {
+		n := typosOfName(key)
+		if n == 0 {
+			continue
+		}
+		a := m.automata.of(key, n, false)
+		if a == nil {
+			continue
+		}
+		mine := numbers(key)
+		keep := func(term []byte) bool { return numbers(string(term)) == mine }
+		sets := []bitset{into, into, into}
+		m.names.near(sets, a, keep, m.scratch)
+		m.spellings.near(sets, a, keep, m.scratch)
+	}
+}
+
+// titleTier is the tier of a film among those by words of titles: the first name that has every word
+// decides. It is tierAll if no name has.
+func (q *query) titleTier(titles []string, year int) int {
+	best := tierAll
+	for _, name := range titles {
+		withYear, ok := q.matches(name, year)
+		if !ok {
+			continue
+		}
+		if !withYear {
+			return tierTitle
+		}
+		best = tierYear
+	}
+	return best
+}
+
+// matches reports whether a name has every word, and whether it takes the film's year for that.
+func (q *query) matches(name string, year int) (withYear, ok bool) {
+	var words []string
+	eachWord(name, func(w string, _, _ int) { words = append(words, w) })
+	for _, g := range q.groups {
+		switch {
+		case g.matches(words):
+		case g.year != 0 && g.year == year:
+			withYear = true
+		default:
+			return false, false
+		}
+	}
+	return withYear, true
+}
+
+func (g group) matches(words []string) bool {
+	for _, reading := range g.readings {
+		all := true
+		for _, w := range reading {
+			if all = w.in(words); !all {
+				break
+			}
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+func (w word) in(words []string) bool {
+	for _, other := range words {
+		if len(other) >= len(w.text) && other[:len(w.text)] == w.text && (w.prefix || len(other) == len(w.text)) {
+			return true
+		}
+	}
+	return false
+}
+
+// titles are all titles of a film, the one that is shown first.
+func (r record) titles() []string { return append([]string{r.title}, r.others...) }
+
+// position is where a film stands that has the tier and votes.
+func (v view) position(film uint32, tier int, votes int32) Position {
+	return Position{Tier: tier, Votes: votes, Key: text.SortKey(v.title(film)), ID: v.id(film)}
+}

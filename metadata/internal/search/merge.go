@@ -1,0 +1,132 @@
+package search
+
+import "slices"
+
+// levels say when segments are merged. The first level holds segments of up to smallest films, each further
+// one those of up to fanout times as many. When a level has as many segments as fanout, they become one
+// of the next. A film is so rebuilt a few times in all, however large the catalogue becomes, and
+// a query looks into some twenty segments at most.
+type levels struct{ smallest, fanout int }
+
+// of is the level of a segment with n films.
+func (l levels) of(n int) int {
+	level := 0
+	for size := l.smallest; n > size; size *= l.fanout {
+		level++
+	}
+	return level
+}
+
+// toMerge are the segments to merge next, nil if there are none: a level that is full, or a
+// segment more than half of whose films are gone.
+func (l levels) toMerge(views []view) []*segment {
+	byLevel := map[int][]*segment{}
+	for _, v := range views {
+		level := l.of(v.alive)
+		byLevel[level] = append(byLevel[level], v.segment)
+		if len(byLevel[level]) == l.fanout {
+			return byLevel[level]
+		}
+	}
+	for _, v := range views {
+		if v.n > l.smallest && v.alive < v.n/2 {
+			return []*segment{v.segment}
+		}
+	}
+	return nil
+}
+
+// mergeInBackground starts merging if there is something to merge and nobody does yet. x.mu is held.
+func (x *Index) mergeInBackground() {
+	if x.merged != nil || x.levels.toMerge(x.now.Load().views) == nil {
+		return
+	}
+	done := make(chan struct{})
+	x.merged = done
+	go func() {
+		defer close(done)
+		for x.mergeOnce() {
+		}
+	}()
+}
+
+// Wait returns when no merge is running. Answers do not depend on it; a process that ends, or a test
+// that counts goroutines, calls it behind the last Apply.
+func (x *Index) Wait() {
+	for {
+		x.mu.Lock()
+		done := x.merged
+		x.mu.Unlock()
+		if done == nil {
+			return
+		}
+		<-done
+	}
+}
+
+// mergeOnce merges some segments and reports whether it did. Building takes seconds for a large one, and
+// goes on beside other changes; what they did meanwhile to the films that are merged is made up for
+// in the end.
+func (x *Index) mergeOnce() bool {
+	x.mu.Lock()
+	var from []view
+	merging := x.levels.toMerge(x.now.Load().views)
+	if merging == nil {
+		x.merged = nil
+		x.mu.Unlock()
+		return false
+	}
+	for _, v := range x.now.Load().views {
+		if slices.Contains(merging, v.segment) {
+			from = append(from, v)
+		}
+	}
+	x.mu.Unlock()
+
+	var entries []entry
+	for _, v := range from {
+		entries = append(entries, v.entries()...)
+	}
+	into := newView(newSegment(entries))
+
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var views []view
+	for _, v := range x.now.Load().views {
+		at := slices.IndexFunc(from, func(f view) bool { return f.segment == v.segment })
+		if at < 0 {
+			views = append(views, v)
+			continue
+		}
+		// Films only ever go from a segment: a changed one is in another.
+		from[at].live.each(func(film uint32) {
+			to, ok := into.find(v.id(film))
+			switch {
+			case !ok:
+			case v.live.has(film):
+				into.votes[to] = v.votesOf(film)
+			default:
+				into.live.unset(to)
+				into.alive--
+			}
+		})
+		from[at].segment = nil
+	}
+	// A segment that Apply took into a small one meanwhile is not there any more, nor are its films.
+	for _, f := range from {
+		if f.segment == nil {
+			continue
+		}
+		f.live.each(func(film uint32) {
+			if to, ok := into.find(f.id(film)); ok && into.live.has(to) {
+				into.live.unset(to)
+				into.alive--
+			}
+		})
+	}
+	if into.alive > 0 {
+		views = append(views, into)
+	}
+	x.publish(views)
+	return true
+}

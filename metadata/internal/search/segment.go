@@ -1,0 +1,293 @@
+package search
+
+import (
+	"cmp"
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"movieexample.com/metadata/internal/text"
+)
+
+// segment holds some films, and is not changed after it was built, but for votes. Films are numbered
+// in the order of their titles' sort keys, then ids: the order of a film among those of equal
+// rank is its number.
+type segment struct {
+	n int
+	// records hold what is read back of the films, one after the other from starts[film]; see
+	// appendRecord. One string costs nothing for the garbage collector, and cutting names out of it
+	// costs nothing at all.
+	records string
+	starts  []uint32
+	// votes are read and written atomically.
+	votes []int32
+	years []int16
+	// genreSet is an index into sets, which hold indexes into genres. Films share sets: there are
+	// some thousands of them, whatever the number of films.
+	genreSet []uint32
+	sets     [][]uint32
+	genres   []string // as spelled
+	keys     []string // of genres
+
+	// several are the films with more than one title.
+	several bitset
+	byYear  map[int16]posting
+
+	titles, directors dictionary // words
+	names             dictionary // keys.full of titles
+	spellings         dictionary // the other keys.all of titles
+
+	// slots is a hash table of films by id: film + 1, or 0.
+	slots []uint32
+	seed  maphash.Seed
+}
+
+// posting is some films of a segment, in a form that is small for few.
+type posting []uint32
+
+// record is what is read back of a film.
+type record struct {
+	id, title, director string
+	// others are the other titles, the original one first.
+	others []string
+}
+
+// normal is f as it is indexed: nothing empty, nothing twice, nothing out of range.
+func normal(f Film) Film {
+	if f.Year < 1 || f.Year > 9999 {
+		f.Year = 0
+	}
+	f.Votes = max(f.Votes, 0)
+	var genres, seen []string
+	for _, g := range f.Genres {
+		g = strings.TrimSpace(g)
+		if key := text.GenreKey(g); key != "" && !slices.Contains(seen, key) && len(seen) < maxGenres {
+			seen, genres = append(seen, key), append(genres, g)
+		}
+	}
+	f.Genres = genres
+	others := make([]string, 0, len(f.Alternatives)+1)
+	for _, name := range append([]string{f.Original}, f.Alternatives...) {
+		if name != "" && name != f.Title && !slices.Contains(others, name) {
+			others = append(others, name)
+		}
+	}
+	f.Original, f.Alternatives = "", others
+	return f
+}
+
+// maxGenres bounds the genres of one film, and with it what a set of genres costs.
+const maxGenres = 64
+
+// entry is a film on its way into a segment.
+type entry struct {
+	film Film // normal
+	key  string
+}
+
+func entryOf(f Film) entry { return entry{film: f, key: text.SortKey(f.Title)} }
+
+// newSegment builds a segment of films with different ids. It sorts the entries.
+func newSegment(entries []entry) *segment {
+	slices.SortFunc(entries, func(a, b entry) int {
+		return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.film.ID, b.film.ID))
+	})
+	n := len(entries)
+	s := &segment{
+		n:        n,
+		starts:   make([]uint32, n),
+		votes:    make([]int32, n),
+		years:    make([]int16, n),
+		genreSet: make([]uint32, n),
+		several:  make(bitset, bitsetLen(n)),
+		byYear:   map[int16]posting{},
+		seed:     maphash.MakeSeed(),
+	}
+	var titles, directors, names, spellings dictionaryBuilder
+	var records []byte
+	sets := setNumbers{genres: map[string]uint32{}, sets: map[string]uint32{}}
+	for i, e := range entries {
+		f := e.film
+		film := uint32(i)
+		s.starts[i] = uint32(len(records))
+		records = appendRecord(records, f)
+		s.votes[i] = f.Votes
+		if s.years[i] = int16(f.Year); f.Year != 0 {
+			s.byYear[int16(f.Year)] = append(s.byYear[int16(f.Year)], film)
+		}
+		s.genreSet[i] = sets.number(s, f.Genres)
+		if len(f.Alternatives) > 0 {
+			s.several.set(film)
+		}
+		for j := -1; j < len(f.Alternatives); j++ {
+			name := f.Title
+			if j >= 0 {
+				name = f.Alternatives[j]
+			}
+			eachWord(name, func(word string, _, _ int) { titles.add(word, film) })
+			k := keysOf(name)
+			names.add(k.full, film)
+			for _, key := range k.all {
+				if key != k.full {
+					spellings.add(key, film)
+				}
+			}
+		}
+		eachWord(f.Director, func(word string, _, _ int) { directors.add(word, film) })
+	}
+	s.records = string(records)
+	s.titles, s.directors = titles.build(true), directors.build(true)
+	s.names, s.spellings = names.build(false), spellings.build(false)
+	s.index()
+	return s
+}
+
+// setNumbers numbers the sets of genres of a segment.
+type setNumbers struct {
+	genres map[string]uint32
+	sets   map[string]uint32
+}
+
+func (t *setNumbers) number(s *segment, genres []string) uint32 {
+	ids := make([]uint32, 0, len(genres))
+	for _, g := range genres {
+		id, ok := t.genres[g]
+		if !ok {
+			id = uint32(len(s.genres))
+			t.genres[g] = id
+			s.genres = append(s.genres, g)
+			s.keys = append(s.keys, text.GenreKey(g))
+		}
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	key := make([]byte, 0, 4*len(ids))
+	for _, id := range ids {
+		key = binary.LittleEndian.AppendUint32(key, id)
+	}
+	set, ok := t.sets[string(key)]
+	if !ok {
+		set = uint32(len(s.sets))
+		t.sets[string(key)] = set
+		s.sets = append(s.sets, ids)
+	}
+	return set
+}
+
+// appendRecord appends the texts of a film, each behind its length.
+func appendRecord(dst []byte, f Film) []byte {
+	put := func(s string) {
+		dst = binary.AppendUvarint(dst, uint64(len(s)))
+		dst = append(dst, s...)
+	}
+	put(f.ID)
+	put(f.Title)
+	put(f.Director)
+	dst = binary.AppendUvarint(dst, uint64(len(f.Alternatives)))
+	for _, name := range f.Alternatives {
+		put(name)
+	}
+	return dst
+}
+
+// cut takes a text off the front of a record.
+func cut(s string) (text, rest string) {
+	n, s := cutNumber(s)
+	return s[:n], s[n:]
+}
+
+func cutNumber(s string) (n int, rest string) {
+	for shift := 0; ; shift += 7 {
+		b := s[0]
+		s = s[1:]
+		n |= int(b&0x7f) << shift
+		if b < 0x80 {
+			return n, s
+		}
+	}
+}
+
+func (s *segment) id(film uint32) string {
+	id, _ := cut(s.records[s.starts[film]:])
+	return id
+}
+
+func (s *segment) title(film uint32) string {
+	_, rest := cut(s.records[s.starts[film]:])
+	title, _ := cut(rest)
+	return title
+}
+
+func (s *segment) record(film uint32) record {
+	var r record
+	rest := s.records[s.starts[film]:]
+	r.id, rest = cut(rest)
+	r.title, rest = cut(rest)
+	r.director, rest = cut(rest)
+	n, rest := cutNumber(rest)
+	r.others = make([]string, n)
+	for i := range r.others {
+		r.others[i], rest = cut(rest)
+	}
+	return r
+}
+
+// film is the film as it was put, but normal and with its present votes.
+func (s *segment) film(film uint32) Film {
+	r := s.record(film)
+	f := Film{
+		ID: r.id, Title: r.title, Alternatives: r.others, Director: r.director,
+		Year: int(s.years[film]), Votes: s.votesOf(film),
+	}
+	for _, g := range s.sets[s.genreSet[film]] {
+		f.Genres = append(f.Genres, s.genres[g])
+	}
+	return f
+}
+
+func (s *segment) votesOf(film uint32) int32 { return atomic.LoadInt32(&s.votes[film]) }
+
+// index builds the table of ids, at most half full.
+func (s *segment) index() {
+	size := 4
+	for size < 2*s.n {
+		size *= 2
+	}
+	s.slots = make([]uint32, size)
+	for film := range uint32(s.n) {
+		at := s.slot(s.id(film))
+		for s.slots[at] != 0 {
+			at = (at + 1) & (len(s.slots) - 1)
+		}
+		s.slots[at] = film + 1
+	}
+}
+
+func (s *segment) slot(id string) int {
+	return int(maphash.String(s.seed, id)) & (len(s.slots) - 1)
+}
+
+// find is the film with the id.
+func (s *segment) find(id string) (film uint32, ok bool) {
+	for at := s.slot(id); s.slots[at] != 0; at = (at + 1) & (len(s.slots) - 1) {
+		if film := s.slots[at] - 1; s.id(film) == id {
+			return film, true
+		}
+	}
+	return 0, false
+}
+
+// firstBehind is the first film whose sort key and id are behind those given; n if there is none.
+func (s *segment) firstBehind(key, id string) uint32 {
+	film, _ := slices.BinarySearchFunc(s.starts, struct{}{}, func(start uint32, _ struct{}) int {
+		mine, rest := cut(s.records[start:])
+		title, _ := cut(rest)
+		if cmp.Or(strings.Compare(text.SortKey(title), key), strings.Compare(mine, id)) <= 0 {
+			return -1
+		}
+		return 1
+	})
+	return uint32(film)
+}
