@@ -1,0 +1,91 @@
+// The pages under test, and the films that the tests put into the catalogue for them: one that nobody rated, and one
+// whose every field attacks the page that shows it.
+import { base } from "./browser.mjs";
+
+async function put(path, body) {
+  const answer = await fetch(base + path, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(`PUT ${path}: ${answer.status} ${await answer.text()}`);
+}
+
+async function get(path) {
+  const answer = await fetch(base + path, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
+  return answer.json();
+}
+
+/** Waits until look() gives something true; the index of the search follows a put within two seconds. */
+export async function until(what, look) {
+  for (let i = 0; i < 100; i++) {
+    const found = await look();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`waited 10 s in vain until ${what}`);
+}
+
+export const unrated = { id: "web-test-unrated", title: "Quizzical Unrated Interlude", year: 2001, genres: ["Drama"], director: "Nobody Known", description: "A film that nobody has rated." };
+
+/** Each field has its own number, so that an alert tells which field it came from. */
+const attack = (n) => `Xqzy${n} "'><script>alert(${n})</script><img src=x onerror=alert(${n})></title></script><!--<script>{{7*7}}\${7*7}</style><svg/onload=alert(${n})>\u2028&lt;b&gt;javascript:alert(${n})`;
+
+export const hostile = {
+  id: `"><img src=x onerror=alert('id')>`,
+  title: attack(1),
+  originalTitle: attack(2),
+  alternativeTitles: [attack(3), attack(4)],
+  director: attack(5),
+  description: attack(6),
+  genres: ["Drama", attack(7).slice(0, 60)],
+  year: 1999,
+  runtimeMinutes: 100,
+  externalIds: {},
+};
+export const hostileUser = `"><img src=x onerror=alert('user')>`;
+
+const rated = "tt0133093";
+export const moviePath = `/movies/${rated}`;
+export const hostilePath = `/movies/${encodeURIComponent(hostile.id)}`;
+
+const { id: unratedId, ...unratedBody } = unrated;
+await put(`/v1/movies/${unratedId}`, unratedBody);
+const { id: hostileId, ...hostileBody } = hostile;
+await put(`/v1/movies/${encodeURIComponent(hostileId)}`, hostileBody);
+// So many and so high that it stands on the charts, the first page included.
+const raters = [hostileUser, ...Array.from({ length: 60 }, (_, i) => `web-test-${i}`)];
+for (const user of raters) await put(`/v1/records/movie/${encodeURIComponent(hostileId)}/ratings/${encodeURIComponent(user)}`, { value: 10 });
+await until("the hostile film and the unrated one are found", async () => {
+  const [a, b] = await Promise.all([get("/v1/movies:search?q=Xqzy1"), get("/v1/movies:search?q=quizzical")]);
+  return JSON.stringify(a).includes("Xqzy1") && JSON.stringify(b).includes(unrated.id);
+});
+const { ratings } = await get(`/v1/records/movie/${rated}/ratings?page_size=1`);
+const person = ratings[0].userId;
+
+/** Every kind of page, in every state that can be reached from outside. status: of the answer, 200 unless named. */
+export const pages = [
+  { name: "home", path: "/" },
+  { name: "search", path: "/search?q=the" },
+  { name: "search-typo", path: "/search?q=godfahter" },
+  { name: "search-none", path: "/search?q=zzzzqqqqxx" },
+  { name: "search-blank", path: "/search" },
+  { name: "chart", path: "/charts/top" },
+  { name: "chart-filtered", path: "/charts/top?genre=Drama&decade=1990" },
+  { name: "chart-empty", path: "/charts/top?genre=Western&decade=1900" },
+  { name: "chart-popular", path: "/charts/popular" },
+  { name: "chart-trending", path: "/charts/trending" },
+  { name: "movie", path: moviePath },
+  { name: "movie-unrated", path: `/movies/${unrated.id}` },
+  { name: "movie-hostile", path: hostilePath },
+  { name: "user", path: `/users/${encodeURIComponent(person)}` },
+  { name: "user-unknown", path: "/users/nobody-of-that-name", status: 404 },
+  { name: "about", path: "/about" },
+  { name: "problems", path: "/problems" },
+  { name: "problem", path: "/problems/not-found" },
+  { name: "not-found", path: "/films/the-godfather", status: 404 },
+  { name: "movie-not-found", path: "/movies/the-godfather", status: 404 },
+  { name: "error", path: "/charts/top?decade=abc", status: 400 },
+  // The documentation of the API is a page of a program's, larger than those for viewers.
+  { name: "docs", path: "/docs", cost: { requests: 6, bytes: 300_000 } },
+];
+
+/** The pages that the issue asks Lighthouse about, and whose pictures are taken first. */
+export const main = ["home", "chart", "search", "movie"].map((name) => pages.find((p) => p.name === name));
