@@ -4,16 +4,28 @@
 // in the protos (google.api.http); grpc-gateway's generated code translates, and the router here is derived from the
 // same descriptors at start, so a route that is added there is there, checked as strictly as the others.
 //
-// It promises, on every route:
+// It promises, on every route below /v1:
 //
 //   - Nothing a client sends is ignored in silence. An unknown query parameter or JSON field, a parameter given twice,
 //     a value of a wrong type, a body where none belongs: 400 with a text that names it and says what is allowed.
 //     Query parameters and JSON fields may be spelled in camelCase, as answers are, or as in the proto (page_size).
-//   - Every error is an RFC 9457 problem, those of the HTTP layer (404, 405, 413, 415, 500) included.
-//   - Every answer carries X-Request-Id: the client's own, if it is 1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-",
-//     else a new one. The same id is in the logs of every service that took part.
+//     A parameter without a value (?genre=) is as if it were left out, whatever its type: HTML forms send such.
+//   - A read has an ETag and is stored by nobody without being asked for again (Cache-Control: no-cache); If-None-Match
+//     answers 304. Writes of films keep If-Match and If-None-Match: *, and answer with the new ETag; other conditions on
+//     writes are refused with 400. Reads ignore dates and Range, as RFC 9110 allows: nothing here has a Last-Modified.
+//   - fields= masks every answer. Where there is a next page, Link has it.
+//   - HEAD is GET without the body, OPTIONS and 405 name the methods in Allow. Other origins may read and write only if
+//     they are configured.
+//   - Every error is an RFC 9457 problem, those of the HTTP layer (404, 405, 408, 412, 413, 415, 500) included, and its type
+//     is the address of a page that explains it.
 //   - A path segment is decoded once, so every id works: "a/b" is written a%2Fb.
 //   - A request ends after RequestTimeout, and what it asked of the services ends with it.
+//
+// Everything else is documents: the API's description (/openapi.json, /docs) and the web pages, which packages of their own
+// make. What they leave out gets an ETag here; a client that is no browser gets a problem where a page would say 404.
+//
+// On every answer: X-Request-Id, the client's own, if it is 1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-", else a new one (the
+// same id is in the logs of every service that took part); nosniff, Referrer-Policy, and gzip or zstd where the client takes it.
 //
 // It refuses to compose, cache or decide: the same request over gRPC gets the same answer.
 package gateway

@@ -127,6 +127,8 @@ func (c *jsonCodec) plan(d protoreflect.MessageDescriptor) (*jsonPlan, error) {
 			if field.inner, err = c.plan(f.Message()); err != nil {
 				return nil, err
 			}
+		case f.IsList() && f.Kind() == protoreflect.Int32Kind:
+			field.write, field.list = writeInts, false // as one value: ten counters come with every film
 		default:
 			field.write = writerOf(f.Kind())
 		}

@@ -41,6 +41,23 @@ func writerOf(kind protoreflect.Kind) jsonWriter {
 	return nil
 }
 
+// writeInts writes a whole list. It takes the slice itself, through a pointer because that costs no allocation.
+func writeInts(o *jsonOut, v reflect.Value) bool {
+	list, ok := v.Addr().Interface().(*[]int32)
+	if !ok {
+		return false
+	}
+	o.buf = append(o.buf, '[')
+	for i, n := range *list {
+		if i > 0 {
+			o.buf = append(o.buf, ',')
+		}
+		o.buf = strconv.AppendInt(o.buf, int64(n), 10)
+	}
+	o.buf = append(o.buf, ']')
+	return true
+}
+
 // value follows the pointer of an optional value.
 func value(v reflect.Value) reflect.Value {
 	if v.Kind() == reflect.Pointer {
