@@ -19,8 +19,13 @@ const (
 	// films is searchable from the first moment; a larger one is loaded on while the service
 	// answers everything else.
 	startBudget = 100 * time.Millisecond
-	// applyChunk is how many films are read and then applied to the index at a time.
-	applyChunk = 1_000
+	// The index takes many films at once for half of what they cost one by one. Loading begins
+	// with few, to keep to startBudget, and doubles them up to maxChunk.
+	firstChunk = 1_000
+	maxChunk   = 32_000
+	// restPerChange is the pause after a look at the feed, for each change it found: somebody who
+	// writes a film finds it a moment later, while an import fills the index in large pieces.
+	restPerChange = time.Millisecond
 )
 
 // follower keeps the search index equal to the catalogue. It first loads all films, then follows the
@@ -101,10 +106,8 @@ func (f *follower) wake() {
 // run follows the catalogue until ctx ends.
 func (f *follower) run(ctx context.Context) {
 	for {
-		began := time.Now()
-		err := f.refresh(ctx)
-		// At most a fifth of one processor: while films are imported, one look takes several batches.
-		if !sleep(ctx, min(4*time.Since(began), f.every)) {
+		changes, err := f.refresh(ctx)
+		if !sleep(ctx, min(time.Duration(changes)*restPerChange, f.every)) {
 			return
 		}
 		wake := f.changed
@@ -135,17 +138,17 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // refresh makes the index equal to the catalogue as of now, after loading what is not loaded yet. An
 // error is counted, and logged if the last attempt had none; trying again goes on where this one ended.
-func (f *follower) refresh(ctx context.Context) error {
+// It returns how many changes it found.
+func (f *follower) refresh(ctx context.Context) (changes int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var err error
 	if f.loaded.Load() {
-		err = f.follow(ctx)
+		changes, err = f.follow(ctx)
 	} else {
 		err = f.load(ctx, time.Time{})
 	}
 	f.report(ctx, err)
-	return err
+	return changes, err
 }
 
 // start loads for as long as a start may take.
@@ -182,15 +185,15 @@ func (f *follower) load(ctx context.Context, deadline time.Time) error {
 		}
 		f.at, f.begun = at, true
 	}
-	for deadline.IsZero() || time.Now().Before(deadline) {
-		films, err := f.store.filmsAfter(ctx, f.loading, applyChunk)
+	for n := firstChunk; deadline.IsZero() || time.Now().Before(deadline); n = min(2*n, maxChunk) {
+		films, err := f.store.filmsAfter(ctx, f.loading, n)
 		if err != nil {
 			return err
 		}
 		f.index.Apply(films)
-		if len(films) < applyChunk {
+		if len(films) < n {
 			// What changed while it was loaded is still missing.
-			if err := f.follow(ctx); err != nil {
+			if _, err := f.follow(ctx); err != nil {
 				return err
 			}
 			f.loaded.Store(true)
@@ -201,66 +204,70 @@ func (f *follower) load(ctx context.Context, deadline time.Time) error {
 	return nil
 }
 
-// follow applies what happened since the last time.
-func (f *follower) follow(ctx context.Context) error {
+// follow applies what happened since the last time, and returns how many changes that were.
+func (f *follower) follow(ctx context.Context) (changes int, err error) {
 	asOf := f.now()
 	head, err := f.store.numbers(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	f.behind.WithLabelValues(movieSequence).Set(float64(head.movies - f.at.movies))
 	f.behind.WithLabelValues(voteSequence).Set(float64(head.votes - f.at.votes))
 	if head.movies > f.at.movies {
-		if err := f.followMovies(ctx); err != nil {
-			return err
+		n, err := f.followMovies(ctx)
+		if err != nil {
+			return changes, err
 		}
-		f.at.movies = max(f.at.movies, head.movies)
+		changes += n
 	}
 	if head.votes > f.at.votes {
-		if err := f.followVotes(ctx); err != nil {
-			return err
+		n, err := f.followVotes(ctx)
+		if err != nil {
+			return changes, err
 		}
-		f.at.votes = max(f.at.votes, head.votes)
+		changes += n
 	}
 	f.refreshed.Store(asOf.UnixNano())
-	return nil
+	return changes, nil
 }
 
-func (f *follower) followMovies(ctx context.Context) error {
+func (f *follower) followMovies(ctx context.Context) (changes int, err error) {
 	var chunk []search.Change
 	last := f.at.movies
-	err := f.store.changesAfter(ctx, f.at.movies, func(number int64, c search.Change) {
-		if len(chunk) >= applyChunk && number > last {
+	err = f.store.changesAfter(ctx, f.at.movies, func(number int64, c search.Change) {
+		if len(chunk) >= maxChunk && number > last {
 			// Every film with a number up to last has been seen.
 			f.index.Apply(chunk)
 			chunk, f.at.movies = nil, last
 		}
 		chunk, last = append(chunk, c), number
+		changes++
 	})
 	if err != nil {
-		return err
+		return changes, err
 	}
 	f.index.Apply(chunk)
 	f.at.movies = last
-	return nil
+	return changes, nil
 }
 
-func (f *follower) followVotes(ctx context.Context) error {
+func (f *follower) followVotes(ctx context.Context) (changes int, err error) {
 	chunk := make(map[string]int32)
 	last := f.at.votes
-	err := f.store.votesAfter(ctx, f.at.votes, func(number int64, v Votes) {
-		if len(chunk) >= applyChunk && number > last {
+	err = f.store.votesAfter(ctx, f.at.votes, func(number int64, v Votes) {
+		if len(chunk) >= maxChunk && number > last {
 			f.index.SetVotes(chunk)
 			chunk, f.at.votes = make(map[string]int32), last
 		}
 		chunk[v.MovieID], last = v.Votes, number
+		changes++
 	})
 	if err != nil {
-		return err
+		return changes, err
 	}
 	f.index.SetVotes(chunk)
 	f.at.votes = last
-	return nil
+	return changes, nil
 }
 
 // asOf is when the index was last known to equal the catalogue.

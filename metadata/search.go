@@ -188,7 +188,7 @@ func (s *Service) similar(ctx context.Context, id string, size int32) ([]search.
 	}
 	near, known := s.follower.index.Similar(id, n)
 	if !known { // the movie is newer than the index
-		if err := s.follower.refresh(ctx); err != nil {
+		if _, err := s.follower.refresh(ctx); err != nil {
 			return nil, explain(ctx, "bring the search index up to date", err)
 		}
 		near, _ = s.follower.index.Similar(id, n)

@@ -1,0 +1,508 @@
+package metadata_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	"movieexample.com/internal/sqldb"
+	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/metadata"
+)
+
+// find returns the ids of the first page of what is found.
+func (c *catalogue) find(t testing.TB, query string) []string {
+	t.Helper()
+	resp, err := c.SearchMovies(t.Context(), &metadatav1.SearchMoviesRequest{Query: query, PageSize: 200})
+	if err != nil {
+		t.Fatalf("search %q: %v", query, err)
+	}
+	return hitIDs(resp)
+}
+
+func hitIDs(resp *metadatav1.SearchMoviesResponse) []string {
+	found := []string{}
+	for _, h := range resp.GetHits() {
+		found = append(found, h.GetMovie().GetId())
+	}
+	return found
+}
+
+// untilFound waits until a search finds what is wanted.
+func (c *catalogue) untilFound(t testing.TB, query string, want ...string) {
+	t.Helper()
+	until(t, fmt.Sprintf("search %q", query), func() error {
+		if got := c.find(t, query); !slices.Equal(got, want) {
+			return fmt.Errorf("found %q, want %q", got, want)
+		}
+		return nil
+	})
+}
+
+// quick finds changes of other processes as fast as may be configured.
+func quick() metadata.Config { return metadata.Config{SearchRefresh: 50 * time.Millisecond} }
+
+func TestSearchRefreshIsChecked(t *testing.T) {
+	for _, d := range []time.Duration{-1, time.Millisecond, 49 * time.Millisecond, 2001 * time.Millisecond} {
+		_, err := metadata.New(t.Context(), metadata.Config{SearchRefresh: d}, metadata.Deps{})
+		if err == nil || !strings.Contains(err.Error(), "search_refresh: must be from 50ms to 2s, got "+d.String()) {
+			t.Errorf("%v: got %v", d, err)
+		}
+	}
+	if err := metadata.DefaultConfig().Validate(); err != nil {
+		t.Error(err)
+	}
+	if err := (metadata.Config{}).Validate(); err == nil {
+		t.Error("a zero that somebody wrote is accepted")
+	}
+}
+
+// A catalogue of the release before the change feed is followed from the first moment.
+func TestMigrationOfAnEarlierCatalogue(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metadata.db")
+	t.Run("earlier release", func(t *testing.T) {
+		db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		first, err := fs.ReadFile(os.DirFS("schema"), "00001_init.sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Migrate(t.Context(), fstest.MapFS{"00001_init.sql": {Data: first}}); err != nil {
+			t.Fatal(err)
+		}
+		old := &catalogue{db: db}
+		for _, id := range []string{"a", "b"} {
+			for _, statement := range []string{
+				`INSERT INTO movies VALUES ('%[1]s', 'Alien %[1]s', 1979, '', 'alien %[1]s` + "\x01" + `%[1]s', 'e', 0, 0, 0, '', '', '', '', '', '', '', '')`,
+				`INSERT INTO movie_listings VALUES ('', 'alien %[1]s` + "\x01" + `%[1]s', 1979, 1970)`,
+			} {
+				if err := old.exec(t, fmt.Sprintf(statement, id)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+	c := openCatalogue(t, path, nil)
+	checkTables(t, c.db)
+	changes, last := feed(t, c.db)
+	if len(changes) != 2 || last < 1 {
+		t.Errorf("the feed has %v and stands at %d", changes, last)
+	}
+	if got := c.find(t, "alien"); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("found %q", got)
+	}
+}
+
+// What one process writes, another one on the same database finds within two seconds.
+func TestSearchFollowsOtherProcesses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metadata.db")
+	one, two := openCatalogue(t, path, nil), openCatalogue(t, path, nil)
+	one.run(t)
+	two.run(t)
+	within := func(query string, want ...string) {
+		t.Helper()
+		began := time.Now()
+		two.untilFound(t, query, want...)
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("search %q: took %v", query, took)
+		}
+	}
+	one.replace(t, film("a", "Alien"), film("b", "Alien: Covenant"), film("c", "Alien: Resurrection"))
+	within("alien", "a", "b", "c")
+	one.sync(t, "", "", map[string]int32{"c": 5, "d": 9})
+	within("alien", "a", "c", "b")
+	one.put(t, film("d", "Alien 3")) // its votes were there before it
+	within("alien", "a", "d", "c", "b")
+	one.put(t, film("b", "Prometheus"))
+	within("prometheus", "b")
+	within("alien", "a", "d", "c")
+	if _, err := one.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "d"}); err != nil {
+		t.Fatal(err)
+	}
+	within("alien", "a", "c")
+	one.sync(t, "", "", nil)
+	one.sync(t, "", "", map[string]int32{"a": 1})
+	one.put(t, film("d", "Alien 3")) // its votes have gone
+	within("alien", "a", "d", "c")
+}
+
+// What the process itself wrote is found long before it looks at the feed on its own.
+func TestSearchFindsOwnWritesAtOnce(t *testing.T) {
+	c := openWith(t, filepath.Join(t.TempDir(), "metadata.db"), nil, metadata.Config{SearchRefresh: 2 * time.Second}, metadata.Deps{})
+	c.run(t)
+	began := time.Now()
+	for i := range 20 {
+		title := fmt.Sprintf("Number %03d", i)
+		c.put(t, film("x", title))
+		c.untilFound(t, title, "x")
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("20 changes took %v to be found", took)
+	}
+}
+
+// A film that the index does not know yet is asked for in the database.
+func TestSimilarToANewFilm(t *testing.T) {
+	c := openCatalogue(t, filepath.Join(t.TempDir(), "metadata.db"), nil) // does not run: only the call itself can look
+	drama := func(id string, year int32) *metadatav1.Movie {
+		return with(film(id, id), func(m *metadatav1.Movie) { m.Year, m.Genres = &year, []string{"Drama"} })
+	}
+	c.replace(t, drama("a", 1990), drama("b", 1990), drama("c", 2000))
+	resp, err := c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "a"})
+	want := &metadatav1.ListSimilarMoviesResponse{Movies: []*metadatav1.ListSimilarMoviesResponse_SimilarMovie{{Id: "b", Similarity: 1}, {Id: "c", Similarity: 0.5}}}
+	if diff := cmp.Diff(want, resp, protocmp.Transform()); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if _, err := c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "a"})
+	wantError(t, err, codes.NotFound, `no movie has the id "a"`)
+}
+
+// A hit whose film is gone is left out, and one whose title is another by now is shown with that.
+func TestSearchShowsMoviesAsTheyAreNow(t *testing.T) {
+	c := openCatalogue(t, filepath.Join(t.TempDir(), "metadata.db"), nil)
+	c.replace(t, film("a", "Alien"), film("b", "Alien: Covenant"), film("c", "Alien: Resurrection"))
+	_, _ = c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "c"}) // brings the index up to date, for the last time
+	if _, err := c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	c.put(t, film("b", "Covenant (Alien)"))
+	req := &metadatav1.SearchMoviesRequest{Query: "alien", PageSize: 1}
+	resp, err := c.SearchMovies(t.Context(), req)
+	if err != nil || len(resp.GetHits()) != 0 || resp.GetNextPageToken() == "" {
+		t.Fatalf("first page: %v, %v; want no hit and a token", resp, err)
+	}
+	req.PageToken = resp.GetNextPageToken()
+	resp, err = c.SearchMovies(t.Context(), req)
+	if err != nil || len(resp.GetHits()) != 1 || resp.GetNextPageToken() == "" {
+		t.Fatalf("second page: %v, %v; want a hit and a token", resp, err)
+	}
+	if got := joined(resp.GetHits()[0].GetTitle()); got != "Covenant (Alien)" || resp.GetHits()[0].GetMovie().GetTitle() != got {
+		t.Errorf("got the title %q of %v", got, resp.GetHits()[0].GetMovie())
+	}
+	suggested, err := c.SuggestMovies(t.Context(), &metadatav1.SuggestMoviesRequest{Query: "alien"})
+	if err != nil || len(suggested.GetSuggestions()) != 2 {
+		t.Fatalf("got %v, %v", suggested, err)
+	}
+	if got := joined(suggested.GetSuggestions()[0].GetTitle()); got != "Covenant (Alien)" {
+		t.Errorf("got the title %q", got)
+	}
+}
+
+func joined(pieces []*metadatav1.TextPiece) string {
+	var b strings.Builder
+	for _, p := range pieces {
+		b.WriteString(p.GetText())
+	}
+	return b.String()
+}
+
+// answers is what an index answers to queries that meet all films of a test.
+func answers(t testing.TB, c *catalogue, queries ...string) string {
+	t.Helper()
+	var b strings.Builder
+	for _, q := range queries {
+		fmt.Fprintln(&b, q, c.find(t, q))
+	}
+	stats, err := c.GetCatalogueStats(t.Context(), &metadatav1.GetCatalogueStatsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(&b, stats.GetMovies(), stats.GetGenres(), stats.GetDecades())
+	return b.String()
+}
+
+// Several processes write to one database at the same time. When they are quiet again, each of them
+// answers as one does that has just been started.
+func TestIndexesOfAllProcessesAgree(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metadata.db")
+	processes := make([]*catalogue, 3)
+	for i := range processes {
+		processes[i] = openWith(t, path, nil, quick(), metadata.Deps{})
+		processes[i].run(t)
+	}
+	var wg sync.WaitGroup
+	for p, c := range processes {
+		wg.Go(func() {
+			for i := range 40 {
+				n := i*7 + p
+				id := fmt.Sprintf("film %d", n%23)
+				switch n % 4 {
+				case 0:
+					_, _ = c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: id}) // there may be none
+				case 1:
+					c.sync(t, "film", "film 9", map[string]int32{id: int32(1 + n%5), "film 8": int32(1 + p)})
+				default:
+					c.put(t, with(film(id, fmt.Sprintf("Story %d of %d", n%3, n)), func(m *metadatav1.Movie) {
+						m.Year, m.Genres = proto.Int32(int32(1950+n%40)), []string{fmt.Sprint("Genre ", n%3)}
+					}))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	queries := []string{"story", "story 0", "s", "of", "1951"}
+	want := answers(t, openCatalogue(t, path, nil), queries...)
+	if !strings.Contains(want, "film 1") {
+		t.Fatalf("nothing is found: %s", want)
+	}
+	for p, c := range processes {
+		until(t, fmt.Sprint("process ", p), func() error {
+			if diff := cmp.Diff(want, answers(t, c, queries...)); diff != "" {
+				return errors.New(diff)
+			}
+			return nil
+		})
+	}
+	checkTables(t, processes[0].db)
+}
+
+// Whatever operation fails while the index is loaded: New succeeds if the schema could be made,
+// search says that it is not ready, and becomes ready by itself.
+func TestLoadingMayFail(t *testing.T) {
+	template := storedBefore(t)
+	dir, n, notReady := t.TempDir(), 0, 0
+	for plan := range sqlfault.Sweep(sqlfault.ErrorBefore, sqlfault.LostAfter) {
+		n++
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			path := filepath.Join(dir, fmt.Sprint(n))
+			if err := os.WriteFile(path, template, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			plan.Readers = true // New only reads there; what fails in the migrations is their own test's
+			db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{Wrap: plan.Wrap})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			plan.Start()
+			svc, err := metadata.New(t.Context(), quick(), metadata.Deps{DB: db})
+			plan.Stop()
+			if err != nil {
+				t.Fatalf("%v: %v", plan, err)
+			}
+			if err := svc.SearchReady(t.Context()); err != nil {
+				if !plan.Fired() || !strings.Contains(err.Error(), "the search index is being loaded") {
+					t.Errorf("%v: %v", plan, err)
+				}
+				notReady++
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			done := make(chan error)
+			go func() { done <- svc.Run(ctx) }()
+			until(t, "ready", func() error { return svc.SearchReady(t.Context()) })
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if notReady < 10 {
+		t.Errorf("%d of %d runs were not ready: the faults did not hit", notReady, n)
+	}
+}
+
+func TestSearchBeforeTheIndexIsLoaded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metadata.db")
+	if err := os.WriteFile(path, storedBefore(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plan := &sqlfault.Plan{N: 1, Ops: []sqlfault.Op{sqlfault.Query}, Readers: true}
+	db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{Wrap: plan.Wrap})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	plan.Start()
+	c := serve(t, db, metadata.Config{}, metadata.Deps{})
+	plan.Stop()
+	for name, call := range map[string]func() error{
+		"search": func() error {
+			_, err := c.SearchMovies(t.Context(), &metadatav1.SearchMoviesRequest{Query: "other"})
+			return err
+		},
+		"suggest": func() error {
+			_, err := c.SuggestMovies(t.Context(), &metadatav1.SuggestMoviesRequest{Query: "other"})
+			return err
+		},
+		"similar": func() error {
+			_, err := c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "other"})
+			return err
+		},
+		"stats": func() error {
+			_, err := c.GetCatalogueStats(t.Context(), &metadatav1.GetCatalogueStatsRequest{})
+			return err
+		},
+	} {
+		if err := call(); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "the search index is being loaded") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	c.get(t, "other") // the rest works
+	c.run(t)
+	until(t, "ready", func() error { return c.svc.SearchReady(t.Context()) })
+	c.untilFound(t, "other", "other")
+}
+
+// Whatever operation fails while the index follows the feed: nothing is passed by. The call that
+// brings the index up to date here says so, and succeeds when it is made again.
+func TestFollowingMayFail(t *testing.T) {
+	template := storedBefore(t)
+	dir, n, failed := t.TempDir(), 0, 0
+	for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
+		n++
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			path := filepath.Join(dir, fmt.Sprint(n))
+			if err := os.WriteFile(path, template, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c, elsewhere := openWith(t, path, plan.Wrap, quick(), metadata.Deps{}), openCatalogue(t, path, nil)
+			elsewhere.replace(t, film("new", "New"), film("newer", "New: The Sequel"), film("other", "Another"))
+			if _, err := elsewhere.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "tt0133093"}); err != nil {
+				t.Fatal(err)
+			}
+			elsewhere.sync(t, "", "", map[string]int32{"newer": 7})
+
+			plan.Start()
+			_, err := c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "new"})
+			plan.Stop()
+
+			if err != nil {
+				failed++
+				if code := status.Code(err); !plan.Fired() || code != codes.Unavailable && code != codes.Internal {
+					t.Errorf("%v: %v", plan, err)
+				}
+				if _, err := c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "new"}); err != nil {
+					t.Errorf("%v: calling again: %v", plan, err)
+				}
+			}
+			queries := []string{"new", "another", "matrix", "n"}
+			c.run(t)
+			want := answers(t, openCatalogue(t, path, nil), queries...)
+			until(t, plan.String(), func() error {
+				if diff := cmp.Diff(want, answers(t, c, queries...)); diff != "" {
+					return errors.New(diff)
+				}
+				return nil
+			})
+		})
+	}
+	if failed < 10 {
+		t.Errorf("%d of %d calls failed: the faults did not hit", failed, n)
+	}
+}
+
+// syncBuffer is a log that may be read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// A database that goes on failing is logged once, counted each time, and stops nobody.
+func TestFailingDatabaseIsLoggedOnce(t *testing.T) {
+	var log syncBuffer
+	registry := prometheus.NewRegistry()
+	c := openWith(t, filepath.Join(t.TempDir(), "metadata.db"), nil, quick(), metadata.Deps{Logger: slog.New(slog.NewTextHandler(&log, nil)), Metrics: registry})
+	c.put(t, matrix())
+	value := func(name string) float64 {
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "movieexample_metadata_search_"+name {
+				return f.GetMetric()[0].GetGauge().GetValue() + f.GetMetric()[0].GetCounter().GetValue()
+			}
+		}
+		return math.NaN()
+	}
+	c.run(t)
+	until(t, "metric of movies", func() error {
+		if n := value("movies"); n != 1 {
+			return fmt.Errorf("%v movies in the index", n)
+		}
+		return nil
+	})
+	if n := value("refresh_errors_total"); n != 0 {
+		t.Errorf("%v errors so far", n)
+	}
+	c.clock.advance(time.Minute)
+	until(t, "metric of age", func() error {
+		if age := value("age_seconds"); age != 0 {
+			return fmt.Errorf("%v seconds", age)
+		}
+		return nil
+	})
+	if err := c.exec(t, "ALTER TABLE sequences RENAME TO elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "errors", func() error {
+		if n := value("refresh_errors_total"); n < 4 {
+			return fmt.Errorf("%v errors", n)
+		}
+		return nil
+	})
+	c.clock.advance(time.Minute)
+	if age := value("age_seconds"); age != 60 {
+		t.Errorf("age %v, want 60 s", age)
+	}
+	if got := c.find(t, "matrix"); len(got) != 1 {
+		t.Errorf("found %q while the feed cannot be read", got)
+	}
+	if err := c.exec(t, "ALTER TABLE elsewhere RENAME TO sequences"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "recovery", func() error {
+		if age := value("age_seconds"); age != 0 {
+			return fmt.Errorf("age %v", age)
+		}
+		return nil
+	})
+	if n := strings.Count(log.String(), "search index cannot read the catalogue"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, log.String())
+	}
+	until(t, "log of the recovery", func() error {
+		if n := strings.Count(log.String(), "search index follows the catalogue again"); n != 1 {
+			return fmt.Errorf("logged %d times", n)
+		}
+		return nil
+	})
+}
