@@ -19,8 +19,10 @@ const (
 	// films that are added after the pages were divided have room, and so that it is made well within a request's time.
 	sitemapFilms = 10_000
 	sitemapMost  = 50_000
-	// Pages are divided anew after this time.
+	// Pages are divided anew, and what is kept of them is dropped, after this time.
 	sitemapAge = time.Hour
+	// sitemapsKept bounds the pages whose ids are kept: some 4 MB.
+	sitemapsKept = 16
 )
 
 // sitemap knows where its pages begin: the token of the list of films by title, and the first film behind it. A token
@@ -32,6 +34,7 @@ type sitemap struct {
 	since  time.Time
 	starts []sitemapStart // of page 1, 2, …; page 1 has no token
 	ended  bool           // the last start is the last page's
+	kept   map[int][]string
 }
 
 type sitemapStart struct{ token, firstID string }
@@ -55,7 +58,7 @@ func (s *sitemap) start(n int, now time.Time) (from sitemapStart, next string, n
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.starts) == 0 || now.Sub(s.since) > sitemapAge {
-		s.starts, s.ended, s.since = []sitemapStart{{}}, false, now
+		s.starts, s.ended, s.since, s.kept = []sitemapStart{{}}, false, now, nil
 	}
 	number = min(n, len(s.starts))
 	if number < len(s.starts) {
@@ -77,10 +80,29 @@ func (s *sitemap) found(number int, at sitemapStart, end bool) {
 	}
 }
 
-// read returns the films of page n in the order of titles; none where there is no such page.
+// keep keeps the films of page n, and those of as many others as it may.
+func (s *sitemap) keep(n int, ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept == nil || len(s.kept) >= sitemapsKept {
+		s.kept = make(map[int][]string)
+	}
+	s.kept[n] = ids
+}
+
+func (s *sitemap) known(n int) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept[n]
+}
+
+// sitemapIDs returns the films of page n in the order of titles; none where there is no such page.
 func (p *Pages) sitemapIDs(ctx context.Context, n int) ([]string, error) {
 	for {
 		from, next, number, ended := p.sitemap.start(n, p.now())
+		if ids := p.sitemap.known(n); ids != nil {
+			return ids, nil
+		}
 		if ended && number < n {
 			return nil, nil
 		}
@@ -111,8 +133,10 @@ func (p *Pages) sitemapIDs(ctx context.Context, n int) ([]string, error) {
 				return nil, err
 			}
 		}
+		ids = ids[:min(len(ids), sitemapMost)]
+		p.sitemap.keep(number, ids)
 		if number == n {
-			return ids[:min(len(ids), sitemapMost)], nil
+			return ids, nil
 		}
 	}
 }
