@@ -87,6 +87,24 @@ func TestBadInput(t *testing.T) {
 			return err
 		}
 	}
+	history := func(typ, id string) func() error {
+		return func() error {
+			_, err := f.ListRatingHistory(ctx, &ratingv1.ListRatingHistoryRequest{RecordType: typ, RecordId: id})
+			return err
+		}
+	}
+	summaries := func(typ string, size int32, token string) func() error {
+		return func() error {
+			_, err := f.ListRatingSummaries(ctx, &ratingv1.ListRatingSummariesRequest{RecordType: typ, PageSize: size, PageToken: token})
+			return err
+		}
+	}
+	export := func(typ string, size int32, token string) func() error {
+		return func() error {
+			_, err := f.admin.ListRatings(ctx, &ratingv1.ListRatingsRequest{RecordType: typ, PageSize: size, PageToken: token})
+			return err
+		}
+	}
 	bookGet := func(typ, id string) func() error {
 		return func() error {
 			_, err := f.book.GetAggregatedRating(ctx, &book.GetAggregatedRatingRequest{RecordType: typ, RecordId: id})
@@ -167,6 +185,15 @@ func TestBadInput(t *testing.T) {
 		{"chart, start votes", chart("movie", top, 0, &ratingv1.ChartPosition{Votes: -1}), "start.votes: must not be negative, got -1; take start unchanged from next of the answer before"},
 		{"chart, start id", chart("movie", top, 0, &ratingv1.ChartPosition{AfterRecordId: long}), "start.after_record_id: must be 1 to 128 bytes, got 129"},
 		{"totals, no type", totals(""), "record_type: " + wantType},
+		{"history, no type", history("", "1"), "record_type: " + wantType},
+		{"history, no record", history("movie", ""), "record_id: " + wantID},
+		{"history, long record", history("movie", long), "record_id: must be 1 to 128 bytes, got 129"},
+		{"summaries, no type", summaries("", 0, ""), "record_type: " + wantType},
+		{"summaries, size", summaries("movie", -1, ""), "page_size: " + wantNoPage + "1000; got -1"},
+		{"summaries, token", summaries("movie", 0, "?"), altered},
+		{"export, bad type", export("Movie", 0, ""), `record_type: must be a lower-case letter followed by at most 31 of a-z, 0-9, "_" and "-", for example "movie"; got "Movie"`},
+		{"export, size", export("", -1, ""), "page_size: " + wantNoPage + "1000; got -1"},
+		{"export, token", export("", 0, "?"), altered},
 		{"book get, no type", bookGet("", "1"), "record_type: " + wantType},
 		{"book get, no record", bookGet("movie", ""), "record_id: " + wantID},
 		{"book put, no user", bookPut("movie", "1", "", 5), "user_id: " + wantID},
