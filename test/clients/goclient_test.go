@@ -94,8 +94,8 @@ func testGoClient(t *testing.T, gateway string) {
 			}
 			params.PageToken = &next
 		}
-		if len(seen) < 320 {
-			t.Errorf("the pages show %d films, the demo has 320", len(seen))
+		if len(seen) < films {
+			t.Errorf("the pages show %d films, the demo has %d", len(seen), films)
 		}
 	})
 

@@ -40,7 +40,7 @@ func testProblems(t *testing.T, gateway string) {
 			sample, _ := want.Example.(map[string]any)
 			steady(got)
 			for _, member := range []string{"type", "title", "status", "detail", "code"} {
-				if member == "detail" && tc.status == "412" {
+				if member == "detail" && (tc.status == "409" || tc.status == "412") {
 					continue // names the etag of the film
 				}
 				if got[member] != sample[member] {

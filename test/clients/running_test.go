@@ -1,7 +1,10 @@
 package clients_test
 
 import (
+	"encoding/json"
+	"net/http"
 	"testing"
+	"time"
 
 	"movieexample.com/test/system"
 )
@@ -14,12 +17,32 @@ func TestRunning(t *testing.T) {
 	t.Run("go", func(t *testing.T) { testGoClient(t, p.Gateway) })
 }
 
-// start starts the demo on free ports, in a directory of its own.
+// films is how many the demo has.
+const films = 320
+
+// start starts the demo on free ports, in a directory of its own, and waits until search and numbers have followed the films.
 func start(t *testing.T) *system.Process {
 	t.Helper()
 	p, err := system.TryStart(t, system.Build(t), "demo", "--data", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, text := ask(t, http.MethodGet, p.Gateway+"/v1/stats", nil, nil)
+		var stats struct{ Movies, Users int }
+		if err := json.Unmarshal(text, &stats); err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		if stats.Movies >= films && stats.Users > 0 {
+			return p
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("the numbers do not follow the demo's films and ratings: %s", text)
+		case <-tick.C:
+		}
+	}
 }

@@ -139,7 +139,7 @@ type ChartPage struct {
 	// MinVotes The prior's weight m in ratings: only movies with at least m ratings are in the chart "top".
 	MinVotes int32 `json:"minVotes"`
 
-	// NextPageToken The page_token of the next page; empty on the last page.
+	// NextPageToken The `page_token` of the next page; empty on the last page.
 	NextPageToken string `json:"nextPageToken"`
 }
 
@@ -223,10 +223,10 @@ type Movie struct {
 	// OriginalTitle The title in the film's own language; empty where it is the same or not known.
 	OriginalTitle string `json:"originalTitle"`
 
-	// RatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of rating_summary.as_of_time; "unavailable": the rating service cannot be reached and nothing is known; "unrated": nobody rated it. Output only: ignored on input.
+	// RatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": nobody rated it. Output only: ignored on input.
 	RatingStatus MovieRatingStatus `json:"ratingStatus"`
 
-	// RatingSummary What people think of it. Absent where rating_status is "unrated" or "unavailable". Output only: ignored on input.
+	// RatingSummary What people think of it. Absent where `ratingStatus` is "unrated" or "unavailable". Output only: ignored on input.
 	RatingSummary *RatingSummary `json:"ratingSummary,omitempty"`
 
 	// RuntimeMinutes Running time in minutes, 1–6000; absent where not known.
@@ -239,7 +239,7 @@ type Movie struct {
 	Year *int32 `json:"year,omitempty"`
 }
 
-// MovieRatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of rating_summary.as_of_time; "unavailable": the rating service cannot be reached and nothing is known; "unrated": nobody rated it. Output only: ignored on input.
+// MovieRatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": nobody rated it. Output only: ignored on input.
 type MovieRatingStatus string
 
 // MovieBatch BatchGetMoviesResponse is the movies that exist, and the ids of those that do not.
@@ -292,7 +292,7 @@ type MoviePage struct {
 	// Movies The movies of this page, in the order asked for.
 	Movies []Movie `json:"movies"`
 
-	// NextPageToken The page_token of the next page; empty on the last page.
+	// NextPageToken The `page_token` of the next page; empty on the last page.
 	NextPageToken string `json:"nextPageToken"`
 }
 
@@ -388,7 +388,7 @@ type RatingSummary struct {
 
 // RecordRatingPage ListRecordRatingsResponse is a page of a record's ratings.
 type RecordRatingPage struct {
-	// NextPageToken The page_token of the next page; empty on the last page.
+	// NextPageToken The `page_token` of the next page; empty on the last page.
 	NextPageToken string `json:"nextPageToken"`
 
 	// Ratings In the order of their user ids, compared byte by byte.
@@ -448,7 +448,7 @@ type SearchPage struct {
 	// Hits Best first: exact titles, then other matches, then matches by another spelling; within each by number of ratings.
 	Hits []SearchHit `json:"hits"`
 
-	// NextPageToken The page_token of the next page; empty on the last page.
+	// NextPageToken The `page_token` of the next page; empty on the last page.
 	NextPageToken string `json:"nextPageToken"`
 
 	// Total Movies that match the query and both filters.
@@ -544,7 +544,7 @@ type TextPiece struct {
 
 // UserRatingPage ListUserRatingsResponse is a page of a user's ratings.
 type UserRatingPage struct {
-	// NextPageToken The page_token of the next page; empty on the last page.
+	// NextPageToken The `page_token` of the next page; empty on the last page.
 	NextPageToken string `json:"nextPageToken"`
 
 	// Ratings Newest first.
@@ -601,7 +601,7 @@ type ListChartParams struct {
 	// PageSize The most entries of a page. 0 means 50; more than 200 means 200.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// PageToken Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
+	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start.
 	PageToken *string `form:"page_token,omitempty" json:"page_token,omitempty"`
 
 	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
@@ -631,7 +631,7 @@ type ListMoviesParams struct {
 	// PageSize The most entries of a page. 0 means 50; more than 200 means 200.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// PageToken Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
+	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start.
 	PageToken *string `form:"page_token,omitempty" json:"page_token,omitempty"`
 
 	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
@@ -724,7 +724,7 @@ type SearchMoviesParams struct {
 	// PageSize The most entries of a page. 0 means 50; more than 200 means 200.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// PageToken Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
+	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start.
 	PageToken *string `form:"page_token,omitempty" json:"page_token,omitempty"`
 
 	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
@@ -772,7 +772,7 @@ type ListRecordRatingsParams struct {
 	// PageSize The most ratings of a page. 0 means 50; more than 200 means 200.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// PageToken Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
+	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start.
 	PageToken *string `form:"page_token,omitempty" json:"page_token,omitempty"`
 
 	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
@@ -814,7 +814,7 @@ type ListUserRatingsParams struct {
 	// PageSize The most ratings of a page. 0 means 50; more than 200 means 200.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// PageToken Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
+	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start.
 	PageToken *string `form:"page_token,omitempty" json:"page_token,omitempty"`
 
 	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +17,7 @@ type completion struct {
 	skeleton   *object
 
 	used    map[string]bool // what of the supplement was used, by section and key
+	fields  map[string]bool // the JSON names of all fields
 	inputs  []string        // types that are sent, in the order found
 	schemas *object
 }
@@ -135,6 +137,14 @@ func (c *completion) makeSchemas() error {
 			o.set("$ref", schemaPrefix+c.name(strings.TrimPrefix(ref, schemaPrefix)))
 		}
 	})
+	c.fields = map[string]bool{}
+	walk(c.skeleton.object("components", "schemas"), func(o *object) {
+		if properties := o.object("properties"); properties != nil {
+			for _, key := range properties.keys {
+				c.fields[key] = true
+			}
+		}
+	})
 	from := map[string]string{}
 	old := c.skeleton.object("components", "schemas")
 	for _, full := range old.keys {
@@ -161,7 +171,7 @@ func (c *completion) schema(name, full string, from *object) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	description := paragraphs(from.text("description"))
+	description := c.paragraphs(from.text("description"))
 	if description == "" {
 		return nil, fmt.Errorf("%s has no comment", full)
 	}
@@ -176,7 +186,7 @@ func (c *completion) schema(name, full string, from *object) (*object, error) {
 		if p.text("description") == "" {
 			return nil, fmt.Errorf("%s.%s has no comment", full, f.Name())
 		}
-		p.set("description", paragraphs(p.text("description")))
+		p.set("description", c.paragraphs(p.text("description")))
 		c.restrict(p, key)
 		properties.set(f.JSONName(), p)
 		always := slices.Contains(c.supplement.Always, key)
@@ -261,11 +271,35 @@ func texts(list []string) []any {
 	return out
 }
 
-// paragraphs joins the lines of a comment; empty lines stay.
-func paragraphs(comment string) string {
+// fieldName is the name of a field, or a path of them, as comments in protos have it.
+var fieldName = regexp.MustCompile(`[a-z]+(_[a-z]+)+(\.[a-z]+(_[a-z]+)*)*|[a-z]+(\.[a-z]+(_[a-z]+)*)+`)
+
+// paragraphs joins the lines of a comment; empty lines stay. Fields get the names that JSON has for them.
+func (c *completion) paragraphs(comment string) string {
 	parts := strings.Split(strings.TrimSpace(comment), "\n\n")
 	for i, p := range parts {
-		parts[i] = strings.Join(strings.Fields(p), " ")
+		parts[i] = fieldName.ReplaceAllStringFunc(strings.Join(strings.Fields(p), " "), func(name string) string {
+			words := strings.Split(name, ".")
+			for i, w := range words {
+				words[i] = camel(w)
+				if !c.fields[words[i]] {
+					if strings.Contains(w, "_") && len(words) == 1 {
+						return "`" + name + "`" // a parameter
+					}
+					return name
+				}
+			}
+			return "`" + strings.Join(words, ".") + "`"
+		})
 	}
 	return strings.Join(parts, "\n\n")
+}
+
+// camel is protobuf's rule for JSON names.
+func camel(name string) string {
+	parts := strings.Split(name, "_")
+	for i := 1; i < len(parts); i++ {
+		parts[i] = sentence(parts[i])
+	}
+	return strings.Join(parts, "")
 }

@@ -82,7 +82,7 @@ func (c *completion) operation(method, path string, from *object) (*object, erro
 		return nil, fmt.Errorf("supplement.yaml says nothing of %s under operations", id)
 	}
 	c.use("operations", id)
-	description, failures := splitComment(rpc, from.text("summary")+"\n\n"+from.text("description"))
+	description, failures := c.splitComment(rpc, from.text("summary")+"\n\n"+from.text("description"))
 	if description == "" {
 		return nil, errors.New("the method has no comment")
 	}
@@ -123,12 +123,12 @@ type failure struct {
 var failureLine = regexp.MustCompile(`(?m)^([A-Z][A-Z_]+): `)
 
 // splitComment takes a method's comment apart: what it does, without its own name in front, and when it fails how.
-func splitComment(rpc, comment string) (string, []failure) {
+func (c *completion) splitComment(rpc, comment string) (string, []failure) {
 	description, rest := comment, ""
 	if at := failureLine.FindStringIndex(comment); at != nil {
 		description, rest = comment[:at[0]], comment[at[0]:]
 	}
-	description = paragraphs(description)
+	description = c.paragraphs(description)
 	if after, ok := strings.CutPrefix(description, rpc+" "); ok {
 		description = sentence(after)
 	}
@@ -139,7 +139,7 @@ func splitComment(rpc, comment string) (string, []failure) {
 		if i+1 < len(marks) {
 			end = marks[i+1][0]
 		}
-		failures = append(failures, failure{statusOf(rest[m[2]:m[3]]), sentence(paragraphs(rest[m[1]:end]))})
+		failures = append(failures, failure{statusOf(rest[m[2]:m[3]]), sentence(c.paragraphs(rest[m[1]:end]))})
 	}
 	return description, failures
 }
@@ -179,7 +179,7 @@ func (c *completion) operationParameters(path string, from *object, about operat
 		case name == "q":
 			q.set("required", true)
 		}
-		q.set("description", paragraphs(p.text("description")))
+		q.set("description", c.paragraphs(p.text("description")))
 		q.set("schema", schema)
 		if sample, ok := samples[name]; ok {
 			q.set("example", sampleOf(schema, sample))
@@ -247,7 +247,7 @@ func (c *completion) body(rpc string, from *object, about operation) (*object, e
 		properties := schema.object("properties")
 		for _, key := range properties.keys {
 			p := properties.object(key)
-			p.set("description", paragraphs(p.text("description")))
+			p.set("description", c.paragraphs(p.text("description")))
 			c.restrict(p, name+"."+key)
 		}
 		c.schemas.set(name, obj(
