@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	"movieexample.com/metadata"
 )
 
 // batchOf returns films as an import brings them: three external ids, two or three genres.
@@ -145,5 +146,47 @@ func BenchmarkListPage(b *testing.B) {
 			b.Fatal(err)
 		}
 		req.PageToken = resp.GetNextPageToken()
+	}
+}
+
+// BenchmarkSearchPage reads pages of 50 of many hits, what typing asks for, and a page of a typo.
+func BenchmarkSearchPage(b *testing.B) {
+	c := fillCatalogue(b, 10_000)
+	until(b, "the index is up to date", func() error {
+		stats, err := c.GetCatalogueStats(b.Context(), &metadatav1.GetCatalogueStatsRequest{})
+		if err == nil && stats.GetMovies() != 10_000 {
+			err = fmt.Errorf("%d films", stats.GetMovies())
+		}
+		return err
+	})
+	for _, query := range []string{"story", "s", "story 77", "stroy numbr"} {
+		b.Run("search "+query, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				resp, err := c.SearchMovies(b.Context(), &metadatav1.SearchMoviesRequest{Query: query})
+				if err != nil || len(resp.GetHits()) == 0 {
+					b.Fatal(resp, err)
+				}
+			}
+		})
+		b.Run("suggest "+query, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				resp, err := c.SuggestMovies(b.Context(), &metadatav1.SuggestMoviesRequest{Query: query})
+				if err != nil || len(resp.GetSuggestions()) == 0 {
+					b.Fatal(resp, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkStart opens the service on a catalogue of 10,000 films: New must take less than 0.3 s.
+func BenchmarkStart(b *testing.B) {
+	c := fillCatalogue(b, 10_000)
+	for b.Loop() {
+		if _, err := metadata.New(b.Context(), metadata.Config{}, metadata.Deps{DB: c.db}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/metadata"
 )
 
 // recorder keeps the text of every statement and the number of its arguments.
@@ -155,6 +157,27 @@ func TestQueryPlans(t *testing.T) {
 	if _, err := c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "tt0133093"}); err != nil {
 		t.Fatal(err)
 	}
+	c.sync(t, "", "", map[string]int32{"tt0000001": 2, "tt0000002": 3})
+	c.sync(t, "tt0000001", "tt0000100", map[string]int32{"tt0000003": 3})
+	// This finds the film in the database and not in the index, and follows both feeds.
+	c.put(t, film("new", "New"))
+	if _, err := c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "new"}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(c.find(t, "title")); n != 200 {
+		t.Fatalf("found %d films", n)
+	}
+	if n := len(serve(t, c.db, metadata.Config{}, metadata.Deps{}).find(t, "new")); n != 1 { // loads all films
+		t.Fatalf("found %d films", n)
+	}
+	for _, table := range []string{"FROM movie_changes", "FROM movie_votes", "LEFT JOIN", "sequences SET", "INTO movie_votes"} {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(rec.statements)), func(query string) bool { return strings.Contains(query, table) }) {
+			t.Errorf("no statement with %q was recorded", table)
+		}
+	}
+	maps.DeleteFunc(rec.statements, func(query string, _ int) bool {
+		return !strings.Contains(query, "movie") && !strings.Contains(query, "sequences")
+	}) // migrations
 	if lists < 8 || len(rec.statements) < lists+8 {
 		t.Fatalf("only %d statements for lists, %d in all: the recorder does not see them", lists, len(rec.statements))
 	}
