@@ -103,7 +103,7 @@ func TestIdempotentMethods(t *testing.T) {
 			service := file.Services().Get(i)
 			for j := range service.Methods().Len() {
 				m := service.Methods().Get(j)
-				writes := slices.ContainsFunc([]string{"Put", "Delete", "BatchPut", "Create", "Update"}, func(verb string) bool {
+				writes := slices.ContainsFunc([]string{"Put", "Delete", "BatchPut", "Create", "Update", "Sync"}, func(verb string) bool {
 					return strings.HasPrefix(string(m.Name()), verb)
 				})
 				if !writes {

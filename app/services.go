@@ -71,10 +71,12 @@ func buildMetadata(ctx context.Context, b *builder) error {
 	if err != nil {
 		return err
 	}
-	svc, err := metadata.New(ctx, b.cfg.Metadata, metadata.Deps{Metrics: b.metrics, DB: db})
+	svc, err := metadata.New(ctx, b.cfg.Metadata, metadata.Deps{Logger: b.log.With("component", "metadata"), Metrics: b.metrics, DB: db})
 	if err != nil {
 		return err
 	}
+	b.background("metadata search index", svc.Run)
+	b.ready.Add("metadata-search", svc.SearchReady)
 	return b.serveGRPC("metadata", svc)
 }
 
@@ -110,6 +112,7 @@ func buildMovie(ctx context.Context, b *builder) error {
 		return err
 	}
 	b.onClose("movie service", func(context.Context) error { return svc.Close() })
+	b.background("movie votes sync", svc.Run)
 	return b.serveGRPC("movie", svc)
 }
 
