@@ -1,8 +1,10 @@
 package pages
 
 import (
+	"bytes"
 	"context"
 	"html/template"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -16,10 +18,16 @@ import (
 const (
 	similarFilms = 6
 	// A ready movie page is used as long as the film and its numbers are those it was made of, which is asked every time.
-	// What is not asked every time (history, similar films) is at most this old; what was missing is tried again sooner.
-	readyFor      = 30 * time.Second
+	// What is not asked every time is at most this old: the history, which does not change while the numbers do not (but
+	// for a rating that is given again), the similar films, and the prior in the explanation of the score. What was missing
+	// is tried again sooner.
+	readyFor      = 5 * time.Minute
 	incompleteFor = 2 * time.Second
 )
+
+// asOfMark stands in a ready page for the time of its numbers, which is the one thing that differs each time. No text of a
+// film can be taken for it, because theirs come out escaped.
+const asOfMark = `<time datetime="AS-OF">AS-OF</time>`
 
 // filmKey is all that a movie page is made of, but for what readyFor bounds.
 type filmKey struct {
@@ -27,20 +35,31 @@ type filmKey struct {
 	votes              int
 	mean, weighted     float64
 	histogram          [10]int32
-	asOf               time.Time // to the minute, as it is shown
 }
 
 // filmPage is a movie page that was rendered.
 type filmPage struct {
-	key   filmKey
-	until time.Time
-	body  []byte
+	key    filmKey
+	until  time.Time
+	before []byte // up to the time of the numbers
+	after  []byte // empty where the page tells no time
+}
+
+func (page *filmPage) send(w http.ResponseWriter, asOf time.Time) {
+	sendPage(w, http.StatusOK, page.before)
+	if len(page.after) > 0 {
+		// A client that is gone misses nothing.
+		_, _ = io.WriteString(w, `<time datetime="`+instant(asOf)+`">`+minute(asOf)+`</time>`)
+		_, _ = w.Write(page.after)
+	}
 }
 
 func newFilmCache(bytes int) (*otter.Cache[string, *filmPage], error) {
 	return otter.New(&otter.Options[string, *filmPage]{
 		MaximumWeight: uint64(bytes),
-		Weigher:       func(id string, page *filmPage) uint32 { return uint32(len(id) + len(page.body) + 256) },
+		Weigher: func(id string, page *filmPage) uint32 {
+			return uint32(len(id) + len(page.before) + len(page.after) + 256)
+		},
 	})
 }
 
@@ -52,8 +71,8 @@ type moviePage struct {
 	Bars       []bar
 	History    []yearOfRatings
 	Plot       template.HTML
-	HistoryAt  time.Time
-	HasHistory bool // false: it could not be had
+	AsOf       template.HTML // the mark
+	HasHistory bool          // false: it could not be had
 	Similar    []film
 	HasSimilar bool // false: they could not be had
 	Stats      *stats
@@ -75,10 +94,9 @@ func (p *Pages) film(w http.ResponseWriter, r *http.Request, id string) {
 	key := filmKey{
 		etag: f.ETag, status: f.Status, base: p.baseOf(r),
 		votes: f.Summary.Votes, mean: f.Summary.Mean, weighted: f.Summary.Weighted, histogram: f.Summary.Histogram,
-		asOf: f.Summary.AsOf.Truncate(time.Minute),
 	}
 	if ready, ok := p.films.GetIfPresent(id); ok && ready.key == key && p.now().Before(ready.until) {
-		sendPage(w, http.StatusOK, ready.body)
+		ready.send(w, f.Summary.AsOf)
 		return
 	}
 	page := p.moviePage(r, f)
@@ -87,8 +105,11 @@ func (p *Pages) film(w http.ResponseWriter, r *http.Request, id string) {
 		until = p.now().Add(incompleteFor)
 	}
 	err = p.execute("film", page, func(body []byte) {
-		p.films.Set(id, &filmPage{key: key, until: until, body: append([]byte(nil), body...)})
-		sendPage(w, http.StatusOK, body)
+		made := &filmPage{key: key, until: until}
+		body = bytes.Clone(body)
+		made.before, made.after, _ = bytes.Cut(body, []byte(asOfMark))
+		p.films.Set(id, made)
+		made.send(w, f.Summary.AsOf)
 	})
 	if err != nil {
 		p.failed(w, r, err)
@@ -96,18 +117,18 @@ func (p *Pages) film(w http.ResponseWriter, r *http.Request, id string) {
 }
 
 func (p *Pages) moviePage(r *http.Request, f film) moviePage {
-	page := moviePage{Film: f, Directors: people(f.Director), Bars: bars(f.Summary)}
+	page := moviePage{Film: f, Directors: people(f.Director), Bars: bars(f.Summary), AsOf: asOfMark}
 	p.together(r.Context(), p.cfg.ExtrasTimeout,
 		part{"the rating history", func(ctx context.Context) error {
 			if f.Status == "unrated" {
 				page.HasHistory = true // there is none, and nobody needs to be asked
 				return nil
 			}
-			years, asOf, err := p.ratings.history(ctx, f.ID)
+			years, err := p.ratings.history(ctx, f.ID)
 			if err != nil && fault.KindOf(err) != fault.KindNotFound {
 				return err
 			}
-			page.History, page.HistoryAt, page.HasHistory = years, asOf, true
+			page.History, page.HasHistory = years, true
 			return nil
 		}},
 		part{"similar films", func(ctx context.Context) (err error) {

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"context"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -20,17 +19,17 @@ func newRatingSource(conn grpc.ClientConnInterface) ratingSource {
 	return ratingSource{ratingv1.NewRatingServiceClient(conn)}
 }
 
-// history returns a film's ratings by year, oldest first, and as of when. A film without ratings is a fault.KindNotFound.
-func (s ratingSource) history(ctx context.Context, id string) ([]yearOfRatings, time.Time, error) {
+// history returns a film's ratings by year, oldest first. A film without ratings is a fault.KindNotFound.
+func (s ratingSource) history(ctx context.Context, id string) ([]yearOfRatings, error) {
 	answer, err := s.client.ListRatingHistory(ctx, &ratingv1.ListRatingHistoryRequest{RecordType: movieType, RecordId: id})
 	if err != nil {
-		return nil, time.Time{}, fault.FromRPC(err)
+		return nil, fault.FromRPC(err)
 	}
 	years := make([]yearOfRatings, len(answer.GetYears()))
 	for i, y := range answer.GetYears() {
 		years[i] = yearOfRatings{Year: int(y.GetYear()), Votes: int(y.GetVotes()), Mean: y.GetMean()}
 	}
-	return years, answer.GetAsOfTime().AsTime(), nil
+	return years, nil
 }
 
 // byPerson returns a page of a person's ratings of films, newest first.

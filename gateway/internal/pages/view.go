@@ -69,6 +69,18 @@ type hit struct {
 	Matched  []piece // the other name that matched; empty where the title did
 }
 
+// ByDirector reports whether the name that matched is the director's, which stands there anyway.
+func (h hit) ByDirector() bool { return h.Film.Director != "" && joined(h.Matched) == h.Film.Director }
+
+// joined is the whole of a name in pieces.
+func joined(pieces []piece) string {
+	var name string
+	for _, p := range pieces {
+		name += p.Text
+	}
+	return name
+}
+
 // piece is a part of a name that matched, or one that did not.
 type piece struct {
 	Text    string
@@ -81,6 +93,9 @@ type suggestion struct {
 	Title        []piece
 	Matched      []piece
 }
+
+// ByDirector reports whether the name that matched is the director's, which stands there anyway.
+func (s suggestion) ByDirector() bool { return s.Director != "" && joined(s.Matched) == s.Director }
 
 type genreCount struct {
 	Genre string
