@@ -283,23 +283,11 @@ func steady(v any) {
 // inOrder writes v with indents, members in the order that they have in text.
 func inOrder(text []byte, v any) ([]byte, error) {
 	rank := map[string]int{}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	for {
-		token, err := dec.Token()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		if s, ok := token.(string); ok {
-			if _, seen := rank[s]; !seen {
-				rank[s] = len(rank)
-			}
-		}
+	if err := rankMembers(json.NewDecoder(bytes.NewReader(text)), "", rank); err != nil {
+		return nil, err
 	}
 	var out bytes.Buffer
-	if err := writeOrdered(&out, v, rank); err != nil {
+	if err := writeOrdered(&out, v, "", rank); err != nil {
 		return nil, err
 	}
 	var pretty bytes.Buffer
@@ -310,7 +298,41 @@ func inOrder(text []byte, v any) ([]byte, error) {
 	return pretty.Bytes(), nil
 }
 
-func writeOrdered(out *bytes.Buffer, v any, rank map[string]int) error {
+// rankMembers numbers the members of a value by their paths, in which all entries of a list are one.
+func rankMembers(dec *json.Decoder, path string, rank map[string]int) error {
+	token, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	switch token {
+	case json.Delim('{'):
+		for dec.More() {
+			key, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			at := fmt.Sprint(path, ".", key)
+			if _, seen := rank[at]; !seen {
+				rank[at] = len(rank)
+			}
+			if err := rankMembers(dec, at, rank); err != nil {
+				return err
+			}
+		}
+	case json.Delim('['):
+		for dec.More() {
+			if err := rankMembers(dec, path, rank); err != nil {
+				return err
+			}
+		}
+	default:
+		return nil
+	}
+	_, err = dec.Token()
+	return err
+}
+
+func writeOrdered(out *bytes.Buffer, v any, path string, rank map[string]int) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	switch v := v.(type) {
@@ -320,7 +342,7 @@ func writeOrdered(out *bytes.Buffer, v any, rank map[string]int) error {
 			if i > 0 {
 				out.WriteByte(',')
 			}
-			if err := writeOrdered(out, e, rank); err != nil {
+			if err := writeOrdered(out, e, path, rank); err != nil {
 				return err
 			}
 		}
@@ -331,7 +353,7 @@ func writeOrdered(out *bytes.Buffer, v any, rank map[string]int) error {
 		for key := range v {
 			keys = append(keys, key)
 		}
-		slices.SortFunc(keys, func(a, b string) int { return rank[a] - rank[b] })
+		slices.SortFunc(keys, func(a, b string) int { return rank[path+"."+a] - rank[path+"."+b] })
 		out.WriteByte('{')
 		for i, key := range keys {
 			if i > 0 {
@@ -341,7 +363,7 @@ func writeOrdered(out *bytes.Buffer, v any, rank map[string]int) error {
 				return err
 			}
 			out.WriteByte(':')
-			if err := writeOrdered(out, v[key], rank); err != nil {
+			if err := writeOrdered(out, v[key], path+"."+key, rank); err != nil {
 				return err
 			}
 		}
