@@ -2,9 +2,12 @@ package movie
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	"movieexample.com/internal/fault"
 )
 
 const (
@@ -92,7 +95,7 @@ func (c catalogue) search(ctx context.Context, q searchQuery) (*found, error) {
 		Query: q.q, Genre: q.genre, Decade: q.decade, PageSize: q.size, PageToken: q.token,
 	})
 	if err != nil {
-		return nil, fromMetadata(err, "query", "q")
+		return nil, fromIndex(err)
 	}
 	f := &found{
 		hits: make([]hit, len(r.GetHits())), next: r.GetNextPageToken(), total: r.GetTotal(),
@@ -107,7 +110,7 @@ func (c catalogue) search(ctx context.Context, q searchQuery) (*found, error) {
 func (c catalogue) suggest(ctx context.Context, q string, size int32) ([]suggestion, error) {
 	r, err := c.client.SuggestMovies(ctx, &metadatav1.SuggestMoviesRequest{Query: q, PageSize: size})
 	if err != nil {
-		return nil, fromMetadata(err, "query", "q")
+		return nil, fromIndex(err)
 	}
 	list := make([]suggestion, len(r.GetSuggestions()))
 	for i, s := range r.GetSuggestions() {
@@ -126,7 +129,7 @@ func (c catalogue) suggest(ctx context.Context, q string, size int32) ([]suggest
 func (c catalogue) similar(ctx context.Context, id string) ([]candidate, error) {
 	r, err := c.client.ListSimilarMovies(ctx, &metadatav1.ListSimilarMoviesRequest{Id: id, PageSize: similarMost})
 	if err != nil {
-		return nil, fromMetadata(err)
+		return nil, fromIndex(err)
 	}
 	list := make([]candidate, len(r.GetMovies()))
 	for i, m := range r.GetMovies() {
@@ -138,7 +141,7 @@ func (c catalogue) similar(ctx context.Context, id string) ([]candidate, error) 
 func (c catalogue) stats(ctx context.Context) (catalogueStats, error) {
 	r, err := c.client.GetCatalogueStats(ctx, &metadatav1.GetCatalogueStatsRequest{})
 	if err != nil {
-		return catalogueStats{}, fromMetadata(err)
+		return catalogueStats{}, fromIndex(err)
 	}
 	return catalogueStats{
 		films: r.GetMovies(), genres: genresOf(r.GetGenres()), decades: decadesOf(r.GetDecades()), asOf: r.GetAsOfTime().AsTime(),
@@ -163,6 +166,15 @@ func (c catalogue) syncVotes(ctx context.Context, r votesRange) (changed int, er
 		return 0, fromMetadata(err)
 	}
 	return int(answer.GetChanged()), nil
+}
+
+// fromIndex is [fromMetadata] for calls that the search index answers. While the metadata service loads it, it is reached and says
+// what it is doing; that is worth passing on.
+func fromIndex(err error) error {
+	if e := (*fault.Error)(nil); errors.As(fault.FromRPC(err), &e) && e.Kind == fault.KindUnavailable && strings.Contains(e.Message(), "search index") {
+		return fault.Unavailable(err, "%s", e.Message())
+	}
+	return fromMetadata(err, "query", "q")
 }
 
 func matchOf(kind metadatav1.MatchKind) match {

@@ -258,7 +258,7 @@ func TestImpatientCallerOfAChart(t *testing.T) {
 		<-held
 		return nil
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err := w.client.ListChart(ctx, &moviev1.ListChartRequest{Chart: "top"})
 	if status.Code(err) != codes.DeadlineExceeded || !strings.Contains(err.Error(), "rating service or the metadata service is slow") {
@@ -268,5 +268,113 @@ func TestImpatientCallerOfAChart(t *testing.T) {
 	r, err := w.client.ListChart(t.Context(), &moviev1.ListChartRequest{Chart: "top"})
 	if err != nil || len(r.GetEntries()) != 1 || w.ratingConn.count("ListChart") != 1 {
 		t.Errorf("got %v, %v after %d calls; want the entry with one call", r, err, w.ratingConn.count("ListChart"))
+	}
+}
+
+// Whatever tells two requests apart tells their pages apart.
+func TestPagesBelongToTheirRequest(t *testing.T) {
+	w := newWorld(t, movie.Config{})
+	w.film("a", "A", 1990, "Drama")
+	w.rating.set("a", 30, 6)
+	ctx := t.Context()
+	year, other := ptr(int32(1990)), ptr(int32(1980))
+	for method, requests := range map[string][]func() error{
+		"ListMovies": {
+			func() error { _, err := w.client.ListMovies(ctx, &moviev1.ListMoviesRequest{}); return err },
+			func() error { _, err := w.client.ListMovies(ctx, &moviev1.ListMoviesRequest{PageSize: 7}); return err },
+			func() error {
+				_, err := w.client.ListMovies(ctx, &moviev1.ListMoviesRequest{PageToken: "t"})
+				return err
+			},
+			func() error {
+				_, err := w.client.ListMovies(ctx, &moviev1.ListMoviesRequest{OrderBy: "year"})
+				return err
+			},
+			func() error {
+				_, err := w.client.ListMovies(ctx, &moviev1.ListMoviesRequest{OrderBy: "year desc"})
+				return err
+			},
+			func() error {
+				_, err := w.client.ListMovies(ctx, &moviev1.ListMoviesRequest{Genre: "Drama"})
+				return err
+			},
+			func() error {
+				_, err := w.client.ListMovies(ctx, &moviev1.ListMoviesRequest{MinYear: year})
+				return err
+			},
+			func() error {
+				_, err := w.client.ListMovies(ctx, &moviev1.ListMoviesRequest{MinYear: other})
+				return err
+			},
+			func() error {
+				_, err := w.client.ListMovies(ctx, &moviev1.ListMoviesRequest{MaxYear: year})
+				return err
+			},
+			func() error {
+				_, err := w.client.ListMovies(ctx, &moviev1.ListMoviesRequest{MaxYear: ptr(int32(0))})
+				return err
+			},
+		},
+		"ListChart": {
+			func() error { _, err := w.client.ListChart(ctx, &moviev1.ListChartRequest{Chart: "top"}); return err },
+			func() error {
+				_, err := w.client.ListChart(ctx, &moviev1.ListChartRequest{Chart: "popular"})
+				return err
+			},
+			func() error {
+				_, err := w.client.ListChart(ctx, &moviev1.ListChartRequest{Chart: "top", PageSize: 7})
+				return err
+			},
+			func() error {
+				_, err := w.client.ListChart(ctx, &moviev1.ListChartRequest{Chart: "top", Genre: "Drama"})
+				return err
+			},
+			func() error {
+				_, err := w.client.ListChart(ctx, &moviev1.ListChartRequest{Chart: "top", Decade: year})
+				return err
+			},
+			func() error {
+				_, err := w.client.ListChart(ctx, &moviev1.ListChartRequest{Chart: "top", Decade: other})
+				return err
+			},
+		},
+		"SearchMovies": {
+			func() error { _, err := w.client.SearchMovies(ctx, &moviev1.SearchMoviesRequest{Q: "A"}); return err },
+			func() error { _, err := w.client.SearchMovies(ctx, &moviev1.SearchMoviesRequest{Q: "B"}); return err },
+			func() error {
+				_, err := w.client.SearchMovies(ctx, &moviev1.SearchMoviesRequest{Q: "A", PageSize: 7})
+				return err
+			},
+			func() error {
+				_, err := w.client.SearchMovies(ctx, &moviev1.SearchMoviesRequest{Q: "A", PageToken: "t"})
+				return err
+			},
+			func() error {
+				_, err := w.client.SearchMovies(ctx, &moviev1.SearchMoviesRequest{Q: "A", Genre: "Drama"})
+				return err
+			},
+			func() error {
+				_, err := w.client.SearchMovies(ctx, &moviev1.SearchMoviesRequest{Q: "A", Decade: year})
+				return err
+			},
+			func() error {
+				_, err := w.client.SearchMovies(ctx, &moviev1.SearchMoviesRequest{Q: "A", Decade: other})
+				return err
+			},
+		},
+	} {
+		conn := w.metadataConn
+		if method == "ListChart" {
+			conn = w.ratingConn
+		}
+		for i, request := range requests {
+			conn.take()
+			if err := request(); err != nil {
+				t.Fatalf("%s %d: %v", method, i, err)
+			}
+			if n := conn.count(method); n != 1 {
+				t.Errorf("%s %d was answered with another request's page", method, i)
+			}
+		}
 	}
 }

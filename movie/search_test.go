@@ -149,6 +149,23 @@ func TestSearchComplaints(t *testing.T) {
 	}
 }
 
+// A metadata service that still loads its index is reached and says so.
+func TestSearchIndexIsLoading(t *testing.T) {
+	w := newWorld(t, movie.Config{})
+	w.metadata.before.set(func(context.Context, string) error {
+		return fault.Unavailable(nil, "the search index is being loaded: retry in a moment")
+	})
+	_, err := w.client.SuggestMovies(t.Context(), &moviev1.SuggestMoviesRequest{Q: "a"})
+	if st := status.Convert(err); st.Code() != codes.Unavailable || st.Message() != "the search index is being loaded: retry in a moment" {
+		t.Errorf("got %v, want UNAVAILABLE in the metadata service's words", err)
+	}
+	w.metadata.before.set(down)
+	_, err = w.client.SuggestMovies(t.Context(), &moviev1.SuggestMoviesRequest{Q: "a"})
+	if st := status.Convert(err); st.Code() != codes.Unavailable || !strings.Contains(st.Message(), "metadata service") {
+		t.Errorf("got %v, want UNAVAILABLE that names the metadata service", err)
+	}
+}
+
 func TestSimilar(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("me", "Me", 1990)
