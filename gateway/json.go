@@ -42,6 +42,7 @@ func newJSON(messages []protoreflect.MessageDescriptor) (*jsonCodec, error) {
 type jsonPlan struct {
 	typ    reflect.Type // of the struct
 	fields []jsonField
+	direct func(o *jsonOut, m any) bool // writes the whole message quicker than field by field; nil for most
 }
 
 type jsonField struct {
@@ -102,6 +103,7 @@ func (c *jsonCodec) plan(d protoreflect.MessageDescriptor) (*jsonPlan, error) {
 		return nil, fmt.Errorf("find the Go type of %s: %w", d.FullName(), err)
 	}
 	p := &jsonPlan{typ: reflect.TypeOf(kind.Zero().Interface()).Elem()}
+	p.direct = direct(d.FullName())
 	c.plans[d.FullName()] = p // before the fields: a message may contain itself
 	indices := structFields(p.typ)
 	for i := range d.Fields().Len() {
@@ -167,14 +169,18 @@ func (p *jsonPlan) append(o *jsonOut, m proto.Message) error {
 	if v.IsNil() {
 		return fmt.Errorf("the answer has no %s", p.typ)
 	}
-	if !p.object(o, v.Elem()) {
+	if !p.object(o, v) {
 		return errNoJSON
 	}
 	return nil
 }
 
-// object writes the fields of one message.
-func (p *jsonPlan) object(o *jsonOut, m reflect.Value) bool {
+// object writes one message, which v points to.
+func (p *jsonPlan) object(o *jsonOut, v reflect.Value) bool {
+	if p.direct != nil {
+		return p.direct(o, v.Interface())
+	}
+	m := v.Elem()
 	o.buf = append(o.buf, '{')
 	empty := len(o.buf)
 	for i := range p.fields {
@@ -213,7 +219,7 @@ func (f *jsonField) value(o *jsonOut, v reflect.Value) bool {
 	if v.IsNil() {
 		return false // in a list; protobuf has no such thing
 	}
-	return f.inner.object(o, v.Elem())
+	return f.inner.object(o, v)
 }
 
 func (f *jsonField) appendList(o *jsonOut, list reflect.Value) bool {

@@ -47,15 +47,23 @@ func writeInts(o *jsonOut, v reflect.Value) bool {
 	if !ok {
 		return false
 	}
-	o.buf = append(o.buf, '[')
-	for i, n := range *list {
-		if i > 0 {
-			o.buf = append(o.buf, ',')
-		}
-		o.buf = strconv.AppendInt(o.buf, int64(n), 10)
-	}
-	o.buf = append(o.buf, ']')
+	o.ints(*list)
 	return true
+}
+
+func (o *jsonOut) ints(list []int32) {
+	buf := append(o.buf, '[')
+	for i, n := range list {
+		if i > 0 {
+			buf = append(buf, ',')
+		}
+		if n >= 0 && n < 10 {
+			buf = append(buf, byte('0'+n))
+			continue
+		}
+		buf = strconv.AppendInt(buf, int64(n), 10)
+	}
+	o.buf = append(buf, ']')
 }
 
 // value follows the pointer of an optional value.
@@ -66,21 +74,25 @@ func value(v reflect.Value) reflect.Value {
 	return v
 }
 
-// text writes a string; only what JSON demands is escaped. It reports false for what is not UTF-8.
+// text writes a string. It reports false for what is not UTF-8.
+func (o *jsonOut) text(s string) bool { return o.member(`"`, s) }
+
+// member writes what stands before a string, up to its first quote, and the string; only what JSON demands is escaped. It
+// reports false for what is not UTF-8.
 //
 // Nearly every text is ASCII without anything to escape. So it is copied first, and what was copied is looked at eight bytes
 // at a time.
-func (o *jsonOut) text(s string) bool {
-	o.buf = append(o.buf, '"')
-	start := len(o.buf)
-	o.buf = append(o.buf, s...)
-	if !plainText(o.buf[start:]) {
+func (o *jsonOut) member(before, s string) bool {
+	buf := append(o.buf, before...)
+	start := len(buf)
+	buf = append(buf, s...)
+	if !plainText(buf[start:]) {
 		if !utf8.ValidString(s) {
 			return false
 		}
-		o.buf = appendEscaped(o.buf[:start], s)
+		buf = appendEscaped(buf[:start], s)
 	}
-	o.buf = append(o.buf, '"')
+	o.buf = append(buf, '"')
 	return true
 }
 
@@ -162,10 +174,14 @@ func (o *jsonOut) number(n float64) {
 // noSecond is a second that no valid time has.
 const noSecond = math.MinInt64
 
-// writeTime writes a time in RFC 3339 with 0, 3, 6 or 9 fractional digits.
 func writeTime(o *jsonOut, v reflect.Value) bool {
 	ts, ok := v.Interface().(*timestamppb.Timestamp)
-	if !ok || ts.CheckValid() != nil {
+	return ok && o.time(ts)
+}
+
+// time writes a time in RFC 3339 with 0, 3, 6 or 9 fractional digits. It reports false for one that is out of range.
+func (o *jsonOut) time(ts *timestamppb.Timestamp) bool {
+	if !ts.IsValid() {
 		return false
 	}
 	if ts.GetSeconds() != o.second {
