@@ -82,7 +82,7 @@ for (const [path, check, finding, how] of [
   ["/moving", motion, /animation/],
   ["/sliding", motion, /transition of 0\.3s/],
   ["/smooth", motion, /smooth scrolling/],
-  ["/faceless", focusShown, /shows no focus/],
+  ["/faceless", (page) => focusShown(page), /shows no focus/],
   ["/heavy", (_, seen) => cost(seen), /bytes, at most 100000/],
   ["/many", (_, seen) => cost(seen), /9 requests, at most 6/],
 ]) {
