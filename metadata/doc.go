@@ -17,8 +17,20 @@
 //     is, for every order with and without genre and years; and a walk through the pages shows
 //     each film that nobody touches meanwhile exactly once.
 //   - A batch is one transaction, but each of its movies succeeds or fails by itself.
+//   - Several sources meet in one film without losing a name, and with the same result whichever
+//     of two comes first, if one of them overwrites the fields that both have.
+//   - Search finds what this process wrote a moment later, and what another process on the same
+//     database wrote within two seconds (Config.SearchRefresh). Every process gives the same
+//     answers in the same order, as they depend on the films and their numbers of ratings only.
+//     A walk through the pages of a search shows each film that nobody touches exactly once.
+//
+// Search answers from an index in memory (internal/search), which New begins to load and
+// [Service.Run] keeps equal to the catalogue by the change feed in the database; until it is loaded
+// for the first time, search is unavailable and everything else works. When the database fails, the
+// index is as old as GetCatalogueStats says.
 //
 // What it refuses: to guess. A field that is out of range is an error that names it, never cut
 // or replaced. Titles and years never identify a film; two films may have both in common. It
-// knows no rating and no user.
+// knows no rating and no user; how many ratings a film has, by which search orders, others tell it
+// (SyncVotes).
 package metadata

@@ -3,6 +3,7 @@ package metadata_test
 import (
 	"context"
 	"database/sql/driver"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -74,7 +75,7 @@ func (c *catalogue) run(t testing.TB) {
 // until waits for something that happens in the background.
 func until(t testing.TB, what string, happened func() error) {
 	t.Helper()
-	ticker, timeout := time.NewTicker(time.Millisecond), time.After(10*time.Second)
+	ticker, timeout := time.NewTicker(time.Millisecond), time.After(time.Minute)
 	defer ticker.Stop()
 	for {
 		err := happened()
@@ -108,7 +109,38 @@ func openWith(t testing.TB, path string, wrap func(driver.Connector) driver.Conn
 			t.Errorf("close database: %v", err)
 		}
 	})
-	return serve(t, db, cfg, deps)
+	c := serve(t, db, cfg, deps)
+	c.load(t)
+	return c
+}
+
+// load completes what New may have left for later on a busy machine: loading the search index.
+func (c *catalogue) load(t testing.TB) {
+	t.Helper()
+	if c.svc.SearchReady(t.Context()) == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- c.svc.Run(ctx) }()
+	until(t, "the index is loaded", func() error { return c.svc.SearchReady(ctx) })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// settle waits until the index knows all that was written before. The service runs, and quickly.
+func (c *catalogue) settle(t testing.TB) {
+	t.Helper()
+	c.clock.advance(time.Second)
+	until(t, "the index is up to date", func() error {
+		resp, err := c.GetCatalogueStats(t.Context(), &metadatav1.GetCatalogueStatsRequest{})
+		if err == nil && !resp.GetAsOfTime().AsTime().Equal(c.clock.Now()) {
+			err = fmt.Errorf("as of %v, now is %v", resp.GetAsOfTime().AsTime(), c.clock.Now())
+		}
+		return err
+	})
 }
 
 // serve starts the service on a database.

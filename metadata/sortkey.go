@@ -3,7 +3,7 @@ package metadata
 import (
 	"strings"
 
-	titletext "movieexample.com/metadata/internal/text"
+	"movieexample.com/metadata/internal/text"
 )
 
 // keyEnd separates the sort key from the id in a title key. It is less than every character
@@ -12,7 +12,7 @@ const keyEnd = "\x01"
 
 // titleKey is a film's position in lists by title: comparing title keys byte by byte compares
 // sort keys first and ids second.
-func titleKey(title, id string) string { return titletext.SortKey(title) + keyEnd + id }
+func titleKey(title, id string) string { return text.SortKey(title) + keyEnd + id }
 
 // idOfTitleKey is the id a title key was made with.
 func idOfTitleKey(key string) string {
@@ -27,7 +27,7 @@ func sortKeyOf(key string) string {
 }
 
 // fold is what titles are compared by.
-func fold(s string) string { return titletext.Fold(s) }
+func fold(s string) string { return text.Fold(s) }
 
 // genreKey is what genres are compared by.
-func genreKey(genre string) string { return titletext.GenreKey(genre) }
+func genreKey(genre string) string { return text.GenreKey(genre) }
