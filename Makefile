@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 BIN := bin
+GENERATED := gen gateway/internal/apidocs test/clients/goclient
 # The race detector needs a C compiler; a machine that has only Go tests without it. CI insists on it.
 RACE ?= $(shell command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null 2>&1 && [ "$$(go env CGO_ENABLED)" = 1 ] && echo -race)
 # The data set for the golden tests; CI sets it. Tests that need it say so when it is missing.
@@ -25,7 +26,7 @@ ifneq ($(strip $(RACE)),)
 endif
 
 .PHONY: check
-check: fmt-check vet staticcheck generate-check ## what CI checks before the tests
+check: fmt-check vet staticcheck generate-check breaking ## what CI checks before the tests
 
 .PHONY: crash
 crash: ## the crash test in full: 200,000 events, 50 kills
@@ -42,26 +43,36 @@ fuzz: ## each fuzz target for 30 seconds
 	    echo "== $$pkg $$target"; go test $$pkg -run '^$$' -fuzz "^$$target$$" -fuzztime 30s; done; done
 
 .PHONY: test-servers
-test-servers: ## tests against real servers (none are needed yet; see test/servers)
+test-servers: ## tests with a foreign Kafka client, a full disk, npm's generators and a real browser
 	test/servers/run
+	test/clients/run
+	test/web/run
+
+.PHONY: screenshots
+screenshots: ## pictures of the pages at three widths, light and dark, in tmp/screenshots
+	test/web/run screenshots tmp/screenshots
 
 .PHONY: generate
-generate: tools ## the code in gen/ from the protos in api/
-	$(BIN)/buf lint
-	$(BIN)/buf generate
+generate: tools ## code, the OpenAPI document and the Go client from the protos in api/
+	api/generate.sh
 
 .PHONY: generate-check
 generate-check: generate ## fails if generated code is not what is committed
-	@git diff --exit-code --stat -- gen || { echo "gen/ is not up to date: run make generate and commit" >&2; exit 1; }
-	@test -z "$$(git status --porcelain -- gen)" || { echo "gen/ has files that are not committed" >&2; exit 1; }
+	@git diff --exit-code --stat -- $(GENERATED) || { echo "generated files are not up to date: run make generate and commit" >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- $(GENERATED))" || { echo "generated files are not committed:" >&2; git status --porcelain -- $(GENERATED) >&2; exit 1; }
+
+.PHONY: breaking
+breaking: tools ## fails if the contracts break clients of the last release (api/baseline); proves that it would notice
+	api/breaking.sh
+	api/breaking.sh --self-test
 
 .PHONY: fmt
 fmt: tools ## format the code
-	@git ls-files -co --exclude-standard '*.go' ':!gen' | xargs $(BIN)/gofumpt -w
+	@git ls-files -co --exclude-standard '*.go' ':!gen' ':!*.gen.go' | xargs $(BIN)/gofumpt -w
 
 .PHONY: fmt-check
 fmt-check: tools
-	@out="$$(git ls-files '*.go' ':!gen' | xargs $(BIN)/gofumpt -l)"; test -z "$$out" || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
+	@out="$$(git ls-files '*.go' ':!gen' ':!*.gen.go' | xargs $(BIN)/gofumpt -l)"; test -z "$$out" || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
 
 .PHONY: vet
 vet: ## go vet
