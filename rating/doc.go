@@ -13,6 +13,9 @@
 //     Nothing is skipped in silence: an event that cannot be applied is a dead letter, once, or ingestion of its
 //     partition stands still and says why.
 //   - A synchronous write is durable when it answers.
+//   - What is computed from many rows (charts, totals, the number of users, the history of a record with many ratings) says
+//     as of when it is, and takes no more than a twentieth of a core. Everything else is as of now.
+//   - Whoever walks a list while others write sees each item that nobody touches exactly once.
 //
 // It refuses to know what a record is: titles, genres and catalogues belong to others. That is why charts order
 // ties by record id and leave the order by title to the caller.
