@@ -33,6 +33,43 @@ export async function sideways(page) {
   });
 }
 
+/** Entries of a list lie beside or below each other, never on one another. */
+export async function overlaps(page) {
+  return page.evaluate(() => {
+    // What is seen of an entry: its lines of text, wherever they reach to, and its pictures.
+    const seen = (entry) => {
+      const boxes = [...entry.querySelectorAll("svg, img")].flatMap((e) => [...e.getClientRects()]);
+      const walker = document.createTreeWalker(entry, NodeFilter.SHOW_TEXT);
+      const range = document.createRange();
+      while (walker.nextNode()) {
+        if (walker.currentNode.parentElement.closest("svg, .unseen")) continue;
+        range.selectNodeContents(walker.currentNode);
+        boxes.push(...range.getClientRects());
+      }
+      return boxes;
+    };
+    const findings = [];
+    for (const list of document.querySelectorAll("ol, ul, dl")) {
+      const entries = [...list.children];
+      const boxes = entries.map(seen);
+      for (let i = 0; i < boxes.length; i++) {
+        for (let j = i + 1; j < Math.min(boxes.length, i + 12); j++) {
+          for (const [a, b] of boxes[i].flatMap((a) => boxes[j].map((b) => [a, b]))) {
+            const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+            const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+            // The boxes of close lines touch by the little that letters do not fill.
+            if (wide > 2 && high > 8) {
+              findings.push(`${Math.round(wide)} × ${Math.round(high)} px of ${entries[i].textContent.trim().slice(0, 40)} lie on ${entries[j].textContent.trim().slice(0, 40)}`);
+              break;
+            }
+          }
+        }
+      }
+    }
+    return findings.slice(0, 6);
+  });
+}
+
 /** What the first load may cost: requests, and bytes on the wire, headers included. */
 export function cost(seen, { requests = 6, bytes = 100_000 } = {}) {
   const findings = [];

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
 import { launch, withPage } from "./browser.mjs";
-import { accessibility, cost, focusShown, linkedData, motion, sideways } from "./checks.mjs";
+import { accessibility, cost, focusShown, linkedData, motion, overlaps, sideways } from "./checks.mjs";
 
 const right = (head, body) => `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>A page</title>
 <link rel="icon" href="data:,">${head}</head><body><main><h1>A page</h1><p><a href="/">A link</a></p>${body}</main></body></html>`;
@@ -21,6 +21,7 @@ const wrongs = {
   "/contrast": right("", '<p style="color:#999;background:#fff">Hard to read</p>'),
   "/unnamed": right("", '<input type="text">'),
   "/wide": right("", '<div style="width:600px">wide</div>'),
+  "/overlapping": right("<style>ul{display:grid;grid-template-columns:4em 4em;list-style:none}</style>", "<ul><li>averylongwordindeed</li><li>another</li></ul>"),
   "/hidden": right("<style>body{overflow-x:hidden}</style>", '<div style="width:600px">wide</div>'),
   "/moving": right("<style>@keyframes k{to{opacity:.5}}p{animation:k 1s infinite}</style>", "<p>moves</p>"),
   "/sliding": right("<style>a{transition:color .3s}</style>", ""),
@@ -60,7 +61,7 @@ const look = (path, how, check) => withPage(browser, { width: 320, origin, ...ho
 });
 
 const all = async (page, seen) => [
-  ...seen.problems, ...cost(seen), ...await accessibility(page), ...await sideways(page), ...await motion(page), ...await focusShown(page),
+  ...seen.problems, ...cost(seen), ...await accessibility(page), ...await sideways(page), ...await overlaps(page), ...await motion(page), ...await focusShown(page),
 ];
 
 test("a right page has no findings", async () => {
@@ -78,6 +79,7 @@ for (const [path, check, finding, how] of [
   ["/contrast", accessibility, /axe color-contrast/],
   ["/unnamed", accessibility, /axe label/],
   ["/wide", sideways, /6\d\d px wide in a window of 320/],
+  ["/overlapping", overlaps, /averylong.* lie on another/],
   ["/hidden", sideways, /overflow-x: hidden/],
   ["/moving", motion, /animation/],
   ["/sliding", motion, /transition of 0\.3s/],

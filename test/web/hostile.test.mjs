@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import { after, before, test } from "node:test";
 
 import { full, launch, visit, withPage } from "./browser.mjs";
-import { accessibility, linkedData, sideways } from "./checks.mjs";
+import { accessibility, linkedData, overlaps, sideways } from "./checks.mjs";
 import { hostile, hostilePath, hostileUser } from "./site.mjs";
 
 let browser;
@@ -39,7 +39,7 @@ for (const width of full ? [320, 1280] : [320]) {
     assert.equal(data[0].name, hostile.title);
     assert.ok(JSON.stringify(data[0]).includes(JSON.stringify(hostile.director).slice(1, -1)), "the director in JSON-LD");
     await inert(page, seen);
-    assert.deepEqual([...await sideways(page), ...await accessibility(page)], []);
+    assert.deepEqual([...await sideways(page), ...await overlaps(page), ...await accessibility(page)], []);
 
     // Where its links lead is the film's, the genre's, the director's own page.
     const links = await page.locator("article a").evaluateAll((list) => list.map((a) => a.href));
@@ -61,7 +61,7 @@ for (const width of full ? [320, 1280] : [320]) {
       await visit(page, path);
       assert.ok((await text(page, "main")).includes(title), `${what} shows the title as text`);
       await inert(page, seen);
-      assert.deepEqual([...await sideways(page), ...await accessibility(page)], []);
+      assert.deepEqual([...await sideways(page), ...await overlaps(page), ...await accessibility(page)], []);
     }));
   }
 }

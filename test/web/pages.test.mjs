@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import { after, before, describe, test } from "node:test";
 
 import { full, launch, visit, withPage } from "./browser.mjs";
-import { accessibility, cost, focusShown, linkedData, motion, sideways } from "./checks.mjs";
+import { accessibility, cost, focusShown, linkedData, motion, overlaps, sideways } from "./checks.mjs";
 import { pages } from "./site.mjs";
 
 let browser;
@@ -26,7 +26,7 @@ for (const wanted of pages) {
       test(`at ${look.width} px, ${look.scheme}${look.motion ? `, motion reduced` : ``}`, () => withPage(browser, look, async (page, seen) => {
         const answer = await visit(page, wanted.path);
         assert.equal(answer.status(), wanted.status ?? 200, "status of the page");
-        const findings = [...cost(seen), ...await accessibility(page), ...await sideways(page), ...look.motion === "reduce" ? await motion(page) : [], ...seen.problems];
+        const findings = [...cost(seen), ...await accessibility(page), ...await sideways(page), ...await overlaps(page), ...look.motion === "reduce" ? await motion(page) : [], ...seen.problems];
         if (look === looks[0]) costs.push(`${wanted.name}: ${seen.requests.length} requests, ${seen.bytes} bytes`);
         assert.deepEqual(findings, []);
         assert.ok((await page.title()).length > 3, "the page has a title");
