@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// bitset is a set of films of one segment, one bit each. Postings are kept compressed (roaring
-// bitmaps, short lists); what a query makes of them is not: sets of a million films are intersected
-// in some ten microseconds this way, however many films they have.
+// bitset is a set of films of one segment, one bit each. Sets of a million films are united and
+// intersected in some ten microseconds this way, however many films they have.
 type bitset []uint64
 
 func bitsetLen(films int) int { return (films + 63) / 64 }
@@ -15,6 +14,12 @@ func bitsetLen(films int) int { return (films + 63) / 64 }
 func (b bitset) set(i uint32)      { b[i>>6] |= 1 << (i & 63) }
 func (b bitset) unset(i uint32)    { b[i>>6] &^= 1 << (i & 63) }
 func (b bitset) has(i uint32) bool { return b[i>>6]&(1<<(i&63)) != 0 }
+
+func (b bitset) setAll(all []uint32) {
+	for _, i := range all {
+		b[i>>6] |= 1 << (i & 63)
+	}
+}
 
 func (b bitset) or(c bitset) {
 	for i, w := range c {
@@ -32,23 +37,6 @@ func (b bitset) andNot(c bitset) {
 	for i, w := range c {
 		b[i] &^= w
 	}
-}
-
-func (b bitset) empty() bool {
-	for _, w := range b {
-		if w != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-func (b bitset) count() int {
-	n := 0
-	for _, w := range b {
-		n += bits.OnesCount64(w)
-	}
-	return n
 }
 
 // fill sets the first n bits and no other.

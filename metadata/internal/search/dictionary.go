@@ -5,48 +5,27 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"unicode/utf8"
+	"strings"
 
-	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/blevesearch/vellum"
 )
 
 // dictionary maps terms to the films of a segment that have them. It is immutable.
 //
-// The terms are the keys of a finite state transducer, which answers ranges (prefixes) and
-// automata (typos) without looking at the terms that do not match. Its values say where the films
-// are, see the where* constants: most terms have one film or few.
+// The terms are the keys of a finite state transducer, which finds the ends of ranges (prefixes) and
+// what an automaton accepts (typos) without looking at other terms. Its values are the terms' numbers
+// in their order. The films of all terms stand one after the other in that order, so those of a
+// prefix are one run of numbers, however many terms begin with it.
 type dictionary struct {
 	fst *vellum.FST // nil if there are no terms
-	// lists are the films of terms with few: their number, then they.
-	lists []uint32
-	// bitmaps are the films of terms with many.
-	bitmaps []*roaring.Bitmap
-	// short are the films of all terms that begin with one or two characters, for the
-	// beginnings that have many terms. People who search as they type begin with these.
-	short map[string]*roaring.Bitmap
+	// ends are where the films of each term end, and those of the next begin; 0 comes first.
+	ends  []uint32
+	films []uint32
 }
-
-// The lowest two bits of a value say what the others are.
-const (
-	whereFilm   = iota // the only film itself
-	whereList          // an index into lists
-	whereBitmap        // an index into bitmaps
-	whereBits   = 2
-)
-
-const (
-	// maxList is the number of films up to which a list is smaller than a bitmap and faster.
-	maxList = 64
-	// minShort is the number of terms from which the films of a short prefix are kept ready.
-	minShort = 256
-)
 
 // dictionaryBuilder collects terms. The zero value is empty.
 type dictionaryBuilder struct {
 	ids   map[string]uint32
-	terms []string
-	// pairs are a term's id and a film each, by film.
 	pairs []pair
 }
 
@@ -62,226 +41,115 @@ func (b *dictionaryBuilder) add(term string, film uint32) {
 		if b.ids == nil {
 			b.ids = map[string]uint32{}
 		}
-		id = uint32(len(b.terms))
+		id = uint32(len(b.ids))
 		b.ids[term] = id
-		b.terms = append(b.terms, term)
 	}
 	b.pairs = append(b.pairs, pair{term: id, film: film})
 }
 
-// build makes the dictionary; short says whether prefixes will be asked for.
-func (b *dictionaryBuilder) build(short bool) dictionary {
-	var d dictionary
-	if len(b.terms) == 0 {
-		return d
+func (b *dictionaryBuilder) build() dictionary {
+	n := len(b.ids)
+	if n == 0 {
+		return dictionary{}
 	}
-	// Films by term: a counting sort, which keeps the films of a term in order.
-	ends := make([]uint32, len(b.terms)+1)
+	terms := slices.SortedFunc(maps.Keys(b.ids), strings.Compare)
+	number := make([]uint32, n) // by id
+	for i, term := range terms {
+		number[b.ids[term]] = uint32(i)
+	}
+	// A counting sort, which keeps the films of a term in order; a film that has a term twice has its
+	// pairs one after the other there.
+	next := make([]uint32, n+1)
 	for _, p := range b.pairs {
-		ends[p.term+1]++
+		next[number[p.term]+1]++
 	}
-	for i := range b.terms {
-		ends[i+1] += ends[i]
+	for i := range n {
+		next[i+1] += next[i]
 	}
-	films := make([]uint32, len(b.pairs))
-	next := slices.Clone(ends)
+	starts := slices.Clone(next)
+	all := make([]uint32, len(b.pairs))
 	for _, p := range b.pairs {
-		films[next[p.term]] = p.film
-		next[p.term]++
+		at := &next[number[p.term]]
+		all[*at] = p.film
+		*at++
 	}
+	d := dictionary{ends: make([]uint32, 1, n+1), films: make([]uint32, 0, len(all))}
+	for i := range n {
+		for at := starts[i]; at < starts[i+1]; at++ {
+			if at == starts[i] || all[at] != all[at-1] {
+				d.films = append(d.films, all[at])
+			}
+		}
+		d.ends = append(d.ends, uint32(len(d.films)))
+	}
+	d.films = slices.Clip(d.films)
 
-	order := slices.SortedFunc(maps.Keys(b.ids), compareStrings)
 	var out bytes.Buffer
-	fst, err := vellum.New(&out, nil)
-	for _, term := range order {
+	// The registry finds equal ends of terms, which makes the transducer small, and is cleared first.
+	fst, err := vellum.New(&out, &vellum.BuilderOpts{Encoder: 1, RegistryTableSize: min(n, 10_000), RegistryMRUSize: 1})
+	for i, term := range terms {
 		if err != nil {
 			break
 		}
-		id := b.ids[term]
-		err = fst.Insert([]byte(term), d.put(slices.Compact(films[ends[id]:ends[id+1]])))
+		err = fst.Insert([]byte(term), uint64(i))
 	}
 	if err == nil {
 		err = fst.Close()
 	}
 	if err == nil {
-		d.fst, err = vellum.Load(out.Bytes())
+		d.fst, err = vellum.Load(bytes.Clone(out.Bytes()))
 	}
 	if err != nil {
 		// The terms are in order and the buffer takes any number of bytes.
-		panic(fmt.Sprintf("build a dictionary of %d terms in memory: %v", len(order), err))
-	}
-	d.lists = slices.Clip(d.lists)
-	if short {
-		d.addShort(order)
+		panic(fmt.Sprintf("build a dictionary of %d terms in memory: %v", n, err))
 	}
 	return d
 }
 
-func compareStrings(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// put stores films and returns the value that leads to them.
-func (d *dictionary) put(films []uint32) uint64 {
-	switch {
-	case len(films) == 1:
-		return uint64(films[0])<<whereBits | whereFilm
-	case len(films) <= maxList:
-		at := len(d.lists)
-		d.lists = append(append(d.lists, uint32(len(films))), films...)
-		return uint64(at)<<whereBits | whereList
-	default:
-		m := roaring.BitmapOf(films...)
-		m.RunOptimize()
-		d.bitmaps = append(d.bitmaps, m)
-		return uint64(len(d.bitmaps)-1)<<whereBits | whereBitmap
-	}
-}
-
-// addShort unites the films of short prefixes with many terms.
-func (d *dictionary) addShort(terms []string) {
-	d.short = map[string]*roaring.Bitmap{}
-	for n := 1; n <= 2; n++ {
-		for from := 0; from < len(terms); {
-			prefix, ok := firstRunes(terms[from], n)
-			to := from + 1
-			for to < len(terms) && len(terms[to]) >= len(prefix) && terms[to][:len(prefix)] == prefix {
-				to++
-			}
-			if ok && to-from >= minShort {
-				all := roaring.New()
-				d.rangeOf(prefix, func(value uint64) { d.uniteRoaring(all, value) })
-				all.RunOptimize()
-				d.short[prefix] = all
-			}
-			from = to
-		}
-	}
-}
-
-// firstRunes are the first n characters; ok is false if there are fewer.
-func firstRunes(s string, n int) (first string, ok bool) {
-	end := 0
-	for range n {
-		if end == len(s) {
-			return s, false
-		}
-		_, size := utf8.DecodeRuneInString(s[end:])
-		end += size
-	}
-	return s[:end], true
-}
-
-func (d *dictionary) uniteRoaring(into *roaring.Bitmap, value uint64) {
-	switch at := value >> whereBits; value & (1<<whereBits - 1) {
-	case whereFilm:
-		into.Add(uint32(at))
-	case whereList:
-		into.AddMany(d.lists[at+1 : at+1+uint64(d.lists[at])])
-	case whereBitmap:
-		into.Or(d.bitmaps[at])
-	}
-}
-
-// unite adds the films of a value to a set.
-func (d *dictionary) unite(into bitset, value uint64, s *scratch) {
-	switch at := value >> whereBits; value & (1<<whereBits - 1) {
-	case whereFilm:
-		into.set(uint32(at))
-	case whereList:
-		for _, film := range d.lists[at+1 : at+1+uint64(d.lists[at])] {
-			into.set(film)
-		}
-	case whereBitmap:
-		uniteBitmap(into, d.bitmaps[at], s)
-	}
-}
-
-// denseFrom is the number of films from which a bitmap is written out before it is united.
-const denseFrom = 1 << 12
-
-func uniteBitmap(into bitset, m *roaring.Bitmap, s *scratch) {
-	if m.GetCardinality() < denseFrom {
-		for it := m.Iterator(); it.HasNext(); {
-			into.set(it.Next())
-		}
-		return
-	}
-	// WriteDenseTo overwrites where a container is a bitmap, and unites elsewhere.
-	dense := s.take()
-	m.WriteDenseTo(dense)
-	into.or(dense)
-}
-
 // whole adds the films that have the term.
-func (d *dictionary) whole(into bitset, term string, s *scratch) {
+func (d *dictionary) whole(into bitset, term string) {
 	if d.fst == nil {
 		return
 	}
-	if value, ok, err := d.fst.Get([]byte(term)); err == nil && ok {
-		d.unite(into, value, s)
+	if number, ok, err := d.fst.Get([]byte(term)); err == nil && ok {
+		into.setAll(d.films[d.ends[number]:d.ends[number+1]])
 	}
 }
 
 // prefixed adds the films that have a term with the prefix.
-func (d *dictionary) prefixed(into bitset, prefix string, s *scratch) {
-	if m, ok := d.short[prefix]; ok {
-		uniteBitmap(into, m, s)
-		return
-	}
-	d.rangeOf(prefix, func(value uint64) { d.unite(into, value, s) })
-}
-
-// rangeOf calls f with the values of the terms that have the prefix.
-func (d *dictionary) rangeOf(prefix string, f func(value uint64)) {
+func (d *dictionary) prefixed(into bitset, prefix string) {
 	if d.fst == nil {
 		return
 	}
-	it, err := d.fst.Iterator([]byte(prefix), afterPrefix(prefix))
-	for err == nil {
-		_, value := it.Current()
-		f(value)
-		err = it.Next()
-	}
-}
-
-// afterPrefix is the least text that is greater than all with the prefix. UTF-8 has no byte 0xFF.
-func afterPrefix(prefix string) []byte {
+	from := d.numberFrom([]byte(prefix))
+	// UTF-8 has no byte 0xFF, so the last byte can always be one more.
 	end := []byte(prefix)
 	end[len(end)-1]++
-	return end
+	into.setAll(d.films[d.ends[from]:d.ends[d.numberFrom(end)]])
 }
 
-// near adds the films that have a term which the automaton accepts to the set of the term's
-// distance, if there is a set for it. keep, if not nil, decides about a term.
-func (d *dictionary) near(into []bitset, a vellum.FuzzyAutomaton, keep func(term []byte) bool, s *scratch) {
+// numberFrom is the number of the first term that is not less than key.
+func (d *dictionary) numberFrom(key []byte) uint64 {
+	it, err := d.fst.Iterator(key, nil)
+	if err != nil {
+		return uint64(len(d.ends) - 1) // there is none
+	}
+	_, number := it.Current()
+	return number
+}
+
+// near adds the films that have a term which the automaton accepts to the set of the term's distance.
+// keep, if not nil, decides about a term.
+func (d *dictionary) near(into []bitset, a fuzzy, keep func(term []byte) bool) {
 	if d.fst == nil {
 		return
 	}
 	it, err := d.fst.Search(a, nil, nil)
 	for err == nil {
-		term, value := it.Current()
+		term, number := it.Current()
 		if n := int(it.EditDistance()); n < len(into) && (keep == nil || keep(term)) {
-			d.unite(into[n], value, s)
+			into[n].setAll(d.films[d.ends[number]:d.ends[number+1]])
 		}
 		err = it.Next()
 	}
-}
-
-// bytes is the memory of the dictionary, about.
-func (d *dictionary) bytes() int {
-	n := 4 * cap(d.lists)
-	for _, m := range d.bitmaps {
-		n += int(m.GetSizeInBytes()) + 100
-	}
-	for prefix, m := range d.short {
-		n += len(prefix) + int(m.GetSizeInBytes()) + 150
-	}
-	return n
 }

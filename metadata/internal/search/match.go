@@ -119,7 +119,7 @@ func (f *found) put(tier int, b bitset) {
 // exact finds the films with a title that is the query, or begins with it.
 func (m *matcher) exact(q *query, f *found) {
 	typed := m.scratch.take()
-	m.names.whole(typed, q.keys.full, m.scratch)
+	m.names.whole(typed, q.keys.full)
 	f.put(tierAsTyped, typed)
 
 	exact := m.scratch.take()
@@ -138,7 +138,7 @@ func (m *matcher) exact(q *query, f *found) {
 
 	if q.article != "" {
 		begins := m.scratch.take()
-		m.names.prefixed(begins, q.article, m.scratch)
+		m.names.prefixed(begins, q.article)
 		f.put(tierBegins, begins)
 	}
 }
@@ -146,8 +146,8 @@ func (m *matcher) exact(q *query, f *found) {
 // named adds the films with a title that has one of the keys.
 func (m *matcher) named(into bitset, all []string) {
 	for _, key := range all {
-		m.names.whole(into, key, m.scratch)
-		m.spellings.whole(into, key, m.scratch)
+		m.names.whole(into, key)
+		m.spellings.whole(into, key)
 	}
 }
 
@@ -252,18 +252,18 @@ func (m *matcher) word(w word) wordSets {
 	switch {
 	case a != nil:
 		near := []bitset{director, m.scratch.take(), m.scratch.take()}[:w.typos+1]
-		m.directors.near(near, a, nil, m.scratch)
+		m.directors.near(near, a, nil)
 		near[0] = title
-		m.titles.near(near, a, nil, m.scratch)
+		m.titles.near(near, a, nil)
 		for i := 1; i <= w.typos; i++ {
 			out.typos[i] = near[i]
 		}
 	case w.prefix:
-		m.titles.prefixed(title, w.text, m.scratch)
-		m.directors.prefixed(director, w.text, m.scratch)
+		m.titles.prefixed(title, w.text)
+		m.directors.prefixed(director, w.text)
 	default:
-		m.titles.whole(title, w.text, m.scratch)
-		m.directors.whole(director, w.text, m.scratch)
+		m.titles.whole(title, w.text)
+		m.directors.whole(director, w.text)
 	}
 	director.or(title)
 	out.typos[0] = director
@@ -352,8 +352,8 @@ func (m *matcher) near(into bitset, all []string) {
 		mine := numbers(key)
 		keep := func(term []byte) bool { return numbers(string(term)) == mine }
 		sets := []bitset{into, into, into}
-		m.names.near(sets, a, keep, m.scratch)
-		m.spellings.near(sets, a, keep, m.scratch)
+		m.names.near(sets, a, keep)
+		m.spellings.near(sets, a, keep)
 	}
 }
 

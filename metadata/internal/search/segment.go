@@ -138,8 +138,8 @@ func newSegment(entries []entry) *segment {
 		eachWord(f.Director, func(word string, _, _ int) { directors.add(word, film) })
 	}
 	s.records = string(records)
-	s.titles, s.directors = titles.build(true), directors.build(true)
-	s.names, s.spellings = names.build(false), spellings.build(false)
+	s.titles, s.directors = titles.build(), directors.build()
+	s.names, s.spellings = names.build(), spellings.build()
 	s.index()
 	return s
 }

@@ -70,22 +70,19 @@ func hasSpace(s string, from, to int) bool {
 // pieces splits words at their apostrophes and leaves single letters out, which are elided
 // articles and pronouns ("l'", "d'") or endings ("'s", "'t").
 func pieces(s string, words []text.Word) []text.Word {
+	if !slices.ContainsFunc(words, func(w text.Word) bool { return strings.ContainsFunc(s[w.Start:w.End], text.IsApostrophe) }) {
+		return nil
+	}
 	var out []text.Word
-	found := false
 	for _, w := range words {
 		start := w.Start
 		for i, r := range s[w.Start:w.End] {
-			if !text.IsApostrophe(r) {
-				continue
+			if text.IsApostrophe(r) {
+				out = appendPiece(out, s, start, w.Start+i)
+				start = w.Start + i + utf8.RuneLen(r)
 			}
-			found = true
-			out = appendPiece(out, s, start, w.Start+i)
-			start = w.Start + i + utf8.RuneLen(r)
 		}
 		out = appendPiece(out, s, start, w.End)
-	}
-	if !found {
-		return nil
 	}
 	return out
 }
