@@ -15,6 +15,9 @@ type refreshed[T any] struct {
 	compute func(context.Context) (T, error)
 	now     func() time.Time
 	minAge  time.Duration
+	// patient makes callers wait for a slow computation too, as long as their context allows, before they get the old
+	// result.
+	patient bool
 
 	mu      sync.Mutex
 	value   T
@@ -57,7 +60,7 @@ func (r *refreshed[T]) get(ctx context.Context, basis any) (T, error) {
 	}
 	pending := r.pending
 	// A slow computation does not hold up anybody who has an answer that is not very old.
-	if have && r.cost > quick && age < 10*maxAge {
+	if have && r.cost > quick && age < 10*maxAge && !r.patient {
 		defer r.mu.Unlock()
 		return r.value, nil
 	}
@@ -102,6 +105,8 @@ type shelf[K comparable, T any] struct {
 	now    func() time.Time
 	minAge time.Duration
 	most   int
+	// patient is that of the results, see [refreshed].
+	patient bool
 
 	mu      sync.Mutex
 	results map[K]*refreshed[T]
@@ -116,7 +121,7 @@ func (s *shelf[K, T]) get(ctx context.Context, key K, basis any, compute func(co
 	s.mu.Lock()
 	r, ok := s.results[key]
 	if !ok {
-		r = &refreshed[T]{compute: compute, now: s.now, minAge: s.minAge}
+		r = &refreshed[T]{compute: compute, now: s.now, minAge: s.minAge, patient: s.patient}
 		for other := range s.results {
 			if len(s.results) < s.most {
 				break

@@ -154,3 +154,59 @@ func TestRefreshedServesTheOldResultWhereComputingIsSlow(t *testing.T) {
 		t.Errorf("after an hour: result %d, want a new one", v)
 	}
 }
+
+// The patient wait for a slow computation, and take the old result when their context ends.
+func TestRefreshedWaitsWherePatient(t *testing.T) {
+	c := &counted{}
+	r, advance := fixture(c)
+	r.patient = true
+	r.must(t)
+	r.mu.Lock()
+	r.cost = 200 * time.Millisecond
+	r.mu.Unlock()
+	c.gate = make(chan struct{})
+	advance(4 * time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
+	got := make(chan int64, 1)
+	go func() {
+		v, err := r.get(ctx, nil)
+		if err != nil {
+			t.Errorf("whoever gave up got %v, want the old result", err)
+		}
+		got <- v
+	}()
+	eventually(t, "the computation", func() bool { return c.calls.Load() == 2 })
+	cancel()
+	if v := <-got; v != 1 {
+		t.Errorf("whoever gave up got %d, want the old result 1", v)
+	}
+	close(c.gate)
+	if v := r.must(t); v != 2 {
+		t.Errorf("whoever waits got %d, want the new result 2", v)
+	}
+}
+
+// A result whose basis is the same is used ten times longer, and then computed again all the same.
+func TestRefreshedIsUsedLongerWhileItsBasisIsTheSame(t *testing.T) {
+	c := &counted{}
+	r, advance := fixture(c)
+	for i, step := range []struct {
+		after time.Duration
+		basis any
+		want  int64
+	}{
+		{0, "a", 1},
+		{9999 * time.Millisecond, "a", 1},
+		{0, "b", 2},
+		{999 * time.Millisecond, "c", 2},
+		{time.Millisecond, "b", 2},
+		{9 * time.Second, "b", 3},
+		{time.Second, nil, 4},
+		{time.Second, nil, 5},
+	} {
+		advance(step.after)
+		if v, err := r.get(t.Context(), step.basis); v != step.want || err != nil {
+			t.Errorf("step %d: result %d, %v; want %d", i, v, err, step.want)
+		}
+	}
+}

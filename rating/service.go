@@ -152,7 +152,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 }
 
 func newService(cfg Config, log *slog.Logger, now func() time.Time, st *store, in *ingester) *Service {
-	return &Service{
+	s := &Service{
 		cfg: cfg, log: log, now: now, store: st, ingester: in,
 		boards:      newShelf[string, *board](now, cfg.ChartMaxAge, maxTypes),
 		trends:      newShelf[string, *trend](now, cfg.ChartMaxAge, maxTypes),
@@ -160,6 +160,9 @@ func newService(cfg Config, log *slog.Logger, now func() time.Time, st *store, i
 		histories:   newShelf[Record, recordHistory](now, 0, maxHistories),
 		longHistory: make(chan struct{}, 1),
 	}
+	// The number belongs to totals that are as of now: a late one would be taken for theirs.
+	s.users.patient = true
+	return s
 }
 
 // Run ingests rating events until ctx ends; the batch in progress is then finished or rolled back. Without brokers it
