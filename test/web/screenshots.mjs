@@ -6,7 +6,7 @@ import { pages } from "./site.mjs";
 
 const dir = process.argv[2];
 const names = process.env.WEB_PAGES?.split(",") ??
-  ["home", "search", "search-typo", "search-none", "chart", "chart-filtered", "movie", "movie-unrated", "movie-hostile", "user", "about", "problems", "problem", "not-found", "error", "docs"];
+  ["home", "search", "search-typo", "search-none", "chart", "chart-filtered", "movie", "user", "about", "problems", "problem", "not-found", "error", "docs"];
 
 const browser = await launch();
 try {
@@ -17,6 +17,7 @@ try {
           await visit(page, wanted.path);
           await page.evaluate(() => document.fonts.ready);
           await page.screenshot({ path: join(dir, `${wanted.name}-${width}-${scheme}.png`), fullPage: true });
+          if (width === 1280) await page.screenshot({ path: join(dir, `${wanted.name}-${width}-${scheme}-top.png`) }); // what a window shows
         });
       }
     }

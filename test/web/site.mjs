@@ -46,17 +46,21 @@ const rated = "tt0133093";
 export const moviePath = `/movies/${rated}`;
 export const hostilePath = `/movies/${encodeURIComponent(hostile.id)}`;
 
-const { id: unratedId, ...unratedBody } = unrated;
-await put(`/v1/movies/${unratedId}`, unratedBody);
-const { id: hostileId, ...hostileBody } = hostile;
-await put(`/v1/movies/${encodeURIComponent(hostileId)}`, hostileBody);
-// So many and so high that it stands on the charts, the first page included.
-const raters = [hostileUser, ...Array.from({ length: 60 }, (_, i) => `web-test-${i}`)];
-for (const user of raters) await put(`/v1/records/movie/${encodeURIComponent(hostileId)}/ratings/${encodeURIComponent(user)}`, { value: 10 });
-await until("the hostile film and the unrated one are found", async () => {
-  const [a, b] = await Promise.all([get("/v1/movies:search?q=Xqzy1"), get("/v1/movies:search?q=quizzical")]);
-  return JSON.stringify(a).includes("Xqzy1") && JSON.stringify(b).includes(unrated.id);
-});
+// Pictures are of the demo as it comes; an attack at the top of the chart is nothing to show.
+const attacked = process.env.WEB_FORM !== "screenshots";
+if (attacked) {
+  const { id: unratedId, ...unratedBody } = unrated;
+  await put(`/v1/movies/${unratedId}`, unratedBody);
+  const { id: hostileId, ...hostileBody } = hostile;
+  await put(`/v1/movies/${encodeURIComponent(hostileId)}`, hostileBody);
+  // So many and so high that it stands on the charts, the first page included.
+  const raters = [hostileUser, ...Array.from({ length: 60 }, (_, i) => `web-test-${i}`)];
+  for (const user of raters) await put(`/v1/records/movie/${encodeURIComponent(hostileId)}/ratings/${encodeURIComponent(user)}`, { value: 10 });
+  await until("the hostile film and the unrated one are found", async () => {
+    const [a, b] = await Promise.all([get("/v1/movies:search?q=Xqzy1"), get("/v1/movies:search?q=quizzical")]);
+    return JSON.stringify(a).includes("Xqzy1") && JSON.stringify(b).includes(unrated.id);
+  });
+}
 const { ratings } = await get(`/v1/records/movie/${rated}/ratings?page_size=1`);
 const person = ratings[0].userId;
 
@@ -73,8 +77,7 @@ export const pages = [
   { name: "chart-popular", path: "/charts/popular" },
   { name: "chart-trending", path: "/charts/trending" },
   { name: "movie", path: moviePath },
-  { name: "movie-unrated", path: `/movies/${unrated.id}` },
-  { name: "movie-hostile", path: hostilePath },
+  ...(attacked ? [{ name: "movie-unrated", path: `/movies/${unrated.id}` }, { name: "movie-hostile", path: hostilePath }] : []),
   { name: "user", path: `/users/${encodeURIComponent(person)}` },
   { name: "user-unknown", path: "/users/nobody-of-that-name", status: 404 },
   { name: "about", path: "/about" },

@@ -70,7 +70,10 @@ func SVG(f Film, size Size) template.HTML {
 	}
 	picture := 300 - panel
 
-	p.rect(0, 0, 200, 300, c.field) // whole, or the page would shine through the seam
+	// Grounds reach over the edges: a poster is rarely a whole number of pixels wide, and the picture, or the page, would
+	// shine through the last one. The field is whole for the same reason, at the seam.
+	const over = 2
+	p.rect(-over, -over, 200+2*over, 300+2*over, c.field)
 	if layout.head {
 		p.s(`<g transform="translate(0 `).n(panel).s(`)">`)
 	}
@@ -83,7 +86,11 @@ func SVG(f Film, size Size) template.HTML {
 	if layout.head {
 		top = 0
 	}
-	p.rect(0, top, 200, panel, c.panel)
+	if layout.head {
+		p.rect(-over, -over, 200+2*over, panel+over, c.panel)
+	} else {
+		p.rect(-over, top, 200+2*over, panel+over, c.panel)
+	}
 	p.s(`<g fill="`).s(c.ink).s(`"`)
 	if layout.centred {
 		p.s(` text-anchor="middle"`)
