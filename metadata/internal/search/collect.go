@@ -224,12 +224,17 @@ func (t *tally) count(v view, f filter, films bitset) {
 			t.decades[year/10]++
 		}
 	})
+	byGenre := make([]int, len(v.genres))
 	for i, n := range bySet {
-		if n == 0 {
-			continue
+		if n > 0 {
+			for _, g := range v.sets[i] {
+				byGenre[g] += int(n)
+			}
 		}
-		for _, g := range v.sets[i] {
-			t.genres[v.keys[g]] += int(n)
+	}
+	for g, n := range byGenre {
+		if n > 0 {
+			t.genres[v.keys[g]] += n
 		}
 	}
 }
