@@ -17,12 +17,11 @@ type standings struct {
 	fresh   *flights[string, *Standing]
 	known   *otter.Cache[string, *Standing] // the last that had a summary, for when the rating service is down
 	circuit *circuit
-	timeout time.Duration
 	logger  *slog.Logger
 }
 
 func newStandings(cfg Config, from ratings, logger *slog.Logger, now func() time.Time) (*standings, error) {
-	s := &standings{ratings: from, timeout: cfg.RatingTimeout, logger: logger}
+	s := &standings{ratings: from, logger: logger}
 	var err error
 	if s.known, err = open[string, *Standing](store{size: cfg.StaleSize, ttl: cfg.RatingStaleFor, now: now}); err != nil {
 		return nil, err
@@ -83,9 +82,15 @@ func (s *standings) join(ctx context.Context, id string) *flight[*Standing] {
 	return s.fresh.join(ctx, id, s.load)
 }
 
+// patience leaves a caller time to do without the ratings. The call itself ends after its timeout, and its end is worth waiting
+// for, because the circuit knows of it then: only a caller with less time goes before.
+func patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	return hop(ctx, time.Minute)
+}
+
 // settle waits for the call and falls back to what is known. The only error is that the caller itself gave up.
 func (s *standings) settle(ctx context.Context, id string, call *flight[*Standing]) (*Standing, error) {
-	bounded, cancel := hop(ctx, s.timeout)
+	bounded, cancel := patience(ctx)
 	defer cancel()
 	standing, err := call.wait(bounded)
 	if err == nil {
@@ -122,7 +127,7 @@ func (s *standings) many(ctx context.Context, ids []string) ([]*Standing, error)
 	if len(missing) == 0 {
 		return all, nil
 	}
-	bounded, cancel := hop(ctx, s.timeout)
+	bounded, cancel := patience(ctx)
 	defer cancel()
 	for i, call := range s.fresh.joinAll(ctx, missing, s.loadAll) {
 		standing, err := call.wait(bounded)
