@@ -11,15 +11,16 @@ import (
 // Config tunes the movie service. New takes a zero field for its default, so the zero value works.
 type Config struct {
 	// MetadataTTL is how long a film is cached: above 0, at most a minute. Writes through this service are seen at
-	// once whatever it is; writes made to the metadata service directly are seen after it.
+	// once whatever it is; writes made to the metadata service directly are seen after it. Pages of lists and searches
+	// are kept for a second whatever it is.
 	MetadataTTL time.Duration `yaml:"metadata_ttl" usage:"how long a film's metadata is cached (at most 1m)"`
-	// RatingTTL is how long a rating summary counts as fresh: above 0, at most one second, because a rating that was
-	// acknowledged must show within two.
+	// RatingTTL is how long a rating summary is cached, and a page of a chart: above 0, at most one second, because a
+	// rating that was acknowledged must show within two.
 	RatingTTL time.Duration `yaml:"rating_ttl" usage:"how long a film's rating summary is cached (at most 1s)"`
 	// RatingStaleFor is how long the last known summary is kept for the time when the rating service cannot be
 	// reached: above 0, at most a week.
 	RatingStaleFor time.Duration `yaml:"rating_stale_for" usage:"how long the last known rating summary is shown while the rating service is down (at most 168h)"`
-	// CacheSize bounds each of the two caches, in films.
+	// CacheSize bounds the cache of films and that of rating summaries, each in films.
 	CacheSize int `yaml:"cache_size" usage:"films kept in each of the short caches"`
 	// StaleSize bounds what is kept for RatingStaleFor, in films.
 	StaleSize int `yaml:"stale_size" usage:"last known rating summaries kept"`

@@ -8,13 +8,21 @@
 //
 //   - A film is answered although the rating service is down or hangs. Every film says how good its numbers are
 //     ([Status]), and a missing number is never shown as 0. Without the metadata service there is no film, and the
-//     error names that service.
-//   - A rating that the rating service acknowledged shows within two seconds: a summary is cached for RatingTTL after
-//     a call of at most RatingTimeout, each at most one second. A film written through this service shows at once.
-//   - Whatever the load, at most one call per film and service is under way for single films. A caller who gives up does
-//     not take the call away from the others who wait for it.
+//     error names that service. Search hits and similar films are films like any other; statistics show the last known
+//     numbers of a service that is away, and their as-of time.
+//   - A rating that the rating service acknowledged shows within two seconds, in details as in lists: a summary is cached for
+//     RatingTTL after a call of at most RatingTimeout, each at most one second. What is called fresh was read within two.
+//   - A film written or deleted through this service shows so at once: in details, lists, charts and batches with the
+//     next read, in search as soon as the metadata service's index has it. What another process wrote shows after
+//     MetadataTTL in details, and after at most one second more than the metadata service takes in lists and search.
+//   - Whatever the load, at most one call per film and service is under way for the same films, and one per page. A caller
+//     who gives up does not take the call away from the others who wait for it.
 //   - Walking the pages of a chart that does not change shows every entry once, in one order: sort key, votes, title, id.
+//     Walking a list, a chart or the hits of a search while films come and go shows each other film exactly once.
+//   - The metadata service knows how many ratings films have ([Service.Run]), by which it orders what it finds, some seconds
+//     after they changed.
 //
 // It refuses to rank, filter or store anything itself: a chart's order is the rating service's, but for the titles that
-// break ties, and a filter is the metadata service's.
+// break ties; a filter and the order of hits are the metadata service's. Only the order of similar films is its own: how like
+// they are, which the metadata service says, times how good they are, which the rating service says.
 package movie
