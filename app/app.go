@@ -331,7 +331,7 @@ func (a *App) Ready() <-chan struct{} { return a.ready }
 // idempotentMethods are the calls to a service that may be sent twice: those that only read.
 func idempotentMethods(callee string) []string {
 	methods := map[string][]string{
-		"metadata": {"GetMovie", "BatchGetMovies", "SelectMovies", "ListMovies", "LookupMovie", "SearchMovies", "SuggestMovies", "ListSimilarMovies", "GetCatalogueStats"},
+		"metadata": {"GetMovie", "BatchGetMovies", "SelectMovies", "ListMovies", "LookupMovie", "SearchMovies", "SuggestMovies", "ListSimilarMovies", "GetCatalogueStats", "GetCatalogueVersion"},
 		"rating":   {"GetRating", "ListRecordRatings", "ListUserRatings", "GetRatingSummary", "BatchGetRatingSummaries", "ListChart", "GetTotals", "ListRatingHistory", "ListRatingSummaries"},
 		"movie":    {"GetMovie", "ListMovies", "LookupMovie", "BatchGetMovies", "ListChart", "SearchMovies", "SuggestMovies", "ListSimilarMovies", "GetStats"},
 	}

@@ -2124,6 +2124,113 @@ func (x *SyncVotesResponse) GetChanged() int32 {
 	return 0
 }
 
+type GetCatalogueVersionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCatalogueVersionRequest) Reset() {
+	*x = GetCatalogueVersionRequest{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCatalogueVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCatalogueVersionRequest) ProtoMessage() {}
+
+func (x *GetCatalogueVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCatalogueVersionRequest.ProtoReflect.Descriptor instead.
+func (*GetCatalogueVersionRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{32}
+}
+
+type GetCatalogueVersionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Grows with every write that changes a movie, through whichever process.
+	Movies int64 `protobuf:"varint,1,opt,name=movies,proto3" json:"movies,omitempty"`
+	// Grows with every change of numbers of ratings (SyncVotes).
+	Votes int64 `protobuf:"varint,2,opt,name=votes,proto3" json:"votes,omitempty"`
+	// The versions that this process's search index has reached; at most the ones above. What search answers is as of these.
+	IndexedMovies int64 `protobuf:"varint,3,opt,name=indexed_movies,json=indexedMovies,proto3" json:"indexed_movies,omitempty"`
+	IndexedVotes  int64 `protobuf:"varint,4,opt,name=indexed_votes,json=indexedVotes,proto3" json:"indexed_votes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCatalogueVersionResponse) Reset() {
+	*x = GetCatalogueVersionResponse{}
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCatalogueVersionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCatalogueVersionResponse) ProtoMessage() {}
+
+func (x *GetCatalogueVersionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCatalogueVersionResponse.ProtoReflect.Descriptor instead.
+func (*GetCatalogueVersionResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_metadata_v1_metadata_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GetCatalogueVersionResponse) GetMovies() int64 {
+	if x != nil {
+		return x.Movies
+	}
+	return 0
+}
+
+func (x *GetCatalogueVersionResponse) GetVotes() int64 {
+	if x != nil {
+		return x.Votes
+	}
+	return 0
+}
+
+func (x *GetCatalogueVersionResponse) GetIndexedMovies() int64 {
+	if x != nil {
+		return x.IndexedMovies
+	}
+	return 0
+}
+
+func (x *GetCatalogueVersionResponse) GetIndexedVotes() int64 {
+	if x != nil {
+		return x.IndexedVotes
+	}
+	return 0
+}
+
 type BatchPutMoviesResponse_Result struct {
 	state   protoimpl.MessageState         `protogen:"open.v1"`
 	Outcome BatchPutMoviesResponse_Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=movieexample.metadata.v1.BatchPutMoviesResponse_Outcome" json:"outcome,omitempty"`
@@ -2137,7 +2244,7 @@ type BatchPutMoviesResponse_Result struct {
 
 func (x *BatchPutMoviesResponse_Result) Reset() {
 	*x = BatchPutMoviesResponse_Result{}
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[32]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2256,7 @@ func (x *BatchPutMoviesResponse_Result) String() string {
 func (*BatchPutMoviesResponse_Result) ProtoMessage() {}
 
 func (x *BatchPutMoviesResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[32]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2198,7 +2305,7 @@ type SelectMoviesResponse_Match struct {
 
 func (x *SelectMoviesResponse_Match) Reset() {
 	*x = SelectMoviesResponse_Match{}
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[33]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +2317,7 @@ func (x *SelectMoviesResponse_Match) String() string {
 func (*SelectMoviesResponse_Match) ProtoMessage() {}
 
 func (x *SelectMoviesResponse_Match) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[33]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2262,7 +2369,7 @@ type SearchMoviesResponse_Hit struct {
 
 func (x *SearchMoviesResponse_Hit) Reset() {
 	*x = SearchMoviesResponse_Hit{}
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[34]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2381,7 @@ func (x *SearchMoviesResponse_Hit) String() string {
 func (*SearchMoviesResponse_Hit) ProtoMessage() {}
 
 func (x *SearchMoviesResponse_Hit) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[34]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2333,7 +2440,7 @@ type SuggestMoviesResponse_Suggestion struct {
 
 func (x *SuggestMoviesResponse_Suggestion) Reset() {
 	*x = SuggestMoviesResponse_Suggestion{}
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[35]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2345,7 +2452,7 @@ func (x *SuggestMoviesResponse_Suggestion) String() string {
 func (*SuggestMoviesResponse_Suggestion) ProtoMessage() {}
 
 func (x *SuggestMoviesResponse_Suggestion) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[35]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2407,7 +2514,7 @@ type ListSimilarMoviesResponse_SimilarMovie struct {
 
 func (x *ListSimilarMoviesResponse_SimilarMovie) Reset() {
 	*x = ListSimilarMoviesResponse_SimilarMovie{}
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[36]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2526,7 @@ func (x *ListSimilarMoviesResponse_SimilarMovie) String() string {
 func (*ListSimilarMoviesResponse_SimilarMovie) ProtoMessage() {}
 
 func (x *ListSimilarMoviesResponse_SimilarMovie) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[36]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2460,7 +2567,7 @@ type SyncVotesRequest_MovieVotes struct {
 
 func (x *SyncVotesRequest_MovieVotes) Reset() {
 	*x = SyncVotesRequest_MovieVotes{}
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[37]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2579,7 @@ func (x *SyncVotesRequest_MovieVotes) String() string {
 func (*SyncVotesRequest_MovieVotes) ProtoMessage() {}
 
 func (x *SyncVotesRequest_MovieVotes) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[37]
+	mi := &file_movieexample_metadata_v1_metadata_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2667,7 +2774,13 @@ const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
 	"\bmovie_id\x18\x01 \x01(\tR\amovieId\x12\x14\n" +
 	"\x05votes\x18\x02 \x01(\x05R\x05votes\"-\n" +
 	"\x11SyncVotesResponse\x12\x18\n" +
-	"\achanged\x18\x01 \x01(\x05R\achanged*c\n" +
+	"\achanged\x18\x01 \x01(\x05R\achanged\"\x1c\n" +
+	"\x1aGetCatalogueVersionRequest\"\x97\x01\n" +
+	"\x1bGetCatalogueVersionResponse\x12\x16\n" +
+	"\x06movies\x18\x01 \x01(\x03R\x06movies\x12\x14\n" +
+	"\x05votes\x18\x02 \x01(\x03R\x05votes\x12%\n" +
+	"\x0eindexed_movies\x18\x03 \x01(\x03R\rindexedMovies\x12#\n" +
+	"\rindexed_votes\x18\x04 \x01(\x03R\findexedVotes*c\n" +
 	"\fBatchPutMode\x12\x1e\n" +
 	"\x1aBATCH_PUT_MODE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16BATCH_PUT_MODE_REPLACE\x10\x01\x12\x17\n" +
@@ -2683,7 +2796,7 @@ const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
 	"\x10MATCH_KIND_EXACT\x10\x01\x12\x14\n" +
 	"\x10MATCH_KIND_TITLE\x10\x02\x12\x17\n" +
 	"\x13MATCH_KIND_DIRECTOR\x10\x03\x12\x17\n" +
-	"\x13MATCH_KIND_SPELLING\x10\x042\xb4\v\n" +
+	"\x13MATCH_KIND_SPELLING\x10\x042\xb9\f\n" +
 	"\x0fMetadataService\x12a\n" +
 	"\bPutMovie\x12).movieexample.metadata.v1.PutMovieRequest\x1a*.movieexample.metadata.v1.PutMovieResponse\x12s\n" +
 	"\x0eBatchPutMovies\x12/.movieexample.metadata.v1.BatchPutMoviesRequest\x1a0.movieexample.metadata.v1.BatchPutMoviesResponse\x12a\n" +
@@ -2697,7 +2810,8 @@ const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
 	"\fSearchMovies\x12-.movieexample.metadata.v1.SearchMoviesRequest\x1a..movieexample.metadata.v1.SearchMoviesResponse\x12p\n" +
 	"\rSuggestMovies\x12..movieexample.metadata.v1.SuggestMoviesRequest\x1a/.movieexample.metadata.v1.SuggestMoviesResponse\x12|\n" +
 	"\x11ListSimilarMovies\x122.movieexample.metadata.v1.ListSimilarMoviesRequest\x1a3.movieexample.metadata.v1.ListSimilarMoviesResponse\x12|\n" +
-	"\x11GetCatalogueStats\x122.movieexample.metadata.v1.GetCatalogueStatsRequest\x1a3.movieexample.metadata.v1.GetCatalogueStatsResponse\x12d\n" +
+	"\x11GetCatalogueStats\x122.movieexample.metadata.v1.GetCatalogueStatsRequest\x1a3.movieexample.metadata.v1.GetCatalogueStatsResponse\x12\x82\x01\n" +
+	"\x13GetCatalogueVersion\x124.movieexample.metadata.v1.GetCatalogueVersionRequest\x1a5.movieexample.metadata.v1.GetCatalogueVersionResponse\x12d\n" +
 	"\tSyncVotes\x12*.movieexample.metadata.v1.SyncVotesRequest\x1a+.movieexample.metadata.v1.SyncVotesResponseB:Z8movieexample.com/gen/movieexample/metadata/v1;metadatav1b\x06proto3"
 
 var (
@@ -2713,7 +2827,7 @@ func file_movieexample_metadata_v1_metadata_proto_rawDescGZIP() []byte {
 }
 
 var file_movieexample_metadata_v1_metadata_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_movieexample_metadata_v1_metadata_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_movieexample_metadata_v1_metadata_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_movieexample_metadata_v1_metadata_proto_goTypes = []any{
 	(BatchPutMode)(0),                              // 0: movieexample.metadata.v1.BatchPutMode
 	(MovieOrder)(0),                                // 1: movieexample.metadata.v1.MovieOrder
@@ -2751,40 +2865,42 @@ var file_movieexample_metadata_v1_metadata_proto_goTypes = []any{
 	(*GetCatalogueStatsResponse)(nil),              // 33: movieexample.metadata.v1.GetCatalogueStatsResponse
 	(*SyncVotesRequest)(nil),                       // 34: movieexample.metadata.v1.SyncVotesRequest
 	(*SyncVotesResponse)(nil),                      // 35: movieexample.metadata.v1.SyncVotesResponse
-	(*BatchPutMoviesResponse_Result)(nil),          // 36: movieexample.metadata.v1.BatchPutMoviesResponse.Result
-	(*SelectMoviesResponse_Match)(nil),             // 37: movieexample.metadata.v1.SelectMoviesResponse.Match
-	(*SearchMoviesResponse_Hit)(nil),               // 38: movieexample.metadata.v1.SearchMoviesResponse.Hit
-	(*SuggestMoviesResponse_Suggestion)(nil),       // 39: movieexample.metadata.v1.SuggestMoviesResponse.Suggestion
-	(*ListSimilarMoviesResponse_SimilarMovie)(nil), // 40: movieexample.metadata.v1.ListSimilarMoviesResponse.SimilarMovie
-	(*SyncVotesRequest_MovieVotes)(nil),            // 41: movieexample.metadata.v1.SyncVotesRequest.MovieVotes
-	(*timestamppb.Timestamp)(nil),                  // 42: google.protobuf.Timestamp
+	(*GetCatalogueVersionRequest)(nil),             // 36: movieexample.metadata.v1.GetCatalogueVersionRequest
+	(*GetCatalogueVersionResponse)(nil),            // 37: movieexample.metadata.v1.GetCatalogueVersionResponse
+	(*BatchPutMoviesResponse_Result)(nil),          // 38: movieexample.metadata.v1.BatchPutMoviesResponse.Result
+	(*SelectMoviesResponse_Match)(nil),             // 39: movieexample.metadata.v1.SelectMoviesResponse.Match
+	(*SearchMoviesResponse_Hit)(nil),               // 40: movieexample.metadata.v1.SearchMoviesResponse.Hit
+	(*SuggestMoviesResponse_Suggestion)(nil),       // 41: movieexample.metadata.v1.SuggestMoviesResponse.Suggestion
+	(*ListSimilarMoviesResponse_SimilarMovie)(nil), // 42: movieexample.metadata.v1.ListSimilarMoviesResponse.SimilarMovie
+	(*SyncVotesRequest_MovieVotes)(nil),            // 43: movieexample.metadata.v1.SyncVotesRequest.MovieVotes
+	(*timestamppb.Timestamp)(nil),                  // 44: google.protobuf.Timestamp
 }
 var file_movieexample_metadata_v1_metadata_proto_depIdxs = []int32{
 	5,  // 0: movieexample.metadata.v1.Movie.external_ids:type_name -> movieexample.metadata.v1.ExternalIds
-	42, // 1: movieexample.metadata.v1.Movie.create_time:type_name -> google.protobuf.Timestamp
-	42, // 2: movieexample.metadata.v1.Movie.update_time:type_name -> google.protobuf.Timestamp
+	44, // 1: movieexample.metadata.v1.Movie.create_time:type_name -> google.protobuf.Timestamp
+	44, // 2: movieexample.metadata.v1.Movie.update_time:type_name -> google.protobuf.Timestamp
 	4,  // 3: movieexample.metadata.v1.PutMovieRequest.movie:type_name -> movieexample.metadata.v1.Movie
 	4,  // 4: movieexample.metadata.v1.PutMovieResponse.movie:type_name -> movieexample.metadata.v1.Movie
 	4,  // 5: movieexample.metadata.v1.BatchPutMoviesRequest.movies:type_name -> movieexample.metadata.v1.Movie
 	0,  // 6: movieexample.metadata.v1.BatchPutMoviesRequest.mode:type_name -> movieexample.metadata.v1.BatchPutMode
-	36, // 7: movieexample.metadata.v1.BatchPutMoviesResponse.results:type_name -> movieexample.metadata.v1.BatchPutMoviesResponse.Result
+	38, // 7: movieexample.metadata.v1.BatchPutMoviesResponse.results:type_name -> movieexample.metadata.v1.BatchPutMoviesResponse.Result
 	4,  // 8: movieexample.metadata.v1.GetMovieResponse.movie:type_name -> movieexample.metadata.v1.Movie
 	4,  // 9: movieexample.metadata.v1.BatchGetMoviesResponse.movies:type_name -> movieexample.metadata.v1.Movie
 	16, // 10: movieexample.metadata.v1.SelectMoviesRequest.filter:type_name -> movieexample.metadata.v1.MovieFilter
-	37, // 11: movieexample.metadata.v1.SelectMoviesResponse.matches:type_name -> movieexample.metadata.v1.SelectMoviesResponse.Match
+	39, // 11: movieexample.metadata.v1.SelectMoviesResponse.matches:type_name -> movieexample.metadata.v1.SelectMoviesResponse.Match
 	16, // 12: movieexample.metadata.v1.ListMoviesRequest.filter:type_name -> movieexample.metadata.v1.MovieFilter
 	1,  // 13: movieexample.metadata.v1.ListMoviesRequest.order:type_name -> movieexample.metadata.v1.MovieOrder
 	4,  // 14: movieexample.metadata.v1.ListMoviesResponse.movies:type_name -> movieexample.metadata.v1.Movie
 	4,  // 15: movieexample.metadata.v1.LookupMovieResponse.movie:type_name -> movieexample.metadata.v1.Movie
-	38, // 16: movieexample.metadata.v1.SearchMoviesResponse.hits:type_name -> movieexample.metadata.v1.SearchMoviesResponse.Hit
+	40, // 16: movieexample.metadata.v1.SearchMoviesResponse.hits:type_name -> movieexample.metadata.v1.SearchMoviesResponse.Hit
 	26, // 17: movieexample.metadata.v1.SearchMoviesResponse.genres:type_name -> movieexample.metadata.v1.GenreCount
 	27, // 18: movieexample.metadata.v1.SearchMoviesResponse.decades:type_name -> movieexample.metadata.v1.DecadeCount
-	39, // 19: movieexample.metadata.v1.SuggestMoviesResponse.suggestions:type_name -> movieexample.metadata.v1.SuggestMoviesResponse.Suggestion
-	40, // 20: movieexample.metadata.v1.ListSimilarMoviesResponse.movies:type_name -> movieexample.metadata.v1.ListSimilarMoviesResponse.SimilarMovie
+	41, // 19: movieexample.metadata.v1.SuggestMoviesResponse.suggestions:type_name -> movieexample.metadata.v1.SuggestMoviesResponse.Suggestion
+	42, // 20: movieexample.metadata.v1.ListSimilarMoviesResponse.movies:type_name -> movieexample.metadata.v1.ListSimilarMoviesResponse.SimilarMovie
 	26, // 21: movieexample.metadata.v1.GetCatalogueStatsResponse.genres:type_name -> movieexample.metadata.v1.GenreCount
 	27, // 22: movieexample.metadata.v1.GetCatalogueStatsResponse.decades:type_name -> movieexample.metadata.v1.DecadeCount
-	42, // 23: movieexample.metadata.v1.GetCatalogueStatsResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	41, // 24: movieexample.metadata.v1.SyncVotesRequest.votes:type_name -> movieexample.metadata.v1.SyncVotesRequest.MovieVotes
+	44, // 23: movieexample.metadata.v1.GetCatalogueStatsResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	43, // 24: movieexample.metadata.v1.SyncVotesRequest.votes:type_name -> movieexample.metadata.v1.SyncVotesRequest.MovieVotes
 	3,  // 25: movieexample.metadata.v1.BatchPutMoviesResponse.Result.outcome:type_name -> movieexample.metadata.v1.BatchPutMoviesResponse.Outcome
 	4,  // 26: movieexample.metadata.v1.SearchMoviesResponse.Hit.movie:type_name -> movieexample.metadata.v1.Movie
 	2,  // 27: movieexample.metadata.v1.SearchMoviesResponse.Hit.kind:type_name -> movieexample.metadata.v1.MatchKind
@@ -2804,22 +2920,24 @@ var file_movieexample_metadata_v1_metadata_proto_depIdxs = []int32{
 	28, // 41: movieexample.metadata.v1.MetadataService.SuggestMovies:input_type -> movieexample.metadata.v1.SuggestMoviesRequest
 	30, // 42: movieexample.metadata.v1.MetadataService.ListSimilarMovies:input_type -> movieexample.metadata.v1.ListSimilarMoviesRequest
 	32, // 43: movieexample.metadata.v1.MetadataService.GetCatalogueStats:input_type -> movieexample.metadata.v1.GetCatalogueStatsRequest
-	34, // 44: movieexample.metadata.v1.MetadataService.SyncVotes:input_type -> movieexample.metadata.v1.SyncVotesRequest
-	7,  // 45: movieexample.metadata.v1.MetadataService.PutMovie:output_type -> movieexample.metadata.v1.PutMovieResponse
-	9,  // 46: movieexample.metadata.v1.MetadataService.BatchPutMovies:output_type -> movieexample.metadata.v1.BatchPutMoviesResponse
-	11, // 47: movieexample.metadata.v1.MetadataService.GetMovie:output_type -> movieexample.metadata.v1.GetMovieResponse
-	13, // 48: movieexample.metadata.v1.MetadataService.BatchGetMovies:output_type -> movieexample.metadata.v1.BatchGetMoviesResponse
-	15, // 49: movieexample.metadata.v1.MetadataService.SelectMovies:output_type -> movieexample.metadata.v1.SelectMoviesResponse
-	18, // 50: movieexample.metadata.v1.MetadataService.ListMovies:output_type -> movieexample.metadata.v1.ListMoviesResponse
-	20, // 51: movieexample.metadata.v1.MetadataService.DeleteMovie:output_type -> movieexample.metadata.v1.DeleteMovieResponse
-	22, // 52: movieexample.metadata.v1.MetadataService.LookupMovie:output_type -> movieexample.metadata.v1.LookupMovieResponse
-	24, // 53: movieexample.metadata.v1.MetadataService.SearchMovies:output_type -> movieexample.metadata.v1.SearchMoviesResponse
-	29, // 54: movieexample.metadata.v1.MetadataService.SuggestMovies:output_type -> movieexample.metadata.v1.SuggestMoviesResponse
-	31, // 55: movieexample.metadata.v1.MetadataService.ListSimilarMovies:output_type -> movieexample.metadata.v1.ListSimilarMoviesResponse
-	33, // 56: movieexample.metadata.v1.MetadataService.GetCatalogueStats:output_type -> movieexample.metadata.v1.GetCatalogueStatsResponse
-	35, // 57: movieexample.metadata.v1.MetadataService.SyncVotes:output_type -> movieexample.metadata.v1.SyncVotesResponse
-	45, // [45:58] is the sub-list for method output_type
-	32, // [32:45] is the sub-list for method input_type
+	36, // 44: movieexample.metadata.v1.MetadataService.GetCatalogueVersion:input_type -> movieexample.metadata.v1.GetCatalogueVersionRequest
+	34, // 45: movieexample.metadata.v1.MetadataService.SyncVotes:input_type -> movieexample.metadata.v1.SyncVotesRequest
+	7,  // 46: movieexample.metadata.v1.MetadataService.PutMovie:output_type -> movieexample.metadata.v1.PutMovieResponse
+	9,  // 47: movieexample.metadata.v1.MetadataService.BatchPutMovies:output_type -> movieexample.metadata.v1.BatchPutMoviesResponse
+	11, // 48: movieexample.metadata.v1.MetadataService.GetMovie:output_type -> movieexample.metadata.v1.GetMovieResponse
+	13, // 49: movieexample.metadata.v1.MetadataService.BatchGetMovies:output_type -> movieexample.metadata.v1.BatchGetMoviesResponse
+	15, // 50: movieexample.metadata.v1.MetadataService.SelectMovies:output_type -> movieexample.metadata.v1.SelectMoviesResponse
+	18, // 51: movieexample.metadata.v1.MetadataService.ListMovies:output_type -> movieexample.metadata.v1.ListMoviesResponse
+	20, // 52: movieexample.metadata.v1.MetadataService.DeleteMovie:output_type -> movieexample.metadata.v1.DeleteMovieResponse
+	22, // 53: movieexample.metadata.v1.MetadataService.LookupMovie:output_type -> movieexample.metadata.v1.LookupMovieResponse
+	24, // 54: movieexample.metadata.v1.MetadataService.SearchMovies:output_type -> movieexample.metadata.v1.SearchMoviesResponse
+	29, // 55: movieexample.metadata.v1.MetadataService.SuggestMovies:output_type -> movieexample.metadata.v1.SuggestMoviesResponse
+	31, // 56: movieexample.metadata.v1.MetadataService.ListSimilarMovies:output_type -> movieexample.metadata.v1.ListSimilarMoviesResponse
+	33, // 57: movieexample.metadata.v1.MetadataService.GetCatalogueStats:output_type -> movieexample.metadata.v1.GetCatalogueStatsResponse
+	37, // 58: movieexample.metadata.v1.MetadataService.GetCatalogueVersion:output_type -> movieexample.metadata.v1.GetCatalogueVersionResponse
+	35, // 59: movieexample.metadata.v1.MetadataService.SyncVotes:output_type -> movieexample.metadata.v1.SyncVotesResponse
+	46, // [46:60] is the sub-list for method output_type
+	32, // [32:46] is the sub-list for method input_type
 	32, // [32:32] is the sub-list for extension type_name
 	32, // [32:32] is the sub-list for extension extendee
 	0,  // [0:32] is the sub-list for field type_name
@@ -2838,14 +2956,14 @@ func file_movieexample_metadata_v1_metadata_proto_init() {
 		(*LookupMovieRequest_MovielensId)(nil),
 	}
 	file_movieexample_metadata_v1_metadata_proto_msgTypes[19].OneofWrappers = []any{}
-	file_movieexample_metadata_v1_metadata_proto_msgTypes[35].OneofWrappers = []any{}
+	file_movieexample_metadata_v1_metadata_proto_msgTypes[37].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_movieexample_metadata_v1_metadata_proto_rawDesc), len(file_movieexample_metadata_v1_metadata_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   38,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

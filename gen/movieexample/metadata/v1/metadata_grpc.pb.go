@@ -21,19 +21,20 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	MetadataService_PutMovie_FullMethodName          = "/movieexample.metadata.v1.MetadataService/PutMovie"
-	MetadataService_BatchPutMovies_FullMethodName    = "/movieexample.metadata.v1.MetadataService/BatchPutMovies"
-	MetadataService_GetMovie_FullMethodName          = "/movieexample.metadata.v1.MetadataService/GetMovie"
-	MetadataService_BatchGetMovies_FullMethodName    = "/movieexample.metadata.v1.MetadataService/BatchGetMovies"
-	MetadataService_SelectMovies_FullMethodName      = "/movieexample.metadata.v1.MetadataService/SelectMovies"
-	MetadataService_ListMovies_FullMethodName        = "/movieexample.metadata.v1.MetadataService/ListMovies"
-	MetadataService_DeleteMovie_FullMethodName       = "/movieexample.metadata.v1.MetadataService/DeleteMovie"
-	MetadataService_LookupMovie_FullMethodName       = "/movieexample.metadata.v1.MetadataService/LookupMovie"
-	MetadataService_SearchMovies_FullMethodName      = "/movieexample.metadata.v1.MetadataService/SearchMovies"
-	MetadataService_SuggestMovies_FullMethodName     = "/movieexample.metadata.v1.MetadataService/SuggestMovies"
-	MetadataService_ListSimilarMovies_FullMethodName = "/movieexample.metadata.v1.MetadataService/ListSimilarMovies"
-	MetadataService_GetCatalogueStats_FullMethodName = "/movieexample.metadata.v1.MetadataService/GetCatalogueStats"
-	MetadataService_SyncVotes_FullMethodName         = "/movieexample.metadata.v1.MetadataService/SyncVotes"
+	MetadataService_PutMovie_FullMethodName            = "/movieexample.metadata.v1.MetadataService/PutMovie"
+	MetadataService_BatchPutMovies_FullMethodName      = "/movieexample.metadata.v1.MetadataService/BatchPutMovies"
+	MetadataService_GetMovie_FullMethodName            = "/movieexample.metadata.v1.MetadataService/GetMovie"
+	MetadataService_BatchGetMovies_FullMethodName      = "/movieexample.metadata.v1.MetadataService/BatchGetMovies"
+	MetadataService_SelectMovies_FullMethodName        = "/movieexample.metadata.v1.MetadataService/SelectMovies"
+	MetadataService_ListMovies_FullMethodName          = "/movieexample.metadata.v1.MetadataService/ListMovies"
+	MetadataService_DeleteMovie_FullMethodName         = "/movieexample.metadata.v1.MetadataService/DeleteMovie"
+	MetadataService_LookupMovie_FullMethodName         = "/movieexample.metadata.v1.MetadataService/LookupMovie"
+	MetadataService_SearchMovies_FullMethodName        = "/movieexample.metadata.v1.MetadataService/SearchMovies"
+	MetadataService_SuggestMovies_FullMethodName       = "/movieexample.metadata.v1.MetadataService/SuggestMovies"
+	MetadataService_ListSimilarMovies_FullMethodName   = "/movieexample.metadata.v1.MetadataService/ListSimilarMovies"
+	MetadataService_GetCatalogueStats_FullMethodName   = "/movieexample.metadata.v1.MetadataService/GetCatalogueStats"
+	MetadataService_GetCatalogueVersion_FullMethodName = "/movieexample.metadata.v1.MetadataService/GetCatalogueVersion"
+	MetadataService_SyncVotes_FullMethodName           = "/movieexample.metadata.v1.MetadataService/SyncVotes"
 )
 
 // MetadataServiceClient is the client API for MetadataService service.
@@ -70,6 +71,9 @@ type MetadataServiceClient interface {
 	ListSimilarMovies(ctx context.Context, in *ListSimilarMoviesRequest, opts ...grpc.CallOption) (*ListSimilarMoviesResponse, error)
 	// GetCatalogueStats counts the catalogue: in all, by genre and by decade.
 	GetCatalogueStats(ctx context.Context, in *GetCatalogueStatsRequest, opts ...grpc.CallOption) (*GetCatalogueStatsResponse, error)
+	// GetCatalogueVersion tells cheaply whether anything changed: what was read from the catalogue or found by search since
+	// a version was read is still right while the version is the same. It reads the database, not the index.
+	GetCatalogueVersion(ctx context.Context, in *GetCatalogueVersionRequest, opts ...grpc.CallOption) (*GetCatalogueVersionResponse, error)
 	// SyncVotes tells how many ratings the movies of a range of ids have; search orders by it. Movies of the range that
 	// are not named have none. Ids that no movie has are kept for the movie that may come.
 	SyncVotes(ctx context.Context, in *SyncVotesRequest, opts ...grpc.CallOption) (*SyncVotesResponse, error)
@@ -203,6 +207,16 @@ func (c *metadataServiceClient) GetCatalogueStats(ctx context.Context, in *GetCa
 	return out, nil
 }
 
+func (c *metadataServiceClient) GetCatalogueVersion(ctx context.Context, in *GetCatalogueVersionRequest, opts ...grpc.CallOption) (*GetCatalogueVersionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCatalogueVersionResponse)
+	err := c.cc.Invoke(ctx, MetadataService_GetCatalogueVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *metadataServiceClient) SyncVotes(ctx context.Context, in *SyncVotesRequest, opts ...grpc.CallOption) (*SyncVotesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SyncVotesResponse)
@@ -247,6 +261,9 @@ type MetadataServiceServer interface {
 	ListSimilarMovies(context.Context, *ListSimilarMoviesRequest) (*ListSimilarMoviesResponse, error)
 	// GetCatalogueStats counts the catalogue: in all, by genre and by decade.
 	GetCatalogueStats(context.Context, *GetCatalogueStatsRequest) (*GetCatalogueStatsResponse, error)
+	// GetCatalogueVersion tells cheaply whether anything changed: what was read from the catalogue or found by search since
+	// a version was read is still right while the version is the same. It reads the database, not the index.
+	GetCatalogueVersion(context.Context, *GetCatalogueVersionRequest) (*GetCatalogueVersionResponse, error)
 	// SyncVotes tells how many ratings the movies of a range of ids have; search orders by it. Movies of the range that
 	// are not named have none. Ids that no movie has are kept for the movie that may come.
 	SyncVotes(context.Context, *SyncVotesRequest) (*SyncVotesResponse, error)
@@ -295,6 +312,9 @@ func (UnimplementedMetadataServiceServer) ListSimilarMovies(context.Context, *Li
 }
 func (UnimplementedMetadataServiceServer) GetCatalogueStats(context.Context, *GetCatalogueStatsRequest) (*GetCatalogueStatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCatalogueStats not implemented")
+}
+func (UnimplementedMetadataServiceServer) GetCatalogueVersion(context.Context, *GetCatalogueVersionRequest) (*GetCatalogueVersionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCatalogueVersion not implemented")
 }
 func (UnimplementedMetadataServiceServer) SyncVotes(context.Context, *SyncVotesRequest) (*SyncVotesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SyncVotes not implemented")
@@ -536,6 +556,24 @@ func _MetadataService_GetCatalogueStats_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MetadataService_GetCatalogueVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCatalogueVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MetadataServiceServer).GetCatalogueVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MetadataService_GetCatalogueVersion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MetadataServiceServer).GetCatalogueVersion(ctx, req.(*GetCatalogueVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _MetadataService_SyncVotes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SyncVotesRequest)
 	if err := dec(in); err != nil {
@@ -608,6 +646,10 @@ var MetadataService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCatalogueStats",
 			Handler:    _MetadataService_GetCatalogueStats_Handler,
+		},
+		{
+			MethodName: "GetCatalogueVersion",
+			Handler:    _MetadataService_GetCatalogueVersion_Handler,
 		},
 		{
 			MethodName: "SyncVotes",
