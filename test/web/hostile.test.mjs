@@ -52,7 +52,7 @@ for (const width of full ? [320, 1280] : [320]) {
     ["the search", "/search?q=Xqzy1"],
     ["the search by its director", "/search?q=Xqzy5"],
     ["the top chart", "/charts/top"],
-    ["the most rated", "/charts/trending"],
+    ["the trending chart", "/charts/trending"],
     ["a chart of its genre", `/charts/top?genre=${encodeURIComponent(hostile.genres[1])}`],
     ["home", "/"],
     ["a person's ratings", `/users/${encodeURIComponent(hostileUser)}`],

@@ -56,9 +56,9 @@ if (attacked) {
   // So many and so high that it stands on the charts, the first page included.
   const raters = [hostileUser, ...Array.from({ length: 60 }, (_, i) => `web-test-${i}`)];
   for (const user of raters) await put(`/v1/records/movie/${encodeURIComponent(hostileId)}/ratings/${encodeURIComponent(user)}`, { value: 10 });
-  await until("the hostile film and the unrated one are found", async () => {
-    const [a, b] = await Promise.all([get("/v1/movies:search?q=Xqzy1"), get("/v1/movies:search?q=quizzical")]);
-    return JSON.stringify(a).includes("Xqzy1") && JSON.stringify(b).includes(unrated.id);
+  await until("the two films are found, and the attack is on the charts", async () => {
+    const found = await Promise.all(["/v1/movies:search?q=Xqzy1", "/v1/charts/top", "/v1/charts/trending"].map((path) => get(path)));
+    return found.every((answer) => JSON.stringify(answer).includes("Xqzy1")) && JSON.stringify(await get("/v1/movies:search?q=quizzical")).includes(unrated.id);
   });
 }
 const { ratings } = await get(`/v1/records/movie/${rated}/ratings?page_size=1`);
