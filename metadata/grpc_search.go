@@ -66,6 +66,16 @@ func (s *server) GetCatalogueStats(context.Context, *metadatav1.GetCatalogueStat
 	}, nil
 }
 
+func (s *server) GetCatalogueVersion(ctx context.Context, _ *metadatav1.GetCatalogueVersionRequest) (*metadatav1.GetCatalogueVersionResponse, error) {
+	stored, indexed, err := s.svc.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &metadatav1.GetCatalogueVersionResponse{
+		Movies: stored.movies, Votes: stored.votes, IndexedMovies: indexed.movies, IndexedVotes: indexed.votes,
+	}, nil
+}
+
 func (s *server) SyncVotes(ctx context.Context, req *metadatav1.SyncVotesRequest) (*metadatav1.SyncVotesResponse, error) {
 	votes := make([]Votes, len(req.GetVotes()))
 	for i, v := range req.GetVotes() {

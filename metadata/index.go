@@ -44,8 +44,10 @@ type follower struct {
 	loaded atomic.Bool
 	// refreshed is when the index was last equal to the catalogue, in nanoseconds since 1970.
 	refreshed atomic.Int64
-	errors    prometheus.Counter
-	behind    *prometheus.GaugeVec
+	// reached are the numbers up to which the index was last known to be complete.
+	reached atomic.Pointer[numbers]
+	errors  prometheus.Counter
+	behind  *prometheus.GaugeVec
 
 	// mu is held by the one who brings the index up to date; it protects what follows.
 	mu      sync.Mutex
@@ -227,6 +229,7 @@ func (f *follower) follow(ctx context.Context) (changes int, err error) {
 		}
 		changes += n
 	}
+	f.reached.Store(&numbers{movies: f.at.movies, votes: f.at.votes})
 	f.refreshed.Store(asOf.UnixNano())
 	return changes, nil
 }

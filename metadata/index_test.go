@@ -142,6 +142,56 @@ func TestSearchFollowsOtherProcesses(t *testing.T) {
 	within("alien", "a", "d", "c")
 }
 
+// The catalogue's version moves with each write that changes something, through whichever process, and not without one;
+// and a search answers as of the indexed version.
+func TestCatalogueVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metadata.db")
+	one, two := openCatalogue(t, path, nil), openCatalogue(t, path, nil)
+	two.run(t) // one's own index stands still: only the stored numbers move there
+	version := func(c *catalogue) *metadatav1.GetCatalogueVersionResponse {
+		t.Helper()
+		v, err := c.GetCatalogueVersion(t.Context(), &metadatav1.GetCatalogueVersionRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	before := version(one)
+	for _, write := range []struct {
+		name          string
+		movies, votes int64
+		do            func()
+	}{
+		{"nothing", 0, 0, func() {}},
+		{"a new film", 1, 0, func() { one.put(t, film("a", "Alien")) }},
+		{"the same film", 0, 0, func() { one.put(t, film("a", "Alien")) }},
+		{"votes", 0, 1, func() { one.sync(t, "", "", map[string]int32{"a": 3}) }},
+		{"the same votes", 0, 0, func() { one.sync(t, "", "", map[string]int32{"a": 3}) }},
+		{"another title", 1, 0, func() { one.put(t, film("a", "Aliens")) }},
+		{"a deletion", 1, 0, func() {
+			if _, err := one.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "a"}); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		write.do()
+		after := version(two)
+		if after.GetMovies() != before.GetMovies()+write.movies || after.GetVotes() != before.GetVotes()+write.votes {
+			t.Errorf("%s: %v became %v", write.name, before, after)
+		}
+		until(t, write.name+" is indexed", func() error {
+			if v := version(two); v.GetIndexedMovies() != after.GetMovies() || v.GetIndexedVotes() != after.GetVotes() {
+				return fmt.Errorf("the version is %v", v)
+			}
+			return nil
+		})
+		if v := version(one); v.GetIndexedMovies() > v.GetMovies() || v.GetIndexedVotes() > v.GetVotes() {
+			t.Errorf("%s: the index is ahead of what is stored: %v", write.name, v)
+		}
+		before = after
+	}
+}
+
 // What the process itself wrote is found long before it looks at the feed on its own.
 func TestSearchFindsOwnWritesAtOnce(t *testing.T) {
 	c := openWith(t, filepath.Join(t.TempDir(), "metadata.db"), nil, metadata.Config{SearchRefresh: 2 * time.Second}, metadata.Deps{})

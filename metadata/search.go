@@ -30,6 +30,16 @@ func (s *Service) Run(ctx context.Context) error {
 // index has been loaded for the first time.
 func (s *Service) SearchReady(context.Context) error { return s.follower.ready() }
 
+// version returns the numbers of the last writes to the catalogue, and those that search answers as of.
+func (s *Service) version(ctx context.Context) (stored, indexed numbers, err error) {
+	// The index first: it must not seem to be ahead of what is stored.
+	if at := s.follower.reached.Load(); at != nil {
+		indexed = *at
+	}
+	stored, err = s.store.numbers(ctx)
+	return stored, indexed, err
+}
+
 // searchFilter is what a search request asks for, but for the page.
 type searchFilter struct {
 	text, genre string
