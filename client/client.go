@@ -86,7 +86,10 @@ func Connect(a Addresses) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{addresses: a}
-	metadata, err := c.dial(Metadata, a.Metadata, "/movieexample.metadata.v1.MetadataService/BatchPutMovies")
+	metadata, err := c.dial(Metadata, a.Metadata,
+		"/movieexample.metadata.v1.MetadataService/BatchPutMovies",
+		"/movieexample.metadata.v1.MetadataService/ListMovies",
+		"/movieexample.metadata.v1.MetadataService/LookupMovie")
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +99,7 @@ func Connect(a Addresses) (*Client, error) {
 		"/movieexample.rating.v1.RatingService/BatchGetRatingSummaries",
 		"/movieexample.rating.v1.RatingAdminService/ListIngestPartitions",
 		"/movieexample.rating.v1.RatingAdminService/AuditAggregates",
+		"/movieexample.rating.v1.RatingAdminService/ListRatings",
 		"/movieexample.rating.v1.RatingAdminService/ListDeadLetters")
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -128,7 +132,7 @@ func (a Addresses) validate() error {
 	return fault.All(errs...)
 }
 
-// dial connects to a service. idempotent lists what may be sent twice; filling films in is among it.
+// dial connects to a service. idempotent lists what may be sent twice; putting films is among it.
 func (c *Client) dial(service, addr string, idempotent ...string) (grpc.ClientConnInterface, error) {
 	if addr == "" {
 		return nowhere(service), nil

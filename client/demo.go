@@ -130,7 +130,7 @@ func (c *Client) loadDemo(ctx context.Context, opt DemoOptions, s *DemoSummary) 
 
 func (c *Client) loadDemoFilms(ctx context.Context, films []data.Film, opt DemoOptions, s *DemoSummary) error {
 	var refusal error // kept to the writer's rule: calls come one at a time
-	w := c.newFilmWriter(ctx,
+	w := c.newFilmWriter(ctx, filmRules{},
 		func(row filmRow, reason string) {
 			refusal = fmt.Errorf("load the demo: film %s (%s) was refused: %s", row.movie.GetId(), row.movie.GetTitle(), reason)
 		},

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	"movieexample.com/internal/fault"
 )
 
 const (
@@ -32,10 +33,33 @@ type FilmCounts struct {
 	Refused   int64 `json:"refused"`
 }
 
+// filmRules say how films are written. The zero value fills in what the catalogue lacks, and lets a film do without an external
+// id that another film has.
+type filmRules struct {
+	// replace: a film that is there is replaced whole.
+	replace bool
+	// overwrite are the fields in which what is sent is better than what is there; only without replace.
+	overwrite []string
+	// contested is what is done about a film with an external id that another film of the catalogue has.
+	contested contestRule
+	// inOrder: films are written in the order in which they are added, as they must be if one may come twice.
+	inOrder bool
+}
+
+// contestRule is what is done about a contested external id.
+type contestRule uint8
+
+const (
+	goWithout contestRule = iota // the film goes in without the id
+	refuse                       // the film does not go in
+	meet                         // an IMDb id is who the film is: it becomes one with the other film
+)
+
 // filmRow is a film on its way, and the row it came from.
 type filmRow struct {
 	movie   *metadatav1.Movie
-	movieID int64 // at MovieLens; 0 if it is not from there
+	movieID int64  // at MovieLens; 0 if it is not from there
+	key     string // what the file calls it, if it is not from MovieLens
 	line    int
 
 	// say tells of a row that is on no way: it has its place in the order, and nothing else.
@@ -49,6 +73,7 @@ type filmWriter struct {
 	c      *Client
 	ctx    context.Context
 	cancel context.CancelFunc
+	rules  filmRules
 	group  errgroup.Group
 	batch  []filmRow
 	films  int             // in batch
@@ -63,12 +88,15 @@ type filmWriter struct {
 	err     error // the first; those after it come from ctx
 }
 
-func (c *Client) newFilmWriter(ctx context.Context, refused, partial func(filmRow, string)) *filmWriter {
+func (c *Client) newFilmWriter(ctx context.Context, rules filmRules, refused, partial func(filmRow, string)) *filmWriter {
 	first := make(chan struct{})
 	close(first)
-	w := &filmWriter{c: c, refused: refused, partial: partial, turn: first}
+	w := &filmWriter{c: c, rules: rules, refused: refused, partial: partial, turn: first}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	w.group.SetLimit(filmCalls)
+	if rules.inOrder {
+		w.group.SetLimit(1)
+	}
 	return w
 }
 
@@ -134,9 +162,12 @@ func (w *filmWriter) finish() (FilmCounts, error) {
 
 // write writes one batch and returns what there is to tell of it, in its order.
 //
-// An external id that belongs to another film does not keep a film out: somebody may have entered the film under an id of their
-// own, and TMDb has been known to list a film twice and other catalogues to link both to one entry. The film's own id is not
-// in doubt, and its ratings need it. So it goes in without the ids that are contested.
+// Under goWithout, an external id that belongs to another film does not keep a film out: somebody may have entered the film under
+// an id of their own, and TMDb has been known to list a film twice and other catalogues to link both to one entry. The film's own
+// id is not in doubt, and its ratings need it. So it goes in without the ids that are contested.
+//
+// Under meet, the film is what its IMDb id says, and has no ratings of its own yet: what is known of it goes to the film that
+// has the id, under whatever id somebody has entered it.
 func (w *filmWriter) write(batch []filmRow) (told []func(), err error) {
 	say := make([]func(), len(batch))
 	contests := make([][]contest, len(batch))
@@ -153,15 +184,18 @@ func (w *filmWriter) write(batch []filmRow) (told []func(), err error) {
 		}
 		var again []int
 		for k, i := range left {
-			if taken, ok := contestOf(results[k], batch[i].movie); ok {
-				contests[i] = append(contests[i], taken)
-				batch[i].movie = taken.without(batch[i].movie)
-				again = append(again, i)
+			taken, ok := contestOf(results[k], batch[i].movie)
+			if !ok || w.rules.contested == refuse {
+				say[i] = w.count(batch[i], results[k], contests[i])
 				continue
 			}
-			say[i] = w.count(batch[i], results[k], contests[i])
+			if batch[i].movie, err = w.settle(&taken, batch[i].movie); err != nil {
+				break
+			}
+			contests[i] = append(contests[i], taken)
+			again = append(again, i)
 		}
-		left = again // each lacks one more of three ids: this ends
+		left = again // each lacks one more of three ids, or has met another film, which it does once: this ends
 	}
 	for _, f := range say {
 		if f != nil {
@@ -171,9 +205,30 @@ func (w *filmWriter) write(batch []filmRow) (told []func(), err error) {
 	return told, err
 }
 
+// settle is the film as it is to be written after a contest.
+func (w *filmWriter) settle(c *contest, m *metadatav1.Movie) (*metadatav1.Movie, error) {
+	if w.rules.contested != meet || c.source != "imdb" {
+		return c.without(m), nil
+	}
+	resp, err := w.c.metadata.LookupMovie(w.ctx, &metadatav1.LookupMovieRequest{ExternalId: &metadatav1.LookupMovieRequest_ImdbId{ImdbId: c.id}})
+	if fault.KindOf(err) == fault.KindNotFound {
+		return c.without(m), nil // it had the id a moment ago
+	}
+	if err != nil {
+		return nil, w.c.explain(Metadata, "find the film with an IMDb id", err)
+	}
+	c.met = true
+	m = proto.CloneOf(m)
+	m.Id = resp.GetMovie().GetId()
+	return m, nil
+}
+
 // call writes the films in these places of the batch, and returns as many results.
 func (w *filmWriter) call(batch []filmRow, places []int) ([]*metadatav1.BatchPutMoviesResponse_Result, error) {
-	req := &metadatav1.BatchPutMoviesRequest{Mode: metadatav1.BatchPutMode_BATCH_PUT_MODE_FILL}
+	req := &metadatav1.BatchPutMoviesRequest{Mode: metadatav1.BatchPutMode_BATCH_PUT_MODE_FILL, Overwrite: w.rules.overwrite}
+	if w.rules.replace {
+		req.Mode = metadatav1.BatchPutMode_BATCH_PUT_MODE_REPLACE
+	}
 	for _, i := range places {
 		req.Movies = append(req.Movies, batch[i].movie)
 	}
@@ -219,6 +274,7 @@ type contest struct {
 	source string // "imdb", "tmdb" or "movielens"
 	id     string
 	owner  string // the other film's id, in quotes
+	met    bool   // the film became one with the other one
 }
 
 // contested is how the metadata service says it. A refusal in other words stays a refusal.
@@ -258,6 +314,9 @@ func (c contest) without(m *metadatav1.Movie) *metadatav1.Movie {
 func contestText(contests []contest) string {
 	var parts []string
 	for _, c := range contests {
+		if c.met {
+			return fmt.Sprintf("the film %s has the IMDb id %s; the two became one", c.owner, c.id)
+		}
 		name := map[string]string{"imdb": "IMDb", "tmdb": "TMDb", "movielens": "MovieLens"}[c.source]
 		parts = append(parts, fmt.Sprintf("%s id %s belongs to the film %s", name, c.id, c.owner))
 	}

@@ -159,7 +159,7 @@ func (im *importer) importFilms(ctx context.Context) (err error) {
 	// A failed call ends the reading too, and its error is the one to tell.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w := im.c.newFilmWriter(ctx,
+	w := im.c.newFilmWriter(ctx, filmRules{},
 		func(row filmRow, reason string) {
 			im.mu.Lock()
 			film := im.films[row.movieID]

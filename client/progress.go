@@ -10,9 +10,11 @@ type Phase string
 
 // The phases, in their order.
 const (
+	PhaseRead    Phase = "read"    // files are read, before anything can go in
 	PhaseFilms   Phase = "films"   // films go to the metadata service
 	PhaseRatings Phase = "ratings" // ratings go to Kafka
 	PhaseIngest  Phase = "ingest"  // the rating service takes them in
+	PhaseWrite   Phase = "write"   // a file is written
 )
 
 // Progress is how far a load is.

@@ -221,7 +221,8 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 	}
 	check(newRootCommand())
 	for _, want := range []string{
-		"demo", "serve", "config print", "config validate", "import movielens", "publish", "generate movielens", "audit", "dead-letters list",
+		"demo", "serve", "config print", "config validate", "import movielens", "import imdb", "import movies", "import ratings",
+		"export movies", "export ratings", "publish", "generate movielens", "generate imdb", "audit", "dead-letters list",
 		"dead-letters replay", "dead-letters drop", "completion", "help",
 	} {
 		if !slices.Contains(paths, "movieexample "+want) {
@@ -276,6 +277,10 @@ func TestCompletes(t *testing.T) {
 		"help dead-letters ":         "drop list replay",
 		"audit -o ":                  "text json",
 		"config validate --listen-g": "--listen-gateway",
+		"import movies ":             "csv jsonl json", // the shell offers files that end so
+		"import movies x ":           "",
+		"import movies --mode ":      "replace fill",
+		"export ratings --format ":   "csv jsonl",
 	} {
 		o := movieexample(t.Context(), "", append([]string{"__complete"}, strings.Split(args, " ")...)...)
 		var got []string

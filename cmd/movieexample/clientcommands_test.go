@@ -389,6 +389,23 @@ func TestMistakes(t *testing.T) {
 		{"import movielens " + dir + " --rating-addr 127.0.0.1:1", exitUnreachable, "movieexample: cannot reach the rating service at 127.0.0.1:1 (connection refused): is it running? Another address is given by --rating-addr or --addresses\n"},
 		{"import movielens " + dir + " --rating-addr nowhere", exitUsage, `address of rating: must be host:port, for example 127.0.0.1:8082; got "nowhere"`},
 		{"import movielens " + dir + " --addresses " + dir + "/none", exitUsage, "--addresses: read addresses"},
+		{"import imdb", exitUsage, "give one DIR, the directory with title.basics.tsv.gz and its like; got 0 arguments"},
+		{"import imdb " + dir, exitUsage, "has no title.basics.tsv and no title.basics.tsv.gz"},
+		{"import imdb ../../imdb/testdata --metadata-addr 127.0.0.1:1", exitUnreachable, "cannot reach the metadata service at 127.0.0.1:1 (connection refused): is it running? Another address is given by --metadata-addr or --addresses\n"},
+		{"import movies", exitUsage, `give one FILE, a file of movies, or "-" for standard input; got 0 arguments`},
+		{"import movies " + dir + "/none.csv", exitUsage, "none.csv: no such file or directory"},
+		{"import movies " + dir, exitUsage, dir + " is a directory; name a file"},
+		{"import movies " + events + " --mode merge", exitUsage, `--mode must be replace or fill, got "merge"`},
+		{"import ratings " + events + " --format xml", exitUsage, `--format must be csv or jsonl, got "xml"`},
+		{"import ratings " + events + " --stall-timeout 1ms", exitUsage, "--stall-timeout must be at least 100ms"},
+		{"import ratings " + events + " --rating-addr 127.0.0.1:1", exitUnreachable, "cannot reach the rating service at 127.0.0.1:1"},
+		{"export movies a b", exitUsage, `give at most one FILE, or "-" for standard output; got 2 arguments`},
+		{"export movies " + dir, exitUsage, dir + " is a directory; name a file"},
+		{"export movies " + dir + "/none/x.csv", exitUsage, "/none/x.csv cannot be written: "},
+		{"export movies --metadata-addr 127.0.0.1:1", exitUnreachable, "cannot reach the metadata service at 127.0.0.1:1"},
+		{"export x", exitUsage, `there is no command "export x"; see 'movieexample export --help'`},
+		{"generate imdb x", exitUsage, `required flag(s) "titles" not set`},
+		{"generate imdb --titles 5 --kept 6 x", exitUsage, "films is 6; it must be at most 5, the number of titles"},
 		{"publish", exitUsage, `give one FILE, a file with events, or "-" for standard input`},
 		{"publish " + dir + "/none", exitUsage, "none: no such file"},
 		{"publish " + events + " --kafka-brokers 127.0.0.1:1", exitUnreachable, "movieexample: cannot reach Kafka at 127.0.0.1:1 ("},
@@ -438,9 +455,9 @@ func TestClientCommandsExplainThemselves(t *testing.T) {
 		}
 	}
 	root := &cobra.Command{Use: "movieexample"}
-	root.AddCommand(newImportCommand(), newPublishCommand(), newGenerateCommand(), newAuditCommand(), newDeadLettersCommand())
+	root.AddCommand(newImportCommand(), newExportCommand(), newPublishCommand(), newGenerateCommand(), newAuditCommand(), newDeadLettersCommand())
 	check(root)
-	if n != 7 {
-		t.Errorf("%d commands were checked, want 7", n)
+	if n != 13 {
+		t.Errorf("%d commands were checked, want 13", n)
 	}
 }

@@ -19,7 +19,7 @@ func newGenerateCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newGenerateMovieLensCommand())
+	cmd.AddCommand(newGenerateMovieLensCommand(), newGenerateIMDbCommand())
 	return cmd
 }
 
@@ -41,7 +41,8 @@ func newGenerateMovieLensCommand() *cobra.Command {
 		Example: `  movieexample generate movielens --users 610 --ratings 100000 ml-made-up
   movieexample generate movielens --users 160000 --ratings 25000000 --movies 60000 --seed 7 ml-large
   movieexample import movielens ml-made-up`,
-		Args: oneArgument("DIR", "the directory to write to"),
+		Args:              oneArgument("DIR", "the directory to write to"),
+		ValidArgsFunction: completeDirectory,
 	}
 	output = newOutputFlag(cmd)
 	flags := cmd.Flags()

@@ -22,7 +22,7 @@ func newImportCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newImportMovieLensCommand())
+	cmd.AddCommand(newImportMovieLensCommand(), newImportIMDbCommand(), newImportMoviesCommand(), newImportRatingsCommand())
 	return cmd
 }
 
@@ -60,13 +60,14 @@ func newImportMovieLensCommand() *cobra.Command {
 		Example: `  movieexample import movielens ml-latest-small
   movieexample import movielens ml-latest-small -o json --rejects rejected.txt
   movieexample import movielens ml-25m --addresses addresses.json --no-wait`,
-		Args: oneArgument("DIR", "the directory with movies.csv, links.csv and ratings.csv"),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+		Args:              oneArgument("DIR", "the directory with movies.csv, links.csv and ratings.csv"),
+		ValidArgsFunction: completeDirectory,
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	f.clientFlags = newClientFlags(cmd, client.Metadata, client.Rating, client.Kafka)
 	f.output = newOutputFlag(cmd)
 	cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "return when Kafka has the ratings, before they are in the aggregates")
-	cmd.Flags().StringVar(&f.rejects, "rejects", "", "write every rejected row to this file; standard error lists the first 100")
+	addRejectsFlag(cmd, &f.rejects)
 	addStallFlag(cmd, &f.stall, client.DefaultStallTimeout)
 	return cmd
 }
@@ -127,24 +128,7 @@ func (f *importFlags) report(cmd *cobra.Command, s client.ImportSummary, err err
 	if err = usageOfInput(f.explain(err)); err != nil && s.Films.Read == 0 {
 		return err // nothing was done
 	}
-	var printErr error
-	if *f.output == outputJSON {
-		printErr = printJSON(cmd.OutOrStdout(), s)
-	} else {
-		printErr = printImport(cmd.OutOrStdout(), s)
-	}
-	switch {
-	case err != nil:
-		return err
-	case printErr != nil:
-		return printErr
-	case s.Rejected > 0:
-		return &codedError{
-			code: exitRefused, silent: true,
-			err: fmt.Errorf("%s rejected", counted(s.Rejected, "row was", "rows were")),
-		}
-	}
-	return nil
+	return reportImport(cmd, *f.output, s, s.Rejected, err, func(w io.Writer) error { return printImport(w, s) })
 }
 
 func printImport(w io.Writer, s client.ImportSummary) error {
@@ -152,12 +136,7 @@ func printImport(w io.Writer, s client.ImportSummary) error {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(b, "%-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	films := fmt.Sprintf("%s read: %s created, %s updated, %s unchanged",
-		grouped(s.Films.Read), grouped(s.Films.Created), grouped(s.Films.Updated), grouped(s.Films.Unchanged))
-	if s.Films.Refused > 0 {
-		films += fmt.Sprintf(", %s refused", grouped(s.Films.Refused))
-	}
-	row("films", "%s", films)
+	row("films", "%s", filmsText(s.Films))
 	row("ratings", "%s read, %s published", grouped(s.Ratings.Read), grouped(s.Ratings.Published))
 	row("rejected", "%s", counted(s.Rejected, "row", "rows"))
 	if s.Before != nil && s.After != nil {

@@ -115,6 +115,10 @@ func (v *progressView) println(text string) {
 func progressText(first, p client.Progress, took time.Duration, bar bool) string {
 	what, noun := "aggregating", "ratings"
 	switch p.Phase {
+	case client.PhaseRead:
+		what, noun = "reading", "rows"
+	case client.PhaseWrite:
+		what, noun = "writing", "rows"
 	case client.PhaseFilms:
 		what, noun = "films", "films"
 	case client.PhaseRatings:

@@ -65,6 +65,7 @@ func newRootCommand() *cobra.Command {
 		newServeCommand(),
 		newConfigCommand(),
 		newImportCommand(),
+		newExportCommand(),
 		newPublishCommand(),
 		newGenerateCommand(),
 		newAuditCommand(),
