@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"bytes"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -25,47 +28,70 @@ func (e *edge) send(x *exchange, said proto.Message) {
 	}
 	o := e.json.get()
 	defer e.json.put(o)
+	if x.flight != nil {
+		o.horizon = e.answers.now(time.Now()).Add(-freshFor).UnixNano()
+	}
 	if err := x.plan.append(o, body); err != nil {
 		x.fail(fmt.Errorf("%s %s: %w", x.route.method, x.route.pattern, err))
+		return
+	}
+	if x.route.method == http.MethodGet {
+		e.read(x, o, body)
 		return
 	}
 	h := x.Header()
 	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore
-	switch x.route.method {
-	case http.MethodGet:
-		h["Cache-Control"] = revalidate
-		tag := x.tag(o, body)
-		if !x.matches(tag) {
-			return
-		}
-		if paged, ok := body.(interface{ GetNextPageToken() string }); ok && paged.GetNextPageToken() != "" {
-			x.set("Link", "<"+x.next(paged.GetNextPageToken())+`>; rel="next"`)
-		}
-		if unmodified(x.header, tag) {
-			delete(h, "Content-Type")
-			x.WriteHeader(http.StatusNotModified)
-			return
-		}
-	case http.MethodPut:
+	if x.route.method == http.MethodPut {
 		// The body is what a GET would answer now, and Content-Location says so: without it the tag would promise that what was sent
 		// was stored byte by byte (RFC 9110 §9.3.4, §8.7).
-		x.tag(o, body)
+		x.set("Etag", tagOf(o, versionOf(body)))
 		x.set("Content-Location", x.target())
 	}
 	x.set("Content-Length", strconv.Itoa(len(o.buf)))
 	_, _ = x.Write(o.buf) // a client that is gone is logged by its context
 }
 
-// tag makes and sets the answer's ETag.
-func (x *exchange) tag(o *jsonOut, body proto.Message) string {
-	version := ""
-	if versioned, ok := body.(interface{ GetEtag() string }); ok {
-		version = versioned.GetEtag()
+// read answers a read with body, which was written into o.
+func (e *edge) read(x *exchange, o *jsonOut, body proto.Message) {
+	r := &representation{
+		route: x.route, metrics: x.metrics, body: o.buf, contentType: jsonType, control: revalidate,
+		tag: [1]string{tagOf(o, versionOf(body))}, length: [1]string{strconv.Itoa(len(o.buf))},
 	}
-	tag := tagOf(o, version)
-	x.set("Etag", tag)
-	return tag
+	if paged, ok := body.(interface{ GetNextPageToken() string }); ok && paged.GetNextPageToken() != "" {
+		r.link[0] = "<" + x.next(paged.GetNextPageToken()) + `>; rel="next"`
+	}
+	if x.flight != nil {
+		r.body = bytes.Clone(o.buf) // o is used again
+		e.answers.keep(x.flight, r, e.oldest(x, o, body))
+	}
+	e.reply(x, r)
+}
+
+// oldest is the oldest as-of time of an answer that calls what it dates fresh; zero for none.
+func (e *edge) oldest(x *exchange, o *jsonOut, body proto.Message) time.Time {
+	if x.plan != x.route.answer {
+		// What was not asked for may be what dates the rest: the whole answer has it.
+		whole := e.json.get()
+		defer e.json.put(whole)
+		whole.horizon = o.horizon
+		if x.route.answer.append(whole, body) != nil {
+			return time.Unix(0, o.horizon) // cannot be, after a part of it was written; nothing as old is kept
+		}
+		o = whole
+	}
+	if o.oldest == math.MaxInt64 {
+		return time.Time{}
+	}
+	return time.Unix(0, o.oldest)
+}
+
+// versionOf is the version of what a write would replace, "" where there is none.
+func versionOf(body proto.Message) string {
+	if versioned, ok := body.(interface{ GetEtag() string }); ok {
+		return versioned.GetEtag()
+	}
+	return ""
 }
 
 // matches answers the request, and returns false, if it is a read that must not be answered with another version than it names.

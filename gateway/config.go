@@ -11,7 +11,7 @@ import (
 // MaxBody is the greatest request body, in bytes. It is part of the API's contract and not a setting.
 const MaxBody = 64 << 10
 
-// Config tunes the gateway. New takes a zero field for its default, so the zero value works.
+// Config tunes the gateway. New takes a zero field for its default, but for AnswerCacheBytes, so the zero value works.
 type Config struct {
 	// RequestTimeout bounds the calls a request makes: above 0, at most a minute.
 	RequestTimeout time.Duration `yaml:"request_timeout" usage:"longest time a request may take (at most 1m)"`
@@ -25,11 +25,23 @@ type Config struct {
 	// PublicURL is the address that the world reaches the gateway by, such as https://films.example: an absolute http or https
 	// address without a path. Canonical links and the sitemap begin with it; where it is empty, with the request's Host.
 	PublicURL string `yaml:"public_url" usage:"address the world reaches the gateway by, such as https://films.example; empty takes it from each request"`
+	// AnswerCacheBytes bounds the memory for answers that are kept to be given again: 0 keeps none, which is also what New
+	// makes of a Config in which it is not set; else 1 MiB to 64 GiB.
+	AnswerCacheBytes int `yaml:"answer_cache_bytes" usage:"memory for answers that are kept for a moment, in bytes (0 keeps none)"`
+	// AnswerTTL is how long an answer may be given again: above 0, at most a second, because a rating that was acknowledged must
+	// show within two. A write through this gateway is seen at once whatever it is.
+	AnswerTTL time.Duration `yaml:"answer_ttl" usage:"how long an answer is given again (at most 1s)"`
 }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{RequestTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	return Config{
+		RequestTimeout:   5 * time.Second,
+		ReadTimeout:      10 * time.Second,
+		IdleTimeout:      2 * time.Minute,
+		AnswerCacheBytes: 64 << 20,
+		AnswerTTL:        750 * time.Millisecond,
+	}
 }
 
 // withDefaults fills the zero fields, before they are validated.
@@ -44,11 +56,14 @@ func (c Config) withDefaults() Config {
 	if c.IdleTimeout == 0 {
 		c.IdleTimeout = d.IdleTimeout
 	}
+	if c.AnswerTTL == 0 {
+		c.AnswerTTL = d.AnswerTTL
+	}
 	return c
 }
 
 // Validate reports every value out of its range as a *config.Problem that names the setting, joined. Zero is out of every
-// range: whoever wrote it did not ask for the default.
+// range but that of AnswerCacheBytes: whoever wrote it did not ask for the default.
 func (c Config) Validate() error {
 	var errs []error
 	check := func(path string, v, most time.Duration) {
@@ -59,6 +74,10 @@ func (c Config) Validate() error {
 	check("request_timeout", c.RequestTimeout, time.Minute)
 	check("read_timeout", c.ReadTimeout, time.Minute)
 	check("idle_timeout", c.IdleTimeout, time.Hour)
+	check("answer_ttl", c.AnswerTTL, time.Second)
+	if n := c.AnswerCacheBytes; n != 0 && (n < 1<<20 || n > 64<<30) {
+		errs = append(errs, &config.Problem{Path: "answer_cache_bytes", Reason: fmt.Sprintf("must be 0, which keeps none, or %d (1 MiB) to %d (64 GiB) bytes, got %d", 1<<20, 64<<30, n)})
+	}
 	for path, reason := range map[string]string{"cors_origins": wrongOrigins(c.CORSOrigins), "public_url": wrongPublicURL(c.PublicURL)} {
 		if reason != "" {
 			errs = append(errs, &config.Problem{Path: path, Reason: reason})

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/cors"
@@ -20,6 +21,8 @@ type edge struct {
 	router     router
 	pages      mount
 	docs       mount
+	answers    *answers     // nil where none are kept
+	compressor *compressor  // of what is kept
 	compressed http.Handler // serve, with compression around it
 	cors       *cors.Cors   // nil where no other origin may read
 	json       jsonBuffers
@@ -43,10 +46,34 @@ var (
 // requestIDHeader carries the request id both ways.
 const requestIDHeader = "X-Request-Id"
 
+// passage is what a request takes along on its way in.
+type passage struct {
+	method string // as it was sent: HEAD is answered as GET
+	start  time.Time
+	flight *flight // that this request leads; nil for none
+}
+
+// passageKey is the context key under which a *passage goes through the compressing handler.
+type passageKey struct{}
+
+// passageOf returns the passage of a request that went through the compressing handler.
+func passageOf(r *http.Request) *passage {
+	p, _ := r.Context().Value(passageKey{}).(*passage)
+	return p
+}
+
 // ServeHTTP implements http.Handler.
 func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	method := r.Method
-	if method == http.MethodHead {
+	p := &passage{method: r.Method, start: time.Now()}
+	if e.answers.canKeep(r) {
+		answered, rest, done := e.shared(w, r, p)
+		if answered {
+			return
+		}
+		defer done()
+		r = rest
+	}
+	if p.method == http.MethodHead {
 		// Everything behind this line answers a GET, so that both have the same headers, those of compression included; the server
 		// below us drops the body.
 		get := *r
@@ -55,46 +82,118 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !acceptsCoding(r.Header) {
 		w.Header()["Vary"] = varyEncoding
-		e.serve(w, r, method)
+		e.serve(w, r, p)
 		return
 	}
-	if method == http.MethodHead {
-		r = r.WithContext(context.WithValue(r.Context(), headKey{}, true))
-	}
-	e.compressed.ServeHTTP(w, r) // sets Vary too
+	e.compressed.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), passageKey{}, p))) // sets Vary too
 }
 
-// headKey is the context key under which a HEAD request passes through the compressing handler.
-type headKey struct{}
-
-// sentMethod is the method that the client sent, of a request that passed through the compressing handler.
-func sentMethod(r *http.Request) string {
-	if r.Context().Value(headKey{}) != nil {
-		return http.MethodHead
+// shared answers a request with what was, or is just being, made for another one. Where there is no such thing it returns the
+// request to go on with, and what to call at its end.
+func (e *edge) shared(w http.ResponseWriter, r *http.Request, p *passage) (answered bool, rest *http.Request, done func()) {
+	a := e.answers
+	key, at := a.keyOf(r), a.now(p.start)
+	anew := wantsAnew(r.Header)
+	if !anew {
+		if kept := a.find(key, at); kept != nil {
+			a.counts.hit.Inc()
+			e.again(w, r, p, kept)
+			return true, nil, nil
+		}
 	}
-	return r.Method
+	scope, keep := e.keeps(r)
+	if !keep {
+		return false, r, func() {}
+	}
+	if anew {
+		a.counts.anew.Inc()
+		p.flight = a.anew(key, scope, at)
+		return false, r, func() {}
+	}
+	f, leads, kept := a.join(key, scope, at)
+	switch {
+	case kept != nil:
+		a.counts.hit.Inc()
+		e.again(w, r, p, kept)
+		return true, nil, nil
+	case leads:
+		a.counts.miss.Inc()
+		ctx, done := a.lead(r.Context(), f)
+		p.flight = f
+		return false, r.WithContext(ctx), done
+	}
+	ctx, cancel := context.WithDeadline(r.Context(), p.start.Add(e.timeout))
+	select {
+	case <-f.done:
+		if f.made != nil {
+			cancel()
+			a.counts.joined.Inc()
+			e.again(w, r, p, f.made)
+			return true, nil, nil
+		}
+		// It cannot be kept, so it is nobody else's: an error names its own request. This one asks for itself, in what is left
+		// of its time.
+	case <-ctx.Done():
+		a.leave(f)
+	}
+	return false, r.WithContext(ctx), cancel
 }
 
-// serve answers a request, which was sent with method.
-func (e *edge) serve(w http.ResponseWriter, r *http.Request, method string) {
-	start := time.Now()
-	id := ""
-	if sent := r.Header[requestIDHeader]; len(sent) == 1 && validRequestID(sent[0]) {
-		id = sent[0]
+// keeps reports whether the answer to a request is one to keep, and what it depends on.
+func (e *edge) keeps(r *http.Request) (*atomic.Uint64, bool) {
+	path := r.URL.EscapedPath()
+	switch {
+	case isAPI(path):
+		route, values, _ := e.router.find(http.MethodGet, path)
+		return e.answers.scopeOf(route, values)
+	case isDocs(path):
+		return nil, false // they are in memory as they are, and know about ranges
 	}
-	ctx := rpc.WithRequestID(r.Context(), id)
-	ctx, cancel := context.WithTimeout(ctx, e.timeout)
-	defer cancel()
+	return e.answers.scopeOfPage(path)
+}
+
+// again answers a request with a kept answer.
+func (e *edge) again(w http.ResponseWriter, r *http.Request, p *passage, kept *representation) {
+	ctx := rpc.WithRequestID(r.Context(), sentID(r.Header))
+	x := e.exchange(w, r, p, rpc.RequestID(ctx))
+	x.route, x.metrics = kept.route, kept.metrics
+	w.Header()["Vary"] = varyEncoding
+	if e.cors != nil && kept.route != nil {
+		e.cors.HandlerFunc(x, r)
+	}
+	e.reply(x, kept)
+	e.report(ctx, x, r.RemoteAddr, time.Since(p.start))
+}
+
+// sentID is the request id that the client sent, if it is one to take.
+func sentID(h http.Header) string {
+	if sent := h[requestIDHeader]; len(sent) == 1 && validRequestID(sent[0]) {
+		return sent[0]
+	}
+	return ""
+}
+
+// exchange begins an exchange: the headers that every answer has are set.
+func (e *edge) exchange(w http.ResponseWriter, r *http.Request, p *passage, id string) *exchange {
 	x := &exchange{
-		ResponseWriter: w, method: method, header: r.Header, path: r.URL.EscapedPath(),
-		requestID: rpc.RequestID(ctx), metrics: e.other,
+		ResponseWriter: w, method: p.method, header: r.Header, path: r.URL.EscapedPath(),
+		requestID: id, metrics: e.other, flight: p.flight,
 	}
 	h := w.Header()
-	x.set(requestIDHeader, x.requestID)
+	x.set(requestIDHeader, id)
 	h["X-Content-Type-Options"] = noSniff
 	h["Referrer-Policy"] = noReferrer
+	return x
+}
 
-	defer func() { e.report(ctx, x, r.RemoteAddr, time.Since(start)) }() // also when panicked panics again
+// serve answers a request that is not answered with a kept answer.
+func (e *edge) serve(w http.ResponseWriter, r *http.Request, p *passage) {
+	ctx := rpc.WithRequestID(r.Context(), sentID(r.Header))
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	x := e.exchange(w, r, p, rpc.RequestID(ctx))
+
+	defer func() { e.report(ctx, x, r.RemoteAddr, time.Since(p.start)) }() // also when panicked panics again
 	defer func() {
 		if v := recover(); v != nil {
 			e.panicked(ctx, x, v)
@@ -116,7 +215,7 @@ func (e *edge) panicked(ctx context.Context, x *exchange, v any) {
 
 // answer finds out what is asked for and has it answered.
 func (e *edge) answer(x *exchange, r *http.Request) {
-	api := x.path == "/v1" || strings.HasPrefix(x.path, "/v1/")
+	api := isAPI(x.path)
 	if e.cors != nil && (api || x.path == descriptionPath) {
 		e.cors.HandlerFunc(x, r)
 		if x.status != 0 {
@@ -126,11 +225,17 @@ func (e *edge) answer(x *exchange, r *http.Request) {
 	switch {
 	case api:
 		e.call(x, r)
-	case x.path == descriptionPath || x.path == "/docs" || strings.HasPrefix(x.path, "/docs/"):
+	case isDocs(x.path):
 		e.docs.serve(e, x, r)
 	default:
 		e.pages.serve(e, x, r)
 	}
+}
+
+func isAPI(path string) bool { return path == "/v1" || strings.HasPrefix(path, "/v1/") }
+
+func isDocs(path string) bool {
+	return path == descriptionPath || path == "/docs" || strings.HasPrefix(path, "/docs/")
 }
 
 // call answers a request to the API: it is checked, a service is called, and what that says is sent.
@@ -160,7 +265,7 @@ func (e *edge) call(x *exchange, r *http.Request) {
 	r.Header, r.Host, r.RemoteAddr = noHeader, "", ""
 	r.Form, r.PostForm = x.form, noForm
 	said := capture{x: x}
-	route.handler(&said, r, values)
+	e.invoke(route, &said, r, values)
 	switch {
 	case said.err != nil:
 		x.fail(said.err)
@@ -169,6 +274,15 @@ func (e *edge) call(x *exchange, r *http.Request) {
 	default:
 		e.send(x, said.message)
 	}
+}
+
+// invoke makes the call. What is kept from before a write is out of date when it begins, and again when it ends: also when it failed
+// or panicked, because what failed may have been done.
+func (e *edge) invoke(route *route, said *capture, r *http.Request, values map[string]string) {
+	if route.changes {
+		defer e.answers.writes(route, values)()
+	}
+	route.handler(said, r, values)
 }
 
 // notAllowed answers a method that the path does not have, and OPTIONS, with the methods that it has.

@@ -26,6 +26,7 @@ type exchange struct {
 	problem   string        // why it was refused or failed
 	plan      *jsonPlan     // how the answer is written
 	depends   *precondition // of a write; nil for none
+	flight    *flight       // that is to bring what is answered; nil for none
 	// values is the memory of header values: net/http keeps them until the answer is out, so it lives as long as the exchange.
 	values [6]string
 	used   int

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
@@ -27,6 +28,8 @@ type Deps struct {
 	Rating grpc.ClientConnInterface
 	// Endpoints are the other addresses that the pages name, in this order.
 	Endpoints []Endpoint
+	// Now is the clock of the answers that are kept; nil means time.Now.
+	Now func() time.Time
 }
 
 // Endpoint is an address for the pages: Name says what answers there, for example "metadata (gRPC)".
@@ -81,8 +84,14 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		log:     deps.Logger,
 		other:   requests.of("", "other"),
 	}
+	if e.answers, err = newAnswers(cfg, deps.Now, deps.Metrics); err != nil {
+		return nil, err
+	}
+	if e.compressor, err = newCompressor(); err != nil {
+		return nil, err
+	}
 	if e.compressed, err = newCompressed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e.serve(w, r, sentMethod(r))
+		e.serve(w, r, passageOf(r))
 	})); err != nil {
 		return nil, err
 	}

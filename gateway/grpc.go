@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -38,6 +39,9 @@ func routesOf(ctx context.Context, deps Deps) ([]*route, error) {
 		if err != nil {
 			return nil, err
 		}
+		r.ofFilms = m.ParentFile() == moviev1.File_movieexample_movie_v1_movie_proto
+		// BatchGet is a read that is a POST because its ids need a body (AIP-231).
+		r.changes = r.method != http.MethodGet && !strings.HasPrefix(string(m.Name()), "BatchGet")
 		answer := m.Output()
 		if name := rule.GetResponseBody(); name != "" {
 			field := answer.Fields().ByName(protoreflect.Name(name))

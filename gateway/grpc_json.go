@@ -72,6 +72,7 @@ func (o *jsonOut) ratingSummary(s *moviev1.RatingSummary) bool {
 			return false
 		}
 		o.volatile = append(o.volatile, span{start, len(o.buf)})
+		o.saw(t)
 	}
 	o.buf = append(o.buf, '}')
 	return true

@@ -3,14 +3,17 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // jsonCodec is the JSON of every answer: protobuf's JSON mapping (https://protobuf.dev/programming-guides/json/) in
@@ -65,6 +68,8 @@ type jsonOut struct {
 	buf []byte
 	// volatile are the parts of buf that hold volatile values, in order.
 	volatile []span
+	// oldest is the oldest as-of time that is later than horizon, as nanoseconds since 1970; see answers.go.
+	horizon, oldest int64
 	// The time that was written last, to the second: the films of a list were mostly read within one.
 	second     int64
 	secondText [20]byte
@@ -81,10 +86,17 @@ const maxBuffer = 512 << 10
 
 func (b *jsonBuffers) get() *jsonOut {
 	if o, ok := b.pool.Get().(*jsonOut); ok {
-		o.buf, o.volatile = o.buf[:0], o.volatile[:0]
+		o.buf, o.volatile, o.oldest = o.buf[:0], o.volatile[:0], math.MaxInt64
 		return o
 	}
-	return &jsonOut{buf: make([]byte, 0, 4096), second: noSecond}
+	return &jsonOut{buf: make([]byte, 0, 4096), second: noSecond, oldest: math.MaxInt64}
+}
+
+// saw takes note of an as-of time.
+func (o *jsonOut) saw(t *timestamppb.Timestamp) {
+	if at := t.GetSeconds()*int64(time.Second) + int64(t.GetNanos()); at > o.horizon && at < o.oldest {
+		o.oldest = at
+	}
 }
 
 func (b *jsonBuffers) put(o *jsonOut) {
@@ -205,6 +217,9 @@ func (p *jsonPlan) object(o *jsonOut, v reflect.Value) bool {
 		}
 		if f.volatile {
 			o.volatile = append(o.volatile, span{start, len(o.buf)})
+			if t, ok := v.Interface().(*timestamppb.Timestamp); ok {
+				o.saw(t)
+			}
 		}
 	}
 	o.buf = append(o.buf, '}')

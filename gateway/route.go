@@ -25,6 +25,8 @@ type route struct {
 	// bodyField is the field the body is ("movie"), "" where it is the whole request.
 	bodyField string
 	answer    *jsonPlan // of the body of its answers
+	ofFilms   bool      // it is the movie service's
+	changes   bool      // it writes
 	handler   runtime.HandlerFunc
 	metrics   *routeMetrics
 }

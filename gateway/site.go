@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -31,11 +34,10 @@ func (m mount) serve(e *edge, x *exchange, r *http.Request) {
 		x.refuse(fault.Field{Name: "Host", Reason: "must be a host name or address, with a port or without, got " + quote(r.Host)})
 		return
 	}
-	x.Header()["X-Frame-Options"] = deny
-	d := &document{x: x, out: e.json.get(), wantsPage: prefersHTML(x.header)}
+	d := &document{x: x, header: http.Header{"X-Frame-Options": deny}, out: e.json.get(), wantsPage: prefersHTML(x.header)}
 	defer e.json.put(d.out)
 	m.handler.ServeHTTP(d, r)
-	d.finish()
+	d.finish(e)
 }
 
 var deny = []string{"DENY"}
@@ -58,14 +60,15 @@ const maxDocument = 512 << 10
 // is nothing into a problem for those who are no browsers.
 type document struct {
 	x         *exchange
-	out       *jsonOut // its memory
+	header    http.Header // its own, beside that which every answer has
+	out       *jsonOut    // its memory
 	wantsPage bool
 	status    int
 	sent      bool // the header is out: it was too long to be held back
 }
 
 // Header implements http.ResponseWriter.
-func (d *document) Header() http.Header { return d.x.Header() }
+func (d *document) Header() http.Header { return d.header }
 
 // WriteHeader implements http.ResponseWriter.
 func (d *document) WriteHeader(status int) {
@@ -87,7 +90,7 @@ func (d *document) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	d.sent = true
-	d.x.WriteHeader(d.status)
+	d.begin()
 	if _, err := d.x.Write(d.out.buf); err != nil {
 		return 0, err
 	}
@@ -97,40 +100,76 @@ func (d *document) Write(p []byte) (int, error) {
 // missing reports whether the document is a page for nobody: the client is no browser and the address is nothing.
 func (d *document) missing() bool { return d.status == http.StatusNotFound && !d.wantsPage }
 
+// begin sends the header.
+func (d *document) begin() {
+	h := d.x.Header()
+	for name, values := range d.header {
+		if name == "Vary" {
+			values = append(slices.Clip(h[name]), values...)
+		}
+		h[name] = values
+	}
+	d.x.WriteHeader(d.status)
+}
+
 // finish sends what was held back.
-func (d *document) finish() {
+func (d *document) finish(e *edge) {
 	if d.sent {
 		return
 	}
-	h := d.Header()
-	if d.missing() {
-		for _, name := range [...]string{"Content-Security-Policy", "Last-Modified"} {
-			h.Del(name)
-		}
-		d.x.refuseHTTP(noSuchRoute, "there is nothing at this address; the API is described at /docs, the pages begin at /")
-		return
-	}
 	d.WriteHeader(http.StatusOK)
-	if d.status == http.StatusOK {
-		if h.Get("Etag") == "" {
-			d.x.set("Etag", tagText("", xxhash.Sum64(d.out.buf)))
+	switch {
+	case d.missing():
+		d.x.Header()["X-Frame-Options"] = deny
+		d.x.refuseHTTP(noSuchRoute, "there is nothing at this address; the API is described at /docs, the pages begin at /")
+	case d.status == http.StatusOK:
+		d.read(e)
+	default:
+		if len(d.out.buf) > 0 && d.header.Get("Content-Length") == "" {
+			d.header.Set("Content-Length", strconv.Itoa(len(d.out.buf)))
 		}
-		if h.Get("Cache-Control") == "" {
-			h["Cache-Control"] = revalidate
-		}
-		if unmodified(d.x.header, h.Get("Etag")) {
-			for _, name := range [...]string{"Content-Type", "Content-Length", "Content-Encoding"} {
-				h.Del(name)
-			}
-			d.x.WriteHeader(http.StatusNotModified)
-			return
+		d.begin()
+		_, _ = d.x.Write(d.out.buf) // a client that is gone misses nothing
+	}
+}
+
+// read answers with a document that is whole and right.
+func (d *document) read(e *edge) {
+	r := &representation{
+		metrics: d.x.metrics, body: d.out.buf, contentType: d.header["Content-Type"], control: d.header["Cache-Control"],
+		tag: [1]string{d.header.Get("Etag")}, length: [1]string{strconv.Itoa(len(d.out.buf))},
+	}
+	if r.tag[0] == "" {
+		r.tag[0] = tagText("", xxhash.Sum64(r.body))
+	}
+	if r.control == nil {
+		r.control = revalidate
+	}
+	for name, values := range d.header {
+		switch name {
+		case "Content-Type", "Cache-Control", "Etag", "Content-Length":
+		case "Vary":
+			r.more = append(r.more, line{name, append(slices.Clip(d.x.Header()[name]), values...)})
+		default:
+			r.more = append(r.more, line{name, slices.Clip(values)})
 		}
 	}
-	if len(d.out.buf) > 0 && h.Get("Content-Length") == "" {
-		d.x.set("Content-Length", strconv.Itoa(len(d.out.buf)))
+	if d.x.flight != nil && d.isAnybodys(r) {
+		r.body = bytes.Clone(r.body) // the memory is used again
+		e.answers.keep(d.x.flight, r, time.Time{})
 	}
-	d.x.WriteHeader(d.status)
-	_, _ = d.x.Write(d.out.buf) // a client that is gone misses nothing
+	e.reply(d.x, r)
+}
+
+// isAnybodys reports whether the document's own header lets a shared cache keep it.
+func (d *document) isAnybodys(r *representation) bool {
+	control := strings.Join(r.control, ",")
+	for _, name := range [...]string{"Set-Cookie", "Vary", "Content-Encoding"} {
+		if len(d.header[name]) > 0 {
+			return false
+		}
+	}
+	return !strings.Contains(control, "no-store") && !strings.Contains(control, "private")
 }
 
 // prefersHTML reports whether a client asks for HTML by name, and for JSON less: a browser that goes to an address does, what a
