@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -351,4 +352,40 @@ func newGatewayWith(t testing.TB, cfg *gateway.Config, movie moviev1.MovieServic
 		t.Fatal(err)
 	}
 	return g
+}
+
+// What is given again is logged and counted like every answer, and counted as what it is.
+func TestKeptAnswersAreSeen(t *testing.T) {
+	var log lines
+	registry := prometheus.NewRegistry()
+	b, _ := keeping(t, &fakeMovie{}, func(_ *gateway.Config, d *gateway.Deps) {
+		logInto(&log)(d)
+		d.Metrics = registry
+	})
+	b.want(b.ask("GET", "/v1/movies/a", ""), 200)
+	b.want(b.ask("GET", "/v1/movies/a", "", "X-Request-Id: find-me"), 200)
+	b.want(b.ask("HEAD", "/v1/movies/a", ""), 200)
+	b.want(b.ask("GET", "/v1/movies/a", "", "Cache-Control: no-cache"), 200)
+	b.want(b.ask("GET", "/v1/users/u/ratings", ""), 200)
+	err := testutil.GatherAndCompare(registry, strings.NewReader(`
+# HELP http_server_requests_total Requests answered, by route and HTTP status.
+# TYPE http_server_requests_total counter
+http_server_requests_total{method="GET",route="/v1/movies/{id}",status="200"} 4
+http_server_requests_total{method="GET",route="/v1/users/{userId}/ratings",status="200"} 1
+# HELP http_server_answer_cache_requests_total Reads whose answers may be kept: sent as kept (hit), with what was being made for another (joined), made (miss), made because the client wanted it (anew).
+# TYPE http_server_answer_cache_requests_total counter
+http_server_answer_cache_requests_total{result="anew"} 1
+http_server_answer_cache_requests_total{result="hit"} 2
+http_server_answer_cache_requests_total{result="joined"} 0
+http_server_answer_cache_requests_total{result="miss"} 1
+`), "http_server_requests_total", "http_server_answer_cache_requests_total")
+	if err != nil {
+		t.Error(err)
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	text := log.buf.String()
+	if strings.Count(text, "msg=request") != 5 || !strings.Contains(text, "path=/v1/movies/a route=/v1/movies/{id} status=200 bytes=") || !strings.Contains(text, "request_id=find-me") {
+		t.Errorf("the log:\n%s", text)
+	}
 }

@@ -19,7 +19,9 @@
 //   - Every error is an RFC 9457 problem, those of the HTTP layer (404, 405, 408, 412, 413, 415, 500) included, and its type
 //     is the address of a page that explains it.
 //   - A path segment is decoded once, so every id works: "a/b" is written a%2Fb.
-//   - A request ends after RequestTimeout, and what it asked of the services ends with it.
+//   - A request ends after RequestTimeout, and what it asked of the services ends with it, unless others wait for the same.
+//   - What a crowd asks for costs one answer per AnswerTTL. Nobody can tell but by the clock: an answer that is given again is
+//     younger than that, never from before a write through this gateway, and its rating_status is still true (answers.go).
 //
 // Everything else is documents: the API's description (/openapi.json, /docs) and the web pages, which packages of their own
 // make. What they leave out gets an ETag here; a client that is no browser gets a problem where a page would say 404.
@@ -27,5 +29,5 @@
 // On every answer: X-Request-Id, the client's own, if it is 1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-", else a new one (the
 // same id is in the logs of every service that took part); nosniff, Referrer-Policy, and gzip or zstd where the client takes it.
 //
-// It refuses to compose, cache or decide: the same request over gRPC gets the same answer.
+// It refuses to compose or decide: the same request over gRPC gets the same answer. What it keeps are its own answers, whole.
 package gateway

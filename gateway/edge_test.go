@@ -34,7 +34,12 @@ func (*longList) ListMovies(context.Context, *moviev1.ListMoviesRequest) (*movie
 
 // Every coding has the same content and the same ETag, HEAD has the headers of GET, and 304 has no body in any.
 func TestCodings(t *testing.T) {
-	server := httptest.NewServer(newGateway(t, gateway.Config{}, &longList{}, nil).Handler())
+	t.Run("composed anew", func(t *testing.T) { testCodings(t, gateway.Config{}) })
+	t.Run("kept", func(t *testing.T) { testCodings(t, gateway.DefaultConfig()) })
+}
+
+func testCodings(t *testing.T, cfg gateway.Config) {
+	server := httptest.NewServer(newGateway(t, cfg, &longList{}, nil).Handler())
 	t.Cleanup(server.Close)
 	plain := do(t, server.URL, request{method: "GET", path: "/v1/movies", header: map[string]string{"Accept-Encoding": ""}})
 	want, err := io.ReadAll(plain.Body)
@@ -47,16 +52,18 @@ func TestCodings(t *testing.T) {
 		"zstd": func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r) },
 	}
 	for accept, coding := range map[string]string{
-		"":                            "",
-		"identity":                    "",
-		"br":                          "",
-		"gzip":                        "gzip",
-		"gzip, deflate, br, zstd":     "zstd",
-		"gzip;q=1.0, zstd;q=0.5":      "gzip",
-		"gzip;q=0.2, zstd;q=0.9":      "zstd",
-		"gzip;q=0, zstd;q=0, *;q=0.1": "",
-		"GZIP":                        "gzip",
-		";;;,,=":                      "",
+		"":                             "",
+		"identity":                     "",
+		"br":                           "",
+		"gzip":                         "gzip",
+		"gzip, deflate, br, zstd":      "zstd",
+		"gzip;q=1.0, zstd;q=0.5":       "gzip",
+		"gzip;q=0.2, zstd;q=0.9":       "zstd",
+		"gzip;q=0, zstd;q=0, *;q=0.1":  "",
+		"GZIP":                         "gzip",
+		";;;,,=":                       "",
+		"gzip;q=0.5, gzip, zstd;q=0.6": "zstd",
+		"zstd;q=x, gzip;level=1;Q=0.1": "gzip",
 	} {
 		header := map[string]string{"Accept-Encoding": accept}
 		got := do(t, server.URL, request{method: "GET", path: "/v1/movies", header: header})
@@ -107,7 +114,7 @@ func TestCORS(t *testing.T) {
 		"all":             {[]string{"*"}, "https://any.example", "*"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := &browser{t: t, h: newGateway(t, gateway.Config{CORSOrigins: tc.configured}, &fakeMovie{}, nil).Handler()}
+			b := &browser{t: t, h: newGateway(t, gateway.Config{CORSOrigins: tc.configured, AnswerCacheBytes: 1 << 20}, &fakeMovie{}, nil).Handler()}
 			check := func(w *httptest.ResponseRecorder, status int) {
 				t.Helper()
 				b.want(w, status)
@@ -124,6 +131,7 @@ func TestCORS(t *testing.T) {
 			}
 			get := b.ask("GET", "/v1/movies/a", "", "Origin: "+tc.origin)
 			check(get, 200)
+			check(b.ask("GET", "/v1/movies/a", "", "Origin: "+tc.origin), 200) // kept
 			if exposed := get.Header().Get("Access-Control-Expose-Headers"); tc.allowed != "" && (!strings.Contains(exposed, "Etag") || !strings.Contains(exposed, "Link") || !strings.Contains(exposed, "X-Request-Id")) {
 				t.Errorf("exposed: %s", exposed)
 			}

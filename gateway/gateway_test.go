@@ -217,6 +217,9 @@ func TestConfig(t *testing.T) {
 		"idle_timeout":    func(c *gateway.Config) { c.IdleTimeout = 2 * time.Hour },
 		"cors_origins":    func(c *gateway.Config) { c.CORSOrigins = []string{"app.example"} },
 		"public_url":      func(c *gateway.Config) { c.PublicURL = "films.example" },
+		"answer_ttl":      func(c *gateway.Config) { c.AnswerTTL = 2 * time.Second },
+
+		"answer_cache_bytes": func(c *gateway.Config) { c.AnswerCacheBytes = 64 },
 	} {
 		cfg := gateway.DefaultConfig()
 		change(&cfg)
@@ -226,7 +229,7 @@ func TestConfig(t *testing.T) {
 	}
 	// A 0 that a person wrote is out of range too; only New takes a field that is not set for its default (see newGateway).
 	err := (gateway.Config{}).Validate()
-	for _, path := range []string{"request_timeout", "read_timeout", "idle_timeout"} {
+	for _, path := range []string{"request_timeout", "read_timeout", "idle_timeout", "answer_ttl"} {
 		if err == nil || !strings.Contains("\n"+err.Error(), "\n"+path+": ") {
 			t.Errorf("%s: 0 passes: %v", path, err)
 		}
