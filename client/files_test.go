@@ -230,7 +230,7 @@ movie,"a,""b""",🎬|\,1,1970-01-01T00:00:00Z
 func TestManyRatingsRoundTrip(t *testing.T) {
 	s := startSystem(t)
 	c := connect(t, s.addresses)
-	dir, n, sum := generated(t, 12_000)
+	dir, n, sum := generated(t, 6_000)
 	if _, err := c.ImportMovieLens(t.Context(), dir, client.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}

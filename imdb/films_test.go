@@ -343,17 +343,13 @@ func TestLongLine(t *testing.T) {
 
 // TestInterruptedReading ends in the middle of each file and of the films; no temporary file is left, even while it goes on.
 func TestInterruptedReading(t *testing.T) {
-	dir := t.TempDir()
-	made, err := imdb.Generate(t.Context(), dir, imdb.GenerateOptions{Titles: 60_000, Films: 30_000, Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir, films := large(t)
 	d, err := imdb.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.TempDir = t.TempDir()
-	for _, at := range []int64{0, 50_000, int64(made.Titles) + 20_000, 2*int64(made.Titles) + 20_000, made.Rows() - 1000} {
+	for _, at := range []int64{0, 15_000, 35_000, 55_000, int64(13*films) - 5000, int64(13 * films)} {
 		ctx := &ending{Context: t.Context(), ended: func() bool { return d.Counts().Rows >= at }}
 		var last error
 		for _, err := range d.Films(ctx) {
@@ -369,7 +365,7 @@ func TestInterruptedReading(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n++; n == 10_000 {
+		if n++; n == films/2 {
 			wantEmpty(t, d.TempDir)
 			break
 		}

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// sortMemory is how many bytes of records a sorter holds before it writes them
-	// out.
+	// sortMemory is how many bytes a sorter holds before it writes them out: records,
+	// and where they are.
 	sortMemory = 4 << 20
 	// sortRuns is how many sorted pieces a sorter has before it makes one of them:
 	// each is read with a buffer of its own.
@@ -38,7 +38,11 @@ type sorter struct {
 	runs []run
 }
 
-type span struct{ from, to int }
+// span is the place of a record in the arena, which is never as large as the
+// numbers could be.
+type span struct{ from, to uint32 }
+
+const spanSize = 8
 
 // run is a place in the file.
 type run struct{ from, size int64 }
@@ -49,7 +53,7 @@ func newSorter(dir string) *sorter {
 
 // add takes a record, and copies it.
 func (s *sorter) add(record []byte) error {
-	if len(s.arena)+len(record) > s.memory && len(s.spans) > 0 {
+	if len(s.arena)+len(record)+spanSize*len(s.spans) > s.memory && len(s.spans) > 0 {
 		if err := s.spill(); err != nil {
 			return err
 		}
@@ -63,7 +67,7 @@ func (s *sorter) add(record []byte) error {
 		last := s.spans[n-1]
 		s.ordered = bytes.Compare(s.arena[last.from:last.to], record) <= 0
 	}
-	s.spans = append(s.spans, span{from, len(s.arena)})
+	s.spans = append(s.spans, span{uint32(from), uint32(len(s.arena))})
 	return nil
 }
 
