@@ -20,9 +20,8 @@ import (
 // it, and nothing else depends on it:
 //
 // An answer is at most [Config].AnswerTTL old, counted from before the first call that was made for it. That is what this layer
-// adds to the ages below it. By default the movie service's numbers come from a call of at most 0.5 s and are kept for 0.5 s, so
-// with 0.75 s here a rating shows after 1.75 s at the latest, and a film that another process wrote is in lists, which that
-// service keeps for 1 s, after 1.75 s and the time of the call: within the two seconds that are promised. An answer of the API says
+// adds to the ages below it. By default that is 0.5 s, and what the movie service answers is at most 1.5 s behind the services that
+// it reads (movie/doc.go): together the two seconds that are promised. An answer of the API says
 // more, "fresh", which means read within two seconds, and other settings or a slow service must not make that false: it is given
 // out no longer than until the oldest of its as-of times that is not past that mark gets there.
 //

@@ -204,12 +204,12 @@ func TestHowLongAnswersAreKept(t *testing.T) {
 		age  time.Duration // of the numbers when they come; negative: none
 		want time.Duration // that the answer lives
 	}{
-		"no numbers":       {"/v1/movies/a", -1, 750 * time.Millisecond},
-		"new numbers":      {"/v1/movies/a", 0, 750 * time.Millisecond},
-		"just not bound":   {"/v1/movies/a", 1250 * time.Millisecond, 750 * time.Millisecond},
+		"no numbers":       {"/v1/movies/a", -1, 500 * time.Millisecond},
+		"new numbers":      {"/v1/movies/a", 0, 500 * time.Millisecond},
+		"just not bound":   {"/v1/movies/a", 1500 * time.Millisecond, 500 * time.Millisecond},
 		"bound":            {"/v1/movies/a", 1900 * time.Millisecond, 100 * time.Millisecond},
 		"bound, not shown": {"/v1/movies/a?fields=ratingStatus", 1900 * time.Millisecond, 100 * time.Millisecond},
-		"stale numbers":    {"/v1/movies/a", time.Minute, 750 * time.Millisecond},
+		"stale numbers":    {"/v1/movies/a", time.Minute, 500 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)

@@ -40,7 +40,7 @@ func DefaultConfig() Config {
 		ReadTimeout:      10 * time.Second,
 		IdleTimeout:      2 * time.Minute,
 		AnswerCacheBytes: 64 << 20,
-		AnswerTTL:        750 * time.Millisecond,
+		AnswerTTL:        500 * time.Millisecond,
 	}
 }
 
