@@ -44,7 +44,7 @@ type Dir struct {
 	path  string
 	files map[File]*fileState
 	// TempDir is where temporary files go; empty means where the system wants
-	// them. They are some 500 MB for all of IMDb.
+	// them. They are some 300 MB for all of IMDb.
 	TempDir string
 
 	kept, otherTypes, adult, unknownDirectors atomic.Int64

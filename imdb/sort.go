@@ -298,7 +298,7 @@ func (t *tempFile) write(fill func(*bufio.Writer) error) (run, error) {
 		err = w.Flush()
 	}
 	if err != nil {
-		return run{}, fmt.Errorf("write a temporary file: %w; TMPDIR may name a directory with more room, all of IMDb needs some 500 MB", err)
+		return run{}, fmt.Errorf("write a temporary file: %w; TMPDIR may name a directory with more room, all of IMDb needs some 300 MB", err)
 	}
 	end, err := t.file.Seek(0, io.SeekCurrent)
 	if err != nil {

@@ -46,7 +46,7 @@ Without FILE, or with "-", they go to standard output. The format is given by --
 is JSON lines. Ratings are in the order of record type, record and user.` + exportFileHelp
 
 const exportFileHelp = ` The system may go on working meanwhile: what nobody changes is in the
-file exactly once.
+file exactly once. What was written is told on standard output, or on standard error where the data goes to standard output.
 
 FILE is there only when it is complete, and replaces one of the same name only then. An export that is imported into an empty
 system and exported again gives the same bytes.

@@ -28,7 +28,7 @@ film that the catalogue has, by its IMDb id, gets the title, original title, yea
 knows best. All else stays, lists of genres and titles are united, and a title that is replaced stays as an alternative one. So it
 does not matter whether this or another import comes first.
 
-Memory does not grow with the files. Of all of IMDb, 75 million rows, some 500 MB of temporary files are written, to the directory
+Memory does not grow with the files. Of all of IMDb, 75 million rows, some 300 MB of temporary files are written, to the directory
 that TMPDIR names; they are gone when the command ends, however it ends. It can be interrupted and repeated at any time.
 
 Rows that cannot go in are listed on standard error with file, line and reason; the others go in. A film goes in without what the
