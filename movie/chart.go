@@ -1,10 +1,8 @@
 package movie
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -37,14 +35,22 @@ type chartPage struct {
 	rows  []chartRow
 	next  string // empty on the last page
 	prior prior
+
+	read moment   // of the oldest that is known of its films
+	age  boardAge // of the oldest numbers
+}
+
+// good reports whether the page may be shown now.
+func (p *chartPage) good(now moment, ttl time.Duration) bool {
+	return sameEpoch(p.read, now) && p.age.good(now.at, ttl) && (now.within(p.read, pageTTL) || now.sameMovies(p.read))
 }
 
 // chartRow is a place in a chart. Its numbers are those that the chart was made of, so that they explain the order.
 type chartRow struct {
-	rank         int64
-	score        float64
-	film         *Movie
-	fresh, stale *Standing // the same summary; which of them is true depends on when it is shown
+	rank      int64
+	score     float64
+	film      *Movie
+	standings *standingPair
 }
 
 // cursor is what a page token holds: the last entry of the page, or, where ID is empty, the place to read on from.
@@ -64,19 +70,6 @@ func (c cursor) position() *position {
 	return &position{tie: tie{key: c.Key, votes: c.Votes}, after: c.After}
 }
 
-// pick is a chart entry whose film is in the catalogue and matches.
-type pick struct {
-	chartEntry
-	sort   string // the metadata service's key for the order of titles
-	after  string // where its piece of a great group of ties starts
-	passed int
-}
-
-// compareTies orders entries of one group: by title, as lists of films do, then by id.
-func compareTies(sortA, idA, sortB, idB string) int {
-	return cmp.Or(strings.Compare(sortA, sortB), strings.Compare(idA, idB))
-}
-
 // chartPatience is how long the calls of one page may take together.
 func chartPatience(cfg Config) time.Duration {
 	return windowsMost*(2*cfg.ChartTimeout+cfg.MetadataTimeout) + cfg.MetadataTimeout
@@ -84,27 +77,33 @@ func chartPatience(cfg Config) time.Duration {
 
 // chart returns a page of films ranked by the rating service.
 func (s *Service) chart(ctx context.Context, q chartQuery) (*chartPage, error) {
-	key := chartKey{epoch: s.films.epoch(), chart: q.chart, filter: q.filter.key(), size: q.size, token: q.token}
-	if p, ok := s.pages.charts.fresh(key); ok {
+	now, key := s.moment(ctx), chartKey{chart: q.chart, filter: q.filter.key(), size: q.size, token: q.token}
+	if p, ok := s.pages.charts.fresh(now, key); ok {
 		return p, nil
 	}
-	call := s.pages.charts.join(ctx, key, func(ctx context.Context, _ chartKey) (*chartPage, error) { return s.readChart(ctx, q) })
+	call := s.pages.charts.join(ctx, now, key, func(ctx context.Context, _ chartKey) (*chartPage, error) { return s.readChart(ctx, now, q) })
 	return await(ctx, call, chartPatience(s.cfg), lateChart)
 }
 
 // chartDetails returns the film of a row as of now.
-func (s *Service) chartDetails(r *chartRow) Details {
-	standing := r.fresh
-	if s.now().Sub(standing.Summary.AsOf) > freshFor {
-		standing = r.stale // the rating service computes charts of large catalogues less often
+func (s *Service) chartDetails(r *chartRow, now time.Time) Details {
+	standing := &r.standings.fresh
+	if now.Sub(standing.Summary.AsOf) > freshFor {
+		standing = &r.standings.stale // the rating service computes charts of large catalogues less often
 	}
 	return s.answer(Details{Movie: r.film, Standing: standing})
 }
 
-// readChart makes a page. It costs one call to the rating service and two to the metadata
+// place is an entry of a window that a page shows.
+type place struct {
+	window *window
+	pick   pick
+}
+
+// readChart makes a page. Where nothing is known it costs one call to the rating service and two to the metadata
 // service, unless the filter matches so little that more of the chart has to be read; after windowsMost windows the
 // page ends short, even empty, with a token that goes on from there.
-func (s *Service) readChart(ctx context.Context, q chartQuery) (*chartPage, error) {
+func (s *Service) readChart(ctx context.Context, now moment, q chartQuery) (*chartPage, error) {
 	var last cursor
 	var start *position
 	if q.token != "" {
@@ -117,45 +116,48 @@ func (s *Service) readChart(ctx context.Context, q chartQuery) (*chartPage, erro
 	if q.filter.isSet() {
 		size = windowMost
 	}
+	roll := s.charts.rolls.at(now)
 	result := &chartPage{}
-	var picks []pick
+	var places []place
 	for n := 1; ; n++ {
-		w, err := s.window(ctx, q.chart, start, size)
+		w, err := s.charts.window(ctx, now, q.chart, start, size)
+		if err != nil {
+			return nil, err
+		}
+		picks, err := s.picks(ctx, w, roll, q.filter)
 		if err != nil {
 			return nil, err
 		}
 		if n == 1 {
-			result.prior = w.prior
+			result.prior, result.age = w.prior, w.age()
+			if q.token != "" {
+				picks = w.behind(picks, &last)
+			}
 		}
-		matches, err := s.match(ctx, w, start, q.filter)
-		if err != nil {
-			return nil, err
-		}
-		picks = append(picks, matches...)
-		if n == 1 && last.ID != "" {
-			picks = slices.DeleteFunc(picks, last.covers)
+		result.age = result.age.oldest(w.age())
+		for _, p := range picks[:min(len(picks), q.size+1-len(places))] { // one more tells that there is more
+			places = append(places, place{window: w, pick: p})
 		}
 		start = w.next
-		if len(picks) >= q.size || start == nil || n == windowsMost {
+		if len(places) >= q.size || start == nil || n == windowsMost {
 			break
 		}
 		size = windowMost
 	}
 
-	more := len(picks) > q.size
+	more := len(places) > q.size
 	if more {
-		picks = picks[:q.size]
+		places = places[:q.size]
 	}
-	var err error
-	if result.rows, err = s.rows(ctx, picks, last.Rank); err != nil {
+	read, err := s.rows(ctx, now, result, places, last.Rank)
+	if err != nil {
 		return nil, err
 	}
+	result.read = oldest(roll.read, read)
 	next := cursor{Rank: last.Rank + int64(len(result.rows))}
 	switch {
 	case more:
-		p := picks[len(picks)-1]
-		next.Key, next.Votes, next.After = p.tie.key, p.tie.votes, p.after
-		next.Sort, next.ID, next.Passed = p.sort, p.id, p.passed
+		next.at(places[len(places)-1])
 	case start != nil:
 		next.Key, next.Votes, next.After = start.key, start.votes, start.after
 	default:
@@ -165,113 +167,44 @@ func (s *Service) readChart(ctx context.Context, q chartQuery) (*chartPage, erro
 	return result, nil
 }
 
-// covers reports whether p, of the first window, was on a page before: it is in the last entry's group (or piece of it, where
-// the window starts) and not behind it. Better groups are not read again, and of worse ones nothing was shown yet.
-func (c cursor) covers(p pick) bool {
-	return p.tie == c.position().tie && compareTies(p.sort, p.id, c.Sort, c.ID) <= 0
+// at sets the cursor behind the place.
+func (c *cursor) at(p place) {
+	e := &p.window.entries[p.pick.at]
+	c.Key, c.Votes, c.Sort, c.ID, c.Passed = e.tie.key, e.tie.votes, p.pick.sort, e.id, int(p.pick.passed)
+	if s := p.window.start; s != nil && s.tie == e.tie {
+		c.After = s.after
+	}
 }
 
-// window reads a piece of the chart in which every group of ties is whole, so that it can be put into the order of titles.
-//
-// A group of more than windowMost ties comes in pieces. To be the same for every reader, whatever its page size, pieces
-// always start where the group does and are read with the greatest size; their order is by title within each piece.
-func (s *Service) window(ctx context.Context, c chart, start *position, size int) (chartWindow, error) {
-	ctx, cancel := hop(ctx, s.cfg.ChartTimeout)
-	defer cancel()
-	w, err := s.standings.ratings.window(ctx, c, start, size)
-	if err != nil || w.next == nil || w.next.after == "" {
-		return w, err
-	}
-	split := w.next.tie
-	whole := slices.IndexFunc(w.entries, func(e chartEntry) bool { return e.tie == split })
-	switch {
-	case whole > 0:
-		w.entries = w.entries[:whole]
-		w.next = &position{tie: split}
-	case size < windowMost:
-		return s.standings.ratings.window(ctx, c, start, windowMost)
-	}
-	return w, nil
-}
-
-// match puts the window's entries whose films exist and match into their final order.
-func (s *Service) match(ctx context.Context, w chartWindow, start *position, f filter) ([]pick, error) {
-	ids := make([]string, len(w.entries))
-	for i, e := range w.entries {
-		ids[i] = e.id
-	}
+// picks returns the window's entries whose films exist and match, in their final order.
+func (s *Service) picks(ctx context.Context, w *window, r *roll, f filter) ([]pick, error) {
 	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
 	defer cancel()
-	keys, err := s.catalogue.sortKeys(bounded, ids, f)
-	if err != nil {
-		return nil, err
-	}
-	picks := make([]pick, 0, len(keys))
-	for _, e := range w.entries {
-		key, ok := keys[e.id]
-		if !ok {
-			continue
-		}
-		p := pick{chartEntry: e, sort: key}
-		if start != nil && e.tie == start.tie {
-			p.after = start.after
-		}
-		picks = append(picks, p)
-	}
-	slices.SortFunc(picks, func(a, b pick) int {
-		return cmp.Or(
-			cmp.Compare(b.tie.key, a.tie.key),
-			cmp.Compare(b.tie.votes, a.tie.votes),
-			compareTies(a.sort, a.id, b.sort, b.id))
-	})
-	countPassed(w.entries, picks)
-	return picks, nil
+	return w.picked(bounded, r, f)
 }
 
-// countPassed sets how many records a page that goes on behind each pick has to read before it comes to new ones: those
-// of its group that come before it, and those of the group that have no matching film.
-func countPassed(entries []chartEntry, picks []pick) {
-	inGroup := map[tie]int{}
-	for _, e := range entries {
-		inGroup[e.tie]++
+// rows gives the page the films of its places and numbers them, and returns the label of the films. A film deleted a moment ago
+// leaves no gap in the ranks.
+func (s *Service) rows(ctx context.Context, now moment, p *chartPage, places []place, rank int64) (moment, error) {
+	ids := make([]string, len(places))
+	for i, pl := range places {
+		ids[i] = pl.window.entries[pl.pick.at].id
 	}
-	for i := len(picks) - 1; i >= 0; i-- {
-		picks[i].passed = inGroup[picks[i].tie]
-		inGroup[picks[i].tie]--
-	}
-}
-
-// rows gets the films of a page's entries and numbers them. A film deleted a moment ago leaves no gap in the ranks.
-func (s *Service) rows(ctx context.Context, picks []pick, rank int64) ([]chartRow, error) {
-	if len(picks) == 0 {
-		return nil, nil
-	}
-	ids := make([]string, len(picks))
-	for i, p := range picks {
-		ids[i] = p.id
-	}
-	films, _, err := s.movies(ctx, ids)
+	films, read, err := s.filmsAt(ctx, now, ids)
 	if err != nil {
-		return nil, err
+		return moment{}, err
 	}
-	byID := make(map[string]*Movie, len(films))
-	for _, m := range films {
-		byID[m.ID] = m
-	}
-	rows := make([]chartRow, 0, len(picks))
-	for _, p := range picks {
-		film, ok := byID[p.id]
-		if !ok {
+	p.rows = make([]chartRow, 0, len(places))
+	for i, pl := range places {
+		if films[i] == nil {
 			continue
 		}
 		rank++
-		row := chartRow{
-			rank: rank, score: p.score, film: film,
-			fresh: &Standing{Summary: p.summary, Status: Fresh},
-			stale: &Standing{Summary: p.summary, Status: Stale},
+		pair, first := pl.window.standings(int(pl.pick.at))
+		if first {
+			s.standings.remember(ids[i], &pair.fresh)
 		}
-		s.standings.remember(p.id, row.fresh)
-		rows = append(rows, row)
+		p.rows = append(p.rows, chartRow{rank: rank, score: pl.window.entries[pl.pick.at].score, film: films[i], standings: pair})
 	}
-	return rows, nil
+	return read, nil
 }

@@ -266,7 +266,7 @@ func TestChartSaysItsAge(t *testing.T) {
 		advance time.Duration
 		want    string
 	}{
-		{2 * time.Second, "fresh"},
+		{1400 * time.Millisecond, "fresh"},
 		{time.Millisecond, "stale"},
 	} {
 		w.advance(step.advance)

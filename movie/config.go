@@ -10,12 +10,14 @@ import (
 
 // Config tunes the movie service. New takes a zero field for its default, so the zero value works.
 type Config struct {
-	// MetadataTTL is how long a film is cached: above 0, at most a minute. Writes through this service are seen at
-	// once whatever it is; writes made to the metadata service directly are seen after it. Pages of lists and searches
-	// are kept for a second whatever it is.
-	MetadataTTL time.Duration `yaml:"metadata_ttl" usage:"how long a film's metadata is cached (at most 1m)"`
-	// RatingTTL is how long a rating summary is cached, and a page of a chart: above 0, at most one second, because a
-	// rating that was acknowledged must show within two.
+	// MetadataTTL is how long a film is used without asking whether it changed: above 0, at most a minute. After it, a film is
+	// used as long as the metadata service says that nothing did. Writes through this service are seen at once whatever it
+	// is; writes made to the metadata service directly are seen after it, or after a second if it is shorter. Pages of lists and
+	// searches are used for a second without asking whatever it is.
+	MetadataTTL time.Duration `yaml:"metadata_ttl" usage:"how long a film's metadata is used without asking whether it changed (at most 1m)"`
+	// RatingTTL is how long a rating summary is used after it was asked for, and a page of a chart: above 0, at most one
+	// second, because a rating that was acknowledged must show within two. Of films that are asked for often, it is read again
+	// at half of that.
 	RatingTTL time.Duration `yaml:"rating_ttl" usage:"how long a film's rating summary is cached (at most 1s)"`
 	// RatingStaleFor is how long the last known summary is kept for the time when the rating service cannot be
 	// reached: above 0, at most a week.
@@ -39,7 +41,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MetadataTTL:      500 * time.Millisecond,
-		RatingTTL:        500 * time.Millisecond,
+		RatingTTL:        time.Second,
 		RatingStaleFor:   time.Hour,
 		CacheSize:        10_000,
 		StaleSize:        50_000,

@@ -6,8 +6,9 @@ import (
 
 // details answers for one film. Both halves come from their caches or from calls that run side by side.
 func (s *Service) details(ctx context.Context, id string) (Details, error) {
-	film, haveFilm := s.films.fresh(id)
-	standing, haveStanding := s.standings.fresh.fresh(id)
+	now := s.moment(ctx)
+	film, haveFilm := s.films.fresh(now, id)
+	standing, haveStanding := s.standings.look(now, id)
 	if haveFilm && haveStanding {
 		return s.answer(Details{Movie: film, Standing: standing}), nil
 	}
@@ -15,11 +16,11 @@ func (s *Service) details(ctx context.Context, id string) (Details, error) {
 	// Start what is missing before waiting for any of it.
 	var filmCall *flight[*Movie]
 	if !haveFilm {
-		filmCall = s.films.join(ctx, id, s.catalogue.movie)
+		filmCall = s.films.join(ctx, now, id, s.catalogue.movie)
 	}
 	var standingCall *flight[*Standing]
 	if !haveStanding {
-		standingCall = s.standings.join(ctx, id)
+		standingCall = s.standings.join(ctx, now, id)
 	}
 	var err error
 	if !haveFilm {
@@ -45,7 +46,7 @@ func (s *Service) put(ctx context.Context, m *Movie) (Details, error) {
 	if err != nil {
 		return Details{}, err
 	}
-	standing, err := s.standings.one(ctx, stored.ID)
+	standing, err := s.standings.one(ctx, moment{at: s.now()}, stored.ID)
 	if err != nil {
 		return Details{}, err
 	}
@@ -69,7 +70,7 @@ func (s *Service) lookup(ctx context.Context, by externalID) (Details, error) {
 	if err != nil {
 		return Details{}, err
 	}
-	page, err := s.compose(ctx, []*Movie{film})
+	page, err := s.compose(ctx, moment{at: s.now()}, []*Movie{film})
 	if err != nil {
 		return Details{}, err
 	}
@@ -84,15 +85,15 @@ type listPage struct {
 
 // list returns a page of the catalogue and the token of the next one.
 func (s *Service) list(ctx context.Context, q listQuery) ([]Details, string, error) {
-	key := listKey{epoch: s.films.epoch(), filter: q.filter.key(), order: q.order, size: q.size, token: q.token}
-	page, ok := s.pages.lists.fresh(key)
+	now, key := s.moment(ctx), listKey{filter: q.filter.key(), order: q.order, size: q.size, token: q.token}
+	page, ok := s.pages.lists.fresh(now, key)
 	if !ok {
-		call := s.pages.lists.join(ctx, key, func(ctx context.Context, key listKey) (*listPage, error) {
+		call := s.pages.lists.join(ctx, now, key, func(ctx context.Context, _ listKey) (*listPage, error) {
 			films, next, err := s.catalogue.list(ctx, q)
 			if err != nil {
 				return nil, err
 			}
-			s.admit(key.epoch, films)
+			s.admit(now, films)
 			return &listPage{films: films, next: next}, nil
 		})
 		var err error
@@ -100,17 +101,18 @@ func (s *Service) list(ctx context.Context, q listQuery) ([]Details, string, err
 			return nil, "", err
 		}
 	}
-	films, err := s.compose(ctx, page.films)
+	films, err := s.compose(ctx, now, page.films)
 	return films, page.next, err
 }
 
 // batch returns those of the films that exist, in the order of ids, and the ids no film has.
 func (s *Service) batch(ctx context.Context, ids []string) ([]Details, []string, error) {
-	films, missing, err := s.movies(ctx, ids)
+	now := s.moment(ctx)
+	films, missing, err := s.movies(ctx, now, ids)
 	if err != nil {
 		return nil, nil, err
 	}
-	page, err := s.compose(ctx, films)
+	page, err := s.compose(ctx, now, films)
 	return page, missing, err
 }
 

@@ -207,7 +207,7 @@ func TestMetadataDownIsNamed(t *testing.T) {
 }
 
 func TestTTL(t *testing.T) {
-	w := newWorld(t, movie.Config{})
+	w := newWorld(t, movie.Config{RatingTTL: 500 * time.Millisecond})
 	w.film("a", "A", 2000)
 	w.rating.set("a", 1, 5)
 	w.get(t, "a")

@@ -10,13 +10,19 @@
 //     ([Status]), and a missing number is never shown as 0. Without the metadata service there is no film, and the
 //     error names that service. Search hits and similar films are films like any other; statistics show the last known
 //     numbers of a service that is away, and their as-of time.
-//   - A rating that the rating service acknowledged shows within two seconds, in details as in lists: a summary is cached for
-//     RatingTTL after a call of at most RatingTimeout, each at most one second. What is called fresh was read within two.
+//   - A rating that the rating service acknowledged shows within two seconds, in details as in lists: a summary is used for
+//     RatingTTL after it was asked for, at most one second, and of films that are asked for often it is read again before
+//     anybody has to wait. What is called fresh was read within two seconds when it reaches a viewer, half a second in the
+//     caches of those who ask this service included.
 //   - A film written or deleted through this service shows so at once: in details, lists, charts and batches with the
 //     next read, in search as soon as the metadata service's index has it. What another process wrote shows after
-//     MetadataTTL in details, and after at most one second more than the metadata service takes in lists and search.
-//   - Whatever the load, at most one call per film and service is under way for the same films, and one per page. A caller
-//     who gives up does not take the call away from the others who wait for it.
+//     a second in lists, charts and details (there after MetadataTTL if that is longer), and in search after at most one second
+//     more than the metadata service's index takes; so within two seconds, half a second elsewhere included.
+//   - What is known of films, lists, searches and filters is kept until the catalogue's version moves (version.go), which is
+//     asked for at most every 200 ms and only while requests come. Where it cannot be asked for, things are kept for a second.
+//   - Whatever the load, at most one call per film and service is under way for the same films, one per page and one per chart,
+//     whose pages share what it brings whatever their filters. A caller who gives up does not take the call away from the
+//     others who wait for it.
 //   - Walking the pages of a chart that does not change shows every entry once, in one order: sort key, votes, title, id.
 //     Walking a list, a chart or the hits of a search while films come and go shows each other film exactly once.
 //   - The metadata service knows how many ratings films have ([Service.Run]), by which it orders what it finds, some seconds

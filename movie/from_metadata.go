@@ -111,6 +111,15 @@ func (c catalogue) list(ctx context.Context, q listQuery) ([]*Movie, string, err
 	return moviesOf(r.GetMovies()), r.GetNextPageToken(), nil
 }
 
+// version returns the numbers of the last writes. An error is any reason not to know them.
+func (c catalogue) version(ctx context.Context) (versions, error) {
+	r, err := c.client.GetCatalogueVersion(ctx, &metadatav1.GetCatalogueVersionRequest{})
+	if err != nil {
+		return versions{}, fromMetadata(err)
+	}
+	return versions{movies: r.GetMovies(), votes: r.GetVotes(), indexedMovies: r.GetIndexedMovies(), indexedVotes: r.GetIndexedVotes()}, nil
+}
+
 // batch returns those of up to 200 films that exist.
 func (c catalogue) batch(ctx context.Context, ids []string) (map[string]*Movie, error) {
 	r, err := c.client.BatchGetMovies(ctx, &metadatav1.BatchGetMoviesRequest{Ids: ids})

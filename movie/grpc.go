@@ -163,10 +163,10 @@ func (s *server) ListChart(ctx context.Context, req *moviev1.ListChartRequest) (
 		GlobalMean:    p.prior.mean,
 		AsOfTime:      timestamppb.New(p.prior.asOf),
 	}
-	entries := make([]moviev1.ListChartResponse_Entry, len(p.rows)) // in one piece
+	entries, now := make([]moviev1.ListChartResponse_Entry, len(p.rows)), s.service.now() // in one piece
 	for i := range p.rows {
 		r, e := &p.rows[i], &entries[i]
-		e.Rank, e.Score, e.Movie = int32(r.rank), r.score, rendered(s.service.chartDetails(r)).GetMovie()
+		e.Rank, e.Score, e.Movie = int32(r.rank), r.score, rendered(s.service.chartDetails(r, now)).GetMovie()
 		resp.Entries[i] = e
 	}
 	return resp, nil

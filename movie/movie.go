@@ -40,15 +40,16 @@ type Summary struct {
 	AsOf      time.Time
 }
 
-// freshFor is the age up to which a summary is called fresh: a rating that was acknowledged is in it.
-const freshFor = 2 * time.Second
+// freshFor is the age up to which we call a summary fresh. Whoever reads that shall find in it every rating that was acknowledged
+// two seconds before; the rest of the two is for the way, and for half a second in the caches of those who ask us.
+const freshFor = 1400 * time.Millisecond
 
 // Status says how good a film's summary is.
 type Status string
 
 // The statuses.
 const (
-	Fresh       Status = "fresh"       // read within freshFor
+	Fresh       Status = "fresh"       // read within two seconds
 	Stale       Status = "stale"       // the last known: the rating service cannot be reached, or its charts are older
 	Unavailable Status = "unavailable" // no summary: the rating service cannot be reached and none is known
 	Unrated     Status = "unrated"     // no summary: nobody rated the film
@@ -112,9 +113,11 @@ type Deps struct {
 type Service struct {
 	cfg       Config
 	catalogue catalogue
+	watch     *watch
 	films     *flights[string, *Movie]
 	standings *standings
 	pages     *pages
+	charts    *charts
 	stats     *stats
 	votes     *votesSync
 	now       func() time.Time
@@ -143,19 +146,23 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.watch = newWatch(cfg, s.catalogue.version, s.now)
 	var err error
-	s.films, err = newFlights[string, *Movie](store{size: cfg.CacheSize, ttl: cfg.MetadataTTL, now: deps.Now}, cfg.MetadataTimeout)
+	s.films, err = newFlights[string](store{size: cfg.CacheSize, ttl: max(keptFor, cfg.MetadataTTL), now: s.now}, cfg.MetadataTimeout, ofFilms(cfg.MetadataTTL))
 	if err != nil {
 		return nil, fmt.Errorf("build the cache of films: %w", err)
 	}
-	s.standings, err = newStandings(cfg, newRatings(deps.Rating), logger, deps.Now)
+	s.standings, err = newStandings(cfg, newRatings(deps.Rating), logger, s.now)
 	if err != nil {
 		return nil, fmt.Errorf("build the cache of rating summaries: %w", err)
 	}
-	if s.pages, err = newPages(cfg, deps.Now); err != nil {
+	if s.pages, err = newPages(cfg, s.now); err != nil {
 		return nil, fmt.Errorf("build the caches of pages: %w", err)
 	}
-	if s.stats, err = newStats(cfg, s.catalogue, s.standings.ratings, deps.Now); err != nil {
+	if s.charts, err = newCharts(cfg, s.catalogue, s.standings.ratings, s.now); err != nil {
+		return nil, fmt.Errorf("build the cache of charts: %w", err)
+	}
+	if s.stats, err = newStats(cfg, s.catalogue, s.standings.ratings, s.now); err != nil {
 		return nil, fmt.Errorf("build the cache of statistics: %w", err)
 	}
 	s.votes = newVotesSync(s.catalogue, s.standings.ratings, logger)
@@ -181,6 +188,7 @@ func (s *Service) Close() error {
 	s.films.close()
 	s.standings.close()
 	s.pages.close()
+	s.charts.close()
 	s.stats.close()
 	return nil
 }

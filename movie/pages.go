@@ -10,57 +10,56 @@ import (
 )
 
 const (
-	// pageTTL is how long a page is kept, so that a film which another process wrote is in lists within two seconds. A page
-	// of a chart is kept only as long as a rating summary, because its numbers have an age already when they come.
+	// pageTTL is how long a page is used where the catalogue's version is not known or has moved, so that a film which another
+	// process wrote is in lists within two seconds. A page of a chart is used no longer than a rating summary, because its
+	// numbers have an age already when they come.
 	pageTTL = time.Second
-	// pagesMost bounds each cache of pages. A page lives so short that only a crawler could fill it.
-	pagesMost = 1000
+	// keptFor is when a page or a film is forgotten although nothing changed: it is long, and only there so that what was asked
+	// for once does not stay for ever.
+	keptFor = 10 * time.Minute
+	// chartPagesMost and similarMost bound these caches in entries, which are small; pagesBytes bounds that of lists and that of
+	// searches, each, by what their films and texts take if no other page has them too.
+	chartPagesMost = 2000
+	similarsMost   = 2000
+	pagesBytes     = 32 << 20
 )
 
 // pages keeps the answers that are made of many films: which films, in which order, and where the next page begins.
 // What people think of the films is not in it (but for charts, whose order it is): each answer asks the standings,
 // so that a rating shows as soon in a list as it does in details.
 //
-// Every key holds the epoch of the films: after a write through this service no page from before is found, and one that
-// was on its way is not found either.
+// A page is used in the epoch in which it was read: after a write through this service none from before is found, and one that
+// was on its way is not found either. Within it, it is used until the catalogue's version says that something changed.
 type pages struct {
 	lists    *flights[listKey, *listPage]
 	charts   *flights[chartKey, *chartPage]
 	searches *flights[searchKey, *searchPage]
-	similar  *flights[similarKey, []candidate]
+	similar  *flights[string, []candidate]
 }
 
-// listKey is a [listQuery] and the epoch.
+// listKey is a [listQuery].
 type listKey struct {
-	epoch  uint64
 	filter filterKey
 	order  order
 	size   int32
 	token  string
 }
 
-// chartKey is a [chartQuery] and the epoch.
+// chartKey is a [chartQuery].
 type chartKey struct {
-	epoch  uint64
 	chart  chart
 	filter filterKey
 	size   int
 	token  string
 }
 
-// searchKey is a [searchQuery] and the epoch.
+// searchKey is a [searchQuery].
 type searchKey struct {
-	epoch     uint64
 	q, genre  string
 	decade    int32
 	hasDecade bool
 	size      int32
 	token     string
-}
-
-type similarKey struct {
-	epoch uint64
-	id    string
 }
 
 // filterKey is a filter that can be compared.
@@ -81,16 +80,79 @@ func (f filter) key() filterKey {
 	return k
 }
 
+// youngerThan is the rule of things that are used for a time.
+func youngerThan[V any](ttl time.Duration) func(*kept[V], moment) bool {
+	return func(k *kept[V], now moment) bool { return now.within(k.read, ttl) }
+}
+
+// sameEpoch lets callers have answers of calls that began after the last write.
+func sameEpoch(read, now moment) bool { return read.epoch == now.epoch }
+
+// ofMovies are the rules of what is read from the catalogue, ofFinds of what is read from the index.
+func ofMovies[V any]() rules[V] {
+	return rules[V]{join: sameEpoch, good: func(k *kept[V], now moment) bool {
+		return sameEpoch(k.read, now) && (now.within(k.read, pageTTL) || now.sameMovies(k.read))
+	}}
+}
+
+func ofFinds[V any]() rules[V] {
+	return rules[V]{join: sameEpoch, good: func(k *kept[V], now moment) bool {
+		return sameEpoch(k.read, now) && (now.within(k.read, pageTTL) || now.sameFinds(k.read))
+	}}
+}
+
+// ofFilms are the rules of single films. A write through this service drops the film that it wrote.
+func ofFilms(ttl time.Duration) rules[*Movie] {
+	return rules[*Movie]{same: sameMovie, good: func(k *kept[*Movie], now moment) bool {
+		return now.within(k.read, ttl) || now.sameMovies(k.read)
+	}}
+}
+
 func newPages(cfg Config, now func() time.Time) (*pages, error) {
-	b := store{size: pagesMost, ttl: pageTTL, now: now}
-	chart := store{size: pagesMost, ttl: cfg.RatingTTL, now: now}
+	inBytes := store{size: pagesBytes, ttl: keptFor, now: now}
 	p := &pages{}
 	var errs [4]error
-	p.lists, errs[0] = newFlights[listKey, *listPage](b, cfg.MetadataTimeout)
-	p.charts, errs[1] = newFlights[chartKey, *chartPage](chart, chartPatience(cfg))
-	p.searches, errs[2] = newFlights[searchKey, *searchPage](b, cfg.MetadataTimeout)
-	p.similar, errs[3] = newFlights[similarKey, []candidate](b, cfg.MetadataTimeout)
+	p.lists, errs[0] = newWeighedFlights[listKey](inBytes, cfg.MetadataTimeout, (*listPage).bytes, ofMovies[*listPage]())
+	p.charts, errs[1] = newFlights[chartKey](store{size: chartPagesMost, ttl: cfg.RatingTTL, now: now}, chartPatience(cfg),
+		rules[*chartPage]{join: sameEpoch, good: func(k *kept[*chartPage], now moment) bool {
+			return k.value.good(now, cfg.RatingTTL)
+		}})
+	p.searches, errs[2] = newWeighedFlights[searchKey](inBytes, cfg.MetadataTimeout, (*searchPage).bytes, ofFinds[*searchPage]())
+	p.similar, errs[3] = newFlights[string](store{size: similarsMost, ttl: keptFor, now: now}, cfg.MetadataTimeout, ofFinds[[]candidate]())
 	return p, errors.Join(errs[:]...)
+}
+
+// bytes is about what the film takes in memory.
+func (m *Movie) bytes() int {
+	n := 300 + len(m.ID) + len(m.Title) + len(m.OriginalTitle) + len(m.Director) + len(m.Description)
+	for _, list := range [][]string{m.AlternativeTitles, m.Genres} {
+		for _, text := range list {
+			n += 16 + len(text)
+		}
+	}
+	return n
+}
+
+// bytes is about what the page takes in memory if no other has its films.
+func (p *listPage) bytes() uint32 {
+	n := 300
+	for _, m := range p.films {
+		n += m.bytes()
+	}
+	return uint32(n)
+}
+
+func (p *searchPage) bytes() uint32 {
+	n := 1000
+	for _, h := range p.hits {
+		n += h.film.bytes() + 50
+		for _, pieces := range [][]piece{h.title, h.matchedName} {
+			for _, p := range pieces {
+				n += 150 + len(p.text) // here and in the rendering
+			}
+		}
+	}
+	return uint32(n + 100*(len(p.genres)+len(p.decades)))
 }
 
 func (p *pages) close() {
@@ -114,76 +176,90 @@ func await[V any](ctx context.Context, call *flight[V], most time.Duration, late
 // lateMetadata is for calls that only the metadata service can have held up.
 func lateMetadata(err error) error { return fromMetadata(err) }
 
-// lateChart is for charts, which need both services.
-func lateChart(err error) error {
-	if fault.KindOf(err) != fault.KindDeadline {
-		return err
-	}
-	return fault.Deadline(err, "the chart was not ready in time: the rating service or the metadata service is slow, try again later")
-}
-
 // sameMovie reports whether a and b are the same version of a film. An etag says so whatever happened in between: a movie
 // never has one with other content.
 func sameMovie(a, b *Movie) bool { return a.ETag != "" && a.ETag == b.ETag }
 
-// admit puts films that came in a page, read by a call that began in the epoch, among the cached ones, and takes the cached one
+// admit puts films that came in a page, read by a call that began at read, among the cached ones, and takes the cached one
 // where it is the same: then a film is one value however it was come by, and is rendered once.
-func (s *Service) admit(epoch uint64, films []*Movie) {
+func (s *Service) admit(read moment, films []*Movie) {
 	for i, m := range films {
-		films[i] = s.films.offer(epoch, m.ID, m, sameMovie)
+		films[i] = s.films.offer(read, m.ID, m)
 	}
 }
 
 // movies returns those of the films that exist, in the order of ids, each once, and the ids no film has; from the cache, and with
 // one call for all that are not there.
-func (s *Service) movies(ctx context.Context, ids []string) (found []*Movie, missing []string, err error) {
-	var absent []string
-	seen := make(map[string]*Movie, len(ids))
+func (s *Service) movies(ctx context.Context, now moment, ids []string) (found []*Movie, missing []string, err error) {
+	seen := make(map[string]struct{}, len(ids))
 	order := make([]string, 0, len(ids))
 	for _, id := range ids {
-		if _, again := seen[id]; again {
-			continue
-		}
-		film, ok := s.films.fresh(id)
-		if !ok {
-			absent = append(absent, id)
-		}
-		seen[id] = film
-		order = append(order, id)
-	}
-	if len(absent) > 0 {
-		bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
-		defer cancel()
-		for i, call := range s.films.joinAll(ctx, absent, s.catalogue.batch) {
-			film, err := call.wait(bounded)
-			switch {
-			case err == nil:
-				seen[absent[i]] = film
-			case bounded.Err() != nil:
-				return nil, nil, lateMetadata(err)
-			case fault.KindOf(err) != fault.KindNotFound:
-				return nil, nil, err
-			}
+		if _, again := seen[id]; !again {
+			seen[id] = struct{}{}
+			order = append(order, id)
 		}
 	}
-	found = make([]*Movie, 0, len(order))
-	for _, id := range order {
-		if film := seen[id]; film != nil {
+	films, _, err := s.filmsAt(ctx, now, order)
+	if err != nil {
+		return nil, nil, err
+	}
+	found = films[:0]
+	for i, film := range films {
+		if film != nil {
 			found = append(found, film)
 		} else {
-			missing = append(missing, id)
+			missing = append(missing, order[i])
 		}
 	}
 	return found, missing, nil
 }
 
+// filmsAt returns the film of each id, nil where there is none, and the label of them all.
+func (s *Service) filmsAt(ctx context.Context, now moment, ids []string) (films []*Movie, read moment, err error) {
+	films, read = make([]*Movie, len(ids)), now
+	var absent []string
+	var at []int // their places in films
+	for i, id := range ids {
+		k, ok := s.films.entry(now, id)
+		if !ok {
+			absent, at = append(absent, id), append(at, i)
+			continue
+		}
+		films[i] = k.value
+		// A write of another film gives an epoch to no film.
+		label := k.read
+		label.epoch = now.epoch
+		read = oldest(read, label)
+	}
+	if len(absent) == 0 {
+		return films, read, nil
+	}
+	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
+	defer cancel()
+	for i, call := range s.films.joinAll(ctx, now, absent, s.catalogue.batch) {
+		film, err := call.wait(bounded)
+		switch {
+		case err == nil:
+			films[at[i]] = film
+		case bounded.Err() != nil:
+			return nil, moment{}, lateMetadata(err)
+		case fault.KindOf(err) != fault.KindNotFound:
+			return nil, moment{}, err
+		}
+		label := call.read
+		label.epoch = now.epoch
+		read = oldest(read, label)
+	}
+	return films, read, nil
+}
+
 // compose gives each film its standing, with one call for all that are not known.
-func (s *Service) compose(ctx context.Context, films []*Movie) ([]Details, error) {
+func (s *Service) compose(ctx context.Context, now moment, films []*Movie) ([]Details, error) {
 	ids := make([]string, len(films))
 	for i, m := range films {
 		ids[i] = m.ID
 	}
-	standings, err := s.standings.many(ctx, ids)
+	standings, err := s.standings.many(ctx, now, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read the films' ratings: %w", err)
 	}

@@ -29,13 +29,13 @@ func (p *searchPage) render(make func(*found) any) any {
 
 // search returns a page of the films that match, and each hit's standing.
 func (s *Service) search(ctx context.Context, q searchQuery) (*searchPage, []Details, error) {
-	key := searchKey{epoch: s.films.epoch(), q: q.q, genre: q.genre, size: q.size, token: q.token}
+	now, key := s.moment(ctx), searchKey{q: q.q, genre: q.genre, size: q.size, token: q.token}
 	if q.decade != nil {
 		key.decade, key.hasDecade = *q.decade, true
 	}
-	page, ok := s.pages.searches.fresh(key)
+	page, ok := s.pages.searches.fresh(now, key)
 	if !ok {
-		call := s.pages.searches.join(ctx, key, func(ctx context.Context, key searchKey) (*searchPage, error) {
+		call := s.pages.searches.join(ctx, now, key, func(ctx context.Context, _ searchKey) (*searchPage, error) {
 			f, err := s.catalogue.search(ctx, q)
 			if err != nil {
 				return nil, err
@@ -44,7 +44,7 @@ func (s *Service) search(ctx context.Context, q searchQuery) (*searchPage, []Det
 			for i, h := range f.hits {
 				films[i] = h.film
 			}
-			s.admit(key.epoch, films)
+			s.admit(now, films)
 			return &searchPage{found: f, films: films}, nil
 		})
 		var err error
@@ -52,7 +52,7 @@ func (s *Service) search(ctx context.Context, q searchQuery) (*searchPage, []Det
 			return nil, nil, err
 		}
 	}
-	films, err := s.compose(ctx, page.films)
+	films, err := s.compose(ctx, now, page.films)
 	return page, films, err
 }
 
@@ -78,12 +78,10 @@ type similarFilm struct {
 // order is by similarity times weighted score, then votes, then id. A film without a score counts with the mean of all
 // ratings, as a film's weighted score is when it has few, so that the list does not need the rating service.
 func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFilm, error) {
-	key := similarKey{epoch: s.films.epoch(), id: id}
-	candidates, ok := s.pages.similar.fresh(key)
+	now := s.moment(ctx)
+	candidates, ok := s.pages.similar.fresh(now, id)
 	if !ok {
-		call := s.pages.similar.join(ctx, key, func(ctx context.Context, key similarKey) ([]candidate, error) {
-			return s.catalogue.similar(ctx, key.id)
-		})
+		call := s.pages.similar.join(ctx, now, id, s.catalogue.similar)
 		var err error
 		if candidates, err = await(ctx, call, s.cfg.MetadataTimeout, lateMetadata); err != nil {
 			return nil, err
@@ -93,7 +91,7 @@ func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFi
 	for i, c := range candidates {
 		ids[i] = c.id
 	}
-	standings, err := s.standings.many(ctx, ids)
+	standings, err := s.standings.many(ctx, now, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +106,7 @@ func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFi
 		for i, c := range next {
 			ids[i] = c.id
 		}
-		films, _, err := s.movies(ctx, ids)
+		films, _, err := s.movies(ctx, now, ids)
 		if err != nil {
 			return nil, err
 		}

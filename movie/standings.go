@@ -16,20 +16,21 @@ type standings struct {
 	ratings ratings
 	fresh   *flights[string, *Standing]
 	known   *otter.Cache[string, *Standing] // the last that had a summary, for when the rating service is down
+	ttl     time.Duration
+	ahead   ahead
 	circuit *circuit
 	logger  *slog.Logger
+	now     func() time.Time
 }
 
 func newStandings(cfg Config, from ratings, logger *slog.Logger, now func() time.Time) (*standings, error) {
-	s := &standings{ratings: from, logger: logger}
+	s := &standings{ratings: from, ttl: cfg.RatingTTL, logger: logger, now: now}
 	var err error
 	if s.known, err = open[string, *Standing](store{size: cfg.StaleSize, ttl: cfg.RatingStaleFor, now: now}); err != nil {
 		return nil, err
 	}
-	s.fresh, err = newFlights[string, *Standing](store{size: cfg.CacheSize, ttl: cfg.RatingTTL, now: now}, cfg.RatingTimeout)
-	if now == nil {
-		now = time.Now
-	}
+	s.fresh, err = newFlights[string](store{size: cfg.CacheSize, ttl: 2 * cfg.RatingTTL, now: now}, cfg.RatingTimeout,
+		rules[*Standing]{good: youngerThan[*Standing](cfg.RatingTTL)})
 	s.circuit = &circuit{pause: cfg.RatingRetryAfter, now: now}
 	return s, err
 }
@@ -78,8 +79,28 @@ func (s *standings) loadAll(ctx context.Context, ids []string) (map[string]*Stan
 }
 
 // join returns the call for a film that is under way, or starts one.
-func (s *standings) join(ctx context.Context, id string) *flight[*Standing] {
-	return s.fresh.join(ctx, id, s.load)
+func (s *standings) join(ctx context.Context, now moment, id string) *flight[*Standing] {
+	return s.fresh.join(ctx, now, id, s.load)
+}
+
+// look returns a standing that may be used now. Once it is half as old as it may become, it is read again while it is still used, so
+// that of the films which are asked for all the time nobody has to wait for one.
+func (s *standings) look(now moment, id string) (*Standing, bool) {
+	k, ok := s.fresh.entry(now, id)
+	if !ok {
+		return nil, false
+	}
+	if !now.within(k.read, s.ttl/2) && !k.due.Load() && k.due.CompareAndSwap(false, true) {
+		s.ahead.add(id, s.readAgain)
+	}
+	return k.value, true
+}
+
+// readAgain reads standings anew and returns when they are there, or the rating service did not give them.
+func (s *standings) readAgain(ids []string) {
+	for _, call := range s.fresh.again(context.Background(), moment{at: s.now()}, ids, s.loadAll) {
+		<-call.done
+	}
 }
 
 // patience leaves a caller time to do without the ratings. The call itself ends after its timeout, and its end is worth waiting
@@ -103,21 +124,21 @@ func (s *standings) settle(ctx context.Context, id string, call *flight[*Standin
 }
 
 // one returns a film's standing.
-func (s *standings) one(ctx context.Context, id string) (*Standing, error) {
-	if standing, ok := s.fresh.fresh(id); ok {
+func (s *standings) one(ctx context.Context, now moment, id string) (*Standing, error) {
+	if standing, ok := s.look(now, id); ok {
 		return standing, nil
 	}
-	return s.settle(ctx, id, s.join(ctx, id))
+	return s.settle(ctx, id, s.join(ctx, now, id))
 }
 
 // many returns the standing of each id: what is not known is asked for with one call. The only error is that the caller
 // itself gave up.
-func (s *standings) many(ctx context.Context, ids []string) ([]*Standing, error) {
+func (s *standings) many(ctx context.Context, now moment, ids []string) ([]*Standing, error) {
 	all := make([]*Standing, len(ids))
 	var missing []string
 	var at []int // their places in all
 	for i, id := range ids {
-		standing, ok := s.fresh.fresh(id)
+		standing, ok := s.look(now, id)
 		if !ok {
 			missing, at = append(missing, id), append(at, i)
 			continue
@@ -129,7 +150,7 @@ func (s *standings) many(ctx context.Context, ids []string) ([]*Standing, error)
 	}
 	bounded, cancel := patience(ctx)
 	defer cancel()
-	for i, call := range s.fresh.joinAll(ctx, missing, s.loadAll) {
+	for i, call := range s.fresh.joinAll(ctx, now, missing, s.loadAll) {
 		standing, err := call.wait(bounded)
 		if err != nil {
 			if ctx.Err() != nil {

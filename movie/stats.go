@@ -36,6 +36,7 @@ type latest[V any] struct {
 	load    func(context.Context) (V, error)
 	timeout time.Duration
 	late    func(error) error
+	now     func() time.Time
 
 	mu    sync.Mutex
 	last  V
@@ -43,16 +44,13 @@ type latest[V any] struct {
 }
 
 func newLatest[V any](now func() time.Time, timeout time.Duration, load func(context.Context) (V, error), late func(error) error) (*latest[V], error) {
-	calls, err := newFlights[struct{}, V](store{size: 1, ttl: statsTTL, now: now}, timeout)
-	return &latest[V]{calls: calls, load: load, timeout: timeout, late: late}, err
+	calls, err := newFlights[struct{}](store{size: 1, ttl: statsTTL, now: now}, timeout, rules[V]{good: youngerThan[V](statsTTL)})
+	return &latest[V]{calls: calls, load: load, timeout: timeout, late: late, now: now}, err
 }
 
 // start returns the call under way, or one that has ended where nothing needs to be asked.
 func (l *latest[V]) start(ctx context.Context) *flight[V] {
-	if v, ok := l.calls.fresh(struct{}{}); ok {
-		return landed(v)
-	}
-	return l.calls.join(ctx, struct{}{}, func(ctx context.Context, _ struct{}) (V, error) {
+	return l.calls.join(ctx, moment{at: l.now()}, struct{}{}, func(ctx context.Context, _ struct{}) (V, error) {
 		v, err := l.load(ctx)
 		if err == nil {
 			l.mu.Lock()

@@ -133,6 +133,9 @@ func (f *fakeMetadata) SyncVotes(ctx context.Context, r *metadatav1.SyncVotesReq
 			delete(f.votes, id)
 		}
 	}
+	if resp.Changed > 0 {
+		f.version.votes++
+	}
 	return resp, nil
 }
 

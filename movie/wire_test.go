@@ -57,6 +57,7 @@ type fakeMetadata struct {
 	similar []*metadatav1.ListSimilarMoviesResponse_SimilarMovie
 	votes   map[string]int32
 	asOf    *timestamppb.Timestamp // of the catalogue's statistics
+	version fakeVersion
 }
 
 func (f *fakeMetadata) get(id string) (*metadatav1.Movie, bool) {
@@ -73,6 +74,7 @@ func (f *fakeMetadata) set(m *metadatav1.Movie) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.films[m.GetId()] = m
+	f.version.movies++
 }
 
 func (f *fakeMetadata) GetMovie(ctx context.Context, r *metadatav1.GetMovieRequest) (*metadatav1.GetMovieResponse, error) {
@@ -106,6 +108,7 @@ func (f *fakeMetadata) DeleteMovie(ctx context.Context, r *metadatav1.DeleteMovi
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.films, r.GetId())
+	f.version.movies++
 	return &metadatav1.DeleteMovieResponse{}, f.before.run(ctx, "DeleteMovie")
 }
 
@@ -280,13 +283,18 @@ func (f *fakeRating) ListChart(ctx context.Context, r *ratingv1.ListChartRequest
 // counted is a connection that counts the calls made over it.
 type counted struct {
 	grpc.ClientConnInterface
-	mu    sync.Mutex
-	calls map[string]int
+	mu       sync.Mutex
+	calls    map[string]int
+	versions int
 }
 
 func (c *counted) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	c.mu.Lock()
-	c.calls[method[strings.LastIndexByte(method, '/')+1:]]++
+	if name := method[strings.LastIndexByte(method, '/')+1:]; name == "GetCatalogueVersion" {
+		c.versions++ // by time and not by request: counted apart
+	} else {
+		c.calls[name]++
+	}
 	c.mu.Unlock()
 	return c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
 }

@@ -28,6 +28,9 @@ type services struct {
 	movie    moviev1.MovieServiceClient
 	handlers captured // the movie service's, without a transport
 
+	// another is a second metadata process on the same database: what is written through it, nobody tells the movie service.
+	another metadatav1.MetadataServiceClient
+
 	mu  sync.Mutex
 	now time.Time // the movie service's clock
 }
@@ -58,8 +61,9 @@ func (s *services) advance(d time.Duration) {
 // advance moves.
 func newServices(t testing.TB, realTime bool) *services {
 	t.Helper()
+	dir := t.TempDir()
 	open := func(name string) *sqldb.DB {
-		db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), name+".db"), sqldb.Options{})
+		db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(dir, name+".db"), sqldb.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,6 +93,8 @@ func newServices(t testing.TB, realTime bool) *services {
 	s := &services{now: time.Now(), handlers: captured{}}
 	catalogue, err := metadata.New(t.Context(), metadata.Config{}, metadata.Deps{DB: open("metadata")})
 	films := serve("metadata", catalogue, err)
+	second, err := metadata.New(t.Context(), metadata.Config{}, metadata.Deps{DB: open("metadata")})
+	s.another = metadatav1.NewMetadataServiceClient(serve("metadata", second, err))
 	opinions, err := rating.New(t.Context(), rating.Config{ChartMinVotes: 1}, rating.Deps{DB: open("rating")})
 	ratings := serve("rating", opinions, err)
 	deps := movie.Deps{Metadata: films, Rating: ratings}

@@ -20,6 +20,9 @@ const (
 	volatile  = 12
 )
 
+// writers are the ways to a film: one that the movie service knows of, and two that it does not.
+var writers = []string{"the movie service", "the metadata service", "another metadata service"}
+
 // The films have few titles, years and genres, so that most of them are between others that come and go, and few numbers of ratings,
 // so that charts have groups of ties.
 func untouchedFilm(i int) *metadatav1.Movie {
@@ -182,10 +185,14 @@ func TestWalkSeesEachUntouchedFilmOnce(t *testing.T) {
 				genres := []string{rapid.SampledFrom([]string{"Drama", "War", "Comedy"}).Draw(t, "genre")}
 				id := fmt.Sprintf("v%02d", i)
 				var err error
-				if rapid.Bool().Draw(t, "through this process") {
+				stored := &metadatav1.PutMovieRequest{Movie: &metadatav1.Movie{Id: id, Title: title, Year: &year, Genres: genres}}
+				switch by := rapid.SampledFrom(writers).Draw(t, "by"); by {
+				case "the movie service":
 					_, err = s.movie.PutMovie(ctx, &moviev1.PutMovieRequest{Movie: &moviev1.Movie{Id: id, Title: title, Year: &year, Genres: genres}})
-				} else {
-					_, err = s.metadata.PutMovie(ctx, &metadatav1.PutMovieRequest{Movie: &metadatav1.Movie{Id: id, Title: title, Year: &year, Genres: genres}})
+				case "the metadata service":
+					_, err = s.metadata.PutMovie(ctx, stored)
+				default:
+					_, err = s.another.PutMovie(ctx, stored)
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -194,10 +201,13 @@ func TestWalkSeesEachUntouchedFilmOnce(t *testing.T) {
 			"delete": func(t *rapid.T) {
 				id := fmt.Sprintf("v%02d", rapid.IntRange(0, volatile-1).Draw(t, "film"))
 				var err error
-				if rapid.Bool().Draw(t, "through this process") {
+				switch by := rapid.SampledFrom(writers).Draw(t, "by"); by {
+				case "the movie service":
 					_, err = s.movie.DeleteMovie(ctx, &moviev1.DeleteMovieRequest{Id: id})
-				} else {
+				case "the metadata service":
 					_, err = s.metadata.DeleteMovie(ctx, &metadatav1.DeleteMovieRequest{Id: id})
+				default:
+					_, err = s.another.DeleteMovie(ctx, &metadatav1.DeleteMovieRequest{Id: id})
 				}
 				if err := gone(err); err != nil {
 					t.Fatal(err)

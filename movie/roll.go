@@ -1,0 +1,194 @@
+package movie
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+const (
+	// rollMost bounds a roll in films, rollFilters in filters. What is beyond is asked for anew.
+	rollMost    = 200_000
+	rollFilters = 500
+)
+
+// roll is what the metadata service has said of the films of charts since a moment: which exist and match a filter, and the text
+// that each is ordered by among titles. With it, a chart under a filter that was asked for before costs no call, and one film's
+// answer serves every chart and page that it is in.
+//
+// It is good as long as a page of the catalogue that was read when it began.
+type roll struct {
+	catalogue catalogue
+	read      moment // before the first question
+
+	mu       sync.Mutex
+	numbers  map[string]int32 // of an id, in the order in which they came
+	sort     []string         // by number; only those that matched something are known
+	verdicts map[filterKey]*verdict
+}
+
+// verdict is what is known of films under one filter.
+type verdict struct {
+	mu             sync.Mutex // held while the metadata service is asked: whoever comes meanwhile finds the answer
+	asked, matches bits
+}
+
+// bits are a set of numbers.
+type bits []uint64
+
+func (b bits) has(n int32) bool { return int(n/64) < len(b) && b[n/64]&(1<<(n%64)) != 0 }
+
+func (b *bits) add(n int32) {
+	if need := int(n/64) + 1 - len(*b); need > 0 {
+		*b = append(*b, make([]uint64, need)...)
+	}
+	(*b)[n/64] |= 1 << (n % 64)
+}
+
+func newRoll(c catalogue, read moment) *roll {
+	return &roll{catalogue: c, read: read, numbers: map[string]int32{}, verdicts: map[filterKey]*verdict{}}
+}
+
+// good reports whether what is on the roll may be used now.
+func (r *roll) good(now moment) bool {
+	return sameEpoch(r.read, now) && (now.within(r.read, pageTTL) || now.sameMovies(r.read))
+}
+
+func (r *roll) full() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.numbers) > rollMost || len(r.verdicts) > rollFilters
+}
+
+// number gives each id its number.
+func (r *roll) number(entries []chartEntry) []int32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	numbers := make([]int32, len(entries))
+	for i := range entries {
+		n, ok := r.numbers[entries[i].id]
+		if !ok {
+			n = int32(len(r.numbers))
+			r.numbers[entries[i].id] = n
+			r.sort = append(r.sort, "")
+		}
+		numbers[i] = n
+	}
+	return numbers
+}
+
+func (r *roll) verdict(f filter) *verdict {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := f.key()
+	v := r.verdicts[key]
+	if v == nil {
+		v = &verdict{}
+		r.verdicts[key] = v
+	}
+	return v
+}
+
+// judge returns, for each of the entries, which have these numbers, its sort key if its film exists and matches, and whether so.
+// It asks for those that were not asked for yet.
+func (r *roll) judge(ctx context.Context, entries []chartEntry, numbers []int32, f filter) (sort []string, matches []bool, err error) {
+	v := r.verdict(f)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var missing []string
+	var at []int32 // their numbers
+	for i, n := range numbers {
+		if !v.asked.has(n) {
+			missing, at = append(missing, entries[i].id), append(at, n)
+		}
+	}
+	if len(missing) > 0 {
+		keys, err := r.catalogue.sortKeys(ctx, missing, f)
+		if err != nil {
+			return nil, nil, err
+		}
+		r.mu.Lock()
+		for i, n := range at {
+			v.asked.add(n)
+			if key, ok := keys[missing[i]]; ok {
+				v.matches.add(n)
+				r.sort[n] = key
+			}
+		}
+		r.mu.Unlock()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sort, matches = make([]string, len(numbers)), make([]bool, len(numbers))
+	for i, n := range numbers {
+		if v.matches.has(n) {
+			sort[i], matches[i] = r.sort[n], true
+		}
+	}
+	return sort, matches, nil
+}
+
+// rolls keeps the current one.
+type rolls struct {
+	catalogue catalogue
+
+	mu      sync.Mutex
+	current *roll
+}
+
+// at returns a roll that may be used now.
+func (r *rolls) at(now moment) *roll {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.current == nil || !r.current.good(now) || r.current.full() {
+		r.current = newRoll(r.catalogue, now)
+	}
+	return r.current
+}
+
+// shape is what windows have in common that differ in their numbers only: which records are there, in which groups of ties. So it
+// keeps the films in their final order, which is not made anew whenever a rating changed somewhere below.
+type shape struct {
+	mu      sync.Mutex
+	roll    *roll // of what follows
+	numbers []int32
+	picks   map[filterKey][]pick
+}
+
+// sameShape reports whether two windows from the same start have the same records in the same groups.
+func sameShape(a, b []chartEntry) bool {
+	return slices.EqualFunc(a, b, func(a, b chartEntry) bool { return a.id == b.id && a.tie == b.tie })
+}
+
+// picked returns the window's entries whose films exist and match, in their final order.
+func (w *window) picked(ctx context.Context, r *roll, f filter) ([]pick, error) {
+	key := f.key()
+	numbers, picks := w.shape.look(w, r, key)
+	if picks != nil {
+		return picks, nil
+	}
+	sort, matches, err := r.judge(ctx, w.entries, numbers, f)
+	if err != nil {
+		return nil, err
+	}
+	picks = w.arrange(sort, matches)
+	w.shape.keep(r, key, picks)
+	return picks, nil
+}
+
+func (s *shape) look(w *window, r *roll, f filterKey) ([]int32, []pick) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.roll != r {
+		s.roll, s.numbers, s.picks = r, r.number(w.entries), map[filterKey][]pick{}
+	}
+	return s.numbers, s.picks[f]
+}
+
+func (s *shape) keep(r *roll, f filterKey, picks []pick) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.roll == r && len(s.picks) < rollFilters {
+		s.picks[f] = picks
+	}
+}

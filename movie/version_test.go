@@ -1,0 +1,515 @@
+package movie_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	moviev1 "movieexample.com/gen/movieexample/movie/v1"
+	"movieexample.com/movie"
+)
+
+// aLook is more than the time for which a version is trusted: the next request waits for another.
+const aLook = time.Second + time.Millisecond
+
+// views are all that can be seen of films, each as the titles that it shows.
+func (w *world) views(t testing.TB) map[string]func() string {
+	chart := func(req *moviev1.ListChartRequest) func() string {
+		return func() string {
+			r, err := w.client.ListChart(context.Background(), req)
+			if err != nil {
+				t.Error(err)
+			}
+			var films []*moviev1.Movie
+			for _, e := range r.GetEntries() {
+				films = append(films, e.GetMovie())
+			}
+			return titlesOf(films)
+		}
+	}
+	return map[string]func() string{
+		"details": func() string {
+			r, err := w.client.GetMovie(context.Background(), &moviev1.GetMovieRequest{Id: "a"})
+			if err != nil {
+				t.Error(err)
+			}
+			return r.GetMovie().GetTitle()
+		},
+		"list": func() string {
+			r, err := w.client.ListMovies(context.Background(), &moviev1.ListMoviesRequest{Genre: "Drama"})
+			if err != nil {
+				t.Error(err)
+			}
+			return titlesOf(r.GetMovies())
+		},
+		"batch": func() string {
+			r, err := w.client.BatchGetMovies(context.Background(), &moviev1.BatchGetMoviesRequest{Ids: []string{"a", "b"}})
+			if err != nil {
+				t.Error(err)
+			}
+			return titlesOf(r.GetMovies())
+		},
+		"chart":       chart(&moviev1.ListChartRequest{Chart: "popular"}),
+		"genre chart": chart(&moviev1.ListChartRequest{Chart: "popular", Genre: "Drama"}),
+		"search": func() string {
+			r, err := w.client.SearchMovies(context.Background(), &moviev1.SearchMoviesRequest{Q: "1"})
+			if err != nil {
+				t.Error(err)
+			}
+			var films []*moviev1.Movie
+			for _, h := range r.GetHits() {
+				films = append(films, h.GetMovie())
+			}
+			return titlesOf(films)
+		},
+		"similar": func() string {
+			r, err := w.client.ListSimilarMovies(context.Background(), &moviev1.ListSimilarMoviesRequest{Id: "a"})
+			if err != nil {
+				t.Error(err)
+			}
+			var films []*moviev1.Movie
+			for _, m := range r.GetMovies() {
+				films = append(films, m.GetMovie())
+			}
+			return titlesOf(films)
+		},
+	}
+}
+
+// populate has two films in the world, which every view but details and similar shows.
+func (w *world) populate() {
+	w.film("a", "A1", 1990, "Drama")
+	w.film("b", "B1", 1990, "Drama")
+	w.rating.set("a", 3, 6)
+	w.rating.set("b", 2, 6)
+	w.metadata.similar = []*metadatav1.ListSimilarMoviesResponse_SimilarMovie{{Id: "b", Similarity: 1}}
+}
+
+// What is known of films is kept as long as the catalogue says that nothing changed, and no longer.
+func TestKeptUntilTheVersionMoves(t *testing.T) {
+	w := newVersionedWorld(t, movie.Config{})
+	w.populate()
+	views := w.views(t)
+	want := map[string]string{"details": "A1", "similar": "B1"}
+	check := func(when string, want map[string]string, others string) {
+		t.Helper()
+		for name, view := range views {
+			expected, ok := want[name]
+			if !ok {
+				expected = others
+			}
+			if got := view(); got != expected {
+				t.Errorf("%s: the %s shows %q, want %q", when, name, got, expected)
+			}
+		}
+	}
+	for range 4 { // an index is believed only when it has stood still for two seconds
+		check("first", want, "A1 B1")
+		w.advance(aLook)
+	}
+	check("first", want, "A1 B1")
+	w.metadataConn.take()
+	w.metadataConn.takeVersions()
+	for range 5 {
+		w.advance(time.Minute)
+		check("later", want, "A1 B1")
+	}
+	if calls := w.metadataConn.take(); len(calls) != 0 {
+		t.Errorf("nothing changed and the metadata service was asked: %v", calls)
+	}
+	if n := w.metadataConn.takeVersions(); n != 5 {
+		t.Errorf("%d questions for the version, want one a time", n)
+	}
+
+	// Another process writes.
+	w.film("a", "New1", 1990, "Drama")
+	w.advance(aLook)
+	check("another process wrote", map[string]string{"details": "New1", "similar": "B1"}, "New1 B1")
+	// And this one.
+	w.advance(time.Minute)
+	check("a minute later", map[string]string{"details": "New1", "similar": "B1"}, "New1 B1")
+	if _, err := w.client.PutMovie(t.Context(), &moviev1.PutMovieRequest{Movie: &moviev1.Movie{Id: "b", Title: "Own1", Genres: []string{"Drama"}}}); err != nil {
+		t.Fatal(err)
+	}
+	check("this process wrote", map[string]string{"details": "New1", "similar": "Own1"}, "New1 Own1")
+}
+
+// An answer that was on its way while another process wrote, and while others found that out, does not pass for the new state.
+func TestAnswerIsAsOldAsItsQuestion(t *testing.T) {
+	for _, method := range []string{"ListMovies", "GetMovie"} {
+		t.Run(method, func(t *testing.T) {
+			w := newVersionedWorld(t, movie.Config{})
+			w.populate()
+			view := w.views(t)["list"]
+			if method == "GetMovie" {
+				view = w.views(t)["details"]
+			}
+			read := make(chan struct{})
+			held, release := hold(t)
+			w.metadata.after.set(func(_ context.Context, called string) error {
+				if called == method {
+					close(read)
+					<-held
+				}
+				return nil
+			})
+			done := make(chan string, 1)
+			go func() { done <- view() }()
+			<-read
+			w.metadata.after.set(nil)
+			w.film("a", "New1", 1990, "Drama")
+			w.advance(aLook)
+			w.metadataConn.takeVersions()
+			w.views(t)["search"]() // finds the new version
+			if n := w.metadataConn.takeVersions(); n != 1 {
+				t.Fatalf("%d questions for the version, want 1", n)
+			}
+			release()
+			if got := <-done; !strings.HasPrefix(got, "A1") {
+				t.Errorf("the old question was answered with %q", got)
+			}
+			if got := view(); !strings.HasPrefix(got, "New1") {
+				t.Errorf("after it, the view shows %q, want New1 first", got)
+			}
+		})
+	}
+}
+
+// While the index is behind the catalogue, or was a moment ago, what it answers is not kept: another process's index may be behind still.
+func TestFindsAreKeptWhenTheIndexHasSettled(t *testing.T) {
+	w := newVersionedWorld(t, movie.Config{})
+	w.populate()
+	search := w.views(t)["search"]
+	asked := func() int {
+		w.metadataConn.take()
+		search()
+		return w.metadataConn.count("SearchMovies")
+	}
+	w.metadata.setVersion(func(v *fakeVersion) { v.lag = 1 })
+	for range 5 {
+		if asked() != 1 {
+			t.Error("the index is behind and its answer was kept")
+		}
+		w.advance(aLook)
+	}
+	w.metadata.setVersion(func(v *fakeVersion) { v.lag = 0 })
+	for range 3 { // at 0, 1 and 2 seconds; the one of 2 is good
+		if asked() != 1 {
+			t.Error("the index has just reached the catalogue and its answer was kept")
+		}
+		w.advance(aLook)
+	}
+	for range 5 {
+		if asked() != 0 {
+			t.Error("the index has settled and is asked again")
+		}
+		w.advance(aLook)
+	}
+	if _, err := metadatav1.NewMetadataServiceClient(w.metadataConn).SyncVotes(t.Context(), &metadatav1.SyncVotesRequest{
+		Votes: []*metadatav1.SyncVotesRequest_MovieVotes{{MovieId: "a", Votes: 9}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if asked() != 1 {
+		t.Error("votes changed, which may change the order, and the answer from before was given")
+	}
+}
+
+// Where the version cannot be had, things are kept for a moment, as if there were none; nobody waits for it more than once.
+func TestWithoutVersions(t *testing.T) {
+	for name, trouble := range map[string]func(context.Context, string) error{
+		"unknown": func(context.Context, string) error { return status.Error(codes.Unimplemented, "unknown method") },
+		"down":    down,
+		"hangs":   hang,
+		"panics":  func(context.Context, string) error { panic("oops") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newVersionedWorld(t, movie.Config{MetadataTimeout: 200 * time.Millisecond})
+			w.populate()
+			w.metadata.version.before.set(trouble)
+			for name, view := range w.views(t) {
+				first := view()
+				w.metadataConn.take()
+				if got := view(); got != first {
+					t.Errorf("%s: %q, then %q", name, first, got)
+				}
+				if calls := w.metadataConn.take(); len(calls) != 0 {
+					t.Errorf("%s: right after, calls %v, want none", name, calls)
+				}
+			}
+			if n := w.metadataConn.takeVersions(); n != 1 {
+				t.Errorf("%d questions for the version at one time, want 1", n)
+			}
+			w.film("a", "New1", 1990, "Drama")
+			w.advance(aLook)
+			for name, view := range w.views(t) {
+				if got := view(); name != "similar" && !strings.HasPrefix(got, "New1") {
+					t.Errorf("%s: a second after another process wrote it shows %q", name, got)
+				}
+			}
+		})
+	}
+}
+
+// After the version was lost, or went back as that of a restored database does, its numbers say nothing about those from before.
+func TestVersionOfAnotherDatabase(t *testing.T) {
+	w := newVersionedWorld(t, movie.Config{})
+	w.populate()
+	list := w.views(t)["list"]
+	replace := func(title string) { // with the numbers staying what they are
+		w.film("a", title, 1990, "Drama")
+		w.metadata.setVersion(func(v *fakeVersion) { v.movies-- })
+	}
+	list()
+	w.metadata.version.before.set(down)
+	w.advance(aLook)
+	list()
+	replace("Restored1")
+	w.metadata.version.before.set(nil)
+	w.advance(2 * aLook)
+	if got := list(); got != "Restored1 B1" {
+		t.Errorf("after the version was lost the list shows %q", got)
+	}
+	until(t, "the version is known again", func() bool {
+		w.advance(aLook)
+		list()
+		w.metadataConn.take()
+		w.advance(aLook)
+		list()
+		return w.metadataConn.count("ListMovies") == 0
+	})
+
+	w.metadata.setVersion(func(v *fakeVersion) { v.movies-- })
+	w.advance(aLook)
+	w.get(t, "b")
+	replace("Again1")
+	w.metadata.setVersion(func(v *fakeVersion) { v.movies++ })
+	w.advance(aLook)
+	if got := list(); got != "Again1 B1" {
+		t.Errorf("after the version went back and came again the list shows %q", got)
+	}
+}
+
+// until waits for a condition that something in the background brings about.
+func until(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: not within 30 seconds", what)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// While a version is new enough to be trusted, the next is asked for by one request and waited for by none.
+func TestVersionIsAskedForInTheBackground(t *testing.T) {
+	w := newVersionedWorld(t, movie.Config{})
+	w.populate()
+	views := w.views(t)
+	for _, view := range views {
+		view()
+	}
+	held, release := hold(t)
+	w.metadata.version.before.set(func(context.Context, string) error {
+		<-held
+		return nil
+	})
+	w.film("a", "New1", 1990, "Drama")
+	w.metadataConn.take()
+	w.metadataConn.takeVersions()
+	w.advance(300 * time.Millisecond)
+	var readers sync.WaitGroup
+	for range 10 {
+		readers.Go(func() { views["list"]() })
+	}
+	readers.Wait()
+	n := 0
+	until(t, "the version is asked for", func() bool { n += w.metadataConn.takeVersions(); return n > 0 })
+	if calls := w.metadataConn.take(); n != 1 || len(calls) != 0 {
+		t.Errorf("%d questions for the version and calls %v; want one question, which nobody waited for", n, calls)
+	}
+	w.advance(701 * time.Millisecond) // now the list's time is over too, and the old version is not trusted any more
+	release()
+	if got := views["list"](); got != "New1 B1" {
+		t.Errorf("with the version that came the list shows %q", got)
+	}
+}
+
+// Standings that are asked for are read again before anybody has to wait for them, all together.
+func TestStandingsAreReadAhead(t *testing.T) {
+	w := newVersionedWorld(t, movie.Config{})
+	for i := range 30 {
+		id := fmt.Sprint("f", i)
+		w.film(id, fmt.Sprint("T", i), 2000)
+		w.rating.set(id, 1, 5)
+	}
+	votes := func() (all int32) {
+		r, err := w.client.ListMovies(t.Context(), &moviev1.ListMoviesRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range r.GetMovies() {
+			if m.GetRatingStatus() != "fresh" {
+				t.Errorf("%s is %q", m.GetId(), m.GetRatingStatus())
+			}
+			all += m.GetRatingSummary().GetVotes()
+		}
+		return all
+	}
+	votes()
+	w.advance(500 * time.Millisecond)
+	w.ratingConn.take()
+	for i := range 30 {
+		w.rating.set(fmt.Sprint("f", i), 2, 5)
+	}
+	if got := votes(); got != 30 || len(w.ratingConn.take()) != 0 {
+		t.Errorf("at half of their time: %d votes, want those that were read, without a call", got)
+	}
+	held, release := hold(t)
+	w.rating.before.set(func(context.Context, string) error {
+		<-held
+		return nil
+	})
+	w.advance(time.Millisecond)
+	for range 5 {
+		if got := votes(); got != 30 {
+			t.Errorf("while they are read again: %d votes, want the 30 from before", got)
+		}
+	}
+	release()
+	until(t, "the new votes are there", func() bool { return votes() == 60 })
+	if got := fmt.Sprint(w.ratingConn.take()); got != "map[BatchGetRatingSummaries:1]" {
+		t.Errorf("calls %v, want one for all", got)
+	}
+	// What nobody asked for in time is waited for.
+	w.rating.set("f0", 10, 5)
+	w.advance(aLook)
+	if got := votes(); got != 68 {
+		t.Errorf("after their time: %d votes, want 68", got)
+	}
+}
+
+// All filters and pages of a chart share what the rating service said, and each filter asks for a film once.
+func TestFiltersShareTheChart(t *testing.T) {
+	w := newVersionedWorld(t, movie.Config{})
+	genres := []string{"Drama", "War", "Comedy", "Western"}
+	for i := range 400 {
+		id := fmt.Sprintf("m%03d", i)
+		w.film(id, fmt.Sprint("Title ", i*31%97), 1950+int32(i%60), genres[i%4])
+		w.rating.set(id, 1+int32(i%50), 5)
+	}
+	read := func() string {
+		var all []string
+		for _, genre := range genres {
+			for _, decade := range []*int32{nil, ptr(int32(1980)), ptr(int32(2000))} {
+				all = append(all, fmt.Sprint(ids(walk(t, w, &moviev1.ListChartRequest{Chart: "popular", Genre: genre, Decade: decade, PageSize: 7}))))
+			}
+		}
+		return strings.Join(all, "\n")
+	}
+	cold := read()
+	if got := fmt.Sprint(w.ratingConn.take()); got != "map[ListChart:1]" {
+		t.Errorf("calls %v, want one window for all", got)
+	}
+	if n := w.metadataConn.take()["SelectMovies"]; n != 12 {
+		t.Errorf("%d selections, want one for each of 12 filters", n)
+	}
+	w.advance(aLook)
+	if warm := read(); warm != cold {
+		t.Error("a second later the pages are others")
+	}
+	if calls := w.metadataConn.take(); len(calls) != 0 {
+		t.Errorf("a second later: calls %v, want none", calls)
+	}
+	// The walk must be the same as one whose every page is read by itself, in windows from where it starts.
+	apart := newWorld(t, movie.Config{})
+	for i := range 400 {
+		id := fmt.Sprintf("m%03d", i)
+		apart.film(id, fmt.Sprint("Title ", i*31%97), 1950+int32(i%60), genres[i%4])
+		apart.rating.set(id, 1+int32(i%50), 5)
+	}
+	for _, genre := range genres {
+		var pages []*moviev1.ListChartResponse_Entry
+		req := &moviev1.ListChartRequest{Chart: "popular", Genre: genre, PageSize: 7}
+		for {
+			apart.advance(time.Minute)
+			r, err := apart.client.ListChart(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages = append(pages, r.GetEntries()...)
+			if req.PageToken = r.GetNextPageToken(); req.PageToken == "" {
+				break
+			}
+		}
+		if got, want := fmt.Sprint(ids(walk(t, w, &moviev1.ListChartRequest{Chart: "popular", Genre: genre, PageSize: 7}))), fmt.Sprint(ids(pages)); got != want {
+			t.Errorf("%s: shared window gives\n%s\npages read one by one\n%s", genre, got, want)
+		}
+	}
+}
+
+// A film that changes its genre or its title moves under all filters, although the chart's numbers stay.
+func TestChartFollowsTheCatalogue(t *testing.T) {
+	w := newVersionedWorld(t, movie.Config{})
+	for _, id := range []string{"a", "b", "c"} {
+		w.film(id, "Title "+id, 1990, "Drama")
+		w.rating.set(id, 5, 6)
+	}
+	shown := func(genre string) string {
+		t.Helper()
+		r, err := w.client.ListChart(t.Context(), &moviev1.ListChartRequest{Chart: "popular", Genre: genre})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(ids(r.GetEntries()))
+	}
+	check := func(when, drama, war string) {
+		t.Helper()
+		if d, w := shown("Drama"), shown("War"); d != drama || w != war {
+			t.Errorf("%s: drama %s, war %s; want %s and %s", when, d, w, drama, war)
+		}
+	}
+	check("first", "[a b c]", "[]")
+	w.film("a", "Title a", 1990, "War")
+	w.film("b", "Title z", 1990, "Drama")
+	w.advance(aLook)
+	check("another process wrote", "[c b]", "[a]")
+	if _, err := w.client.PutMovie(t.Context(), &moviev1.PutMovieRequest{Movie: &moviev1.Movie{Id: "c", Title: "C", Genres: []string{"War"}}}); err != nil {
+		t.Fatal(err)
+	}
+	check("this process wrote", "[b]", "[c a]")
+}
+
+// A page of a chart is as old as the oldest of what it was made of, although the rest was read a moment ago.
+func TestChartIsAsOldAsItsOldestPart(t *testing.T) {
+	w := newWorld(t, movie.Config{RatingTTL: 500 * time.Millisecond}) // without versions, so that time alone decides
+	w.film("a", "A", 1990, "Drama")
+	w.rating.set("a", 5, 6)
+	shown := func() int {
+		r, err := w.client.ListChart(t.Context(), &moviev1.ListChartRequest{Chart: "popular", Genre: "Drama"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(r.GetEntries())
+	}
+	if shown() != 1 {
+		t.Fatal("the chart does not have the film")
+	}
+	w.film("a", "A", 1990, "War")
+	w.advance(600 * time.Millisecond)
+	shown() // new numbers, and the verdict of before
+	w.advance(401 * time.Millisecond)
+	if shown() != 0 {
+		t.Error("a second after another process moved the film it is still there")
+	}
+}

@@ -1,0 +1,269 @@
+package movie
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"movieexample.com/internal/fault"
+)
+
+const (
+	// boardEvery is how often the rating service computes charts, if it does not take it longer: a window is read again when
+	// there may be another.
+	boardEvery = time.Second
+	// windowLook is how often the rating service is asked whether there is.
+	windowLook = 250 * time.Millisecond
+)
+
+// window is a piece of a chart, as the rating service told it at read.
+type window struct {
+	chartWindow
+	start *position // nil: the top
+	read  time.Time
+	shape *shape
+	rows  []atomic.Pointer[standingPair] // by entry, made when a page has it
+}
+
+// standingPair are both forms of an entry's numbers; which of them is true depends on when it is shown.
+type standingPair struct{ fresh, stale Standing }
+
+func newWindow(w chartWindow, start *position, read time.Time) *window {
+	return &window{chartWindow: w, start: start, read: read, shape: &shape{}, rows: make([]atomic.Pointer[standingPair], len(w.entries))}
+}
+
+// standings returns both forms of the entry's numbers, and whether nobody asked for them before.
+func (w *window) standings(i int) (pair *standingPair, first bool) {
+	if pair = w.rows[i].Load(); pair != nil {
+		return pair, false
+	}
+	pair = &standingPair{
+		fresh: Standing{Summary: w.entries[i].summary, Status: Fresh},
+		stale: Standing{Summary: w.entries[i].summary, Status: Stale},
+	}
+	if !w.rows[i].CompareAndSwap(nil, pair) {
+		return w.rows[i].Load(), false
+	}
+	return pair, true
+}
+
+// boardAge is how old the numbers of a chart are.
+type boardAge struct {
+	read time.Time // when they were asked for
+	asOf time.Time // when the rating service read them
+}
+
+func (w *window) age() boardAge { return boardAge{read: w.read, asOf: w.prior.asOf} }
+
+func (a boardAge) oldest(b boardAge) boardAge {
+	if b.read.Before(a.read) {
+		a.read = b.read
+	}
+	if b.asOf.Before(a.asOf) {
+		a.asOf = b.asOf
+	}
+	return a
+}
+
+// good reports whether the numbers may be shown now: while they are fresh, and where they never are, because the rating service computes
+// the charts of a large catalogue less often, for a part of ttl.
+func (a boardAge) good(now time.Time, ttl time.Duration) bool {
+	age := now.Sub(a.read)
+	return age <= ttl && (now.Sub(a.asOf) <= freshFor || age <= ttl/2)
+}
+
+// due reports whether there may be newer ones.
+func (a boardAge) due(now time.Time, ttl time.Duration) bool {
+	return now.Sub(a.asOf) >= boardEvery && now.Sub(a.read) >= min(windowLook, ttl/4)
+}
+
+// pick is a chart entry whose film is in the catalogue and matches.
+type pick struct {
+	at     int32 // its place among the window's entries
+	passed int32 // how many records a page that goes on behind it has to read before it comes to new ones
+	sort   string
+}
+
+// compareTies orders entries of one group: by title, as lists of films do, then by id.
+func compareTies(sortA, idA, sortB, idB string) int {
+	return cmp.Or(strings.Compare(sortA, sortB), strings.Compare(idA, idB))
+}
+
+// arrange puts the entries that match into their final order. sort are their keys among titles.
+func (w *window) arrange(sort []string, matches []bool) []pick {
+	n := 0
+	for _, m := range matches {
+		if m {
+			n++
+		}
+	}
+	picks := make([]pick, 0, n)
+	// The groups of ties are in their order already.
+	for from := 0; from < len(w.entries); {
+		to := from + 1
+		for to < len(w.entries) && w.entries[to].tie == w.entries[from].tie {
+			to++
+		}
+		group := len(picks)
+		for i := from; i < to; i++ {
+			if matches[i] {
+				picks = append(picks, pick{at: int32(i), sort: sort[i]})
+			}
+		}
+		slices.SortFunc(picks[group:], func(a, b pick) int {
+			return compareTies(a.sort, w.entries[a.at].id, b.sort, w.entries[b.at].id)
+		})
+		// A page that goes on behind a pick reads the group's records that come before it, and those that have no
+		// matching film.
+		for i := len(picks) - 1; i >= group; i-- {
+			picks[i].passed = int32(to - from - (len(picks) - 1 - i))
+		}
+		from = to
+	}
+	return picks
+}
+
+// below reports whether the group of ties a comes after b in a chart.
+func (a tie) below(b tie) bool {
+	return a.key < b.key || a.key == b.key && a.votes < b.votes
+}
+
+// holds reports whether the window has all that comes at and behind the position, up to its own end. Only a window from the top is
+// asked.
+func (w *window) holds(p *position) bool {
+	return p == nil || p.after == "" && (w.next == nil || w.next.below(p.tie))
+}
+
+// behind returns the picks that a page which begins at the cursor has before it. Better groups were shown, of worse ones nothing
+// was, and of the cursor's own what comes behind its entry is left; a cursor without an entry begins with the group.
+func (w *window) behind(picks []pick, c *cursor) []pick {
+	from, _ := slices.BinarySearchFunc(picks, c, func(p pick, c *cursor) int {
+		e, last := &w.entries[p.at], tie{key: c.Key, votes: c.Votes}
+		switch {
+		case last.below(e.tie):
+			return -1
+		case e.tie.below(last), c.ID == "":
+			return 1
+		case compareTies(p.sort, e.id, c.Sort, c.ID) <= 0:
+			return -1
+		}
+		return 1
+	})
+	return picks[from:]
+}
+
+// charts keeps what pages of charts are made of: the first window of each chart, which all filters share, and what the metadata
+// service said of its films.
+type charts struct {
+	ratings ratings
+	tops    *flights[chart, *window]
+	rolls   rolls
+	timeout time.Duration
+	ttl     time.Duration
+	now     func() time.Time
+}
+
+func newCharts(cfg Config, c catalogue, r ratings, now func() time.Time) (*charts, error) {
+	s := &charts{ratings: r, rolls: rolls{catalogue: c}, timeout: cfg.ChartTimeout, ttl: cfg.RatingTTL, now: now}
+	var err error
+	s.tops, err = newFlights[chart](store{size: 10, ttl: keptFor, now: now}, 2*cfg.ChartTimeout, rules[*window]{
+		good: func(k *kept[*window], now moment) bool { return k.value.age().good(now.at, s.ttl) },
+	})
+	return s, err
+}
+
+func (s *charts) close() { s.tops.close() }
+
+// window returns a piece of the chart that has what comes at start and behind it: at least size entries, where there are as many.
+// The first windows are kept; other pieces are asked for so rarely that the page made of them is enough to keep.
+func (s *charts) window(ctx context.Context, now moment, c chart, start *position, size int) (*window, error) {
+	if k, ok := s.tops.entry(now, c); ok && k.value.holds(start) {
+		if k.value.age().due(now.at, s.ttl) && k.due.CompareAndSwap(false, true) {
+			s.tops.again(context.Background(), moment{at: s.now()}, []chart{c}, s.readTops)
+		}
+		return k.value, nil
+	}
+	if start == nil && size == windowMost {
+		call := s.tops.join(ctx, now, c, s.readTop)
+		return await(ctx, call, 2*s.timeout, lateChart)
+	}
+	return s.piece(ctx, c, start, size)
+}
+
+// readTop reads the first window of a chart, or finds that it is as it was.
+func (s *charts) readTop(ctx context.Context, c chart) (*window, error) {
+	old, have := s.tops.cache.GetIfPresent(c)
+	read := s.now()
+	if have {
+		// Where charts are not computed every second, most looks find the one that is known: that costs one entry.
+		peek, err := s.read(ctx, c, nil, 1)
+		if err != nil {
+			return nil, err
+		}
+		if peek.prior.asOf.Equal(old.value.prior.asOf) {
+			same := *old.value
+			same.read = read
+			return &same, nil
+		}
+	}
+	w, err := s.piece(ctx, c, nil, windowMost)
+	if err == nil && have && sameShape(old.value.entries, w.entries) {
+		w.shape = old.value.shape
+	}
+	return w, err
+}
+
+func (s *charts) readTops(ctx context.Context, all []chart) (map[chart]*window, error) {
+	found := map[chart]*window{}
+	for _, c := range all {
+		w, err := s.readTop(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		found[c] = w
+	}
+	return found, nil
+}
+
+// piece reads a window in which every group of ties is whole, so that it can be put into the order of titles.
+//
+// A group of more than windowMost ties comes in pieces. To be the same for every reader, whatever its page size, pieces
+// always start where the group does and are read with the greatest size; their order is by title within each piece.
+func (s *charts) piece(ctx context.Context, c chart, start *position, size int) (*window, error) {
+	read := s.now()
+	w, err := s.read(ctx, c, start, size)
+	if err != nil {
+		return nil, err
+	}
+	if w.next != nil && w.next.after != "" {
+		split := w.next.tie
+		whole := slices.IndexFunc(w.entries, func(e chartEntry) bool { return e.tie == split })
+		switch {
+		case whole > 0:
+			w.entries = w.entries[:whole]
+			w.next = &position{tie: split}
+		case size < windowMost:
+			if w, err = s.read(ctx, c, start, windowMost); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return newWindow(w, start, read), nil
+}
+
+func (s *charts) read(ctx context.Context, c chart, start *position, size int) (chartWindow, error) {
+	ctx, cancel := hop(ctx, s.timeout)
+	defer cancel()
+	return s.ratings.window(ctx, c, start, size)
+}
+
+// lateChart is for charts, which need both services.
+func lateChart(err error) error {
+	if fault.KindOf(err) != fault.KindDeadline {
+		return err
+	}
+	return fault.Deadline(err, "the chart was not ready in time: the rating service or the metadata service is slow, try again later")
+}
