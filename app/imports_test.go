@@ -130,7 +130,7 @@ func breaches(s source, table []service) []string {
 			if anyService(imported) {
 				refuse("commands import app and what a client may import, never a service")
 			}
-		case room == "client", room == "api", room == "movielens", room == "data":
+		case room == "client", room == "api", room == "movielens", room == "imdb", room == "data":
 			if s.test() {
 				continue
 			}

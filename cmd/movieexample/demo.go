@@ -195,8 +195,8 @@ func printBanner(w io.Writer, n banner) error {
   The films are real. The ratings are synthetic: a generator made them up.
 `, grouped(n.loaded.Films.Read), grouped(n.loaded.Ratings), loaded, n.started.Seconds())
 	fmt.Fprintf(&b, `
-Try:
-  curl -s '%[1]s/v1/charts/top?page_size=3'
+Open %[1]s in a browser and search for a film, however you spell it. Or try:
+  curl -s '%[1]s/v1/movies:search?q=gofather'
   curl -s -X PUT %[1]s/v1/records/movie/tt0111161/ratings/alice -H 'Content-Type: application/json' -d '{"value": 9}'
   curl -s %[1]s/v1/movies/tt0111161
 
@@ -213,7 +213,10 @@ func writeAddresses(b *strings.Builder, a app.Addresses, topic string) {
 			fmt.Fprintf(b, "  %-22s %s\n", what, where)
 		}
 	}
-	row("REST API", a.Gateway)
+	row("Web pages", a.Gateway)
+	if a.Gateway != "" {
+		row("REST API", a.Gateway+"/docs")
+	}
 	row("gRPC metadata", a.Metadata)
 	row("gRPC rating", a.Rating)
 	row("gRPC movie", a.Movie)

@@ -64,7 +64,7 @@ func TestDemo(t *testing.T) {
 	p, a := startSystemBinary(t, bin, nil, "demo", "--data", data)
 	text := p.stdout.String() // the file with the addresses is written after the banner
 	for _, part := range []string{
-		line("REST API", a.Gateway), line("gRPC metadata", a.Metadata), line("gRPC rating", a.Rating), line("gRPC movie", a.Movie),
+		line("Web pages", a.Gateway), line("REST API", a.Gateway+"/docs"), line("gRPC metadata", a.Metadata), line("gRPC rating", a.Rating), line("gRPC movie", a.Movie),
 		line("Kafka, topic ratings", a.Kafka), line("Health and metrics", a.Admin),
 		data + " (kept:", "320 films and 100,000 ratings, loaded in ", "The films are real. The ratings are synthetic", "Ctrl-C",
 	} {
@@ -80,7 +80,7 @@ func TestDemo(t *testing.T) {
 	} else {
 		t.Log(times)
 	}
-	_, after, _ := strings.Cut(text, "Try:\n")
+	_, after, _ := strings.Cut(text, "Or try:\n")
 	block, _, _ := strings.Cut(after, "\n\n")
 	commands := strings.Split(strings.TrimRight(block, "\n"), "\n")
 	wants := []string{`"entries":[{"rank":1,`, `"userId":"alice","value":9`, `"title":"The Shawshank Redemption"`}

@@ -27,7 +27,7 @@ const (
 const rootHelp = `MovieExample is a self-hosted movie catalogue and rating platform.
 
 One process runs everything with nothing else installed: a metadata, a rating and a movie service over gRPC, a gateway
-with a REST API, an embedded Kafka broker for rating events, and SQLite databases.
+with web pages and a REST API, an embedded Kafka broker for rating events, and SQLite databases.
 
 Results go to standard output, messages and progress to standard error. Output has no colours, with or without NO_COLOR.
 
