@@ -1313,6 +1313,8 @@ type GetTotalsResponse struct {
 	// Users with at least one rating of a record of the type, as of users_as_of_time. Counted now and then.
 	Users         int64                  `protobuf:"varint,7,opt,name=users,proto3" json:"users,omitempty"`
 	UsersAsOfTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=users_as_of_time,json=usersAsOfTime,proto3" json:"users_as_of_time,omitempty"`
+	// Differs whenever a record of the type has another number of ratings; as of as_of_time. Compare for equality only.
+	VotesDigest   uint64 `protobuf:"fixed64,9,opt,name=votes_digest,json=votesDigest,proto3" json:"votes_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1401,6 +1403,13 @@ func (x *GetTotalsResponse) GetUsersAsOfTime() *timestamppb.Timestamp {
 		return x.UsersAsOfTime
 	}
 	return nil
+}
+
+func (x *GetTotalsResponse) GetVotesDigest() uint64 {
+	if x != nil {
+		return x.VotesDigest
+	}
+	return 0
 }
 
 type ListRatingHistoryRequest struct {
@@ -1854,7 +1863,7 @@ const file_movieexample_rating_v1_rating_proto_rawDesc = "" +
 	"\asummary\x18\x03 \x01(\v2%.movieexample.rating.v1.RatingSummaryR\asummary\"3\n" +
 	"\x10GetTotalsRequest\x12\x1f\n" +
 	"\vrecord_type\x18\x01 \x01(\tR\n" +
-	"recordType\"\xac\x02\n" +
+	"recordType\"\xcf\x02\n" +
 	"\x11GetTotalsResponse\x12\x18\n" +
 	"\arecords\x18\x01 \x01(\x03R\arecords\x12\x18\n" +
 	"\aratings\x18\x02 \x01(\x03R\aratings\x12\x10\n" +
@@ -1865,7 +1874,8 @@ const file_movieexample_rating_v1_rating_proto_rawDesc = "" +
 	"\n" +
 	"as_of_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12\x14\n" +
 	"\x05users\x18\a \x01(\x03R\x05users\x12C\n" +
-	"\x10users_as_of_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rusersAsOfTime\"X\n" +
+	"\x10users_as_of_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rusersAsOfTime\x12!\n" +
+	"\fvotes_digest\x18\t \x01(\x06R\vvotesDigest\"X\n" +
 	"\x18ListRatingHistoryRequest\x12\x1f\n" +
 	"\vrecord_type\x18\x01 \x01(\tR\n" +
 	"recordType\x12\x1b\n" +
