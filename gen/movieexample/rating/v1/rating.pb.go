@@ -1314,7 +1314,7 @@ type GetTotalsResponse struct {
 	Users         int64                  `protobuf:"varint,7,opt,name=users,proto3" json:"users,omitempty"`
 	UsersAsOfTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=users_as_of_time,json=usersAsOfTime,proto3" json:"users_as_of_time,omitempty"`
 	// Differs whenever a record of the type has another number of ratings; as of as_of_time. Compare for equality only.
-	VotesDigest   uint64 `protobuf:"fixed64,9,opt,name=votes_digest,json=votesDigest,proto3" json:"votes_digest,omitempty"`
+	VotesDigest   int64 `protobuf:"varint,9,opt,name=votes_digest,json=votesDigest,proto3" json:"votes_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1405,7 +1405,7 @@ func (x *GetTotalsResponse) GetUsersAsOfTime() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *GetTotalsResponse) GetVotesDigest() uint64 {
+func (x *GetTotalsResponse) GetVotesDigest() int64 {
 	if x != nil {
 		return x.VotesDigest
 	}
@@ -1875,7 +1875,7 @@ const file_movieexample_rating_v1_rating_proto_rawDesc = "" +
 	"as_of_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12\x14\n" +
 	"\x05users\x18\a \x01(\x03R\x05users\x12C\n" +
 	"\x10users_as_of_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rusersAsOfTime\x12!\n" +
-	"\fvotes_digest\x18\t \x01(\x06R\vvotesDigest\"X\n" +
+	"\fvotes_digest\x18\t \x01(\x03R\vvotesDigest\"X\n" +
 	"\x18ListRatingHistoryRequest\x12\x1f\n" +
 	"\vrecord_type\x18\x01 \x01(\tR\n" +
 	"recordType\x12\x1b\n" +
