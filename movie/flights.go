@@ -39,6 +39,14 @@ func openWeighed[K comparable, V any](b store, weigh func(K, V) uint32) (*otter.
 	return otter.New(o)
 }
 
+// orReal returns the clock, or the real one for nil.
+func orReal(now func() time.Time) func() time.Time {
+	if now == nil {
+		return time.Now
+	}
+	return now
+}
+
 // clock lets a test move a cache's time. It never ticks: expired entries are not visible anyway, ticks only free them earlier.
 type clock func() time.Time
 

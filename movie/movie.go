@@ -139,30 +139,27 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		cfg:       cfg,
-		now:       deps.Now,
+		now:       orReal(deps.Now),
 		catalogue: newCatalogue(deps.Metadata),
 		served:    map[Status]prometheus.Counter{},
 	}
-	if s.now == nil {
-		s.now = time.Now
-	}
 	s.watch = newWatch(cfg, s.catalogue.version, s.now)
 	var err error
-	s.films, err = newFlights[string](store{size: cfg.CacheSize, ttl: max(keptFor, cfg.MetadataTTL), now: s.now}, cfg.MetadataTimeout, ofFilms(cfg.MetadataTTL))
+	s.films, err = newFlights[string](store{size: cfg.CacheSize, ttl: max(keptFor, cfg.MetadataTTL), now: deps.Now}, cfg.MetadataTimeout, ofFilms(cfg.MetadataTTL))
 	if err != nil {
 		return nil, fmt.Errorf("build the cache of films: %w", err)
 	}
-	s.standings, err = newStandings(cfg, newRatings(deps.Rating), logger, s.now)
+	s.standings, err = newStandings(cfg, newRatings(deps.Rating), logger, deps.Now)
 	if err != nil {
 		return nil, fmt.Errorf("build the cache of rating summaries: %w", err)
 	}
-	if s.pages, err = newPages(cfg, s.now); err != nil {
+	if s.pages, err = newPages(cfg, deps.Now); err != nil {
 		return nil, fmt.Errorf("build the caches of pages: %w", err)
 	}
-	if s.charts, err = newCharts(cfg, s.catalogue, s.standings.ratings, s.now); err != nil {
+	if s.charts, err = newCharts(cfg, s.catalogue, s.standings.ratings, deps.Now); err != nil {
 		return nil, fmt.Errorf("build the cache of charts: %w", err)
 	}
-	if s.stats, err = newStats(cfg, s.catalogue, s.standings.ratings, s.now); err != nil {
+	if s.stats, err = newStats(cfg, s.catalogue, s.standings.ratings, deps.Now); err != nil {
 		return nil, fmt.Errorf("build the cache of statistics: %w", err)
 	}
 	s.votes = newVotesSync(s.catalogue, s.standings.ratings, logger)

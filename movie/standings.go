@@ -24,14 +24,14 @@ type standings struct {
 }
 
 func newStandings(cfg Config, from ratings, logger *slog.Logger, now func() time.Time) (*standings, error) {
-	s := &standings{ratings: from, ttl: cfg.RatingTTL, logger: logger, now: now}
+	s := &standings{ratings: from, ttl: cfg.RatingTTL, logger: logger, now: orReal(now)}
 	var err error
 	if s.known, err = open[string, *Standing](store{size: cfg.StaleSize, ttl: cfg.RatingStaleFor, now: now}); err != nil {
 		return nil, err
 	}
 	s.fresh, err = newFlights[string](store{size: cfg.CacheSize, ttl: 2 * cfg.RatingTTL, now: now}, cfg.RatingTimeout,
 		rules[*Standing]{good: youngerThan[*Standing](cfg.RatingTTL)})
-	s.circuit = &circuit{pause: cfg.RatingRetryAfter, now: now}
+	s.circuit = &circuit{pause: cfg.RatingRetryAfter, now: s.now}
 	return s, err
 }
 

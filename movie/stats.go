@@ -45,7 +45,7 @@ type latest[V any] struct {
 
 func newLatest[V any](now func() time.Time, timeout time.Duration, load func(context.Context) (V, error), late func(error) error) (*latest[V], error) {
 	calls, err := newFlights[struct{}](store{size: 1, ttl: statsTTL, now: now}, timeout, rules[V]{good: youngerThan[V](statsTTL)})
-	return &latest[V]{calls: calls, load: load, timeout: timeout, late: late, now: now}, err
+	return &latest[V]{calls: calls, load: load, timeout: timeout, late: late, now: orReal(now)}, err
 }
 
 // start returns the call under way, or one that has ended where nothing needs to be asked.

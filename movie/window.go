@@ -167,7 +167,7 @@ type charts struct {
 }
 
 func newCharts(cfg Config, c catalogue, r ratings, now func() time.Time) (*charts, error) {
-	s := &charts{ratings: r, rolls: rolls{catalogue: c}, timeout: cfg.ChartTimeout, ttl: cfg.RatingTTL, now: now}
+	s := &charts{ratings: r, rolls: rolls{catalogue: c}, timeout: cfg.ChartTimeout, ttl: cfg.RatingTTL, now: orReal(now)}
 	var err error
 	s.tops, err = newFlights[chart](store{size: 10, ttl: keptFor, now: now}, 2*cfg.ChartTimeout, rules[*window]{
 		good: func(k *kept[*window], now moment) bool { return k.value.age().good(now.at, s.ttl) },

@@ -116,3 +116,46 @@ func BenchmarkWarm(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFilteredChart composes pages that nobody asked for a moment ago, of charts that somebody did: any filter, any size.
+func BenchmarkFilteredChart(b *testing.B) {
+	s := benchCatalogue(b)
+	handler := s.handlers["movieexample.movie.v1.MovieService"].(moviev1.MovieServiceServer)
+	var requests []*moviev1.ListChartRequest
+	for size := int32(40); size <= 60; size++ {
+		for _, chart := range []string{"top", "popular"} {
+			for _, genre := range []string{"", "Drama", "Thriller", "Comedy"} {
+				requests = append(requests, &moviev1.ListChartRequest{Chart: chart, Genre: genre, PageSize: size})
+			}
+		}
+	}
+	until(b, "the charts are whole", func() bool {
+		s.advance(2 * time.Second)
+		r, err := handler.ListChart(b.Context(), &moviev1.ListChartRequest{Chart: "top", PageSize: 200})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return len(r.GetEntries()) == 200
+	})
+	b.ReportAllocs()
+	next := 0
+	for b.Loop() {
+		if next%len(requests) == 0 {
+			b.StopTimer()
+			s.advance(2 * time.Second)
+			for _, genre := range []string{"", "Drama", "Thriller", "Comedy"} { // one page of each filter has been asked for
+				for _, chart := range []string{"top", "popular"} {
+					if _, err := handler.ListChart(b.Context(), &moviev1.ListChartRequest{Chart: chart, Genre: genre, PageSize: 7}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.StartTimer()
+		}
+		r, err := handler.ListChart(b.Context(), requests[next%len(requests)])
+		next++
+		if err != nil || len(r.GetEntries()) < 40 {
+			b.Fatal(len(r.GetEntries()), err)
+		}
+	}
+}
