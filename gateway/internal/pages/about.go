@@ -10,6 +10,7 @@ import (
 type aboutPage struct {
 	Head      head
 	Stats     *stats
+	Old       bool // the numbers are not of this moment
 	Endpoints []Endpoint
 }
 
@@ -20,7 +21,8 @@ func (p *Pages) about(w http.ResponseWriter, r *http.Request) {
 	}
 	page.Head.Section = "about"
 	page.Head.Canonical = p.absolute(r, "/about")
-	p.together(r.Context(), p.cfg.ExtrasTimeout, part{"the statistics", func(ctx context.Context) error { return keep(&page.Stats)(p.movies.stats(ctx)) }})
+	p.together(r.Context(), p.cfg.ExtrasTimeout, part{"stats", func(ctx context.Context) error { return keep(&page.Stats)(p.movies.stats(ctx)) }})
+	page.Old = page.Stats != nil && page.Stats.AsOf.Before(p.old())
 	p.show(w, r, http.StatusOK, "about", page)
 }
 

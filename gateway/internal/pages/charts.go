@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
+
+	"movieexample.com/internal/fault"
 )
 
 // chartPageSize fills the rows of a wall of two, three, five and six posters.
@@ -42,9 +45,12 @@ type chartPage struct {
 	Filter  filter
 	Genres  []choice
 	Decades []choice
+	Places  string // "31–60", where the page is not the first
 	Next    string // address of the next page
 	First   string // address of the first page, where this is not it
-	All     string // address of the chart without a filter, where there is one
+	Ways    []way  // that lead on from a chart without a film
+	Years   []way  // searches for the years of the decade, on such a page
+	Stale   *time.Time
 }
 
 func (p *Pages) chart(w http.ResponseWriter, r *http.Request, name string) {
@@ -69,40 +75,109 @@ func (p *Pages) chart(w http.ResponseWriter, r *http.Request, name string) {
 	done := make(chan struct{})
 	go func() { // the numbers beside the filters come while the chart does
 		defer close(done)
-		p.together(r.Context(), p.cfg.ExtrasTimeout, part{"the statistics", func(ctx context.Context) error { return keep(&counts)(p.movies.stats(ctx)) }})
+		p.together(r.Context(), p.cfg.ExtrasTimeout, part{"stats", func(ctx context.Context) error { return keep(&counts)(p.movies.stats(ctx)) }})
 	}()
-	page.Chart, err = p.movies.chart(r.Context(), name, f, chartPageSize, token)
+	err = p.gates.through(r.Context(), "the chart "+name, func() (err error) {
+		page.Chart, err = p.movies.chart(r.Context(), name, f, chartPageSize, token)
+		return err
+	})
 	<-done
 	if err != nil {
 		p.fail(w, r, err)
 		return
 	}
-	page.Filter, page.Title = f, chartTitle(page.Kind, f)
+	var genres []genreCount
+	var decades []decadeCount
+	if counts != nil {
+		genres, decades = counts.Genres, counts.Decades
+	}
+	known := canonicalGenre(&f, genres)
+	empty := len(page.Chart.Entries) == 0
+	if empty && !known && counts != nil {
+		p.unknownGenre(w, r, name, f, genres)
+		return
+	}
+	// The numbers at hand are of the catalogue. Most of it may not be in the chart, so they stay out.
+	for i := range genres {
+		genres[i].Count = -1
+	}
+	for i := range decades {
+		decades[i].Count = -1
+	}
+	page.Filter, page.Title, page.Stale = f, chartTitle(page.Kind, f), stale(page.Chart.films(), p.old())
 	for _, k := range chartKinds() {
 		page.Kinds = append(page.Kinds, choice{Label: k.Title, Href: chartHref(k.Name, f, ""), Current: k.Name == name})
 	}
-	address := func(f filter) string { return chartHref(name, f, "") }
-	if counts != nil {
-		page.Genres, page.Decades = choices(f, counts.Genres, counts.Decades, address)
-	} else {
-		page.Genres, page.Decades = choices(f, nil, nil, address)
-	}
+	page.Genres, page.Decades = choices(f, genres, decades, func(f filter) string { return chartHref(name, f, "") })
 	if page.Chart.Next != "" {
 		page.Next = chartHref(name, f, page.Chart.Next)
 	}
+	page.Head = p.head(page.Title, page.Kind.Lead)
 	if token != "" {
 		page.First = chartHref(name, f, "")
+		if !empty {
+			page.Places = strconv.Itoa(page.Chart.Entries[0].Rank) + "–" + strconv.Itoa(page.Chart.Entries[len(page.Chart.Entries)-1].Rank)
+			page.Head.Title += ", places " + page.Places
+		}
+	} else if empty {
+		page.Ways, page.Years = waysOn(name, f)
 	}
-	if f.Genre != "" || f.HasDecade {
-		page.All = chartHref(name, filter{}, "")
-	}
-	page.Head = p.head(page.Title, page.Kind.Lead)
 	page.Head.Section = name
-	page.Head.NoIndex = token != "" // the token in the address does not live long
+	// The token in the address does not live long, and a page without a film is nothing to find.
+	page.Head.NoIndex = token != "" || empty && len(page.Ways) > 0
 	if token == "" {
 		page.Head.Canonical = p.absolute(r, chartHref(name, f, ""))
 	}
 	p.show(w, r, http.StatusOK, "chart", page)
+}
+
+// canonicalGenre spells the filter's genre as the catalogue does, so that every spelling of an address is one page, and
+// reports whether the catalogue has it.
+func canonicalGenre(f *filter, genres []genreCount) bool {
+	if f.Genre == "" {
+		return true
+	}
+	for _, g := range genres {
+		if strings.EqualFold(g.Genre, f.Genre) {
+			f.Genre = g.Genre
+			return true
+		}
+	}
+	return false
+}
+
+// unknownGenre answers for a chart of a genre that no film has.
+func (p *Pages) unknownGenre(w http.ResponseWriter, r *http.Request, name string, f filter, genres []genreCount) {
+	text := "No film here has the genre “" + shortened(f.Genre) + "”."
+	said := shortened(f.Genre)
+	f.Genre = ""
+	ways := []way{{"The chart of all genres", chartHref(name, f, "")}}
+	for _, g := range genres[:min(len(genres), 40)] {
+		f.Genre = g.Genre
+		ways = append(ways, way{g.Genre, chartHref(name, f, "")})
+	}
+	p.explain(w, r, fault.Problem{Status: http.StatusNotFound, Detail: text}, said, ways...)
+}
+
+// waysOn are the links from a chart that has no film with this filter: to the same chart with less of a filter, to the
+// chart that takes least to be in, and to the films of the decade, whether anybody rated them or not.
+func waysOn(name string, f filter) (ways, years []way) {
+	if f.Genre != "" && f.HasDecade {
+		ways = append(ways, way{f.Genre + " of all decades", chartHref(name, filter{Genre: f.Genre}, "")},
+			way{"All genres of the " + strconv.Itoa(f.Decade) + "s", chartHref(name, filter{Decade: f.Decade, HasDecade: true}, "")})
+	}
+	if f.Genre != "" || f.HasDecade {
+		ways = append(ways, way{"The whole chart", chartHref(name, filter{}, "")})
+	}
+	if name != "popular" {
+		ways = append(ways, way{"Most rated, with this filter: one rating is enough to be in", chartHref("popular", f, "")})
+	}
+	if f.HasDecade {
+		for year := f.Decade; year < f.Decade+10; year++ {
+			years = append(years, way{strconv.Itoa(year), findHref(strconv.Itoa(year), filter{Genre: f.Genre}, "")})
+		}
+	}
+	return ways, years
 }
 
 // readFilter reads what narrows a list, and the place to go on from. A complaint says what is wrong with the address.

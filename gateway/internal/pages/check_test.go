@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,11 +15,18 @@ import (
 // get asks for a page.
 func (s *site) get(t testing.TB, path string) *httptest.ResponseRecorder {
 	t.Helper()
+	return s.getWith(t.Context(), path)
+}
+
+func (s *site) getWith(ctx context.Context, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	w.Header().Set("X-Request-Id", "request-1") // as the gateway does
-	s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	s.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
 	return w
 }
+
+// escaped is a text as an element of a path.
+func escaped(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // page asks for a page, wants that status, and parses and checks the page.
 func (s *site) page(t testing.TB, path string, status int) *html.Node {

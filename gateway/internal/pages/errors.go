@@ -24,11 +24,20 @@ type errorPage struct {
 	RequestID string
 	Words     string // what the address said; searched for
 	Hits      []hit
+	Ways      []way // that lead on
 }
+
+// way is a link that leads on from a page that is none.
+type way struct{ Label, Href string }
 
 // Error answers with the page of a problem. It is for the gateway's own errors (a panic, a request it refuses) where
 // the client wants a page.
 func (p *Pages) Error(w http.ResponseWriter, r *http.Request, problem fault.Problem) {
+	p.explain(w, r, problem, words(r.URL))
+}
+
+// explain answers with the page of a problem. said is what the address said, for the search.
+func (p *Pages) explain(w http.ResponseWriter, r *http.Request, problem fault.Problem, said string, ways ...way) {
 	title, remedy := "That did not work", "The address may be mistyped. Search for a film, or start from the first page."
 	switch problem.Status {
 	case http.StatusNotFound:
@@ -43,14 +52,17 @@ func (p *Pages) Error(w http.ResponseWriter, r *http.Request, problem fault.Prob
 	case http.StatusInternalServerError:
 		title, remedy = "The film tore", "That is a defect of ours. Reload the page; if it happens again, tell the operator the request id below."
 	}
-	page := errorPage{Head: p.head(title, title), Status: problem.Status, Title: title, Text: sentence(problem.Detail), Remedy: remedy}
+	page := errorPage{Head: p.head(title, title), Status: problem.Status, Title: title, Text: complaint(&problem), Remedy: remedy, Ways: ways}
+	if len(ways) > 0 {
+		page.Remedy = ""
+	}
 	if page.RequestID = w.Header().Get("X-Request-Id"); page.RequestID == "" {
 		page.RequestID = rpc.RequestID(r.Context())
 	}
 	page.Head.Bare, page.Head.NoIndex = true, true
 	if problem.Status == http.StatusNotFound {
-		page.Words = words(r.URL)
-		page.Hits = p.guess(r.Context(), page.Words)
+		page.Words = said
+		page.Hits = p.guess(r.Context(), said)
 	}
 	p.show(w, r, problem.Status, "error", page)
 }
@@ -64,7 +76,55 @@ func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if problem.Status == http.StatusGatewayTimeout {
 		problem.Detail = "the answer did not come in time"
 	}
+	if namesField(&problem, tokenField) {
+		p.explain(w, r, problem, "", way{"The first page of this list", firstPage(r.URL)})
+		return
+	}
 	p.Error(w, r, problem)
+}
+
+// tokenField is the field that a place in a list is in, by the wire's name and the address's.
+const tokenField = "page_token"
+
+func namesField(problem *fault.Problem, name string) bool {
+	return slices.ContainsFunc(problem.Errors, func(f fault.Field) bool { return f.Name == name })
+}
+
+// firstPage is the address of the same list from its beginning.
+func firstPage(u *url.URL) string {
+	query := u.Query()
+	query.Del(tokenField)
+	if len(query) == 0 {
+		return u.EscapedPath()
+	}
+	return u.EscapedPath() + "?" + query.Encode()
+}
+
+// complaint says in sentences what is wrong. A service names fields as the wire does; somebody who reads a page never saw
+// one.
+func complaint(problem *fault.Problem) string {
+	if namesField(problem, tokenField) {
+		return "This address names a place in a list that is not known: such addresses are good for three days and for the same filter, and this one is older, or was changed or cut off on the way."
+	}
+	if len(problem.Errors) == 0 {
+		return sentence(problem.Detail)
+	}
+	var list []string
+	for _, f := range problem.Errors {
+		name := f.Name
+		switch name {
+		case "q":
+			name = "the search"
+		case "id":
+			name = "the film’s id"
+		case "user_id":
+			name = "the person’s name"
+		case "genre", "decade", "chart":
+			name = "the " + name
+		}
+		list = append(list, sentence(name+" "+f.Reason))
+	}
+	return strings.Join(list, " ")
 }
 
 // refuse answers with an error of the request itself.
@@ -102,7 +162,11 @@ func (p *Pages) guess(ctx context.Context, text string) []hit {
 		tries = append(tries, longest)
 	}
 	for _, try := range tries {
-		result, err := p.movies.search(ctx, try, filter{}, 6, "")
+		var result found
+		err := p.gates.through(ctx, "guess", func() (err error) {
+			result, err = p.movies.search(ctx, try, filter{}, 6, "")
+			return err
+		})
 		if err != nil {
 			return nil
 		}

@@ -33,6 +33,7 @@ type fakeMovie struct {
 	extras      error // of similar films and statistics
 	down        error // of everything
 	gets, lists atomic.Int64
+	hangs       bool // charts and statistics do not answer
 }
 
 type fakeRating struct {
@@ -40,6 +41,15 @@ type fakeRating struct {
 	down  error
 	years []*ratingv1.ListRatingHistoryResponse_Year
 	films []*moviev1.Movie
+	hangs bool
+}
+
+// noToken is a page token as pages get it when it is none.
+func noToken(token string) error {
+	if _, err := strconv.Atoi(token); token != "" && err != nil {
+		return fault.Invalid("page_token", "is no token of this service: it must be next_page_token of an earlier answer")
+	}
+	return nil
 }
 
 // demoFilms are the films of the demo with ratings made up from their levels.
@@ -143,7 +153,14 @@ func narrowed(films []*moviev1.Movie, genre string, decade *int32) []*moviev1.Mo
 	})
 }
 
-func (f *fakeMovie) ListChart(_ context.Context, r *moviev1.ListChartRequest) (*moviev1.ListChartResponse, error) {
+func (f *fakeMovie) ListChart(ctx context.Context, r *moviev1.ListChartRequest) (*moviev1.ListChartResponse, error) {
+	if f.hangs {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	if err := noToken(r.GetPageToken()); err != nil {
+		return nil, err
+	}
 	if f.down != nil {
 		return nil, f.down
 	}
@@ -175,6 +192,9 @@ func piecesOf(text, q string) []*moviev1.TextPiece {
 }
 
 func (f *fakeMovie) SearchMovies(_ context.Context, r *moviev1.SearchMoviesRequest) (*moviev1.SearchMoviesResponse, error) {
+	if err := noToken(r.GetPageToken()); err != nil {
+		return nil, err
+	}
 	if f.down != nil {
 		return nil, f.down
 	}
@@ -257,7 +277,11 @@ func counted(films []*moviev1.Movie) (genres []*moviev1.GenreCount, decades []*m
 	return genres, decades
 }
 
-func (f *fakeMovie) GetStats(context.Context, *moviev1.GetStatsRequest) (*moviev1.GetStatsResponse, error) {
+func (f *fakeMovie) GetStats(ctx context.Context, _ *moviev1.GetStatsRequest) (*moviev1.GetStatsResponse, error) {
+	if f.hangs {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	genres, decades := counted(f.films)
 	return &moviev1.GetStatsResponse{
 		Movies: int32(len(f.films)), Ratings: 100_000, Users: 943, RatedMovies: int32(len(f.films)), GlobalMean: 6.934, MinVotes: 25, PriorMean: 6.934,
@@ -269,7 +293,14 @@ func (f *fakeRating) ListRatingHistory(context.Context, *ratingv1.ListRatingHist
 	return &ratingv1.ListRatingHistoryResponse{Years: f.years, AsOfTime: timestamppb.New(asOf)}, f.down
 }
 
-func (f *fakeRating) ListUserRatings(_ context.Context, r *ratingv1.ListUserRatingsRequest) (*ratingv1.ListUserRatingsResponse, error) {
+func (f *fakeRating) ListUserRatings(ctx context.Context, r *ratingv1.ListUserRatingsRequest) (*ratingv1.ListUserRatingsResponse, error) {
+	if f.hangs {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	if err := cmp.Or(fault.ID("user_id", r.GetUserId()), noToken(r.GetPageToken())); err != nil {
+		return nil, err
+	}
 	answer := &ratingv1.ListUserRatingsResponse{}
 	if strings.HasPrefix(r.GetUserId(), "nobody") {
 		return answer, f.down

@@ -12,6 +12,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"movieexample.com/gateway/internal/pages/plot"
+	"movieexample.com/gateway/internal/pages/poster"
 	"movieexample.com/internal/fault"
 )
 
@@ -104,7 +105,7 @@ func (p *Pages) film(w http.ResponseWriter, r *http.Request, id string) {
 	if !page.HasHistory || !page.HasSimilar || page.Stats == nil {
 		until = p.now().Add(incompleteFor)
 	}
-	err = p.execute("film", page, func(body []byte) {
+	err = p.execute("film", &page, func(body []byte) {
 		made := &filmPage{key: key, until: until}
 		body = bytes.Clone(body)
 		made.before, made.after, _ = bytes.Cut(body, []byte(asOfMark))
@@ -119,7 +120,7 @@ func (p *Pages) film(w http.ResponseWriter, r *http.Request, id string) {
 func (p *Pages) moviePage(r *http.Request, f film) moviePage {
 	page := moviePage{Film: f, Directors: people(f.Director), Bars: bars(f.Summary), AsOf: asOfMark}
 	p.together(r.Context(), p.cfg.ExtrasTimeout,
-		part{"the rating history", func(ctx context.Context) error {
+		part{"history", func(ctx context.Context) error {
 			if f.Status == "unrated" {
 				page.HasHistory = true // there is none, and nobody needs to be asked
 				return nil
@@ -131,12 +132,12 @@ func (p *Pages) moviePage(r *http.Request, f film) moviePage {
 			page.History, page.HasHistory = years, true
 			return nil
 		}},
-		part{"similar films", func(ctx context.Context) (err error) {
+		part{"similar", func(ctx context.Context) (err error) {
 			page.Similar, err = p.movies.similar(ctx, f.ID, similarFilms)
 			page.HasSimilar = err == nil
 			return err
 		}},
-		part{"the statistics", func(ctx context.Context) error { return keep(&page.Stats)(p.movies.stats(ctx)) }},
+		part{"stats", func(ctx context.Context) error { return keep(&page.Stats)(p.movies.stats(ctx)) }},
 	)
 	if len(page.History) > 1 {
 		years := make([]plot.Year, len(page.History))
@@ -148,8 +149,35 @@ func (p *Pages) moviePage(r *http.Request, f film) moviePage {
 	page.Head = p.head(titleWithYear(&f), filmDescription(&f))
 	page.Head.Kind = "video.movie"
 	page.Head.Canonical = p.absolute(r, filmHref(f.ID))
-	page.Head.Data = jsonLD(&f, page.Head.Canonical)
+	page.Head.Image = p.absolute(r, posterHref(f.ID))
+	page.Head.ImageText = "Poster of " + titleWithYear(&f)
+	page.Head.Data = jsonLD(&f, page.Head.Canonical, page.Head.Image)
 	return page
+}
+
+// shortHistory is how many years of ratings are a table that stands open beside its plot; a longer one would leave nothing
+// but paper under the plot.
+const shortHistory = 9
+
+// LongHistory reports whether the table of the years is opened by whoever wants it.
+func (page *moviePage) LongHistory() bool { return len(page.History) > shortHistory }
+
+// Brief reports whether there is too little beside the poster to fill its height.
+func (page *moviePage) Brief() bool { return page.Film.Description == "" }
+
+// poster answers with a film's poster as a document of its own: what Open Graph and JSON-LD name as the film's image. Some
+// networks show no SVG in their previews; they show the title and the description, as they would without a picture.
+func (p *Pages) poster(w http.ResponseWriter, r *http.Request, id string) {
+	f, err := p.movies.film(r.Context(), id)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "image/svg+xml")
+	h["Cache-Control"] = revalidate // the gateway gives it an ETag, so that a look again costs next to nothing
+	h.Set("Content-Security-Policy", inertPolicy)
+	_, _ = w.Write(poster.Document(posterFilm(&f))) // a client that is gone misses nothing
 }
 
 // bars are the rows of the histogram, best first.

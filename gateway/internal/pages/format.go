@@ -56,11 +56,18 @@ func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04Z") }
 func day(t time.Time) string  { return t.UTC().Format("2 Jan 2006") }
 func date(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
-func filmHref(id string) string     { return "/movies/" + url.PathEscape(id) }
+func filmHref(id string) string { return "/movies/" + url.PathEscape(id) }
+
+// posterSuffix is what a film's address goes on with to its poster.
+const posterSuffix = "/poster.svg"
+
+func posterHref(id string) string   { return filmHref(id) + posterSuffix }
 func personHref(id string) string   { return "/users/" + url.PathEscape(id) }
 func searchHref(text string) string { return "/search?q=" + url.QueryEscape(text) }
 func genreHref(g string) string     { return chartHref("top", filter{Genre: g}, "") }
-func decadeHref(d int) string       { return chartHref("top", filter{Decade: d, HasDecade: true}, "") }
+
+// decadeHref leads to the chart that one rating is enough to be in: of a decade with few films the others may be empty.
+func decadeHref(d int) string { return chartHref("popular", filter{Decade: d, HasDecade: true}, "") }
 
 // paragraphs splits a text at its empty lines.
 func paragraphs(s string) []string { return strings.Split(strings.TrimSpace(s), "\n\n") }

@@ -2,16 +2,16 @@ package pages
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"sync"
 	"time"
-
-	"movieexample.com/internal/rpc"
 )
 
-// partTimeout bounds the wait for a part that makes most of a page but is not all of it.
-const partTimeout = 2 * time.Second
+const (
+	// titlesTimeout bounds the wait for the titles of a person's films, without which that page is hardly one.
+	titlesTimeout = time.Second
+	// ratingTimeout bounds the wait for a person's ratings, without which there is no page.
+	ratingTimeout = 2 * time.Second
+)
 
 const siteName = "MovieExample"
 
@@ -25,21 +25,38 @@ type homePage struct {
 	Head          head
 	Stats         *stats
 	Top, Trending *chart
+	// Missing says of "top", "trending" and "stats" why they could not be had.
+	Missing map[string]string
+	Stale   *time.Time // of the oldest score or number that is not of this moment
 }
 
 func (p *Pages) home(w http.ResponseWriter, r *http.Request) {
 	page := homePage{Head: p.head(siteName, "A catalogue of films and what people think of them. Search it, typos and all, or leaf through the charts.")}
 	page.Head.Canonical = p.absolute(r, "/")
 	page.Head.Bare = true
-	p.together(r.Context(), partTimeout,
-		part{"the chart top", func(ctx context.Context) error { return keep(&page.Top)(p.movies.chart(ctx, "top", filter{}, 10, "")) }},
-		part{"the chart trending", func(ctx context.Context) error {
+	page.Missing = p.together(r.Context(), p.cfg.ExtrasTimeout,
+		part{"top", func(ctx context.Context) error { return keep(&page.Top)(p.movies.chart(ctx, "top", filter{}, 10, "")) }},
+		part{"trending", func(ctx context.Context) error {
 			return keep(&page.Trending)(p.movies.chart(ctx, "trending", filter{}, 6, ""))
 		}},
-		part{"the statistics", func(ctx context.Context) error { return keep(&page.Stats)(p.movies.stats(ctx)) }},
+		part{"stats", func(ctx context.Context) error { return keep(&page.Stats)(p.movies.stats(ctx)) }},
 	)
+	var films []film
+	for _, c := range []*chart{page.Top, page.Trending} {
+		if c != nil {
+			films = append(films, c.films()...)
+		}
+	}
+	page.Stale = stale(films, p.old())
+	if page.Stats != nil && page.Stats.AsOf.Before(p.old()) && (page.Stale == nil || page.Stats.AsOf.Before(*page.Stale)) {
+		page.Stale = &page.Stats.AsOf
+	}
 	p.show(w, r, http.StatusOK, "home", page)
 }
+
+// old is the moment before which numbers are older than they would be if every service answered: charts and statistics are
+// made anew within seconds.
+func (p *Pages) old() time.Time { return p.now().Add(-time.Minute) }
 
 // absolute returns the address of a path of this site, or "" where the request's host is none.
 func (p *Pages) absolute(r *http.Request, path string) string {
@@ -48,36 +65,4 @@ func (p *Pages) absolute(r *http.Request, path string) string {
 		return ""
 	}
 	return base + path
-}
-
-// part is something that a page can do without.
-type part struct {
-	name string
-	load func(context.Context) error
-}
-
-// together loads parts side by side. What fails is logged and stays as it was.
-func (p *Pages) together(ctx context.Context, timeout time.Duration, parts ...part) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	var wait sync.WaitGroup
-	for _, one := range parts {
-		wait.Go(func() {
-			if err := one.load(ctx); err != nil {
-				p.log.LogAttrs(ctx, slog.LevelInfo, "page goes without a part",
-					slog.String("part", one.name), slog.Any("error", err), slog.String("request_id", rpc.RequestID(ctx)))
-			}
-		})
-	}
-	wait.Wait()
-}
-
-// keep stores a value behind the pointer unless there is an error, and passes the error on.
-func keep[T any](to **T) func(T, error) error {
-	return func(v T, err error) error {
-		if err == nil {
-			*to = &v
-		}
-		return err
-	}
 }

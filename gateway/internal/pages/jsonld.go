@@ -13,6 +13,7 @@ type jsonMovie struct {
 	Type          string       `json:"@type"`
 	URL           string       `json:"url,omitempty"`
 	Name          string       `json:"name"`
+	Image         string       `json:"image,omitempty"`
 	AlternateName []string     `json:"alternateName,omitempty"`
 	Description   string       `json:"description,omitempty"`
 	DateCreated   string       `json:"dateCreated,omitempty"`
@@ -39,9 +40,9 @@ type jsonRating struct {
 
 // jsonLD describes a film for machines. The result may stand in a script element: json.Marshal writes <, > and & as
 // escapes, so neither "</script>" nor "<!--" can arise. A film that nobody rated has no rating, not one of 0.
-func jsonLD(f *film, address string) template.JS {
+func jsonLD(f *film, address, image string) template.JS {
 	m := jsonMovie{
-		Context: "https://schema.org", Type: "Movie", URL: address, Name: f.Title, Description: f.Description, Genre: f.Genres,
+		Context: "https://schema.org", Type: "Movie", URL: address, Name: f.Title, Image: image, Description: f.Description, Genre: f.Genres,
 	}
 	if f.Original != "" {
 		m.AlternateName = append(m.AlternateName, f.Original)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/maypok86/otter/v2"
 	"google.golang.org/grpc"
@@ -81,6 +82,7 @@ type Pages struct {
 	templates map[string]*template.Template
 	films     *otter.Cache[string, *filmPage]
 	sitemap   *sitemap
+	gates     *gates
 }
 
 // New parses the templates and returns the pages. It makes no call yet. An error means that Deps are incomplete or that
@@ -122,6 +124,7 @@ func New(cfg Config, deps Deps) (*Pages, error) {
 		return nil, err
 	}
 	p.sitemap = &sitemap{}
+	p.gates = &gates{now: p.now, last: make(map[string]*shut)}
 	return p, nil
 }
 
@@ -131,6 +134,14 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		p.refuse(w, r, http.StatusMethodNotAllowed, "Pages are only for reading: this address answers GET and HEAD.")
+		return
+	}
+	if !utf8.ValidString(r.URL.Path) { // no name here is such bytes, and no service takes them
+		p.nowhere(w, r, "The address is not valid UTF-8, so there is no page at it.")
+		return
+	}
+	if name, ok := strangeParameter(r.URL); ok {
+		p.refuse(w, r, http.StatusBadRequest, "The parameter “"+shortened(name)+"” of this address is not valid UTF-8: it is mistyped or cut off.")
 		return
 	}
 	switch path := r.URL.EscapedPath(); path {
@@ -155,6 +166,21 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// strangeParameter returns the name of a parameter that is no valid UTF-8.
+func strangeParameter(u *url.URL) (string, bool) {
+	if u.RawQuery == "" {
+		return "", false
+	}
+	for name, values := range u.Query() {
+		for _, v := range append(values, name) {
+			if !utf8.ValidString(v) {
+				return name, true
+			}
+		}
+	}
+	return "", false
+}
+
 // route answers the addresses with a variable part: one segment, decoded once, so that every id works.
 func (p *Pages) route(w http.ResponseWriter, r *http.Request, path string) {
 	if n, ok := sitemapNumber(path); ok {
@@ -162,13 +188,18 @@ func (p *Pages) route(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	area, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	rest, isPoster := strings.CutSuffix(rest, posterSuffix)
 	value, err := url.PathUnescape(rest)
-	if rest == "" || err != nil || strings.Contains(rest, "/") {
+	if rest == "" || err != nil || strings.Contains(rest, "/") || isPoster && area != "movies" {
 		p.nowhere(w, r, "There is no page at this address.")
 		return
 	}
 	switch area {
 	case "movies":
+		if isPoster {
+			p.poster(w, r, value)
+			return
+		}
 		p.film(w, r, value)
 	case "charts":
 		p.chart(w, r, value)

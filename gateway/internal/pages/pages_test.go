@@ -21,13 +21,16 @@ func entrances() map[string]int {
 		"/": 200, "/search": 200, "/search?q=the": 200, "/search?q=the&genre=Drama&decade=1990": 200, "/search?q=zzzz": 200,
 		"/search?q=the&page_token=20": 200, "/search?q=godfahtxx": 200, "/search?q=godfathxx": 200,
 		"/charts/top": 200, "/charts/popular": 200, "/charts/trending": 200, "/charts/top?genre=drama&decade=1990": 200,
-		"/charts/top?genre=Nothing": 200, "/charts/top?page_token=30": 200, "/charts/top?page_token=100000": 200, "/charts/top?utm_source=x": 200,
+		"/charts/top?genre=Nothing": 404, "/charts/top?genre=Western&decade=1900": 200, "/charts/top?page_token=30": 200, "/charts/top?page_token=100000": 200, "/charts/top?utm_source=x": 200,
 		"/movies/tt0068646": 200, "/movies/unrated": 200, "/movies/unavailable": 200, "/movies/stale": 200, "/movies/one": 200,
 		"/movies/a%2Fb%20c%25%3F%23%C3%A9": 200, "/users/u1": 200, "/users/u1?page_token=50": 200, "/about": 200,
 		"/problems": 200, "/problems/not-found": 200, "/problems/invalid-argument": 200,
 		"/movies/tt9": 404, "/movies/": 404, "/movies/a/b": 404, "/movies": 404, "/users/nobody": 404, "/charts/best": 404, "/problems/none": 404,
 		"/nothing/The-Godfather.html": 404, "/assets/style.css": 404, "/%ff": 404, "/sitemap-0.xml": 404,
-		"/charts/top?decade=nineties": 400, "/search?q=a&decade=x": 400, "/search?q=%ff": 400, "/search?q=" + strings.Repeat("x", 201): 400,
+		"/charts/top?decade=nineties": 400, "/search?q=a&decade=x": 400, "/search?q=%ff": 400, "/search?q=a&genre=%ff": 400, "/search?q=a&page_token=%ff": 400, "/search?%ff=a": 400, "/charts/top?genre=%ff": 400,
+		"/charts/top?page_token=%ff": 400, "/users/u1?page_token=%ff": 400, "/about?utm_source=%ff": 400, "/movies/%ff": 404, "/users/%ff": 404,
+		"/movies/%ff/poster.svg": 404, "/charts/%ff": 404, "/problems/%ff": 404, "/sitemap-%ff.xml": 404, "/users/u1/poster.svg": 404, "/movies/tt9/poster.svg": 404,
+		"/search/suggest?q=%ff": 400, "/search?q=" + strings.Repeat("x", 201): 400,
 		"/movies/" + strings.Repeat("x", 200): 400,
 	}
 }

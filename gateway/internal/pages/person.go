@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+
+	"movieexample.com/internal/fault"
 )
 
 const personPageSize = 50
@@ -26,7 +28,17 @@ type ratedFilm struct {
 
 func (p *Pages) user(w http.ResponseWriter, r *http.Request, id string) {
 	token := r.URL.Query().Get("page_token")
-	ratings, next, err := p.ratings.byPerson(r.Context(), id, personPageSize, token)
+	var ratings []personRating
+	var next string
+	err := p.gates.through(r.Context(), "a person's ratings", func() (err error) {
+		ctx, cancel := context.WithTimeout(r.Context(), ratingTimeout)
+		defer cancel()
+		ratings, next, err = p.ratings.byPerson(ctx, id, personPageSize, token)
+		if err != nil && fault.KindOf(err) == fault.KindDeadline && r.Context().Err() == nil {
+			err = fault.Unavailable(err, "the rating service did not answer in time: try again later")
+		}
+		return err
+	})
 	if err != nil {
 		p.fail(w, r, err)
 		return
@@ -41,7 +53,7 @@ func (p *Pages) user(w http.ResponseWriter, r *http.Request, id string) {
 		ids[i], page.Ratings[i].personRating = rating.FilmID, rating
 	}
 	if len(ids) > 0 {
-		p.together(r.Context(), partTimeout, part{"the films' titles", func(ctx context.Context) error {
+		p.together(r.Context(), titlesTimeout, part{"the films' titles", func(ctx context.Context) error {
 			films, err := p.movies.films(ctx, ids)
 			if err != nil {
 				return err

@@ -29,6 +29,8 @@ type head struct {
 	Canonical   string // absolute; empty says none
 	NoIndex     bool
 	Kind        string // og:type; empty means "website"
+	Image       string // absolute; an SVG. Empty says none
+	ImageText   string // what the image shows
 	Data        template.JS
 	// Section marks a place of the masthead as the current page: "top", "popular", "trending" or "about".
 	Section string
@@ -72,7 +74,12 @@ func parseTemplates() (map[string]*template.Template, error) {
 
 // drawPoster draws a film's poster. It escapes what it draws by itself.
 func drawPoster(f *film, size poster.Size) template.HTML {
-	return poster.SVG(poster.Film{ID: f.ID, Title: f.Title, Year: f.Year, Genres: f.Genres, Director: f.Director}, size)
+	return poster.SVG(posterFilm(f), size)
+}
+
+// posterFilm is what a film's poster shows.
+func posterFilm(f *film) poster.Film {
+	return poster.Film{ID: f.ID, Title: f.Title, Year: f.Year, Genres: f.Genres, Director: f.Director}
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -32,6 +33,7 @@ type searchPage struct {
 	Next    string
 	First   string
 	Wide    string // address of the search without a filter, where there is one
+	Stale   *time.Time
 }
 
 func (p *Pages) search(w http.ResponseWriter, r *http.Request) {
@@ -47,8 +49,6 @@ func (p *Pages) search(w http.ResponseWriter, r *http.Request) {
 	f, token, complaint := readFilter(query)
 	switch {
 	case complaint != "":
-	case !utf8.ValidString(text):
-		complaint = "The search in this address is not valid text."
 	case utf8.RuneCountInString(text) > maxQuery:
 		complaint = "A search may have up to 200 characters, and this one has " + thousands(utf8.RuneCountInString(text)) + ": shorten it."
 	}
@@ -62,7 +62,9 @@ func (p *Pages) search(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	page.Filter = f
+	films := make([]film, 0, len(page.Found.Hits))
 	for _, h := range page.Found.Hits {
+		films = append(films, h.Film)
 		if h.Spelling {
 			page.Near = append(page.Near, h)
 		} else {
@@ -79,11 +81,14 @@ func (p *Pages) search(w http.ResponseWriter, r *http.Request) {
 	if f.Genre != "" || f.HasDecade {
 		page.Wide = findHref(text, filter{}, "")
 	}
+	page.Stale = stale(films, p.now())
 	page.Head.Title = "“" + text + "”"
 	page.Head.Description = "Films found for “" + text + "”."
-	page.Head.NoIndex = token != "" // the token in the address does not live long
-	if token == "" {
-		page.Head.Canonical = p.absolute(r, findHref(text, f, ""))
+	// Anybody's question makes an address here: what is found is indexed with the films, and all plain searches are one page
+	// for those who index. A token, besides, does not live long.
+	page.Head.NoIndex = token != "" || page.Wide != "" || len(page.Found.Hits) == 0
+	if !page.Head.NoIndex {
+		page.Head.Canonical = p.absolute(r, "/search")
 	}
 	p.show(w, r, http.StatusOK, "search", page)
 }
@@ -97,7 +102,7 @@ type suggestPage struct {
 func (p *Pages) suggest(w http.ResponseWriter, r *http.Request) {
 	text := strings.TrimSpace(r.URL.Query().Get("q"))
 	page := suggestPage{Query: text}
-	if text != "" && utf8.ValidString(text) && utf8.RuneCountInString(text) <= maxQuery {
+	if text != "" && utf8.RuneCountInString(text) <= maxQuery {
 		var err error
 		if page.List, err = p.movies.suggest(r.Context(), text); err != nil {
 			p.fail(w, r, err)

@@ -2,174 +2,34 @@ package pages
 
 import (
 	"bytes"
-	"context"
 	"encoding/xml"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"movieexample.com/internal/fault"
 )
 
-const (
-	// A sitemap may have 50,000 addresses (https://www.sitemaps.org/protocol.html). A page is meant to have fewer, so that
-	// films that are added after the pages were divided have room, and so that it is made well within a request's time.
-	sitemapFilms = 10_000
-	sitemapMost  = 50_000
-	// Pages are divided anew, and what is kept of them is dropped, after this time.
-	sitemapAge = time.Hour
-	// sitemapsKept bounds the pages whose ids are kept: some 4 MB.
-	sitemapsKept = 16
-)
-
-// sitemap knows where its pages begin: the token of the list of films by title, and the first film behind it. A token
-// names a place in the order of titles and keeps its meaning while films come and go, so page n is read from its own
-// beginning. It is found by whoever asks for a page beyond those known, and what one request finds before its time is up
-// the next one goes on from.
-type sitemap struct {
-	mu     sync.Mutex
-	since  time.Time
-	starts []sitemapStart // of page 1, 2, …; page 1 has no token
-	ended  bool           // the last start is the last page's
-	kept   map[int][]string
-}
-
-type sitemapStart struct{ token, firstID string }
-
-// sitemapNumber reads the path of a sitemap's page.
-func sitemapNumber(path string) (int, bool) {
-	text, ok := strings.CutPrefix(path, "/sitemap-")
-	if !ok {
-		return 0, false
-	}
-	if text, ok = strings.CutSuffix(text, ".xml"); !ok || !digits(text) || text[0] == '0' || len(text) > 7 {
-		return 0, false
-	}
-	n, err := strconv.Atoi(text)
-	return n, err == nil
-}
-
-// start returns where page n begins and the first film of the page behind it, as far as that is known. Where page n is
-// not known yet it returns the last page that is, and false.
-func (s *sitemap) start(n int, now time.Time) (from sitemapStart, next string, number int, ended bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.starts) == 0 || now.Sub(s.since) > sitemapAge {
-		s.starts, s.ended, s.since, s.kept = []sitemapStart{{}}, false, now, nil
-	}
-	number = min(n, len(s.starts))
-	if number < len(s.starts) {
-		next = s.starts[number].firstID
-	}
-	return s.starts[number-1], next, number, s.ended
-}
-
-// found notes where page number begins, or that there is none.
-func (s *sitemap) found(number int, at sitemapStart, end bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case number != len(s.starts)+1:
-	case end:
-		s.ended = true
-	default:
-		s.starts = append(s.starts, at)
-	}
-}
-
-// keep keeps the films of page n, and those of as many others as it may.
-func (s *sitemap) keep(n int, ids []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.kept == nil || len(s.kept) >= sitemapsKept {
-		s.kept = make(map[int][]string)
-	}
-	s.kept[n] = ids
-}
-
-func (s *sitemap) known(n int) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.kept[n]
-}
-
-// sitemapIDs returns the films of page n in the order of titles; none where there is no such page.
-func (p *Pages) sitemapIDs(ctx context.Context, n int) ([]string, error) {
-	for {
-		from, next, number, ended := p.sitemap.start(n, p.now())
-		if ids := p.sitemap.known(n); ids != nil {
-			return ids, nil
-		}
-		if ended && number < n {
-			return nil, nil
-		}
-		var ids []string
-		token := from.token
-		for {
-			page, more, err := p.movies.ids(ctx, token)
-			if err != nil {
-				return nil, fmt.Errorf("read the films of sitemap %d: %w", number, err)
-			}
-			atNext := false
-			for _, id := range page {
-				if atNext = next != "" && id == next; atNext {
-					break
-				}
-				ids = append(ids, id)
-			}
-			token = more
-			if atNext || token == "" || len(ids) >= sitemapMost {
-				break
-			}
-			if next == "" && len(ids) >= sitemapFilms {
-				break
-			}
-		}
-		if next == "" {
-			if err := p.sitemapNext(ctx, number, token); err != nil {
-				return nil, err
-			}
-		}
-		ids = ids[:min(len(ids), sitemapMost)]
-		p.sitemap.keep(number, ids)
-		if number == n {
-			return ids, nil
-		}
-	}
-}
-
-// sitemapNext notes what comes behind the page of that number: the films from token on, or nothing.
-func (p *Pages) sitemapNext(ctx context.Context, number int, token string) error {
-	if token == "" {
-		p.sitemap.found(number+1, sitemapStart{}, true)
-		return nil
-	}
-	first, _, err := p.movies.ids(ctx, token)
-	if err != nil {
-		return fmt.Errorf("read the films of sitemap %d: %w", number+1, err)
-	}
-	if len(first) == 0 {
-		p.sitemap.found(number+1, sitemapStart{}, true)
-		return nil
-	}
-	p.sitemap.found(number+1, sitemapStart{token: token, firstID: first[0]}, false)
-	return nil
-}
-
+// sitemapPage answers with a page of the sitemap. A page that the index lists, or lately listed, is never missing: films
+// that were deleted leave it, and where none is left the first page's address stands in it, because it may not be empty.
 func (p *Pages) sitemapPage(w http.ResponseWriter, r *http.Request, n int) {
-	ids, err := p.sitemapIDs(r.Context(), n)
+	films := countUnknown
+	if counts, err := p.movies.stats(r.Context()); err == nil {
+		films = counts.Films
+	}
+	d := p.sitemap.division(films, p.now())
+	ids, err := p.sitemapIDs(r.Context(), d, n)
+	divided, _ := d.pages()
 	switch {
-	case fault.KindOf(err) == fault.KindDeadline && err != nil:
+	case err != nil && fault.KindOf(err) == fault.KindDeadline:
 		// What was found of the way is kept: the next request gets further.
 		err = fault.Unavailable(err, "the sitemaps are being made: ask again")
 		fallthrough
 	case err != nil:
 		p.fail(w, r, err)
 		return
-	case len(ids) == 0 && n > 1:
+	case n > max(divided, pagesFor(films)):
 		p.nowhere(w, r, "There is no sitemap of that number. The sitemaps are listed in /sitemap.xml.")
 		return
 	}
@@ -182,10 +42,13 @@ func (p *Pages) sitemapPage(w http.ResponseWriter, r *http.Request, n int) {
 		_ = xml.EscapeText(&b, []byte(base+path)) // a buffer takes everything
 		b.WriteString("</loc></url>\n")
 	}
-	if n == 1 && len(ids) <= sitemapMost-5 {
+	switch {
+	case n == 1 && len(ids) <= sitemapMost-5:
 		for _, path := range []string{"/", "/charts/top", "/charts/popular", "/charts/trending", "/about"} {
 			address(path)
 		}
+	case len(ids) == 0:
+		address("/")
 	}
 	for _, id := range ids {
 		address(filmHref(id))
@@ -194,18 +57,29 @@ func (p *Pages) sitemapPage(w http.ResponseWriter, r *http.Request, n int) {
 	sendXML(w, b.Bytes())
 }
 
-// sitemapIndex lists the sitemaps. Their number follows from the number of films, so that nothing needs to be walked.
+// sitemapIndex lists the pages of the division that holds. As long as it is not known to its end (to read a million films
+// takes several requests) it lists as many more as the number of films allows, of which the last may turn out not to be
+// needed; whoever asks for it gets an address that is on the first page too.
 func (p *Pages) sitemapIndex(w http.ResponseWriter, r *http.Request) {
+	films := countUnknown
 	counts, err := p.movies.stats(r.Context())
-	if err != nil {
+	if err == nil {
+		films = counts.Films
+	}
+	pages, all := p.sitemap.division(films, p.now()).pages()
+	switch {
+	case all:
+	case err != nil:
 		p.fail(w, r, err)
 		return
+	default:
+		pages = max(pages, pagesFor(films))
 	}
 	var b bytes.Buffer
 	b.WriteString(xml.Header + `<sitemapindex xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">` + "\n")
-	for n := 1; n == 1 || (n-1)*sitemapFilms < counts.Films; n++ {
+	for n := range pages {
 		b.WriteString("<sitemap><loc>")
-		_ = xml.EscapeText(&b, []byte(p.baseOf(r)+"/sitemap-"+strconv.Itoa(n)+".xml"))
+		_ = xml.EscapeText(&b, []byte(p.baseOf(r)+"/sitemap-"+strconv.Itoa(n+1)+".xml"))
 		b.WriteString("</loc></sitemap>\n")
 	}
 	b.WriteString("</sitemapindex>\n")
@@ -215,7 +89,7 @@ func (p *Pages) sitemapIndex(w http.ResponseWriter, r *http.Request) {
 func sendXML(w http.ResponseWriter, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/xml; charset=utf-8")
-	h.Set("Cache-Control", "public, max-age=3600")
+	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(sitemapFresh/time.Second)))
 	h.Set("Content-Security-Policy", inertPolicy)
 	_, _ = w.Write(body) // a client that is gone misses nothing
 }

@@ -97,12 +97,12 @@ func TestSitemapGoesOn(t *testing.T) {
 		t.Errorf("page 2 took %d lists, want about 50", calls)
 	}
 	s.movie.films = manyFilms(100)
-	now = now.Add(2 * time.Hour)
+	now = now.Add(31 * time.Second)
 	if got := len(s.addresses(t, "/sitemap-1.xml")); got != 105 {
-		t.Errorf("two hours later page 1 lists %d addresses, want 105", got)
+		t.Errorf("half a minute later page 1 lists %d addresses, want 105", got)
 	}
 	if w := s.get(t, "/sitemap-2.xml"); w.Code != http.StatusNotFound {
-		t.Errorf("two hours later page 2: %d", w.Code)
+		t.Errorf("half a minute later page 2: %d", w.Code)
 	}
 }
 
@@ -114,4 +114,59 @@ func TestSitemapOfNothing(t *testing.T) {
 	if got := s.addresses(t, "/sitemap-1.xml"); len(got) != 5 {
 		t.Errorf("page 1 lists %v", got)
 	}
+}
+
+// The index and the pages are of one division: whatever comes and goes, what the index lists is there, every film is on a
+// page, and none that is gone is, half a minute later.
+func TestSitemapsFollowTheCatalogue(t *testing.T) {
+	now := asOf
+	s := newSite(t, nil, func(d *pages.Deps) { d.Now = func() time.Time { return now } })
+	films := manyFilms(70_000)
+	check := func(what string) {
+		t.Helper()
+		now = now.Add(31 * time.Second)
+		before := s.movie.lists.Load()
+		listed := map[string]bool{}
+		for range 2 { // the second time the division is known to its end
+			index := s.addresses(t, "/sitemap.xml")
+			clear(listed)
+			for _, address := range index {
+				for _, a := range s.addresses(t, strings.TrimPrefix(address, "https://films.example.org")) {
+					if name, ok := strings.CutPrefix(a, "https://films.example.org/movies/"); ok {
+						listed[name] = true
+					}
+				}
+			}
+			if most := len(s.movie.films)/10_000 + 2; len(index) > most {
+				t.Errorf("%s: the index lists %d pages of %d films", what, len(index), len(s.movie.films))
+			}
+		}
+		if len(listed) != len(s.movie.films) {
+			t.Errorf("%s: %d of %d films are listed", what, len(listed), len(s.movie.films))
+		}
+		for _, m := range s.movie.films {
+			if !listed[m.GetId()] {
+				t.Errorf("%s: %s is not listed", what, m.GetId())
+				break
+			}
+		}
+		if calls := int(s.movie.lists.Load() - before); calls > 2*len(films)/200+20 {
+			t.Errorf("%s: %d lists were read", what, calls)
+		}
+	}
+	check("nothing")
+	s.movie.films = films[:9_000]
+	check("9,000 films")
+	s.movie.films = films[:10_500] // as was reported: the index had a second page, and there was none
+	check("10,500 films")
+	s.movie.films = films[:25_000]
+	check("25,000 films")
+	s.movie.films = films[:16_000] // the third page's films are gone, and half of the second's
+	check("16,000 films")
+	s.movie.films = films[:100]
+	check("100 films")
+	s.movie.films = films
+	check("70,000 films")
+	s.movie.films = slices.Concat(films[:9_990], films[10_250:]) // the films by which the second page's beginning is known
+	check("260 films less")
 }

@@ -40,6 +40,27 @@ type chart struct {
 	AsOf     time.Time
 }
 
+// films are the films of the chart's entries.
+func (c *chart) films() []film {
+	list := make([]film, len(c.Entries))
+	for i := range c.Entries {
+		list[i] = c.Entries[i].Film
+	}
+	return list
+}
+
+// stale returns as of when the oldest score is that is not of this moment, or nil where none is older than the limit.
+func stale(films []film, limit time.Time) *time.Time {
+	var oldest *time.Time
+	for i := range films {
+		f := &films[i]
+		if f.Status == "stale" && f.Summary.AsOf.Before(limit) && (oldest == nil || f.Summary.AsOf.Before(*oldest)) {
+			oldest = &f.Summary.AsOf
+		}
+	}
+	return oldest
+}
+
 type entry struct {
 	Rank  int
 	Score float64

@@ -1,6 +1,9 @@
 package poster
 
-import "html/template"
+import (
+	"bytes"
+	"html/template"
+)
 
 // Film is what a poster shows and is made of.
 type Film struct {
@@ -57,7 +60,7 @@ func SVG(f Film, size Size) template.HTML {
 		}
 		p.s(`"`)
 	}
-	p.s(` font-family="League Gothic,Impact,sans-serif">`)
+	p.s(" " + pageFonts + ">")
 
 	small := 11.0
 	if size == Thumb {
@@ -121,6 +124,23 @@ func SVG(f Film, size Size) template.HTML {
 	p.s("</g></svg>")
 	return template.HTML(p.b)
 }
+
+// Document returns the poster of f as a document of its own, at the size Full, for an address that ends in .svg. Nothing
+// declares the font there, so where it is not installed another one stands in, squeezed to the same lengths.
+func Document(f Film) []byte {
+	const root = "<svg "
+	svg := SVG(f, Full)
+	doc := make([]byte, 0, len(svg)+128)
+	doc = append(doc, `<svg xmlns="http://www.w3.org/2000/svg" width="600" height="900" `...)
+	doc = append(doc, svg[len(root):]...)
+	return bytes.Replace(doc, []byte(pageFonts), []byte(documentFonts), 1)
+}
+
+// The stacks of fonts: on a page, which declares the first; and where nobody does.
+const (
+	pageFonts     = `font-family="League Gothic,Impact,sans-serif"`
+	documentFonts = `font-family="League Gothic,Impact,Haettenschweiler,Anton,Oswald,Arial Narrow,Liberation Sans Narrow,Arial,sans-serif"`
+)
 
 // creditGap is the room between the title and the small line.
 const creditGap = 11

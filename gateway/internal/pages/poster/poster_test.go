@@ -310,3 +310,39 @@ func BenchmarkSVG(b *testing.B) {
 	}
 	b.ReportMetric(float64(bytes)/float64(i), "bytes/poster")
 }
+
+// A second title stands below the first with its "or", and what comes before a name stands above it.
+func TestSecondTitles(t *testing.T) {
+	for title, want := range map[string][]string{
+		"Dr. Strangelove or: How I Learned to Stop Worrying and Love the Bomb": {"DR.", "STRANGELOVE", "OR: HOW I LEARNED TO STOP", "WORRYING AND LOVE THE BOMB"},
+		"Birdman or (The Unexpected Virtue of Ignorance)":                      {"BIRDMAN", "OR (THE UNEXPECTED", "VIRTUE OF IGNORANCE)"},
+		"Mr. Turner": {"MR.", "TURNER"},
+	} {
+		var got []string
+		for _, line := range inspect(t, string(poster.SVG(poster.Film{ID: "x", Title: title}, poster.Thumb))) {
+			if strings.TrimSpace(line) != "" {
+				got = append(got, line)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s is set as %q, want %q", title, got, want)
+		}
+	}
+}
+
+// A poster as a document is the poster, in its namespace, with a size of its own and fonts to fall back to.
+func TestDocument(t *testing.T) {
+	f := poster.Film{ID: "tt0133093", Title: "The Matrix & <co>", Year: 1999}
+	doc := string(poster.Document(f))
+	if !strings.HasPrefix(doc, `<svg xmlns="http://www.w3.org/2000/svg" width="600" height="900" `) || !strings.Contains(doc, "League Gothic,Impact,Haettenschweiler") {
+		t.Errorf("starts with %.200s", doc)
+	}
+	svg := string(poster.SVG(f, poster.Full))
+	_, tail, _ := strings.Cut(svg, "sans-serif")
+	if !strings.HasSuffix(doc, tail) {
+		t.Error("the drawing is another one")
+	}
+	if err := xml.Unmarshal([]byte(doc), new(struct{ XMLName xml.Name })); err != nil {
+		t.Error(err)
+	}
+}

@@ -70,6 +70,36 @@ func article(word string) bool {
 	return false
 }
 
+// address is true of the words before a name, which stand small above it as articles do: alone on a line as large as the
+// name they would shout.
+func address(word string) bool {
+	switch word {
+	case "DR.", "MR.", "MRS.", "MS.", "ST.":
+		return true
+	}
+	return false
+}
+
+// parts splits a title in capitals at its colon, or before the "or" of a second title, which belongs to what follows it:
+// "Dr. Strangelove or: How I Learned…" is Dr. Strangelove, or something else.
+func parts(title string) (head, sub string) {
+	head = title
+	if i := strings.Index(title, ": "); i > 0 && i+2 < len(title) {
+		head, sub = title[:i], title[i+2:]
+		if first, ok := strings.CutSuffix(head, " OR"); ok && first != "" {
+			head, sub = first, "OR: "+sub
+		}
+	} else if i := strings.Index(title, " OR ("); i > 0 {
+		head, sub = title[:i], title[i+1:]
+	} else if i := strings.Index(title, ", OR "); i > 0 {
+		head, sub = title[:i], title[i+2:]
+	}
+	if sub != "" {
+		head = strings.TrimRight(head, ",")
+	}
+	return head, sub
+}
+
 // clings is true of the words that should not end a line: they belong to the
 // next one.
 func clings(word string) bool {
@@ -86,10 +116,7 @@ func clings(word string) bool {
 func typeset(title string, justified bool) block {
 	title = shorten(apostrophes(strings.ToUpper(title)))
 	var b block
-	head, sub := title, ""
-	if i := strings.Index(title, ": "); i > 0 && i+2 < len(title) {
-		head, sub = title[:i], title[i+2:]
-	}
+	head, sub := parts(title)
 	room := maxBlock
 	var below []row
 	var belowHeight float64
@@ -99,7 +126,7 @@ func typeset(title string, justified bool) block {
 	}
 	list := words(head)
 	kicker := ""
-	if len(list) > 1 && len(list[0]) > 1 && article(list[0]) {
+	if len(list) > 1 && len(list[0]) > 1 && (article(list[0]) || address(list[0])) {
 		kicker, list = list[0], list[1:]
 		room -= 20
 	}
