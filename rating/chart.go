@@ -49,6 +49,7 @@ func (t totals) mean() float64 {
 type board struct {
 	asOf    time.Time
 	totals  totals
+	votes   votesDigest
 	prior   Prior
 	records map[string]*Aggregate
 
@@ -71,6 +72,7 @@ func buildBoard(ctx context.Context, s *store, recordType string, minVotes int) 
 		b.totals.Records++
 		b.totals.Ratings += a.Votes
 		b.totals.Sum += a.Sum
+		b.votes.add(id, a.Votes)
 	})
 	if err != nil {
 		return nil, err

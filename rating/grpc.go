@@ -265,14 +265,14 @@ func (g *server) GetTotals(ctx context.Context, req *ratingv1.GetTotalsRequest) 
 	if err != nil {
 		return nil, err
 	}
-	n, err := g.s.countedUsers(ctx, req.GetRecordType(), b.totals)
+	n, err := g.s.countedUsers(ctx, req.GetRecordType(), b)
 	if err != nil {
 		return nil, err
 	}
 	resp := &ratingv1.GetTotalsResponse{
 		Records: b.totals.Records, Ratings: b.totals.Ratings, Sum: b.totals.Sum,
 		GlobalMean: b.prior.Mean, MinVotes: int32(b.prior.MinVotes), AsOfTime: timestamppb.New(b.asOf),
-		Users: n.users,
+		VotesDigest: int64(b.votes), Users: n.users,
 	}
 	if !n.asOf.IsZero() {
 		resp.UsersAsOfTime = timestamppb.New(n.asOf)

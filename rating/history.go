@@ -84,12 +84,17 @@ type userCount struct {
 const countPatience = 500 * time.Millisecond
 
 // countedUsers returns the number of users with a rating of a type. It is counted at most every twenty times what
-// counting costs, and seldom while the totals stay the same; where it was never counted and counting takes long, it is
-// the zero userCount.
-func (s *Service) countedUsers(ctx context.Context, recordType string, t totals) (userCount, error) {
+// counting costs, and seldom while the board says that the totals and each record's number of ratings are the same; what
+// neither shows is one user's rating that another takes over, of the same record and value. Where it was never counted and
+// counting takes long, it is the zero userCount.
+func (s *Service) countedUsers(ctx context.Context, recordType string, b *board) (userCount, error) {
+	type basis struct {
+		totals
+		votesDigest
+	}
 	patient, cancel := context.WithTimeout(ctx, countPatience)
 	defer cancel()
-	n, err := s.users.get(patient, recordType, t, func(ctx context.Context) (userCount, error) {
+	n, err := s.users.get(patient, recordType, basis{b.totals, b.votes}, func(ctx context.Context) (userCount, error) {
 		n := userCount{asOf: s.now()}
 		var err error
 		n.users, err = s.store.countUsers(ctx, recordType)

@@ -155,7 +155,7 @@ func newService(cfg Config, log *slog.Logger, now func() time.Time, st *store, i
 	s := &Service{
 		cfg: cfg, log: log, now: now, store: st, ingester: in,
 		boards:      newShelf[string, *board](now, cfg.ChartMaxAge, maxTypes),
-		trends:      newShelf[string, *trend](now, cfg.ChartMaxAge, maxTypes),
+		trends:      newShelf[string, *trend](now, 0, maxTypes),
 		users:       newShelf[string, userCount](now, cfg.ChartMaxAge, maxTypes),
 		histories:   newShelf[Record, recordHistory](now, 0, maxHistories),
 		longHistory: make(chan struct{}, 1),
@@ -178,16 +178,24 @@ func (s *Service) Run(ctx context.Context) error {
 // maxTypes bounds the record types for which charts are kept, as the type comes from the caller.
 const maxTypes = 64
 
-// board returns what is computed from all aggregates of a type.
+// board returns what is computed from all aggregates of a type. It has no basis, so that its age alone decides when it is
+// computed again: nothing that is cheaper to read than the aggregates tells of every change. Sums over them cancel out, an
+// event that comes late is not the newest rating, offsets move with events only, and this process does not see what others
+// write.
 func (s *Service) board(ctx context.Context, recordType string) (*board, error) {
 	return s.boards.get(ctx, recordType, nil, func(ctx context.Context) (*board, error) {
 		return buildBoard(ctx, s.store, recordType, s.cfg.ChartMinVotes)
 	})
 }
 
-// trending returns the trending chart of a type.
+// trending returns the trending chart of a type. Its basis is the board whose aggregates it shows, so that it gives way as soon
+// as the board does: with a least age of its own, both ages would add up.
 func (s *Service) trending(ctx context.Context, recordType string) (*trend, error) {
-	return s.trends.get(ctx, recordType, nil, func(ctx context.Context) (*trend, error) {
+	b, err := s.board(ctx, recordType)
+	if err != nil {
+		return nil, err
+	}
+	return s.trends.get(ctx, recordType, b, func(ctx context.Context) (*trend, error) {
 		b, err := s.board(ctx, recordType)
 		if err != nil {
 			return nil, err
