@@ -23,8 +23,9 @@ import (
 const (
 	frontDoorClients  = 4
 	frontDoorSequence = 2000 // requests drawn for a connection; it begins again at their end
-	frontDoorRounds   = 12
-	frontDoorRound    = 400 * time.Millisecond
+	frontDoorRounds   = 6
+	// A round is several times as long as anything is kept: while the other side has its turn, ours gets cold.
+	frontDoorRound = 2 * time.Second
 )
 
 // BenchmarkFrontDoor compares what viewers and applications ask for, in one process, warm, with a bare handler that looks the
