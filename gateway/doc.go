@@ -22,6 +22,8 @@
 //   - A request ends after RequestTimeout, and what it asked of the services ends with it, unless others wait for the same.
 //   - What a crowd asks for costs one answer per AnswerTTL. Nobody can tell but by the clock: an answer that is given again is
 //     younger than that, never from before a write through this gateway, and its rating_status is still true (answers.go).
+//   - Who rates a film through this gateway sees it with the next read of what names the film: the film, batches with it, its page
+//     (recent.go). In lists, charts, searches and among similar films it shows within two seconds, as everybody's ratings do.
 //
 // Everything else is documents: the API's description (/openapi.json, /docs) and the web pages, which packages of their own
 // make. What they leave out gets an ETag here; a client that is no browser gets a problem where a page would say 404.

@@ -21,7 +21,8 @@ type edge struct {
 	router     router
 	pages      mount
 	docs       mount
-	answers    *answers     // nil where none are kept
+	answers    *answers // nil where none are kept
+	recent     *recent
 	compressor *compressor  // of what is kept
 	compressed http.Handler // serve, with compression around it
 	cors       *cors.Cors   // nil where no other origin may read
@@ -280,7 +281,13 @@ func (e *edge) call(x *exchange, r *http.Request) {
 // or panicked, because what failed may have been done.
 func (e *edge) invoke(route *route, said *capture, r *http.Request, values map[string]string) {
 	if route.changes {
-		defer e.answers.writes(route, values)()
+		end := e.answers.writes(route, values)
+		defer func() {
+			if route.rates(values) {
+				e.recent.rated(values["record_id"]) // first: what is composed when what is kept has ended must know
+			}
+			end()
+		}()
 	}
 	route.handler(said, r, values)
 }

@@ -4,12 +4,51 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	moviev1 "movieexample.com/gen/movieexample/movie/v1"
 	"movieexample.com/internal/fault"
 )
+
+// readAfterKey is the metadata key that goes with a call to the movie service for films of which one was rated a moment ago. Its
+// value is a time in microseconds since 1970-01-01 UTC, a decimal number. It says: numbers of ratings of the films that the request
+// names which were read before that time will not do. What was read later, or is read anew for this call, does.
+//
+// The time is that of this process's clock after the write was done. A service whose clock is behind asks the rating service once
+// or twice more than it needs to. One whose clock is ahead by some time may take for new what is as much too old: so clocks
+// should agree to a few milliseconds, as those of machines that are kept by NTP do.
+//
+// A service that does not know the key answers as always: a rating then shows when what it keeps is over.
+const readAfterKey = "x-read-after"
+
+// seeing is a connection to the movie service by which who rated a film sees it. Lists, charts and searches name no film: there a
+// rating shows when the movie service reads them again.
+type seeing struct {
+	grpc.ClientConnInterface
+	recent *recent
+}
+
+// Invoke implements grpc.ClientConnInterface.
+func (s seeing) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	var last int64
+	switch req := args.(type) {
+	case *moviev1.GetMovieRequest:
+		last = s.recent.last(req.GetId())
+	case *moviev1.PutMovieRequest: // answers with the film as it is read
+		last = s.recent.last(req.GetMovie().GetId())
+	case *moviev1.ListSimilarMoviesRequest:
+		last = s.recent.last(req.GetId())
+	case *moviev1.BatchGetMoviesRequest:
+		last = s.recent.last(req.GetIds()...)
+	}
+	if last > 0 {
+		ctx = metadata.AppendToOutgoingContext(ctx, readAfterKey, strconv.FormatInt(last, 10))
+	}
+	return s.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
+}
 
 // conditional is a connection to the movie service on which writes keep the precondition in their context: it becomes the etag of
 // the request, which the metadata service compares in the transaction that writes.

@@ -28,7 +28,7 @@ type Deps struct {
 	Rating grpc.ClientConnInterface
 	// Endpoints are the other addresses that the pages name, in this order.
 	Endpoints []Endpoint
-	// Now is the clock of the answers that are kept; nil means time.Now.
+	// Now is the clock of what is remembered: answers, and when films were rated. nil means time.Now.
 	Now func() time.Time
 }
 
@@ -53,6 +53,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
+	recent := newRecent(deps.Now)
+	deps.Movie = seeing{deps.Movie, recent}
 	routes, err := routesOf(ctx, deps)
 	if err != nil {
 		return nil, fmt.Errorf("build the gateway's routes: %w", err)
@@ -79,6 +81,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		router:  router{routes: routes},
 		pages:   mount{site, requests.of(http.MethodGet, "pages")},
 		docs:    mount{apidocs.Handler(), requests.of(http.MethodGet, "docs")},
+		recent:  recent,
 		cors:    newCORS(cfg.CORSOrigins),
 		timeout: cfg.RequestTimeout,
 		log:     deps.Logger,

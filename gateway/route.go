@@ -209,6 +209,11 @@ func (r *route) values(parts []string) map[string]string {
 	return values
 }
 
+// rates reports whether the route writes a rating of a film, whose id is then the record's.
+func (r *route) rates(values map[string]string) bool {
+	return r.changes && !r.ofFilms && values["record_type"] == "movie"
+}
+
 // fieldName turns the name of a field as the service knows it into the client's: a query parameter's stays as it is, another
 // one's is without the field that the body is, and in camelCase as JSON is.
 func (r *route) fieldName(name string) string {
