@@ -23,10 +23,9 @@ var compressible = [...]string{
 	"application/xml", "image/svg+xml",
 }
 
-// newCompressed puts compression around a handler: gzip or zstd, whichever the client weighs more, zstd where it likes both alike. ETags
-// are weak and stay as they are.
-func newCompressed(h http.Handler) (http.Handler, error) {
-	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.ContentTypeFilter(isCompressible))
+// newCompressed puts compression around a handler, of answers of at least size bytes. ETags are weak and stay as they are.
+func newCompressed(h http.Handler, size int) (http.Handler, error) {
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(size), gzhttp.ContentTypeFilter(isCompressible))
 	if err != nil {
 		return nil, fmt.Errorf("configure compression: %w", err)
 	}
@@ -40,13 +39,8 @@ func isCompressible(kind string) bool {
 	return strings.HasPrefix(kind, "text/") || slices.Contains(compressible[:], kind)
 }
 
-// acceptsCoding reports whether it is worth looking at what codings a client takes.
-func acceptsCoding(header http.Header) bool {
-	lines := header["Accept-Encoding"]
-	return len(lines) > 0 && lines[0] != "" && lines[0] != "identity"
-}
-
-// What is kept is compressed here, once for all who take the coding; what is not kept goes through gzhttp. Both choose alike.
+// What is kept is compressed here, once for all who take the coding; what is not kept goes through gzhttp. Which coding it is, is
+// decided in one place, before either: gzhttp gets to see no header but one that names it.
 
 // coding is a content coding of an answer.
 type coding int
@@ -58,38 +52,87 @@ const (
 	plain coding = -1
 )
 
-// encodings are the values of Content-Encoding.
+// encodings are the values of Content-Encoding, and of the Accept-Encoding that chooses it.
 var encodings = [codings][]string{{"zstd"}, {"gzip"}}
 
-// codingFor chooses what the client weighs more, zstd where it likes both alike.
-func codingFor(header http.Header) coding {
-	if !acceptsCoding(header) {
-		return plain
+// choice is how an answer is to be coded.
+type choice struct {
+	coding coding
+	always bool // although it gains nothing: the client refuses what is not coded
+}
+
+// choose reads Accept-Encoding (RFC 9110 §12.5.3), all lines of it. What the client weighs most is taken: where it likes them alike,
+// what is coded before what is not, and zstd before gzip, but gzip before what only a * allows, because more know it. A client that
+// refuses everything gets what it would get without the header, as the RFC allows.
+func choose(header http.Header) choice {
+	lines := header["Accept-Encoding"]
+	if len(lines) == 0 || len(lines) == 1 && (lines[0] == "" || lines[0] == "identity") {
+		return choice{coding: plain} // nearly all who do not want any
 	}
-	best, most := plain, 0.0
-	var seen [codings]bool
-	for part := range strings.SplitSeq(header["Accept-Encoding"][0], ",") {
-		name, params, weighed := strings.Cut(part, ";")
-		c := plain
-		switch name = strings.TrimSpace(name); {
-		case strings.EqualFold(name, "zstd"):
-			c = zstdCoding
-		case strings.EqualFold(name, "gzip"):
-			c = gzipCoding
+	w := weights(lines)
+	of := func(name int) float64 {
+		if w[name] == unsaid {
+			return w[anyName]
 		}
-		if c == plain || seen[c] {
-			continue
-		}
-		seen[c] = true // whoever says it twice is taken by the first word
-		q := 1.0
-		if weighed {
-			q = weight(params)
-		}
-		if q > most || q == most && q > 0 && c == zstdCoding {
-			best, most = c, q
+		return w[name]
+	}
+	asIs, gzip, zstd := of(identityName), of(gzipName), of(zstdName)
+	best, most := gzipCoding, gzip
+	if zstd > gzip || zstd == gzip && w[zstdName] != unsaid {
+		best, most = zstdCoding, zstd
+	}
+	always := asIs == 0
+	switch {
+	case most > 0 && most >= asIs:
+		return choice{best, always}
+	case always && gzip == unsaid: // what is not named is not refused
+		return choice{gzipCoding, always}
+	case always && zstd == unsaid:
+		return choice{zstdCoding, always}
+	}
+	return choice{coding: plain}
+}
+
+// What Accept-Encoding may name, but for what we do not have.
+const (
+	zstdName = iota
+	gzipName
+	identityName
+	anyName
+	names
+
+	unsaid = -1.0 // the weight of what is not named
+)
+
+// weights are the weights that the client gives, 0 to 1. Of what it names twice, the first word is taken.
+func weights(lines []string) (w [names]float64) {
+	for i := range w {
+		w[i] = unsaid
+	}
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ",") {
+			name, params, weighed := strings.Cut(part, ";")
+			i := anyName
+			switch name = strings.TrimSpace(name); {
+			case name == "*":
+			case strings.EqualFold(name, "zstd"):
+				i = zstdName
+			case strings.EqualFold(name, "gzip"), strings.EqualFold(name, "x-gzip"): // one and the same (RFC 9110 §8.4.1.3)
+				i = gzipName
+			case strings.EqualFold(name, "identity"):
+				i = identityName
+			default:
+				continue
+			}
+			if w[i] != unsaid {
+				continue
+			}
+			if w[i] = 1; weighed {
+				w[i] = weight(params)
+			}
 		}
 	}
-	return best
+	return w
 }
 
 // weight reads q from a coding's parameters; what is no number is 0.
@@ -101,7 +144,10 @@ func weight(params string) float64 {
 			q, _ = strconv.ParseFloat(v, 64)
 		}
 	}
-	return max(0, min(q, 1))
+	if !(q > 0) { // no number is NaN too
+		return 0
+	}
+	return min(q, 1)
 }
 
 // compressor compresses whole answers. It is safe for concurrent use.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -25,6 +26,7 @@ type edge struct {
 	recent     *recent
 	compressor *compressor  // of what is kept
 	compressed http.Handler // serve, with compression around it
+	coded      http.Handler // the same, but that small answers are compressed too
 	cors       *cors.Cors   // nil where no other origin may read
 	json       jsonBuffers
 	timeout    time.Duration
@@ -52,6 +54,7 @@ type passage struct {
 	method string // as it was sent: HEAD is answered as GET
 	start  time.Time
 	flight *flight // that this request leads; nil for none
+	coded  choice
 }
 
 // passageKey is the context key under which a *passage goes through the compressing handler.
@@ -65,7 +68,7 @@ func passageOf(r *http.Request) *passage {
 
 // ServeHTTP implements http.Handler.
 func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p := &passage{method: r.Method, start: time.Now()}
+	p := &passage{method: r.Method, start: time.Now(), coded: choose(r.Header)}
 	if e.answers.canKeep(r) {
 		answered, rest, done := e.shared(w, r, p)
 		if answered {
@@ -81,12 +84,19 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		get.Method = http.MethodGet
 		r = &get
 	}
-	if !acceptsCoding(r.Header) {
+	if p.coded.coding == plain {
 		w.Header()["Vary"] = varyEncoding
 		e.serve(w, r, p)
 		return
 	}
-	e.compressed.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), passageKey{}, p))) // sets Vary too
+	r = r.WithContext(context.WithValue(r.Context(), passageKey{}, p))
+	r.Header = maps.Clone(r.Header)
+	r.Header["Accept-Encoding"] = encodings[p.coded.coding]
+	if p.coded.always {
+		e.coded.ServeHTTP(w, r)
+		return
+	}
+	e.compressed.ServeHTTP(w, r) // both set Vary too
 }
 
 // shared answers a request with what was, or is just being, made for another one. Where there is no such thing it returns the
@@ -178,7 +188,7 @@ func sentID(h http.Header) string {
 func (e *edge) exchange(w http.ResponseWriter, r *http.Request, p *passage, id string) *exchange {
 	x := &exchange{
 		ResponseWriter: w, method: p.method, header: r.Header, path: r.URL.EscapedPath(),
-		requestID: id, metrics: e.other, flight: p.flight,
+		requestID: id, metrics: e.other, flight: p.flight, coded: p.coded,
 	}
 	h := w.Header()
 	x.set(requestIDHeader, id)

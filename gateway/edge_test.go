@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
@@ -51,6 +52,9 @@ func testCodings(t *testing.T, cfg gateway.Config) {
 		"gzip": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
 		"zstd": func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r) },
 	}
+	client := http.DefaultTransport.(*http.Transport).Clone()
+	client.DisableCompression = true // or it asks for gzip where we ask for nothing
+	t.Cleanup(client.CloseIdleConnections)
 	for accept, coding := range map[string]string{
 		"":                             "",
 		"identity":                     "",
@@ -60,13 +64,49 @@ func testCodings(t *testing.T, cfg gateway.Config) {
 		"gzip;q=1.0, zstd;q=0.5":       "gzip",
 		"gzip;q=0.2, zstd;q=0.9":       "zstd",
 		"gzip;q=0, zstd;q=0, *;q=0.1":  "",
+		"gzip;q=0.5, identity;q=1":     "", // what is liked most
+		"identity;q=0.5, gzip;q=0.4":   "",
+		"identity;q=0.5, gzip;q=0.5":   "gzip",
+		"gzip;q=0.1":                   "gzip", // identity is not named: anything that is counts for more
+		"gzip, *;q=0.5":                "gzip",
+		"gzip;q=0.2, *":                "zstd",
+		"gzip;q=0, *":                  "zstd",
+		"*":                            "gzip", // which more know
+		"*;q=0":                        "",     // nothing is allowed: then this header is as if not sent
+		"identity;q=0, *;q=0":          "",
+		"identity;q=0":                 "gzip",
+		"identity;q=0, zstd;q=0":       "gzip",
+		"*;q=0, zstd":                  "zstd",
+		"*;q=0, identity":              "",
+		"x-gzip":                       "gzip",
+		"X-GZIP;q=0.9, zstd;q=0.1":     "gzip",
+		"br\x00gzip":                   "gzip", // two lines
+		"identity\x00zstd":             "zstd",
+		"\x00gzip;q=0.5\x00zstd;q=0.4": "gzip",
 		"GZIP":                         "gzip",
 		";;;,,=":                       "",
 		"gzip;q=0.5, gzip, zstd;q=0.6": "zstd",
 		"zstd;q=x, gzip;level=1;Q=0.1": "gzip",
 	} {
-		header := map[string]string{"Accept-Encoding": accept}
-		got := do(t, server.URL, request{method: "GET", path: "/v1/movies", header: header})
+		ask := func(method, path string, headers ...string) *http.Response {
+			t.Helper()
+			r, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header["Accept-Encoding"] = strings.Split(accept, "\x00")
+			for _, h := range headers {
+				name, v, _ := strings.Cut(h, ": ")
+				r.Header.Add(name, v)
+			}
+			resp, err := client.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { resp.Body.Close() })
+			return resp
+		}
+		got := ask("GET", "/v1/movies")
 		if got.Header.Get("Content-Encoding") != coding || got.Header.Get("Vary") != "Accept-Encoding" || got.Header.Get("ETag") != plain.Header.Get("ETag") {
 			t.Errorf("%q: got %v, want the coding %q and the ETag %s", accept, got.Header, coding, plain.Header.Get("ETag"))
 			continue
@@ -78,22 +118,41 @@ func testCodings(t *testing.T, cfg gateway.Config) {
 		if body, err := io.ReadAll(r); err != nil || !bytes.Equal(body, want) {
 			t.Errorf("%q: other content, or %v", accept, err)
 		}
-		head := do(t, server.URL, request{method: "HEAD", path: "/v1/movies", header: header})
+		head := ask("HEAD", "/v1/movies")
 		for _, name := range []string{"Content-Encoding", "Vary", "Etag", "Content-Type", "Content-Length", "Cache-Control", "Link", "X-Content-Type-Options"} {
 			if g, h := got.Header.Get(name), head.Header.Get(name); g != h || coding == "" && name == "Content-Length" && h != strconv.Itoa(len(want)) {
 				t.Errorf("%q: %s is %q with HEAD, %q with GET", accept, name, h, g)
 			}
 		}
-		header["If-None-Match"] = got.Header.Get("ETag")
-		not := do(t, server.URL, request{method: "GET", path: "/v1/movies", header: header})
+		not := ask("GET", "/v1/movies", "If-None-Match: "+got.Header.Get("ETag"))
 		if rest, _ := io.ReadAll(not.Body); not.StatusCode != 304 || len(rest) > 0 || not.Header.Get("Content-Encoding") != "" || not.Header.Get("Vary") != "Accept-Encoding" {
 			t.Errorf("%q: If-None-Match: got %d %v with %d bytes", accept, not.StatusCode, not.Header, len(rest))
 		}
 	}
-	// What is small is not worth it.
-	small := do(t, server.URL, request{method: "GET", path: "/v1/stats", header: map[string]string{"Accept-Encoding": "gzip"}})
-	if small.Header.Get("Content-Encoding") != "" || small.Header.Get("Content-Length") == "" {
-		t.Errorf("a small answer has %v", small.Header)
+	// What is small is not worth it, unless it must be.
+	for accept, coding := range map[string]string{"gzip": "", "gzip, identity;q=0": "gzip", "zstd;q=0.1, *;q=0": "zstd"} {
+		header := map[string]string{"Accept-Encoding": accept}
+		for range 2 {
+			small := do(t, server.URL, request{method: "GET", path: "/v1/stats", header: header})
+			if small.Header.Get("Content-Encoding") != coding || coding == "" && small.Header.Get("Content-Length") == "" {
+				t.Errorf("%s: a small answer has %v", accept, small.Header)
+			}
+			r, err := decode[coding](small.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(r); err != nil || !bytes.Contains(body, []byte("9742")) {
+				t.Errorf("%s: %q, %v", accept, body, err)
+			}
+		}
+		missing := do(t, server.URL, request{method: "GET", path: "/v1/movies/missing", header: header})
+		if missing.StatusCode != 404 || missing.Header.Get("Content-Encoding") != coding {
+			t.Errorf("%s: a problem has %v", accept, missing.Header)
+		}
+		gone := do(t, server.URL, request{method: "OPTIONS", path: "/v1/movies/a", header: header})
+		if gone.StatusCode != 204 || gone.Header.Get("Content-Encoding") != "" {
+			t.Errorf("%s: no content has %v", accept, gone.Header)
+		}
 	}
 }
 

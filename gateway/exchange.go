@@ -27,6 +27,7 @@ type exchange struct {
 	plan      *jsonPlan     // how the answer is written
 	depends   *precondition // of a write; nil for none
 	flight    *flight       // that is to bring what is answered; nil for none
+	coded     choice        // how what is kept is sent
 	// values is the memory of header values: net/http keeps them until the answer is out, so it lives as long as the exchange.
 	values [6]string
 	used   int

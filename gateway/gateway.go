@@ -93,9 +93,11 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if e.compressor, err = newCompressor(); err != nil {
 		return nil, err
 	}
-	if e.compressed, err = newCompressed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e.serve(w, r, passageOf(r))
-	})); err != nil {
+	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.serve(w, r, passageOf(r)) })
+	if e.compressed, err = newCompressed(serve, minCompressed); err != nil {
+		return nil, err
+	}
+	if e.coded, err = newCompressed(serve, 0); err != nil {
 		return nil, err
 	}
 	return &Service{

@@ -38,7 +38,7 @@ type line struct {
 
 // form is a body in a coding.
 type form struct {
-	body   []byte // nil where the coding gains nothing
+	body   []byte
 	length [1]string
 }
 
@@ -53,16 +53,16 @@ func (r *representation) size() int {
 	return n
 }
 
-// form returns a kept body in a coding, or nil where plain is better. It is made once, however many ask.
-func (e *edge) form(r *representation, as coding) *form {
-	if as == plain || len(r.body) < minCompressed || len(r.contentType) == 0 || !isCompressible(r.contentType[0]) {
+// form returns a kept body as it was chosen, or nil where plain is better. It is made once, however many ask.
+func (e *edge) form(r *representation, as choice) *form {
+	if as.coding == plain || len(r.body) < minCompressed && !as.always || len(r.contentType) == 0 || !isCompressible(r.contentType[0]) {
 		return nil
 	}
-	f := r.forms[as].Load()
+	f := r.forms[as.coding].Load()
 	if f == nil {
-		f = e.encode(r, as)
+		f = e.encode(r, as.coding)
 	}
-	if f.body == nil {
+	if len(f.body) >= len(r.body) && !as.always {
 		return nil
 	}
 	return f
@@ -74,10 +74,8 @@ func (e *edge) encode(r *representation, as coding) *form {
 	if f := r.forms[as].Load(); f != nil {
 		return f
 	}
-	f := &form{}
-	if body := e.compressor.compress(r.body, as); len(body) < len(r.body) {
-		f.body, f.length[0] = body, strconv.Itoa(len(body))
-	}
+	f := &form{body: e.compressor.compress(r.body, as)}
+	f.length[0] = strconv.Itoa(len(f.body))
 	r.forms[as].Store(f)
 	e.answers.weigh(r)
 	return f
@@ -107,9 +105,8 @@ func (e *edge) reply(x *exchange, r *representation) {
 	}
 	body, length := r.body, r.length[:]
 	if !r.until.IsZero() {
-		as := codingFor(x.header)
-		if f := e.form(r, as); f != nil {
-			h["Content-Encoding"] = encodings[as]
+		if f := e.form(r, x.coded); f != nil {
+			h["Content-Encoding"] = encodings[x.coded.coding]
 			body, length = f.body, f.length[:]
 		}
 	}
