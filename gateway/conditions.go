@@ -29,8 +29,10 @@ func preconditionOf(ctx context.Context) *precondition {
 const maxVersions = 8
 
 // checkConditions reads the conditions that the header of a write sets. It answers the request, and returns false, if there is
-// one that the route cannot keep: to ignore it would let a client that believes in it overwrite what it never saw. That goes for dates
-// too, although RFC 9110 allows to ignore them where nothing has a date. What a read does with conditions stands in answer.go.
+// one that the route cannot keep: to ignore it would let a client that believes in it overwrite what it never saw. Dates are ignored
+// all the same, because RFC 9110 says that they must be: If-Unmodified-Since where nothing has a date of modification (§13.1.4), and
+// no answer of ours has one for a client to send, If-Modified-Since with all that is no read (§13.1.3). What a read does with
+// conditions stands in answer.go.
 func (r *route) checkConditions(x *exchange) bool {
 	if r.method == http.MethodGet {
 		return true
@@ -40,7 +42,7 @@ func (r *route) checkConditions(x *exchange) bool {
 		fields = append(fields, fault.Field{Name: name, Reason: fmt.Sprintf(format, args...)})
 	}
 	keeps := r.conditional()
-	for _, name := range [...]string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+	for _, name := range [...]string{"If-Match", "If-None-Match"} {
 		lines := x.header[name]
 		if len(lines) == 0 {
 			continue

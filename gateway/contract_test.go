@@ -65,7 +65,7 @@ func shown(t testing.TB, q request, resp *http.Response) string {
 		fmt.Fprintf(&b, " %.200s", strings.ReplaceAll(q.body, "\n", "\\n"))
 	}
 	fmt.Fprintf(&b, "\n%d", resp.StatusCode)
-	for _, k := range []string{"Content-Type", "Cache-Control", "Etag", "Link", "Content-Location", "Vary", "Allow", "Retry-After"} {
+	for _, k := range []string{"Content-Type", "Cache-Control", "Etag", "Link", "Content-Location", "Vary", "Allow", "Accept-Encoding", "Retry-After"} {
 		if v := resp.Header.Get(k); v != "" {
 			fmt.Fprintf(&b, " %s: %s;", k, v)
 		}
@@ -221,6 +221,7 @@ func contract() []section {
 			on(put(`{"title":"T","etag":"v1"}`), "If-Match", `"v1"`),
 			on(put(`{"title":"T","etag":"v1"}`), "If-Match", `"v2"`),
 			on(put(`{"title":"Old"}`), "If-Match", `"v0"`),
+			on(put(`{"title":"T"}`), "If-Unmodified-Since", "Sat, 29 Oct 1994 19:43:31 GMT"),
 			on(put(`{"title":"T"}`), "If-None-Match", "*"),
 			on(put(`{"title":"T"}`), "If-None-Match", `"v1"`),
 			on(request{method: "PUT", path: films + "/missing", body: `{"title":"T"}`}, "If-None-Match", "*"),

@@ -11,8 +11,9 @@
 //     Query parameters and JSON fields may be spelled in camelCase, as answers are, or as in the proto (page_size).
 //     A parameter without a value (?genre=) is as if it were left out, whatever its type: HTML forms send such.
 //   - A read has an ETag and is stored by nobody without being asked for again (Cache-Control: no-cache); If-None-Match
-//     answers 304. Writes of films keep If-Match and If-None-Match: *, and answer with the new ETag; other conditions on
-//     writes are refused with 400. Reads ignore dates and Range, as RFC 9110 allows: nothing here has a Last-Modified.
+//     answers 304. Writes of films keep If-Match and If-None-Match: *, and answer with the new ETag; other entity tags on
+//     writes are refused with 400. Conditions with dates are ignored, the one thing that is, because RFC 9110 demands it where
+//     nothing has a Last-Modified; and Range is ignored but by documents.
 //   - fields= masks every answer. Where there is a next page, Link has it.
 //   - HEAD is GET without the body, OPTIONS and 405 name the methods in Allow. Other origins may read and write only if
 //     they are configured.

@@ -82,6 +82,10 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// below us drops the body.
 		get := *r
 		get.Method = http.MethodGet
+		if len(get.Header["Range"]) > 0 { // which is for GET only (RFC 9110 §14.2)
+			get.Header = maps.Clone(get.Header)
+			delete(get.Header, "Range")
+		}
 		r = &get
 	}
 	if p.coded.coding == plain {

@@ -156,6 +156,33 @@ func testCodings(t *testing.T, cfg gateway.Config) {
 	}
 }
 
+// Which codings of a body are taken is said with the refusal of one (RFC 9110 §15.5.16), and in several lines too.
+func TestCodedBodies(t *testing.T) {
+	b := newBrowser(t)
+	for _, headers := range [][]string{{"Content-Encoding: gzip"}, {"Content-Encoding: identity", "Content-Encoding: br"}} {
+		w := b.ask("PUT", "/v1/movies/a", `{"title":"T"}`, headers...)
+		b.want(w, 415, "without Content-Encoding")
+		if got := w.Header().Get("Accept-Encoding"); got != "identity" {
+			t.Errorf("%v: Accept-Encoding %q, want identity", headers, got)
+		}
+	}
+	b.want(b.ask("PUT", "/v1/movies/a", `{"title":"T"}`, "Content-Encoding: Identity"), 200)
+	if w := b.ask("PUT", "/v1/movies/a", "T", "Content-Type: text/plain"); w.Code != 415 || w.Header().Get("Accept-Encoding") != "" {
+		t.Errorf("a type that is not taken: %d, Accept-Encoding %q", w.Code, w.Header().Get("Accept-Encoding"))
+	}
+}
+
+// Range is for GET only (RFC 9110 §14.2).
+func TestRangesOfHead(t *testing.T) {
+	b := newBrowser(t)
+	b.want(b.ask("GET", "/openapi.json", "", "Range: bytes=0-9"), 206)
+	want := b.ask("GET", "/openapi.json", "").Header().Get("Content-Length")
+	head := b.ask("HEAD", "/openapi.json", "", "Range: bytes=0-9")
+	if head.Code != 200 || head.Header().Get("Content-Length") != want || head.Header().Get("Content-Range") != "" {
+		t.Errorf("HEAD with Range: %d %v, want 200 and the length %s", head.Code, head.Header(), want)
+	}
+}
+
 func TestCORS(t *testing.T) {
 	for name, tc := range map[string]struct {
 		configured []string

@@ -148,7 +148,8 @@ func (r *route) takeBody(x *exchange, req *http.Request, values map[string]strin
 			"the body must be JSON in UTF-8: send Content-Type application/json, got %s", quote(given))
 		return false
 	}
-	if given := req.Header.Get("Content-Encoding"); given != "" && !strings.EqualFold(given, "identity") {
+	if given := strings.Join(req.Header["Content-Encoding"], ", "); given != "" && !strings.EqualFold(given, "identity") {
+		x.set("Accept-Encoding", "identity") // of bodies: what there is (RFC 9110 §15.5.16)
 		x.refuseHTTP(unsupportedMediaType,
 			"the body must not be encoded: send it without Content-Encoding, got %s", quote(given))
 		return false
