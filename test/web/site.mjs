@@ -35,7 +35,8 @@ export const hostile = {
   alternativeTitles: [attack(3), attack(4)],
   director: attack(5),
   description: attack(6),
-  genres: ["Drama", "\"'><script>alert(7)</script></title>"],
+  // The last has as many letters as a genre may have, and nowhere to break.
+  genres: ["Drama", "\"'><script>alert(7)</script></title>", "Donaudampfschifffahrtsgesellschaftskapitänsmützen!"],
   year: 1999,
   runtimeMinutes: 100,
   externalIds: {},

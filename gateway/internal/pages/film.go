@@ -155,12 +155,28 @@ func (p *Pages) moviePage(r *http.Request, f film) moviePage {
 	return page
 }
 
-// shortHistory is how many years of ratings are a table that stands open beside its plot; a longer one would leave nothing
-// but paper under the plot.
+// shortHistory is how many years of ratings are a table that stands open beside its plot. A longer one would leave nothing
+// but paper under the plot, so what stands out of it takes its place.
 const shortHistory = 9
 
 // LongHistory reports whether the table of the years is opened by whoever wants it.
 func (page *moviePage) LongHistory() bool { return len(page.History) > shortHistory }
+
+// Peaks are the years of a history that stand out: of the highest mean, the lowest, and the most ratings.
+func (page *moviePage) Peaks() (peaks struct{ High, Low, Most yearOfRatings }) {
+	for i, y := range page.History {
+		if i == 0 || y.Mean > peaks.High.Mean {
+			peaks.High = y
+		}
+		if i == 0 || y.Mean < peaks.Low.Mean {
+			peaks.Low = y
+		}
+		if i == 0 || y.Votes > peaks.Most.Votes {
+			peaks.Most = y
+		}
+	}
+	return peaks
+}
 
 // Brief reports whether there is too little beside the poster to fill its height.
 func (page *moviePage) Brief() bool { return page.Film.Description == "" }

@@ -49,6 +49,11 @@ func TestMoviePage(t *testing.T) {
 			t.Errorf("the page does not say %q:\n%s", want, said)
 		}
 	}
+	for _, want := range []string{"Highest mean8.50 in 2017", "Lowest7.50 in 2014", "Most ratings125 in 2019", "Every year, as a table"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the page does not say %q:\n%s", want, said)
+		}
+	}
 	tables := elements(doc, "table")
 	if len(tables) != 2 {
 		t.Fatalf("%d tables, want the histogram and the history", len(tables))
@@ -96,6 +101,29 @@ func TestFreshnessInWords(t *testing.T) {
 		_, rated := structured(t, doc)["aggregateRating"]
 		if known := id == "stale" || id == "one"; rated != known || (len(elements(doc, "table")) > 0) != known {
 			t.Errorf("%s: has a rating for machines: %v, tables: %d", id, rated, len(elements(doc, "table")))
+		}
+	}
+}
+
+// A history is as long as it is: one year is a sentence, a few are a table, many are a plot and what stands out.
+func TestHistoriesOfEachLength(t *testing.T) {
+	for _, c := range []struct {
+		years, tables, details, plots int
+		want                          string
+	}{
+		{1, 1, 1, 0, "All 40 ratings are of 2014; their mean is 7.50."},
+		{2, 2, 1, 1, "Ratings by the year they were given in"},
+		{9, 2, 1, 1, "Ratings by the year they were given in"},
+		{10, 2, 2, 1, "Every year, as a table"},
+	} {
+		s := newSite(t, demoFilms(t), nil)
+		s.rating.years = history()[:c.years]
+		doc := s.page(t, "/movies/tt0068646", http.StatusOK)
+		if tables, details, plots := len(elements(doc, "table")), len(elements(doc, "details")), len(byClass(doc, "plot")); tables != c.tables || details != c.details || plots != c.plots {
+			t.Errorf("%d years: %d tables, %d details, %d plots", c.years, tables, details, plots)
+		}
+		if said := mainText(t, doc); !strings.Contains(said, c.want) {
+			t.Errorf("%d years: the page does not say %q", c.years, c.want)
 		}
 	}
 }
