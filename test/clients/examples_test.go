@@ -29,9 +29,7 @@ type operation struct {
 	Body       *struct {
 		Content map[string]media
 	} `json:"requestBody"`
-	Responses map[string]struct {
-		Content map[string]media
-	}
+	Responses map[string]response
 
 	method, path string
 }
@@ -39,7 +37,15 @@ type operation struct {
 type parameter struct {
 	Ref      string `json:"$ref"`
 	Name, In string
+	Required bool
+	Schema   schema
 	Example  any
+}
+
+type response struct {
+	Ref     string `json:"$ref"`
+	Headers map[string]any
+	Content map[string]media
 }
 
 type media struct {
@@ -52,9 +58,7 @@ type document struct {
 	Paths      map[string]map[string]operation
 	Components struct {
 		Schemas   map[string]schema
-		Responses map[string]struct {
-			Content map[string]media
-		}
+		Responses map[string]response
 	}
 }
 
@@ -70,11 +74,27 @@ func readDocument(t *testing.T) *document {
 	}
 	var strict struct {
 		Components struct{ Schemas map[string]json.RawMessage }
+		Paths      map[string]map[string]struct {
+			Parameters []struct {
+				Name   string
+				Schema json.RawMessage
+			}
+		}
 	}
 	if err := json.Unmarshal(text, &strict); err != nil {
 		t.Fatal(err)
 	}
-	for name, raw := range strict.Components.Schemas {
+	schemas := strict.Components.Schemas
+	for path, item := range strict.Paths {
+		for method, op := range item {
+			for _, p := range op.Parameters {
+				if p.Schema != nil { // else a reference to a header, which is any text
+					schemas[method+" "+path+" "+p.Name] = p.Schema
+				}
+			}
+		}
+	}
+	for name, raw := range schemas {
 		dec := json.NewDecoder(bytes.NewReader(raw))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&schema{}); err != nil {
@@ -185,7 +205,32 @@ func testExamples(t *testing.T, gateway string) {
 			if got, want := shape(decode(t, text)), shape(decode(t, sample)); got != want {
 				t.Errorf("the answer has other members than the example, record it again with -update:\n got %s\nwant %s", got, want)
 			}
+			for _, p := range op.Parameters {
+				if p.In == "path" {
+					answers(t, p, decode(t, sample))
+				}
+			}
 		})
+	}
+}
+
+// answers complains about an example in which what the path names has another name: it answers another request.
+func answers(t *testing.T, p parameter, v any) {
+	t.Helper()
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			answers(t, p, e)
+		}
+	case map[string]any:
+		for key, value := range v {
+			if p.Name != "id" && strings.EqualFold(strings.ReplaceAll(p.Name, "_", ""), key) && value != p.Example {
+				t.Errorf("the example has %s %v, its request %v: record it again with -update", key, value, p.Example)
+			}
+			if list, ok := value.([]any); ok {
+				answers(t, p, list)
+			}
+		}
 	}
 }
 

@@ -12,9 +12,13 @@ import (
 // TestRunning runs everything that needs the running system, the demo, once built and started.
 func TestRunning(t *testing.T) {
 	p := start(t)
+	t.Run("links", func(t *testing.T) { testLinks(t, p.Gateway) }) // first: while everything is as shipped
 	t.Run("examples", func(t *testing.T) { testExamples(t, p.Gateway) })
 	t.Run("problems", func(t *testing.T) { testProblems(t, p.Gateway) })
+	t.Run("headers", func(t *testing.T) { testHeaders(t, p.Gateway) })
+	t.Run("no request", func(t *testing.T) { testNoRequest(t, p.Gateway) })
 	t.Run("go", func(t *testing.T) { testGoClient(t, p.Gateway) })
+	t.Run("bounds", func(t *testing.T) { testBounds(t, p.Gateway) }) // last: it writes what it may
 }
 
 // films is how many the demo has.

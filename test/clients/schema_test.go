@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // schema is the part of JSON Schema that the document uses. A keyword that it does not know would check nothing, so readDocument
@@ -29,23 +30,25 @@ type schema struct {
 	MinItems         *int     `json:"minItems"`
 	MaxItems         *int     `json:"maxItems"`
 	Pattern          string
+	MultipleOf       *float64 `json:"multipleOf"`
+	Not              *schema
 	Default          any
 }
 
 // wrong says in what v is not as the schema has it. Members that the schema does not know are wrong too: JSON Schema allows them, but a
 // document that does not describe what is answered is not complete.
 func (d *document) wrong(s schema, v any, at string) []string {
-	if s.Ref != "" {
-		target, ok := d.Components.Schemas[strings.TrimPrefix(s.Ref, "#/components/schemas/")]
-		if !ok {
-			return []string{at + ": no schema " + s.Ref}
-		}
-		s = target
+	s, ok := d.resolve(s)
+	if !ok {
+		return []string{at + ": no schema " + s.Ref}
 	}
 	var out []string
 	complain := func(format string, args ...any) { out = append(out, at+": "+fmt.Sprintf(format, args...)) }
 	if len(s.Enum) > 0 && !slices.Contains(s.Enum, v) {
 		complain("%v is none of %v", v, s.Enum)
+	}
+	if s.Not != nil && len(d.wrong(*s.Not, v, at)) == 0 {
+		complain("%v is what it must not be", v)
 	}
 	switch v := v.(type) {
 	case map[string]any:
@@ -77,11 +80,11 @@ func (d *document) wrong(s schema, v any, at string) []string {
 			out = append(out, d.wrong(*s.Items, e, fmt.Sprintf("%s[%d]", at, i))...)
 		}
 	case string:
-		if s.Type != "string" {
+		if s.Type != "string" && s.Type != "" {
 			complain("is a string, not %q", s.Type)
 		}
-		if s.MinLength != nil && len(v) < *s.MinLength || s.MaxLength != nil && len(v) > *s.MaxLength {
-			complain("%q has %d bytes", v, len(v))
+		if n := utf8.RuneCountInString(v); s.MinLength != nil && n < *s.MinLength || s.MaxLength != nil && n > *s.MaxLength {
+			complain("%q has %d characters", v, n)
 		}
 		if _, err := time.Parse(time.RFC3339Nano, v); s.Format == "date-time" && err != nil {
 			complain("%q is no time", v)
@@ -96,6 +99,9 @@ func (d *document) wrong(s schema, v any, at string) []string {
 		if s.Minimum != nil && v < *s.Minimum || s.Maximum != nil && v > *s.Maximum || s.ExclusiveMinimum != nil && v <= *s.ExclusiveMinimum {
 			complain("%v is out of range", v)
 		}
+		if s.MultipleOf != nil && math.Mod(v, *s.MultipleOf) != 0 {
+			complain("%v is no multiple of %v", v, *s.MultipleOf)
+		}
 	case bool:
 		if s.Type != "boolean" {
 			complain("is a boolean, not %q", s.Type)
@@ -104,6 +110,18 @@ func (d *document) wrong(s schema, v any, at string) []string {
 		complain("is %v", v)
 	}
 	return out
+}
+
+// resolve follows a reference; it reports false where it leads nowhere.
+func (d *document) resolve(s schema) (schema, bool) {
+	if s.Ref == "" {
+		return s, true
+	}
+	target, ok := d.Components.Schemas[strings.TrimPrefix(s.Ref, "#/components/schemas/")]
+	if !ok {
+		return s, false
+	}
+	return target, true
 }
 
 // TestWrong proves the checker on values that are wrong.
@@ -120,6 +138,8 @@ func TestWrong(t *testing.T) {
 			"at":    {Type: "string", Format: "date-time"},
 			"list":  {Type: "array", Items: &schema{Type: "boolean"}, MaxItems: &three},
 			"share": {Type: "number", ExclusiveMinimum: &one},
+			"tens":  {Type: "integer", MultipleOf: &ten},
+			"name":  {Type: "string", Not: &schema{Enum: []any{"."}}},
 		},
 	}}
 	for text, want := range map[string]int{
@@ -138,6 +158,11 @@ func TestWrong(t *testing.T) {
 		`{"id":"a","list":{}}`:                1,
 		`{"id":"a","list":[true,1,"x",null]}`: 4,
 		`{"id":"a","share":1}`:                1,
+		`{"id":"ääa"}`:                        0,
+		`{"id":"a","tens":20}`:                0,
+		`{"id":"a","tens":25}`:                1,
+		`{"id":"a","name":".."}`:              0,
+		`{"id":"a","name":"."}`:               1,
 		`[]`:                                  1,
 	} {
 		if got := d.wrong(schema{Ref: "#/components/schemas/T"}, decode(t, []byte(text)), ""); len(got) != want {

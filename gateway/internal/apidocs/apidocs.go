@@ -6,6 +6,7 @@ import (
 	_ "embed" // for the files
 	"encoding/base64"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -21,12 +22,30 @@ var (
 // Document returns the OpenAPI document as JSON.
 func Document() []byte { return bytes.Clone(document) }
 
-// policy of the page: it has one style sheet and a picture for the tab, and sends nothing anywhere.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// Options are what the page takes from those who mount it. The zero value works.
+type Options struct {
+	// FontURL is the path on this server of League Gothic (WOFF2, with its axis of width) for the name at the top. Empty means that
+	// the page loads no font, and takes the narrow one that the reader has.
+	FontURL string
+}
+
+// policy of the page: it has one style sheet and a picture for the tab, and sends nothing anywhere. withFont lets it load a font too.
+const (
+	withFont = "; font-src 'self'"
+	policy   = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 // Handler answers GET and HEAD of /openapi.json, /docs and /docs/docs.css, and nothing else: a path that is not its own is 404, and
-// another method 405, in plain text. Answers have an ETag, and conditional and range requests are understood.
-func Handler() http.Handler {
+// another method 405, in plain text. Answers have an ETag, and conditional and range requests are understood. Of several options the last counts.
+func Handler(options ...Options) http.Handler {
+	policy, style := policy, style
+	for _, o := range options {
+		if o.FontURL == "" {
+			continue
+		}
+		policy += withFont
+		style = append([]byte(fontFace(o.FontURL)), style...)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /openapi.json", file("application/json", document, nil))
 	mux.Handle("GET /docs", file("text/html; charset=utf-8", page, map[string]string{
@@ -36,6 +55,12 @@ func Handler() http.Handler {
 	mux.Handle("GET /docs/{$}", http.RedirectHandler("/docs", http.StatusPermanentRedirect))
 	mux.Handle("GET /docs/docs.css", file("text/css; charset=utf-8", style, nil))
 	return mux
+}
+
+// fontFace is the rule that loads the font. It says nothing of what else the font could do: the page sets one line in it.
+func fontFace(path string) string {
+	address := url.URL{Path: path} // escapes what would end the text in quotes
+	return `@font-face { font-family: "League Gothic"; src: url("` + address.EscapedPath() + `") format("woff2"); font-weight: 400; font-stretch: 75% 100%; font-display: swap; }` + "\n\n"
 }
 
 // file answers with one file.

@@ -101,6 +101,28 @@ func TestPageNeedsNobody(t *testing.T) {
 	}
 }
 
+// TestFont: whoever has the font says where it is, and then the page may load it.
+func TestFont(t *testing.T) {
+	get := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		apidocs.Handler(apidocs.Options{FontURL: `/assets/league").1a2b.woff2`}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		return w
+	}
+	style := get("/docs/docs.css")
+	if !strings.Contains(style.Body.String(), `src: url("/assets/league%22%29.1a2b.woff2")`) {
+		t.Errorf("the style sheet does not load the font, or not in quotes: %.200s", style.Body)
+	}
+	if same := ask(t, http.MethodGet, "/docs/docs.css", style.Header().Get("ETag")); same.StatusCode != http.StatusOK {
+		t.Error("the style sheets with the font and without it have one ETag")
+	}
+	if policy := get("/docs").Header().Get("Content-Security-Policy"); !strings.Contains(policy, "font-src 'self'") {
+		t.Errorf("the page's policy %q blocks the font", policy)
+	}
+	if policy := ask(t, http.MethodGet, "/docs", "").Header.Get("Content-Security-Policy"); strings.Contains(policy, "font-src") {
+		t.Errorf("without a font the policy %q allows one", policy)
+	}
+}
+
 // TestOperations: whoever adds a route also describes it.
 func TestOperations(t *testing.T) {
 	var doc struct {

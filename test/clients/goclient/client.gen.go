@@ -110,7 +110,7 @@ func (e ListMoviesParamsOrderBy) Valid() bool {
 // BatchGetMoviesRequest What is sent with batchGetMovies.
 type BatchGetMoviesRequest struct {
 	// Ids 1–200 ids of movies; one that is repeated is answered once.
-	Ids []string `json:"ids"`
+	Ids []Id `json:"ids"`
 }
 
 // ChartEntry Entry is a movie in a chart.
@@ -157,25 +157,25 @@ type Empty = map[string]interface{}
 
 // ExternalIds ExternalIds are a film's ids elsewhere.
 type ExternalIds struct {
-	// Imdb The id at IMDb: "tt" and at least seven digits; empty where not known.
+	// Imdb The id at IMDb: "tt" and 7 to 10 digits; empty where not known.
 	Imdb string `json:"imdb"`
 
-	// Movielens The id at MovieLens, a decimal number; empty where not known.
+	// Movielens The id at MovieLens, a number of 1 to 10 digits without leading zeros; empty where not known.
 	Movielens string `json:"movielens"`
 
-	// Tmdb The id at TMDB (themoviedb.org), a decimal number; empty where not known.
+	// Tmdb The id at TMDB (themoviedb.org), a number of 1 to 10 digits without leading zeros; empty where not known.
 	Tmdb string `json:"tmdb"`
 }
 
 // ExternalIdsInput ExternalIds are a film's ids elsewhere.
 type ExternalIdsInput struct {
-	// Imdb The id at IMDb: "tt" and at least seven digits; empty where not known.
+	// Imdb The id at IMDb: "tt" and 7 to 10 digits; empty where not known.
 	Imdb *string `json:"imdb,omitempty"`
 
-	// Movielens The id at MovieLens, a decimal number; empty where not known.
+	// Movielens The id at MovieLens, a number of 1 to 10 digits without leading zeros; empty where not known.
 	Movielens *string `json:"movielens,omitempty"`
 
-	// Tmdb The id at TMDB (themoviedb.org), a decimal number; empty where not known.
+	// Tmdb The id at TMDB (themoviedb.org), a number of 1 to 10 digits without leading zeros; empty where not known.
 	Tmdb *string `json:"tmdb,omitempty"`
 }
 
@@ -197,15 +197,18 @@ type GenreCount struct {
 	Genre string `json:"genre"`
 }
 
+// Id Names a movie, a record or a user: 1 to 128 bytes of UTF-8 without control characters, without white space at either end, and not `.` or `..`, which the path of an address cannot have. Compared byte by byte. (JSON Schema counts characters: where they are not ASCII, fewer than 128 fit.)
+type Id = string
+
 // Movie Movie is a film and its ratings.
 type Movie struct {
-	// AlternativeTitles Further titles the film is known by.
+	// AlternativeTitles Further titles the film is known by, at most 50, each one line of 1–500 characters.
 	AlternativeTitles []string `json:"alternativeTitles"`
 
-	// Description What the film is about.
+	// Description What the film is about: at most 10,000 characters, in lines.
 	Description string `json:"description"`
 
-	// Director The director; several are joined by ", ".
+	// Director The director, one line of at most 500 characters; several are joined by ", ".
 	Director string `json:"director"`
 
 	// Etag Version of the metadata. On a write: replace only this version; empty replaces any.
@@ -214,13 +217,13 @@ type Movie struct {
 	// ExternalIds The film's ids elsewhere. Always set in answers, its members empty where not known; absent on input means none.
 	ExternalIds ExternalIds `json:"externalIds"`
 
-	// Genres Names of genres.
+	// Genres Names of genres, at most 20 different ones, each one line of 1–50 characters. Order and case are kept; of names that differ only in case the first counts.
 	Genres []string `json:"genres"`
 
-	// Id The id of the movie, chosen by whoever puts it: 1–128 bytes, compared byte by byte.
-	Id string `json:"id"`
+	// Id The id of the movie, chosen by whoever puts it.
+	Id Id `json:"id"`
 
-	// OriginalTitle The title in the film's own language; empty where it is the same or not known.
+	// OriginalTitle The title in the film's own language, one line of at most 500 characters; empty where it is the same or not known.
 	OriginalTitle string `json:"originalTitle"`
 
 	// RatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": nobody rated it. Output only: ignored on input.
@@ -232,7 +235,7 @@ type Movie struct {
 	// RuntimeMinutes Running time in minutes, 1–6000; absent where not known.
 	RuntimeMinutes *int32 `json:"runtimeMinutes,omitempty"`
 
-	// Title The title it is known by here, 1–500 characters.
+	// Title The title it is known by here: one line of 1–500 characters. White space at both ends is cut off, of this and of every other text.
 	Title string `json:"title"`
 
 	// Year Year of first release, 1870–2100; absent where not known.
@@ -245,21 +248,21 @@ type MovieRatingStatus string
 // MovieBatch BatchGetMoviesResponse is the movies that exist, and the ids of those that do not.
 type MovieBatch struct {
 	// MissingIds The ids no movie has.
-	MissingIds []string `json:"missingIds"`
+	MissingIds []Id `json:"missingIds"`
 
 	// Movies Those that exist, in the order asked for.
 	Movies []Movie `json:"movies"`
 }
 
-// MovieInput Movie is a film and its ratings.
+// MovieInput A movie as it shall be. What is left out is empty afterwards. `ratingSummary` and `ratingStatus`, which only answers have, may be sent and are ignored; other properties that are not here are an error.
 type MovieInput struct {
-	// AlternativeTitles Further titles the film is known by.
+	// AlternativeTitles Further titles the film is known by, at most 50, each one line of 1–500 characters.
 	AlternativeTitles *[]string `json:"alternativeTitles,omitempty"`
 
-	// Description What the film is about.
+	// Description What the film is about: at most 10,000 characters, in lines.
 	Description *string `json:"description,omitempty"`
 
-	// Director The director; several are joined by ", ".
+	// Director The director, one line of at most 500 characters; several are joined by ", ".
 	Director *string `json:"director,omitempty"`
 
 	// Etag Version of the metadata. On a write: replace only this version; empty replaces any.
@@ -268,19 +271,19 @@ type MovieInput struct {
 	// ExternalIds The film's ids elsewhere. Always set in answers, its members empty where not known; absent on input means none.
 	ExternalIds *ExternalIdsInput `json:"externalIds,omitempty"`
 
-	// Genres Names of genres.
+	// Genres Names of genres, at most 20 different ones, each one line of 1–50 characters. Order and case are kept; of names that differ only in case the first counts.
 	Genres *[]string `json:"genres,omitempty"`
 
-	// Id The id of the movie, chosen by whoever puts it: 1–128 bytes, compared byte by byte.
-	Id *string `json:"id,omitempty"`
+	// Id As in the path, or left out.
+	Id *Id `json:"id,omitempty"`
 
-	// OriginalTitle The title in the film's own language; empty where it is the same or not known.
+	// OriginalTitle The title in the film's own language, one line of at most 500 characters; empty where it is the same or not known.
 	OriginalTitle *string `json:"originalTitle,omitempty"`
 
 	// RuntimeMinutes Running time in minutes, 1–6000; absent where not known.
 	RuntimeMinutes *int32 `json:"runtimeMinutes,omitempty"`
 
-	// Title The title it is known by here, 1–500 characters.
+	// Title The title it is known by here: one line of 1–500 characters. White space at both ends is cut off, of this and of every other text.
 	Title string `json:"title"`
 
 	// Year Year of first release, 1870–2100; absent where not known.
@@ -296,7 +299,7 @@ type MoviePage struct {
 	NextPageToken string `json:"nextPageToken"`
 }
 
-// Problem A problem (RFC 9457). Every error is one.
+// Problem A problem (RFC 9457). Every error of the API is one.
 type Problem struct {
 	// Code The gRPC code that stands for it, such as NOT_FOUND; missing where the HTTP layer itself refuses.
 	Code *string `json:"code,omitempty"`
@@ -323,8 +326,17 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
-// PutRatingRequest What is sent with putRating.
+// PutRatingRequest A user's rating of a record. Properties that are not here are an error, `ratedAt` included: the time is the server's.
 type PutRatingRequest struct {
+	// RecordId As in the path, or left out.
+	RecordId *Id `json:"recordId,omitempty"`
+
+	// RecordType As in the path, or left out.
+	RecordType *string `json:"recordType,omitempty"`
+
+	// UserId As in the path, or left out.
+	UserId *Id `json:"userId,omitempty"`
+
 	// Value The rating, 1–10: twice the stars where half stars are given. Required.
 	Value int32 `json:"value"`
 }
@@ -335,13 +347,13 @@ type Rating struct {
 	RatedAt time.Time `json:"ratedAt"`
 
 	// RecordId The id of the record.
-	RecordId string `json:"recordId"`
+	RecordId Id `json:"recordId"`
 
 	// RecordType What the record is, such as "movie".
 	RecordType string `json:"recordType"`
 
 	// UserId Who rated.
-	UserId string `json:"userId"`
+	UserId Id `json:"userId"`
 
 	// Value The rating, 1–10: twice the stars where half stars are given.
 	Value int32 `json:"value"`
@@ -407,7 +419,7 @@ type RecordRatingSummary struct {
 	Mean float64 `json:"mean"`
 
 	// RecordId The id of the record.
-	RecordId string `json:"recordId"`
+	RecordId Id `json:"recordId"`
 
 	// RecordType What the record is, such as "movie".
 	RecordType string `json:"recordType"`
@@ -421,7 +433,7 @@ type RecordRatingSummary struct {
 
 // SearchHit Hit is a movie that matches.
 type SearchHit struct {
-	// Match How the movie matches: "exact", "title", "director" or "spelling".
+	// Match How the movie matches. "exact": one of its titles is the query, but for articles, the year and joined words; "title": its titles have every word; "director": it takes the director's name too; "spelling": a word or a title matches only by another spelling.
 	Match SearchHitMatch `json:"match"`
 
 	// MatchedNamePieces The other name that matched (an original or alternative title, or the director), in pieces; empty where the title matched.
@@ -434,7 +446,7 @@ type SearchHit struct {
 	TitlePieces []TextPiece `json:"titlePieces"`
 }
 
-// SearchHitMatch How the movie matches: "exact", "title", "director" or "spelling".
+// SearchHitMatch How the movie matches. "exact": one of its titles is the query, but for articles, the year and joined words; "title": its titles have every word; "director": it takes the director's name too; "spelling": a word or a title matches only by another spelling.
 type SearchHitMatch string
 
 // SearchPage SearchMoviesResponse is a page of matches, and how many there are by genre and decade.
@@ -445,7 +457,7 @@ type SearchPage struct {
 	// Genres How many movies match the query and the decade filter, by genre; most first.
 	Genres []GenreCount `json:"genres"`
 
-	// Hits Best first: exact titles, then other matches, then matches by another spelling; within each by number of ratings.
+	// Hits Best first, in steps: a title is the query as typed; is it but for leading articles, the year or joined words; begins with it, leading article included; has all words; has all but the year; several titles or the director have them; and with other spellings a whole title, one typo, more typos. Within a step by number of ratings, then by title, then by id.
 	Hits []SearchHit `json:"hits"`
 
 	// NextPageToken The `page_token` of the next page; empty on the last page.
@@ -484,7 +496,7 @@ type Stats struct {
 	// Genres Movies by genre; most first. A movie counts in each of its genres.
 	Genres []GenreCount `json:"genres"`
 
-	// GlobalMean The mean of all ratings of movies, 1–10; 0 where there are none.
+	// GlobalMean The mean of all those ratings, 1–10; 0 where there are none.
 	GlobalMean float64 `json:"globalMean"`
 
 	// MinVotes The weight m of the prior in a weighted score, in ratings.
@@ -496,13 +508,13 @@ type Stats struct {
 	// PriorMean The mean C of the prior in a weighted score.
 	PriorMean float64 `json:"priorMean"`
 
-	// RatedMovies Movies with at least one rating.
+	// RatedMovies Records of the type "movie" with at least one rating, whether or not the catalogue has a movie with the record's id. So it can be more than `movies`.
 	RatedMovies int32 `json:"ratedMovies"`
 
-	// Ratings Ratings of movies.
+	// Ratings Ratings of records of the type "movie", whether or not the catalogue has a movie with the record's id.
 	Ratings int32 `json:"ratings"`
 
-	// Users People with at least one rating of a movie.
+	// Users People with at least one rating of a record of the type "movie", whether or not the catalogue has a movie with the record's id.
 	Users int32 `json:"users"`
 }
 
@@ -512,7 +524,7 @@ type Suggestion struct {
 	Director string `json:"director"`
 
 	// Id The id of the movie.
-	Id string `json:"id"`
+	Id Id `json:"id"`
 
 	// MatchedNamePieces The other name that matched, in pieces; empty where the title matched.
 	MatchedNamePieces []TextPiece `json:"matchedNamePieces"`
@@ -554,61 +566,67 @@ type UserRatingPage struct {
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
+// IfMatchRead defines model for IfMatchRead.
+type IfMatchRead = string
+
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
 // OnlyNew defines model for OnlyNew.
 type OnlyNew = string
 
-// BodyTooLarge A problem (RFC 9457). Every error is one.
+// BodyTooLarge A problem (RFC 9457). Every error of the API is one.
 type BodyTooLarge = Problem
 
-// Conflict A problem (RFC 9457). Every error is one.
+// Conflict A problem (RFC 9457). Every error of the API is one.
 type Conflict = Problem
 
-// DeadlineExceeded A problem (RFC 9457). Every error is one.
+// DeadlineExceeded A problem (RFC 9457). Every error of the API is one.
 type DeadlineExceeded = Problem
 
-// InternalError A problem (RFC 9457). Every error is one.
+// InternalError A problem (RFC 9457). Every error of the API is one.
 type InternalError = Problem
 
-// InvalidRequest A problem (RFC 9457). Every error is one.
+// InvalidRequest A problem (RFC 9457). Every error of the API is one.
 type InvalidRequest = Problem
 
-// NotFound A problem (RFC 9457). Every error is one.
+// NotFound A problem (RFC 9457). Every error of the API is one.
 type NotFound = Problem
 
-// PreconditionFailed A problem (RFC 9457). Every error is one.
+// PreconditionFailed A problem (RFC 9457). Every error of the API is one.
 type PreconditionFailed = Problem
 
-// RequestTimeout A problem (RFC 9457). Every error is one.
+// RequestTimeout A problem (RFC 9457). Every error of the API is one.
 type RequestTimeout = Problem
 
-// Unavailable A problem (RFC 9457). Every error is one.
+// Unavailable A problem (RFC 9457). Every error of the API is one.
 type Unavailable = Problem
 
-// UnsupportedMediaType A problem (RFC 9457). Every error is one.
+// UnsupportedMediaType A problem (RFC 9457). Every error of the API is one.
 type UnsupportedMediaType = Problem
 
 // ListChartParams defines parameters for ListChart.
 type ListChartParams struct {
-	// Genre Only movies of this genre; its name, case-insensitive.
+	// Genre Only movies of this genre; its name of at most 50 characters, case-insensitive.
 	Genre *string `form:"genre,omitempty" json:"genre,omitempty"`
 
-	// Decade Only movies of this decade; its first year, such as 1990.
+	// Decade Only movies of this decade; its first year, such as 1990: a multiple of 10, 1870–2100.
 	Decade *int32 `form:"decade,omitempty" json:"decade,omitempty"`
 
 	// PageSize The most entries of a page. 0 means 50; more than 200 means 200.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start.
+	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start. A token is good for 72 hours.
 	PageToken *string `form:"page_token,omitempty" json:"page_token,omitempty"`
 
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // ListChartParamsChart defines parameters for ListChart.
@@ -616,13 +634,13 @@ type ListChartParamsChart string
 
 // ListMoviesParams defines parameters for ListMovies.
 type ListMoviesParams struct {
-	// Genre Only movies of this genre; its name, case-insensitive.
+	// Genre Only movies of this genre; its name of at most 50 characters, case-insensitive.
 	Genre *string `form:"genre,omitempty" json:"genre,omitempty"`
 
-	// MinYear Only movies of this year or later.
+	// MinYear Only movies of this year or later, 1870–2100. Movies whose year is not known match no bound.
 	MinYear *int32 `form:"min_year,omitempty" json:"min_year,omitempty"`
 
-	// MaxYear Only movies of this year or earlier.
+	// MaxYear Only movies of this year or earlier, 1870–2100 and not before `min_year`.
 	MaxYear *int32 `form:"max_year,omitempty" json:"max_year,omitempty"`
 
 	// OrderBy The order: "title" (the default), "year" or "year desc".
@@ -631,14 +649,17 @@ type ListMoviesParams struct {
 	// PageSize The most entries of a page. 0 means 50; more than 200 means 200.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start.
+	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start. A token is good for 72 hours.
 	PageToken *string `form:"page_token,omitempty" json:"page_token,omitempty"`
 
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // ListMoviesParamsOrderBy defines parameters for ListMovies.
@@ -649,25 +670,28 @@ type DeleteMovieParams struct {
 	// Etag Delete only this version; empty deletes any.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. `*` means any that is there. The gateway compares the version before the dot, so ratings that came in meanwhile do not matter.
+	// IfMatch The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. At most eight tags; `*` means any that is there. The gateway compares the version before the dot, so ratings that came in meanwhile do not matter.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetMovieParams defines parameters for GetMovie.
 type GetMovieParams struct {
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // PutMovieParams defines parameters for PutMovie.
 type PutMovieParams struct {
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
-	// IfMatch The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. `*` means any that is there. The gateway compares the version before the dot, so ratings that came in meanwhile do not matter.
+	// IfMatch The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. At most eight tags; `*` means any that is there. The gateway compares the version before the dot, so ratings that came in meanwhile do not matter.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// IfNoneMatch `*`: create the movie, and answer 412 if it is there already. Nothing else is allowed.
@@ -679,92 +703,110 @@ type ListSimilarMoviesParams struct {
 	// PageSize The most movies. 0 means 12; more than 50 means 50.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // BatchGetMoviesParams defines parameters for BatchGetMovies.
 type BatchGetMoviesParams struct {
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 }
 
 // LookupMovieParams defines parameters for LookupMovie.
 type LookupMovieParams struct {
-	// ImdbId The id at IMDb: "tt" and at least seven digits. Exactly one of the three parameters is set.
+	// ImdbId The id at IMDb: "tt" and 7 to 10 digits. Exactly one of the three parameters is set.
 	ImdbId *string `form:"imdb_id,omitempty" json:"imdb_id,omitempty"`
 
-	// TmdbId The id at TMDB, a decimal number.
+	// TmdbId The id at TMDB: a number of 1 to 10 digits without leading zeros.
 	TmdbId *string `form:"tmdb_id,omitempty" json:"tmdb_id,omitempty"`
 
-	// MovielensId The id at MovieLens, a decimal number.
+	// MovielensId The id at MovieLens: a number of 1 to 10 digits without leading zeros.
 	MovielensId *string `form:"movielens_id,omitempty" json:"movielens_id,omitempty"`
 
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // SearchMoviesParams defines parameters for SearchMovies.
 type SearchMoviesParams struct {
-	// Q What to look for: 1–200 characters. Any text is plain text. The last word may be the beginning of one; a leading article may be missing or too much; a year narrows; words of five letters and more may have a typo.
+	// Q What to look for: 1–200 characters, white space at the ends not counted. Any text is plain text. The last word may be the beginning of one; a leading article may be missing or too much; a year narrows; a word of the title of five letters or more may have one typo, of nine or more two (its length counts, not that of what is typed).
 	Q string `form:"q" json:"q"`
 
-	// Genre Only movies of this genre; its name, case-insensitive.
+	// Genre Only movies of this genre; its name of at most 50 characters, case-insensitive.
 	Genre *string `form:"genre,omitempty" json:"genre,omitempty"`
 
-	// Decade Only movies of this decade; its first year, such as 1990.
+	// Decade Only movies of this decade; its first year, such as 1990: a multiple of 10, 1870–2100.
 	Decade *int32 `form:"decade,omitempty" json:"decade,omitempty"`
 
 	// PageSize The most entries of a page. 0 means 50; more than 200 means 200.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start.
+	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start. A token is good for 72 hours.
 	PageToken *string `form:"page_token,omitempty" json:"page_token,omitempty"`
 
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // SuggestMoviesParams defines parameters for SuggestMovies.
 type SuggestMoviesParams struct {
-	// Q What is typed so far: 1–200 characters.
+	// Q What is typed so far: 1–200 characters, white space at the ends not counted. It matches as in a search.
 	Q string `form:"q" json:"q"`
 
 	// PageSize The most suggestions. 0 means 8; more than 20 means 20.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // ListRatingHistoryParams defines parameters for ListRatingHistory.
 type ListRatingHistoryParams struct {
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // GetRatingSummaryParams defines parameters for GetRatingSummary.
 type GetRatingSummaryParams struct {
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // ListRecordRatingsParams defines parameters for ListRecordRatings.
@@ -772,38 +814,47 @@ type ListRecordRatingsParams struct {
 	// PageSize The most ratings of a page. 0 means 50; more than 200 means 200.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start.
+	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start. A token is good for 72 hours.
 	PageToken *string `form:"page_token,omitempty" json:"page_token,omitempty"`
 
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // GetRatingParams defines parameters for GetRating.
 type GetRatingParams struct {
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // PutRatingParams defines parameters for PutRating.
 type PutRatingParams struct {
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 }
 
 // GetStatsParams defines parameters for GetStats.
 type GetStatsParams struct {
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // ListUserRatingsParams defines parameters for ListUserRatings.
@@ -814,14 +865,17 @@ type ListUserRatingsParams struct {
 	// PageSize The most ratings of a page. 0 means 50; more than 200 means 200.
 	PageSize *int32 `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start.
+	// PageToken Where the page begins: `nextPageToken` of the page before, with the same other parameters; empty begins at the start. A token is good for 72 hours.
 	PageToken *string `form:"page_token,omitempty" json:"page_token,omitempty"`
 
-	// Fields Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all.
+	// Fields Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all.
 	Fields *string `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
 }
 
 // PutMovieJSONRequestBody defines body for PutMovie for application/json ContentType.
@@ -926,14 +980,14 @@ type ClientInterface interface {
 	// Removes the movie from the catalogue. Its ratings stay with the rating service, and are there again if the movie is put back.
 	//
 	// Corresponds with DELETE /v1/movies/{id} (the `DeleteMovie` operationId).
-	DeleteMovie(ctx context.Context, id string, params *DeleteMovieParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	DeleteMovie(ctx context.Context, id Id, params *DeleteMovieParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetMovie Read a movie
 	//
 	// Returns one movie with its rating summary.
 	//
 	// Corresponds with GET /v1/movies/{id} (the `GetMovie` operationId).
-	GetMovie(ctx context.Context, id string, params *GetMovieParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetMovie(ctx context.Context, id Id, params *GetMovieParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutMovieWithBody Create or replace a movie
 	//
@@ -942,7 +996,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/movies/{id} (the `PutMovie` operationId).
-	PutMovieWithBody(ctx context.Context, id string, params *PutMovieParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutMovieWithBody(ctx context.Context, id Id, params *PutMovieParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutMovie Create or replace a movie
 	//
@@ -951,14 +1005,14 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/movies/{id} (the `PutMovie` operationId).
-	PutMovie(ctx context.Context, id string, params *PutMovieParams, body PutMovieJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutMovie(ctx context.Context, id Id, params *PutMovieParams, body PutMovieJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSimilarMovies List similar movies
 	//
 	// Returns well-rated movies of the same genres and period. Of two movies, the similarity is the share of common genres times 2^(-|difference in years| / 10); the list is ordered by similarity times weighted score.
 	//
 	// Corresponds with GET /v1/movies/{id}/similar (the `ListSimilarMovies` operationId).
-	ListSimilarMovies(ctx context.Context, id string, params *ListSimilarMoviesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListSimilarMovies(ctx context.Context, id Id, params *ListSimilarMoviesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// BatchGetMoviesWithBody Read many movies
 	//
@@ -1004,35 +1058,35 @@ type ClientInterface interface {
 	// Returns a record's ratings by the year they were given in.
 	//
 	// Corresponds with GET /v1/records/{record_type}/{record_id}/ratingHistory (the `ListRatingHistory` operationId).
-	ListRatingHistory(ctx context.Context, recordType string, recordId string, params *ListRatingHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListRatingHistory(ctx context.Context, recordType string, recordId Id, params *ListRatingHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetRatingSummary Read a record's aggregate
 	//
 	// Returns a record's aggregate in constant time.
 	//
 	// Corresponds with GET /v1/records/{record_type}/{record_id}/ratingSummary (the `GetRatingSummary` operationId).
-	GetRatingSummary(ctx context.Context, recordType string, recordId string, params *GetRatingSummaryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetRatingSummary(ctx context.Context, recordType string, recordId Id, params *GetRatingSummaryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRecordRatings List a record's ratings
 	//
 	// Lists a record's ratings by user id.
 	//
 	// Corresponds with GET /v1/records/{record_type}/{record_id}/ratings (the `ListRecordRatings` operationId).
-	ListRecordRatings(ctx context.Context, recordType string, recordId string, params *ListRecordRatingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListRecordRatings(ctx context.Context, recordType string, recordId Id, params *ListRecordRatingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteRating Take a rating back
 	//
 	// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back.
 	//
 	// Corresponds with DELETE /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `DeleteRating` operationId).
-	DeleteRating(ctx context.Context, recordType string, recordId string, userId string, reqEditors ...RequestEditorFn) (*http.Response, error)
+	DeleteRating(ctx context.Context, recordType string, recordId Id, userId Id, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetRating Read a user's rating
 	//
 	// Returns the user's rating.
 	//
 	// Corresponds with GET /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `GetRating` operationId).
-	GetRating(ctx context.Context, recordType string, recordId string, userId string, params *GetRatingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetRating(ctx context.Context, recordType string, recordId Id, userId Id, params *GetRatingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutRatingWithBody Rate
 	//
@@ -1041,7 +1095,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-	PutRatingWithBody(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutRatingWithBody(ctx context.Context, recordType string, recordId Id, userId Id, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutRating Rate
 	//
@@ -1050,7 +1104,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-	PutRating(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutRating(ctx context.Context, recordType string, recordId Id, userId Id, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetStats Read the catalogue's numbers
 	//
@@ -1064,7 +1118,7 @@ type ClientInterface interface {
 	// Lists a user's ratings, newest first.
 	//
 	// Corresponds with GET /v1/users/{user_id}/ratings (the `ListUserRatings` operationId).
-	ListUserRatings(ctx context.Context, userId string, params *ListUserRatingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListUserRatings(ctx context.Context, userId Id, params *ListUserRatingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // ListChart Read a chart
@@ -1106,7 +1160,7 @@ func (c *Client) ListMovies(ctx context.Context, params *ListMoviesParams, reqEd
 // Removes the movie from the catalogue. Its ratings stay with the rating service, and are there again if the movie is put back.
 //
 // Corresponds with DELETE /v1/movies/{id} (the `DeleteMovie` operationId).
-func (c *Client) DeleteMovie(ctx context.Context, id string, params *DeleteMovieParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) DeleteMovie(ctx context.Context, id Id, params *DeleteMovieParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteMovieRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
@@ -1123,7 +1177,7 @@ func (c *Client) DeleteMovie(ctx context.Context, id string, params *DeleteMovie
 // Returns one movie with its rating summary.
 //
 // Corresponds with GET /v1/movies/{id} (the `GetMovie` operationId).
-func (c *Client) GetMovie(ctx context.Context, id string, params *GetMovieParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) GetMovie(ctx context.Context, id Id, params *GetMovieParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetMovieRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
@@ -1142,7 +1196,7 @@ func (c *Client) GetMovie(ctx context.Context, id string, params *GetMovieParams
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /v1/movies/{id} (the `PutMovie` operationId).
-func (c *Client) PutMovieWithBody(ctx context.Context, id string, params *PutMovieParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) PutMovieWithBody(ctx context.Context, id Id, params *PutMovieParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutMovieRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -1161,7 +1215,7 @@ func (c *Client) PutMovieWithBody(ctx context.Context, id string, params *PutMov
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PUT /v1/movies/{id} (the `PutMovie` operationId).
-func (c *Client) PutMovie(ctx context.Context, id string, params *PutMovieParams, body PutMovieJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) PutMovie(ctx context.Context, id Id, params *PutMovieParams, body PutMovieJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutMovieRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
@@ -1178,7 +1232,7 @@ func (c *Client) PutMovie(ctx context.Context, id string, params *PutMovieParams
 // Returns well-rated movies of the same genres and period. Of two movies, the similarity is the share of common genres times 2^(-|difference in years| / 10); the list is ordered by similarity times weighted score.
 //
 // Corresponds with GET /v1/movies/{id}/similar (the `ListSimilarMovies` operationId).
-func (c *Client) ListSimilarMovies(ctx context.Context, id string, params *ListSimilarMoviesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) ListSimilarMovies(ctx context.Context, id Id, params *ListSimilarMoviesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListSimilarMoviesRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
@@ -1284,7 +1338,7 @@ func (c *Client) SuggestMovies(ctx context.Context, params *SuggestMoviesParams,
 // Returns a record's ratings by the year they were given in.
 //
 // Corresponds with GET /v1/records/{record_type}/{record_id}/ratingHistory (the `ListRatingHistory` operationId).
-func (c *Client) ListRatingHistory(ctx context.Context, recordType string, recordId string, params *ListRatingHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) ListRatingHistory(ctx context.Context, recordType string, recordId Id, params *ListRatingHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRatingHistoryRequest(c.Server, recordType, recordId, params)
 	if err != nil {
 		return nil, err
@@ -1301,7 +1355,7 @@ func (c *Client) ListRatingHistory(ctx context.Context, recordType string, recor
 // Returns a record's aggregate in constant time.
 //
 // Corresponds with GET /v1/records/{record_type}/{record_id}/ratingSummary (the `GetRatingSummary` operationId).
-func (c *Client) GetRatingSummary(ctx context.Context, recordType string, recordId string, params *GetRatingSummaryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) GetRatingSummary(ctx context.Context, recordType string, recordId Id, params *GetRatingSummaryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetRatingSummaryRequest(c.Server, recordType, recordId, params)
 	if err != nil {
 		return nil, err
@@ -1318,7 +1372,7 @@ func (c *Client) GetRatingSummary(ctx context.Context, recordType string, record
 // Lists a record's ratings by user id.
 //
 // Corresponds with GET /v1/records/{record_type}/{record_id}/ratings (the `ListRecordRatings` operationId).
-func (c *Client) ListRecordRatings(ctx context.Context, recordType string, recordId string, params *ListRecordRatingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) ListRecordRatings(ctx context.Context, recordType string, recordId Id, params *ListRecordRatingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRecordRatingsRequest(c.Server, recordType, recordId, params)
 	if err != nil {
 		return nil, err
@@ -1335,7 +1389,7 @@ func (c *Client) ListRecordRatings(ctx context.Context, recordType string, recor
 // Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back.
 //
 // Corresponds with DELETE /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `DeleteRating` operationId).
-func (c *Client) DeleteRating(ctx context.Context, recordType string, recordId string, userId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) DeleteRating(ctx context.Context, recordType string, recordId Id, userId Id, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteRatingRequest(c.Server, recordType, recordId, userId)
 	if err != nil {
 		return nil, err
@@ -1352,7 +1406,7 @@ func (c *Client) DeleteRating(ctx context.Context, recordType string, recordId s
 // Returns the user's rating.
 //
 // Corresponds with GET /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `GetRating` operationId).
-func (c *Client) GetRating(ctx context.Context, recordType string, recordId string, userId string, params *GetRatingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) GetRating(ctx context.Context, recordType string, recordId Id, userId Id, params *GetRatingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetRatingRequest(c.Server, recordType, recordId, userId, params)
 	if err != nil {
 		return nil, err
@@ -1371,7 +1425,7 @@ func (c *Client) GetRating(ctx context.Context, recordType string, recordId stri
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-func (c *Client) PutRatingWithBody(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) PutRatingWithBody(ctx context.Context, recordType string, recordId Id, userId Id, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutRatingRequestWithBody(c.Server, recordType, recordId, userId, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -1390,7 +1444,7 @@ func (c *Client) PutRatingWithBody(ctx context.Context, recordType string, recor
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-func (c *Client) PutRating(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) PutRating(ctx context.Context, recordType string, recordId Id, userId Id, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutRatingRequest(c.Server, recordType, recordId, userId, params, body)
 	if err != nil {
 		return nil, err
@@ -1424,7 +1478,7 @@ func (c *Client) GetStats(ctx context.Context, params *GetStatsParams, reqEditor
 // Lists a user's ratings, newest first.
 //
 // Corresponds with GET /v1/users/{user_id}/ratings (the `ListUserRatings` operationId).
-func (c *Client) ListUserRatings(ctx context.Context, userId string, params *ListUserRatingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) ListUserRatings(ctx context.Context, userId Id, params *ListUserRatingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListUserRatingsRequest(c.Server, userId, params)
 	if err != nil {
 		return nil, err
@@ -1553,6 +1607,17 @@ func NewListChartRequest(server string, chart ListChartParamsChart, params *List
 			}
 
 			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
 		}
 
 	}
@@ -1696,13 +1761,24 @@ func NewListMoviesRequest(server string, params *ListMoviesParams) (*http.Reques
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
 	}
 
 	return req, nil
 }
 
 // NewDeleteMovieRequest constructs an http.Request for the DeleteMovie method
-func NewDeleteMovieRequest(server string, id string, params *DeleteMovieParams) (*http.Request, error) {
+func NewDeleteMovieRequest(server string, id Id, params *DeleteMovieParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1778,7 +1854,7 @@ func NewDeleteMovieRequest(server string, id string, params *DeleteMovieParams) 
 }
 
 // NewGetMovieRequest constructs an http.Request for the GetMovie method
-func NewGetMovieRequest(server string, id string, params *GetMovieParams) (*http.Request, error) {
+func NewGetMovieRequest(server string, id Id, params *GetMovieParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1848,13 +1924,24 @@ func NewGetMovieRequest(server string, id string, params *GetMovieParams) (*http
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
 	}
 
 	return req, nil
 }
 
 // NewPutMovieRequest calls the generic PutMovie builder with application/json body
-func NewPutMovieRequest(server string, id string, params *PutMovieParams, body PutMovieJSONRequestBody) (*http.Request, error) {
+func NewPutMovieRequest(server string, id Id, params *PutMovieParams, body PutMovieJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
@@ -1865,7 +1952,7 @@ func NewPutMovieRequest(server string, id string, params *PutMovieParams, body P
 }
 
 // NewPutMovieRequestWithBody constructs an http.Request for the PutMovie method, with any body, and a specified content type
-func NewPutMovieRequestWithBody(server string, id string, params *PutMovieParams, contentType string, body io.Reader) (*http.Request, error) {
+func NewPutMovieRequestWithBody(server string, id Id, params *PutMovieParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1954,7 +2041,7 @@ func NewPutMovieRequestWithBody(server string, id string, params *PutMovieParams
 }
 
 // NewListSimilarMoviesRequest constructs an http.Request for the ListSimilarMovies method
-func NewListSimilarMoviesRequest(server string, id string, params *ListSimilarMoviesParams) (*http.Request, error) {
+func NewListSimilarMoviesRequest(server string, id Id, params *ListSimilarMoviesParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2034,6 +2121,17 @@ func NewListSimilarMoviesRequest(server string, id string, params *ListSimilarMo
 			}
 
 			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
 		}
 
 	}
@@ -2208,6 +2306,17 @@ func NewLookupMovieRequest(server string, params *LookupMovieParams) (*http.Requ
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -2333,6 +2442,17 @@ func NewSearchMoviesRequest(server string, params *SearchMoviesParams) (*http.Re
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -2422,13 +2542,24 @@ func NewSuggestMoviesRequest(server string, params *SuggestMoviesParams) (*http.
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
 	}
 
 	return req, nil
 }
 
 // NewListRatingHistoryRequest constructs an http.Request for the ListRatingHistory method
-func NewListRatingHistoryRequest(server string, recordType string, recordId string, params *ListRatingHistoryParams) (*http.Request, error) {
+func NewListRatingHistoryRequest(server string, recordType string, recordId Id, params *ListRatingHistoryParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2505,13 +2636,24 @@ func NewListRatingHistoryRequest(server string, recordType string, recordId stri
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
 	}
 
 	return req, nil
 }
 
 // NewGetRatingSummaryRequest constructs an http.Request for the GetRatingSummary method
-func NewGetRatingSummaryRequest(server string, recordType string, recordId string, params *GetRatingSummaryParams) (*http.Request, error) {
+func NewGetRatingSummaryRequest(server string, recordType string, recordId Id, params *GetRatingSummaryParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2588,13 +2730,24 @@ func NewGetRatingSummaryRequest(server string, recordType string, recordId strin
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
 	}
 
 	return req, nil
 }
 
 // NewListRecordRatingsRequest constructs an http.Request for the ListRecordRatings method
-func NewListRecordRatingsRequest(server string, recordType string, recordId string, params *ListRecordRatingsParams) (*http.Request, error) {
+func NewListRecordRatingsRequest(server string, recordType string, recordId Id, params *ListRecordRatingsParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2695,13 +2848,24 @@ func NewListRecordRatingsRequest(server string, recordType string, recordId stri
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
 	}
 
 	return req, nil
 }
 
 // NewDeleteRatingRequest constructs an http.Request for the DeleteRating method
-func NewDeleteRatingRequest(server string, recordType string, recordId string, userId string) (*http.Request, error) {
+func NewDeleteRatingRequest(server string, recordType string, recordId Id, userId Id) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2749,7 +2913,7 @@ func NewDeleteRatingRequest(server string, recordType string, recordId string, u
 }
 
 // NewGetRatingRequest constructs an http.Request for the GetRating method
-func NewGetRatingRequest(server string, recordType string, recordId string, userId string, params *GetRatingParams) (*http.Request, error) {
+func NewGetRatingRequest(server string, recordType string, recordId Id, userId Id, params *GetRatingParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2833,13 +2997,24 @@ func NewGetRatingRequest(server string, recordType string, recordId string, user
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
 	}
 
 	return req, nil
 }
 
 // NewPutRatingRequest calls the generic PutRating builder with application/json body
-func NewPutRatingRequest(server string, recordType string, recordId string, userId string, params *PutRatingParams, body PutRatingJSONRequestBody) (*http.Request, error) {
+func NewPutRatingRequest(server string, recordType string, recordId Id, userId Id, params *PutRatingParams, body PutRatingJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
@@ -2850,7 +3025,7 @@ func NewPutRatingRequest(server string, recordType string, recordId string, user
 }
 
 // NewPutRatingRequestWithBody constructs an http.Request for the PutRating method, with any body, and a specified content type
-func NewPutRatingRequestWithBody(server string, recordType string, recordId string, userId string, params *PutRatingParams, contentType string, body io.Reader) (*http.Request, error) {
+func NewPutRatingRequestWithBody(server string, recordType string, recordId Id, userId Id, params *PutRatingParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2990,13 +3165,24 @@ func NewGetStatsRequest(server string, params *GetStatsParams) (*http.Request, e
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
 	}
 
 	return req, nil
 }
 
 // NewListUserRatingsRequest constructs an http.Request for the ListUserRatings method
-func NewListUserRatingsRequest(server string, userId string, params *ListUserRatingsParams) (*http.Request, error) {
+func NewListUserRatingsRequest(server string, userId Id, params *ListUserRatingsParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3102,6 +3288,17 @@ func NewListUserRatingsRequest(server string, userId string, params *ListUserRat
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -3176,7 +3373,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /v1/movies/{id} (the `DeleteMovie` operationId).
-	DeleteMovieWithResponse(ctx context.Context, id string, params *DeleteMovieParams, reqEditors ...RequestEditorFn) (*DeleteMovieResponse, error)
+	DeleteMovieWithResponse(ctx context.Context, id Id, params *DeleteMovieParams, reqEditors ...RequestEditorFn) (*DeleteMovieResponse, error)
 
 	// GetMovieWithResponse Read a movie
 	//
@@ -3185,7 +3382,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/movies/{id} (the `GetMovie` operationId).
-	GetMovieWithResponse(ctx context.Context, id string, params *GetMovieParams, reqEditors ...RequestEditorFn) (*GetMovieResponse, error)
+	GetMovieWithResponse(ctx context.Context, id Id, params *GetMovieParams, reqEditors ...RequestEditorFn) (*GetMovieResponse, error)
 
 	// PutMovieWithBodyWithResponse Create or replace a movie
 	//
@@ -3194,7 +3391,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /v1/movies/{id} (the `PutMovie` operationId).
-	PutMovieWithBodyWithResponse(ctx context.Context, id string, params *PutMovieParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutMovieResponse, error)
+	PutMovieWithBodyWithResponse(ctx context.Context, id Id, params *PutMovieParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutMovieResponse, error)
 
 	// PutMovieWithResponse Create or replace a movie
 	//
@@ -3203,7 +3400,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /v1/movies/{id} (the `PutMovie` operationId).
-	PutMovieWithResponse(ctx context.Context, id string, params *PutMovieParams, body PutMovieJSONRequestBody, reqEditors ...RequestEditorFn) (*PutMovieResponse, error)
+	PutMovieWithResponse(ctx context.Context, id Id, params *PutMovieParams, body PutMovieJSONRequestBody, reqEditors ...RequestEditorFn) (*PutMovieResponse, error)
 
 	// ListSimilarMoviesWithResponse List similar movies
 	//
@@ -3212,7 +3409,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/movies/{id}/similar (the `ListSimilarMovies` operationId).
-	ListSimilarMoviesWithResponse(ctx context.Context, id string, params *ListSimilarMoviesParams, reqEditors ...RequestEditorFn) (*ListSimilarMoviesResponse, error)
+	ListSimilarMoviesWithResponse(ctx context.Context, id Id, params *ListSimilarMoviesParams, reqEditors ...RequestEditorFn) (*ListSimilarMoviesResponse, error)
 
 	// BatchGetMoviesWithBodyWithResponse Read many movies
 	//
@@ -3266,7 +3463,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/records/{record_type}/{record_id}/ratingHistory (the `ListRatingHistory` operationId).
-	ListRatingHistoryWithResponse(ctx context.Context, recordType string, recordId string, params *ListRatingHistoryParams, reqEditors ...RequestEditorFn) (*ListRatingHistoryResponse, error)
+	ListRatingHistoryWithResponse(ctx context.Context, recordType string, recordId Id, params *ListRatingHistoryParams, reqEditors ...RequestEditorFn) (*ListRatingHistoryResponse, error)
 
 	// GetRatingSummaryWithResponse Read a record's aggregate
 	//
@@ -3275,7 +3472,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/records/{record_type}/{record_id}/ratingSummary (the `GetRatingSummary` operationId).
-	GetRatingSummaryWithResponse(ctx context.Context, recordType string, recordId string, params *GetRatingSummaryParams, reqEditors ...RequestEditorFn) (*GetRatingSummaryResponse, error)
+	GetRatingSummaryWithResponse(ctx context.Context, recordType string, recordId Id, params *GetRatingSummaryParams, reqEditors ...RequestEditorFn) (*GetRatingSummaryResponse, error)
 
 	// ListRecordRatingsWithResponse List a record's ratings
 	//
@@ -3284,7 +3481,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/records/{record_type}/{record_id}/ratings (the `ListRecordRatings` operationId).
-	ListRecordRatingsWithResponse(ctx context.Context, recordType string, recordId string, params *ListRecordRatingsParams, reqEditors ...RequestEditorFn) (*ListRecordRatingsResponse, error)
+	ListRecordRatingsWithResponse(ctx context.Context, recordType string, recordId Id, params *ListRecordRatingsParams, reqEditors ...RequestEditorFn) (*ListRecordRatingsResponse, error)
 
 	// DeleteRatingWithResponse Take a rating back
 	//
@@ -3293,7 +3490,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `DeleteRating` operationId).
-	DeleteRatingWithResponse(ctx context.Context, recordType string, recordId string, userId string, reqEditors ...RequestEditorFn) (*DeleteRatingResponse, error)
+	DeleteRatingWithResponse(ctx context.Context, recordType string, recordId Id, userId Id, reqEditors ...RequestEditorFn) (*DeleteRatingResponse, error)
 
 	// GetRatingWithResponse Read a user's rating
 	//
@@ -3302,7 +3499,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `GetRating` operationId).
-	GetRatingWithResponse(ctx context.Context, recordType string, recordId string, userId string, params *GetRatingParams, reqEditors ...RequestEditorFn) (*GetRatingResponse, error)
+	GetRatingWithResponse(ctx context.Context, recordType string, recordId Id, userId Id, params *GetRatingParams, reqEditors ...RequestEditorFn) (*GetRatingResponse, error)
 
 	// PutRatingWithBodyWithResponse Rate
 	//
@@ -3311,7 +3508,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-	PutRatingWithBodyWithResponse(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRatingResponse, error)
+	PutRatingWithBodyWithResponse(ctx context.Context, recordType string, recordId Id, userId Id, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRatingResponse, error)
 
 	// PutRatingWithResponse Rate
 	//
@@ -3320,7 +3517,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-	PutRatingWithResponse(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRatingResponse, error)
+	PutRatingWithResponse(ctx context.Context, recordType string, recordId Id, userId Id, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRatingResponse, error)
 
 	// GetStatsWithResponse Read the catalogue's numbers
 	//
@@ -3338,7 +3535,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/users/{user_id}/ratings (the `ListUserRatings` operationId).
-	ListUserRatingsWithResponse(ctx context.Context, userId string, params *ListUserRatingsParams, reqEditors ...RequestEditorFn) (*ListUserRatingsResponse, error)
+	ListUserRatingsWithResponse(ctx context.Context, userId Id, params *ListUserRatingsParams, reqEditors ...RequestEditorFn) (*ListUserRatingsResponse, error)
 }
 
 // ListChartResponse200Headers the declared response headers of an HTTP 200 response for ListChart
@@ -3351,29 +3548,41 @@ type ListChartResponse200Headers struct {
 
 // ListChartResponse304Headers the declared response headers of an HTTP 304 response for ListChart
 type ListChartResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	Link         *string
+	XRequestId   *string
 }
 
 // ListChartResponse400Headers the declared response headers of an HTTP 400 response for ListChart
 type ListChartResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// ListChartResponse412Headers the declared response headers of an HTTP 412 response for ListChart
+type ListChartResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListChartResponse500Headers the declared response headers of an HTTP 500 response for ListChart
 type ListChartResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListChartResponse503Headers the declared response headers of an HTTP 503 response for ListChart
 type ListChartResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // ListChartResponse504Headers the declared response headers of an HTTP 504 response for ListChart
 type ListChartResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type ListChartResponse struct {
@@ -3383,6 +3592,8 @@ type ListChartResponse struct {
 	JSON200 *ChartPage
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -3395,6 +3606,8 @@ type ListChartResponse struct {
 	Headers304 *ListChartResponse304Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *ListChartResponse400Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *ListChartResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *ListChartResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3411,6 +3624,11 @@ func (r ListChartResponse) GetJSON200() *ChartPage {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListChartResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ListChartResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -3467,29 +3685,41 @@ type ListMoviesResponse200Headers struct {
 
 // ListMoviesResponse304Headers the declared response headers of an HTTP 304 response for ListMovies
 type ListMoviesResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	Link         *string
+	XRequestId   *string
 }
 
 // ListMoviesResponse400Headers the declared response headers of an HTTP 400 response for ListMovies
 type ListMoviesResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// ListMoviesResponse412Headers the declared response headers of an HTTP 412 response for ListMovies
+type ListMoviesResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListMoviesResponse500Headers the declared response headers of an HTTP 500 response for ListMovies
 type ListMoviesResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListMoviesResponse503Headers the declared response headers of an HTTP 503 response for ListMovies
 type ListMoviesResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // ListMoviesResponse504Headers the declared response headers of an HTTP 504 response for ListMovies
 type ListMoviesResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type ListMoviesResponse struct {
@@ -3499,6 +3729,8 @@ type ListMoviesResponse struct {
 	JSON200 *MoviePage
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -3511,6 +3743,8 @@ type ListMoviesResponse struct {
 	Headers304 *ListMoviesResponse304Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *ListMoviesResponse400Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *ListMoviesResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *ListMoviesResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3527,6 +3761,11 @@ func (r ListMoviesResponse) GetJSON200() *MoviePage {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListMoviesResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ListMoviesResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -3581,38 +3820,45 @@ type DeleteMovieResponse200Headers struct {
 
 // DeleteMovieResponse400Headers the declared response headers of an HTTP 400 response for DeleteMovie
 type DeleteMovieResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // DeleteMovieResponse404Headers the declared response headers of an HTTP 404 response for DeleteMovie
 type DeleteMovieResponse404Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // DeleteMovieResponse409Headers the declared response headers of an HTTP 409 response for DeleteMovie
 type DeleteMovieResponse409Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // DeleteMovieResponse412Headers the declared response headers of an HTTP 412 response for DeleteMovie
 type DeleteMovieResponse412Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // DeleteMovieResponse500Headers the declared response headers of an HTTP 500 response for DeleteMovie
 type DeleteMovieResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // DeleteMovieResponse503Headers the declared response headers of an HTTP 503 response for DeleteMovie
 type DeleteMovieResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // DeleteMovieResponse504Headers the declared response headers of an HTTP 504 response for DeleteMovie
 type DeleteMovieResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type DeleteMovieResponse struct {
@@ -3730,34 +3976,46 @@ type GetMovieResponse200Headers struct {
 
 // GetMovieResponse304Headers the declared response headers of an HTTP 304 response for GetMovie
 type GetMovieResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	XRequestId   *string
 }
 
 // GetMovieResponse400Headers the declared response headers of an HTTP 400 response for GetMovie
 type GetMovieResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // GetMovieResponse404Headers the declared response headers of an HTTP 404 response for GetMovie
 type GetMovieResponse404Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// GetMovieResponse412Headers the declared response headers of an HTTP 412 response for GetMovie
+type GetMovieResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // GetMovieResponse500Headers the declared response headers of an HTTP 500 response for GetMovie
 type GetMovieResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // GetMovieResponse503Headers the declared response headers of an HTTP 503 response for GetMovie
 type GetMovieResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // GetMovieResponse504Headers the declared response headers of an HTTP 504 response for GetMovie
 type GetMovieResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type GetMovieResponse struct {
@@ -3769,6 +4027,8 @@ type GetMovieResponse struct {
 	ApplicationproblemJSON400 *InvalidRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -3783,6 +4043,8 @@ type GetMovieResponse struct {
 	Headers400 *GetMovieResponse400Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *GetMovieResponse404Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *GetMovieResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *GetMovieResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3804,6 +4066,11 @@ func (r GetMovieResponse) GetApplicationproblemJSON400() *InvalidRequest {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetMovieResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r GetMovieResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -3860,48 +4127,57 @@ type PutMovieResponse200Headers struct {
 
 // PutMovieResponse400Headers the declared response headers of an HTTP 400 response for PutMovie
 type PutMovieResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutMovieResponse408Headers the declared response headers of an HTTP 408 response for PutMovie
 type PutMovieResponse408Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutMovieResponse409Headers the declared response headers of an HTTP 409 response for PutMovie
 type PutMovieResponse409Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutMovieResponse412Headers the declared response headers of an HTTP 412 response for PutMovie
 type PutMovieResponse412Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutMovieResponse413Headers the declared response headers of an HTTP 413 response for PutMovie
 type PutMovieResponse413Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutMovieResponse415Headers the declared response headers of an HTTP 415 response for PutMovie
 type PutMovieResponse415Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutMovieResponse500Headers the declared response headers of an HTTP 500 response for PutMovie
 type PutMovieResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutMovieResponse503Headers the declared response headers of an HTTP 503 response for PutMovie
 type PutMovieResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // PutMovieResponse504Headers the declared response headers of an HTTP 504 response for PutMovie
 type PutMovieResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type PutMovieResponse struct {
@@ -4037,34 +4313,46 @@ type ListSimilarMoviesResponse200Headers struct {
 
 // ListSimilarMoviesResponse304Headers the declared response headers of an HTTP 304 response for ListSimilarMovies
 type ListSimilarMoviesResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	XRequestId   *string
 }
 
 // ListSimilarMoviesResponse400Headers the declared response headers of an HTTP 400 response for ListSimilarMovies
 type ListSimilarMoviesResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListSimilarMoviesResponse404Headers the declared response headers of an HTTP 404 response for ListSimilarMovies
 type ListSimilarMoviesResponse404Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// ListSimilarMoviesResponse412Headers the declared response headers of an HTTP 412 response for ListSimilarMovies
+type ListSimilarMoviesResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListSimilarMoviesResponse500Headers the declared response headers of an HTTP 500 response for ListSimilarMovies
 type ListSimilarMoviesResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListSimilarMoviesResponse503Headers the declared response headers of an HTTP 503 response for ListSimilarMovies
 type ListSimilarMoviesResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // ListSimilarMoviesResponse504Headers the declared response headers of an HTTP 504 response for ListSimilarMovies
 type ListSimilarMoviesResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type ListSimilarMoviesResponse struct {
@@ -4076,6 +4364,8 @@ type ListSimilarMoviesResponse struct {
 	ApplicationproblemJSON400 *InvalidRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -4090,6 +4380,8 @@ type ListSimilarMoviesResponse struct {
 	Headers400 *ListSimilarMoviesResponse400Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ListSimilarMoviesResponse404Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *ListSimilarMoviesResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *ListSimilarMoviesResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4111,6 +4403,11 @@ func (r ListSimilarMoviesResponse) GetApplicationproblemJSON400() *InvalidReques
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ListSimilarMoviesResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ListSimilarMoviesResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4165,38 +4462,45 @@ type BatchGetMoviesResponse200Headers struct {
 
 // BatchGetMoviesResponse400Headers the declared response headers of an HTTP 400 response for BatchGetMovies
 type BatchGetMoviesResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // BatchGetMoviesResponse408Headers the declared response headers of an HTTP 408 response for BatchGetMovies
 type BatchGetMoviesResponse408Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // BatchGetMoviesResponse413Headers the declared response headers of an HTTP 413 response for BatchGetMovies
 type BatchGetMoviesResponse413Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // BatchGetMoviesResponse415Headers the declared response headers of an HTTP 415 response for BatchGetMovies
 type BatchGetMoviesResponse415Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // BatchGetMoviesResponse500Headers the declared response headers of an HTTP 500 response for BatchGetMovies
 type BatchGetMoviesResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // BatchGetMoviesResponse503Headers the declared response headers of an HTTP 503 response for BatchGetMovies
 type BatchGetMoviesResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // BatchGetMoviesResponse504Headers the declared response headers of an HTTP 504 response for BatchGetMovies
 type BatchGetMoviesResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type BatchGetMoviesResponse struct {
@@ -4314,34 +4618,46 @@ type LookupMovieResponse200Headers struct {
 
 // LookupMovieResponse304Headers the declared response headers of an HTTP 304 response for LookupMovie
 type LookupMovieResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	XRequestId   *string
 }
 
 // LookupMovieResponse400Headers the declared response headers of an HTTP 400 response for LookupMovie
 type LookupMovieResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // LookupMovieResponse404Headers the declared response headers of an HTTP 404 response for LookupMovie
 type LookupMovieResponse404Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// LookupMovieResponse412Headers the declared response headers of an HTTP 412 response for LookupMovie
+type LookupMovieResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // LookupMovieResponse500Headers the declared response headers of an HTTP 500 response for LookupMovie
 type LookupMovieResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // LookupMovieResponse503Headers the declared response headers of an HTTP 503 response for LookupMovie
 type LookupMovieResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // LookupMovieResponse504Headers the declared response headers of an HTTP 504 response for LookupMovie
 type LookupMovieResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type LookupMovieResponse struct {
@@ -4353,6 +4669,8 @@ type LookupMovieResponse struct {
 	ApplicationproblemJSON400 *InvalidRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -4367,6 +4685,8 @@ type LookupMovieResponse struct {
 	Headers400 *LookupMovieResponse400Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *LookupMovieResponse404Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *LookupMovieResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *LookupMovieResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4388,6 +4708,11 @@ func (r LookupMovieResponse) GetApplicationproblemJSON400() *InvalidRequest {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r LookupMovieResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r LookupMovieResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4444,29 +4769,41 @@ type SearchMoviesResponse200Headers struct {
 
 // SearchMoviesResponse304Headers the declared response headers of an HTTP 304 response for SearchMovies
 type SearchMoviesResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	Link         *string
+	XRequestId   *string
 }
 
 // SearchMoviesResponse400Headers the declared response headers of an HTTP 400 response for SearchMovies
 type SearchMoviesResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// SearchMoviesResponse412Headers the declared response headers of an HTTP 412 response for SearchMovies
+type SearchMoviesResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // SearchMoviesResponse500Headers the declared response headers of an HTTP 500 response for SearchMovies
 type SearchMoviesResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // SearchMoviesResponse503Headers the declared response headers of an HTTP 503 response for SearchMovies
 type SearchMoviesResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // SearchMoviesResponse504Headers the declared response headers of an HTTP 504 response for SearchMovies
 type SearchMoviesResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type SearchMoviesResponse struct {
@@ -4476,6 +4813,8 @@ type SearchMoviesResponse struct {
 	JSON200 *SearchPage
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -4488,6 +4827,8 @@ type SearchMoviesResponse struct {
 	Headers304 *SearchMoviesResponse304Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *SearchMoviesResponse400Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *SearchMoviesResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *SearchMoviesResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4504,6 +4845,11 @@ func (r SearchMoviesResponse) GetJSON200() *SearchPage {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r SearchMoviesResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r SearchMoviesResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4559,29 +4905,40 @@ type SuggestMoviesResponse200Headers struct {
 
 // SuggestMoviesResponse304Headers the declared response headers of an HTTP 304 response for SuggestMovies
 type SuggestMoviesResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	XRequestId   *string
 }
 
 // SuggestMoviesResponse400Headers the declared response headers of an HTTP 400 response for SuggestMovies
 type SuggestMoviesResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// SuggestMoviesResponse412Headers the declared response headers of an HTTP 412 response for SuggestMovies
+type SuggestMoviesResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // SuggestMoviesResponse500Headers the declared response headers of an HTTP 500 response for SuggestMovies
 type SuggestMoviesResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // SuggestMoviesResponse503Headers the declared response headers of an HTTP 503 response for SuggestMovies
 type SuggestMoviesResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // SuggestMoviesResponse504Headers the declared response headers of an HTTP 504 response for SuggestMovies
 type SuggestMoviesResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type SuggestMoviesResponse struct {
@@ -4591,6 +4948,8 @@ type SuggestMoviesResponse struct {
 	JSON200 *Suggestions
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -4603,6 +4962,8 @@ type SuggestMoviesResponse struct {
 	Headers304 *SuggestMoviesResponse304Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *SuggestMoviesResponse400Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *SuggestMoviesResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *SuggestMoviesResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4619,6 +4980,11 @@ func (r SuggestMoviesResponse) GetJSON200() *Suggestions {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r SuggestMoviesResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r SuggestMoviesResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4674,34 +5040,46 @@ type ListRatingHistoryResponse200Headers struct {
 
 // ListRatingHistoryResponse304Headers the declared response headers of an HTTP 304 response for ListRatingHistory
 type ListRatingHistoryResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	XRequestId   *string
 }
 
 // ListRatingHistoryResponse400Headers the declared response headers of an HTTP 400 response for ListRatingHistory
 type ListRatingHistoryResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListRatingHistoryResponse404Headers the declared response headers of an HTTP 404 response for ListRatingHistory
 type ListRatingHistoryResponse404Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// ListRatingHistoryResponse412Headers the declared response headers of an HTTP 412 response for ListRatingHistory
+type ListRatingHistoryResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListRatingHistoryResponse500Headers the declared response headers of an HTTP 500 response for ListRatingHistory
 type ListRatingHistoryResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListRatingHistoryResponse503Headers the declared response headers of an HTTP 503 response for ListRatingHistory
 type ListRatingHistoryResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // ListRatingHistoryResponse504Headers the declared response headers of an HTTP 504 response for ListRatingHistory
 type ListRatingHistoryResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type ListRatingHistoryResponse struct {
@@ -4713,6 +5091,8 @@ type ListRatingHistoryResponse struct {
 	ApplicationproblemJSON400 *InvalidRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -4727,6 +5107,8 @@ type ListRatingHistoryResponse struct {
 	Headers400 *ListRatingHistoryResponse400Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ListRatingHistoryResponse404Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *ListRatingHistoryResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *ListRatingHistoryResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4748,6 +5130,11 @@ func (r ListRatingHistoryResponse) GetApplicationproblemJSON400() *InvalidReques
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ListRatingHistoryResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ListRatingHistoryResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4803,34 +5190,46 @@ type GetRatingSummaryResponse200Headers struct {
 
 // GetRatingSummaryResponse304Headers the declared response headers of an HTTP 304 response for GetRatingSummary
 type GetRatingSummaryResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	XRequestId   *string
 }
 
 // GetRatingSummaryResponse400Headers the declared response headers of an HTTP 400 response for GetRatingSummary
 type GetRatingSummaryResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // GetRatingSummaryResponse404Headers the declared response headers of an HTTP 404 response for GetRatingSummary
 type GetRatingSummaryResponse404Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// GetRatingSummaryResponse412Headers the declared response headers of an HTTP 412 response for GetRatingSummary
+type GetRatingSummaryResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // GetRatingSummaryResponse500Headers the declared response headers of an HTTP 500 response for GetRatingSummary
 type GetRatingSummaryResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // GetRatingSummaryResponse503Headers the declared response headers of an HTTP 503 response for GetRatingSummary
 type GetRatingSummaryResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // GetRatingSummaryResponse504Headers the declared response headers of an HTTP 504 response for GetRatingSummary
 type GetRatingSummaryResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type GetRatingSummaryResponse struct {
@@ -4842,6 +5241,8 @@ type GetRatingSummaryResponse struct {
 	ApplicationproblemJSON400 *InvalidRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -4856,6 +5257,8 @@ type GetRatingSummaryResponse struct {
 	Headers400 *GetRatingSummaryResponse400Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *GetRatingSummaryResponse404Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *GetRatingSummaryResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *GetRatingSummaryResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4877,6 +5280,11 @@ func (r GetRatingSummaryResponse) GetApplicationproblemJSON400() *InvalidRequest
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetRatingSummaryResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r GetRatingSummaryResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -4933,29 +5341,41 @@ type ListRecordRatingsResponse200Headers struct {
 
 // ListRecordRatingsResponse304Headers the declared response headers of an HTTP 304 response for ListRecordRatings
 type ListRecordRatingsResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	Link         *string
+	XRequestId   *string
 }
 
 // ListRecordRatingsResponse400Headers the declared response headers of an HTTP 400 response for ListRecordRatings
 type ListRecordRatingsResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// ListRecordRatingsResponse412Headers the declared response headers of an HTTP 412 response for ListRecordRatings
+type ListRecordRatingsResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListRecordRatingsResponse500Headers the declared response headers of an HTTP 500 response for ListRecordRatings
 type ListRecordRatingsResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListRecordRatingsResponse503Headers the declared response headers of an HTTP 503 response for ListRecordRatings
 type ListRecordRatingsResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // ListRecordRatingsResponse504Headers the declared response headers of an HTTP 504 response for ListRecordRatings
 type ListRecordRatingsResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type ListRecordRatingsResponse struct {
@@ -4965,6 +5385,8 @@ type ListRecordRatingsResponse struct {
 	JSON200 *RecordRatingPage
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -4977,6 +5399,8 @@ type ListRecordRatingsResponse struct {
 	Headers304 *ListRecordRatingsResponse304Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *ListRecordRatingsResponse400Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *ListRecordRatingsResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *ListRecordRatingsResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -4993,6 +5417,11 @@ func (r ListRecordRatingsResponse) GetJSON200() *RecordRatingPage {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListRecordRatingsResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ListRecordRatingsResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5047,23 +5476,27 @@ type DeleteRatingResponse200Headers struct {
 
 // DeleteRatingResponse400Headers the declared response headers of an HTTP 400 response for DeleteRating
 type DeleteRatingResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // DeleteRatingResponse500Headers the declared response headers of an HTTP 500 response for DeleteRating
 type DeleteRatingResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // DeleteRatingResponse503Headers the declared response headers of an HTTP 503 response for DeleteRating
 type DeleteRatingResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // DeleteRatingResponse504Headers the declared response headers of an HTTP 504 response for DeleteRating
 type DeleteRatingResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type DeleteRatingResponse struct {
@@ -5154,34 +5587,46 @@ type GetRatingResponse200Headers struct {
 
 // GetRatingResponse304Headers the declared response headers of an HTTP 304 response for GetRating
 type GetRatingResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	XRequestId   *string
 }
 
 // GetRatingResponse400Headers the declared response headers of an HTTP 400 response for GetRating
 type GetRatingResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // GetRatingResponse404Headers the declared response headers of an HTTP 404 response for GetRating
 type GetRatingResponse404Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// GetRatingResponse412Headers the declared response headers of an HTTP 412 response for GetRating
+type GetRatingResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // GetRatingResponse500Headers the declared response headers of an HTTP 500 response for GetRating
 type GetRatingResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // GetRatingResponse503Headers the declared response headers of an HTTP 503 response for GetRating
 type GetRatingResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // GetRatingResponse504Headers the declared response headers of an HTTP 504 response for GetRating
 type GetRatingResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type GetRatingResponse struct {
@@ -5193,6 +5638,8 @@ type GetRatingResponse struct {
 	ApplicationproblemJSON400 *InvalidRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -5207,6 +5654,8 @@ type GetRatingResponse struct {
 	Headers400 *GetRatingResponse400Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *GetRatingResponse404Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *GetRatingResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *GetRatingResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5228,6 +5677,11 @@ func (r GetRatingResponse) GetApplicationproblemJSON400() *InvalidRequest {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetRatingResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r GetRatingResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5284,38 +5738,45 @@ type PutRatingResponse200Headers struct {
 
 // PutRatingResponse400Headers the declared response headers of an HTTP 400 response for PutRating
 type PutRatingResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutRatingResponse408Headers the declared response headers of an HTTP 408 response for PutRating
 type PutRatingResponse408Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutRatingResponse413Headers the declared response headers of an HTTP 413 response for PutRating
 type PutRatingResponse413Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutRatingResponse415Headers the declared response headers of an HTTP 415 response for PutRating
 type PutRatingResponse415Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutRatingResponse500Headers the declared response headers of an HTTP 500 response for PutRating
 type PutRatingResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // PutRatingResponse503Headers the declared response headers of an HTTP 503 response for PutRating
 type PutRatingResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // PutRatingResponse504Headers the declared response headers of an HTTP 504 response for PutRating
 type PutRatingResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type PutRatingResponse struct {
@@ -5433,29 +5894,40 @@ type GetStatsResponse200Headers struct {
 
 // GetStatsResponse304Headers the declared response headers of an HTTP 304 response for GetStats
 type GetStatsResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	XRequestId   *string
 }
 
 // GetStatsResponse400Headers the declared response headers of an HTTP 400 response for GetStats
 type GetStatsResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// GetStatsResponse412Headers the declared response headers of an HTTP 412 response for GetStats
+type GetStatsResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // GetStatsResponse500Headers the declared response headers of an HTTP 500 response for GetStats
 type GetStatsResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // GetStatsResponse503Headers the declared response headers of an HTTP 503 response for GetStats
 type GetStatsResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // GetStatsResponse504Headers the declared response headers of an HTTP 504 response for GetStats
 type GetStatsResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type GetStatsResponse struct {
@@ -5465,6 +5937,8 @@ type GetStatsResponse struct {
 	JSON200 *Stats
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -5477,6 +5951,8 @@ type GetStatsResponse struct {
 	Headers304 *GetStatsResponse304Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *GetStatsResponse400Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *GetStatsResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *GetStatsResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5493,6 +5969,11 @@ func (r GetStatsResponse) GetJSON200() *Stats {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetStatsResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5549,29 +6030,41 @@ type ListUserRatingsResponse200Headers struct {
 
 // ListUserRatingsResponse304Headers the declared response headers of an HTTP 304 response for ListUserRatings
 type ListUserRatingsResponse304Headers struct {
-	ETag       *string
-	XRequestId *string
+	CacheControl *string
+	ETag         *string
+	Link         *string
+	XRequestId   *string
 }
 
 // ListUserRatingsResponse400Headers the declared response headers of an HTTP 400 response for ListUserRatings
 type ListUserRatingsResponse400Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
+}
+
+// ListUserRatingsResponse412Headers the declared response headers of an HTTP 412 response for ListUserRatings
+type ListUserRatingsResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListUserRatingsResponse500Headers the declared response headers of an HTTP 500 response for ListUserRatings
 type ListUserRatingsResponse500Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 // ListUserRatingsResponse503Headers the declared response headers of an HTTP 503 response for ListUserRatings
 type ListUserRatingsResponse503Headers struct {
-	RetryAfter *string
-	XRequestId *string
+	CacheControl *string
+	RetryAfter   *string
+	XRequestId   *string
 }
 
 // ListUserRatingsResponse504Headers the declared response headers of an HTTP 504 response for ListUserRatings
 type ListUserRatingsResponse504Headers struct {
-	XRequestId *string
+	CacheControl *string
+	XRequestId   *string
 }
 
 type ListUserRatingsResponse struct {
@@ -5581,6 +6074,8 @@ type ListUserRatingsResponse struct {
 	JSON200 *UserRatingPage
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -5593,6 +6088,8 @@ type ListUserRatingsResponse struct {
 	Headers304 *ListUserRatingsResponse304Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *ListUserRatingsResponse400Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *ListUserRatingsResponse412Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *ListUserRatingsResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5609,6 +6106,11 @@ func (r ListUserRatingsResponse) GetJSON200() *UserRatingPage {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListUserRatingsResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ListUserRatingsResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5692,7 +6194,7 @@ func (c *ClientWithResponses) ListMoviesWithResponse(ctx context.Context, params
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with DELETE /v1/movies/{id} (the `DeleteMovie` operationId).
-func (c *ClientWithResponses) DeleteMovieWithResponse(ctx context.Context, id string, params *DeleteMovieParams, reqEditors ...RequestEditorFn) (*DeleteMovieResponse, error) {
+func (c *ClientWithResponses) DeleteMovieWithResponse(ctx context.Context, id Id, params *DeleteMovieParams, reqEditors ...RequestEditorFn) (*DeleteMovieResponse, error) {
 	rsp, err := c.DeleteMovie(ctx, id, params, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5707,7 +6209,7 @@ func (c *ClientWithResponses) DeleteMovieWithResponse(ctx context.Context, id st
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/movies/{id} (the `GetMovie` operationId).
-func (c *ClientWithResponses) GetMovieWithResponse(ctx context.Context, id string, params *GetMovieParams, reqEditors ...RequestEditorFn) (*GetMovieResponse, error) {
+func (c *ClientWithResponses) GetMovieWithResponse(ctx context.Context, id Id, params *GetMovieParams, reqEditors ...RequestEditorFn) (*GetMovieResponse, error) {
 	rsp, err := c.GetMovie(ctx, id, params, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5722,7 +6224,7 @@ func (c *ClientWithResponses) GetMovieWithResponse(ctx context.Context, id strin
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /v1/movies/{id} (the `PutMovie` operationId).
-func (c *ClientWithResponses) PutMovieWithBodyWithResponse(ctx context.Context, id string, params *PutMovieParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutMovieResponse, error) {
+func (c *ClientWithResponses) PutMovieWithBodyWithResponse(ctx context.Context, id Id, params *PutMovieParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutMovieResponse, error) {
 	rsp, err := c.PutMovieWithBody(ctx, id, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5737,7 +6239,7 @@ func (c *ClientWithResponses) PutMovieWithBodyWithResponse(ctx context.Context, 
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /v1/movies/{id} (the `PutMovie` operationId).
-func (c *ClientWithResponses) PutMovieWithResponse(ctx context.Context, id string, params *PutMovieParams, body PutMovieJSONRequestBody, reqEditors ...RequestEditorFn) (*PutMovieResponse, error) {
+func (c *ClientWithResponses) PutMovieWithResponse(ctx context.Context, id Id, params *PutMovieParams, body PutMovieJSONRequestBody, reqEditors ...RequestEditorFn) (*PutMovieResponse, error) {
 	rsp, err := c.PutMovie(ctx, id, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5752,7 +6254,7 @@ func (c *ClientWithResponses) PutMovieWithResponse(ctx context.Context, id strin
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/movies/{id}/similar (the `ListSimilarMovies` operationId).
-func (c *ClientWithResponses) ListSimilarMoviesWithResponse(ctx context.Context, id string, params *ListSimilarMoviesParams, reqEditors ...RequestEditorFn) (*ListSimilarMoviesResponse, error) {
+func (c *ClientWithResponses) ListSimilarMoviesWithResponse(ctx context.Context, id Id, params *ListSimilarMoviesParams, reqEditors ...RequestEditorFn) (*ListSimilarMoviesResponse, error) {
 	rsp, err := c.ListSimilarMovies(ctx, id, params, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5842,7 +6344,7 @@ func (c *ClientWithResponses) SuggestMoviesWithResponse(ctx context.Context, par
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/records/{record_type}/{record_id}/ratingHistory (the `ListRatingHistory` operationId).
-func (c *ClientWithResponses) ListRatingHistoryWithResponse(ctx context.Context, recordType string, recordId string, params *ListRatingHistoryParams, reqEditors ...RequestEditorFn) (*ListRatingHistoryResponse, error) {
+func (c *ClientWithResponses) ListRatingHistoryWithResponse(ctx context.Context, recordType string, recordId Id, params *ListRatingHistoryParams, reqEditors ...RequestEditorFn) (*ListRatingHistoryResponse, error) {
 	rsp, err := c.ListRatingHistory(ctx, recordType, recordId, params, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5857,7 +6359,7 @@ func (c *ClientWithResponses) ListRatingHistoryWithResponse(ctx context.Context,
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/records/{record_type}/{record_id}/ratingSummary (the `GetRatingSummary` operationId).
-func (c *ClientWithResponses) GetRatingSummaryWithResponse(ctx context.Context, recordType string, recordId string, params *GetRatingSummaryParams, reqEditors ...RequestEditorFn) (*GetRatingSummaryResponse, error) {
+func (c *ClientWithResponses) GetRatingSummaryWithResponse(ctx context.Context, recordType string, recordId Id, params *GetRatingSummaryParams, reqEditors ...RequestEditorFn) (*GetRatingSummaryResponse, error) {
 	rsp, err := c.GetRatingSummary(ctx, recordType, recordId, params, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5872,7 +6374,7 @@ func (c *ClientWithResponses) GetRatingSummaryWithResponse(ctx context.Context, 
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/records/{record_type}/{record_id}/ratings (the `ListRecordRatings` operationId).
-func (c *ClientWithResponses) ListRecordRatingsWithResponse(ctx context.Context, recordType string, recordId string, params *ListRecordRatingsParams, reqEditors ...RequestEditorFn) (*ListRecordRatingsResponse, error) {
+func (c *ClientWithResponses) ListRecordRatingsWithResponse(ctx context.Context, recordType string, recordId Id, params *ListRecordRatingsParams, reqEditors ...RequestEditorFn) (*ListRecordRatingsResponse, error) {
 	rsp, err := c.ListRecordRatings(ctx, recordType, recordId, params, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5887,7 +6389,7 @@ func (c *ClientWithResponses) ListRecordRatingsWithResponse(ctx context.Context,
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with DELETE /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `DeleteRating` operationId).
-func (c *ClientWithResponses) DeleteRatingWithResponse(ctx context.Context, recordType string, recordId string, userId string, reqEditors ...RequestEditorFn) (*DeleteRatingResponse, error) {
+func (c *ClientWithResponses) DeleteRatingWithResponse(ctx context.Context, recordType string, recordId Id, userId Id, reqEditors ...RequestEditorFn) (*DeleteRatingResponse, error) {
 	rsp, err := c.DeleteRating(ctx, recordType, recordId, userId, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5902,7 +6404,7 @@ func (c *ClientWithResponses) DeleteRatingWithResponse(ctx context.Context, reco
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `GetRating` operationId).
-func (c *ClientWithResponses) GetRatingWithResponse(ctx context.Context, recordType string, recordId string, userId string, params *GetRatingParams, reqEditors ...RequestEditorFn) (*GetRatingResponse, error) {
+func (c *ClientWithResponses) GetRatingWithResponse(ctx context.Context, recordType string, recordId Id, userId Id, params *GetRatingParams, reqEditors ...RequestEditorFn) (*GetRatingResponse, error) {
 	rsp, err := c.GetRating(ctx, recordType, recordId, userId, params, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5917,7 +6419,7 @@ func (c *ClientWithResponses) GetRatingWithResponse(ctx context.Context, recordT
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-func (c *ClientWithResponses) PutRatingWithBodyWithResponse(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRatingResponse, error) {
+func (c *ClientWithResponses) PutRatingWithBodyWithResponse(ctx context.Context, recordType string, recordId Id, userId Id, params *PutRatingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutRatingResponse, error) {
 	rsp, err := c.PutRatingWithBody(ctx, recordType, recordId, userId, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5932,7 +6434,7 @@ func (c *ClientWithResponses) PutRatingWithBodyWithResponse(ctx context.Context,
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `PutRating` operationId).
-func (c *ClientWithResponses) PutRatingWithResponse(ctx context.Context, recordType string, recordId string, userId string, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRatingResponse, error) {
+func (c *ClientWithResponses) PutRatingWithResponse(ctx context.Context, recordType string, recordId Id, userId Id, params *PutRatingParams, body PutRatingJSONRequestBody, reqEditors ...RequestEditorFn) (*PutRatingResponse, error) {
 	rsp, err := c.PutRating(ctx, recordType, recordId, userId, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -5962,7 +6464,7 @@ func (c *ClientWithResponses) GetStatsWithResponse(ctx context.Context, params *
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/users/{user_id}/ratings (the `ListUserRatings` operationId).
-func (c *ClientWithResponses) ListUserRatingsWithResponse(ctx context.Context, userId string, params *ListUserRatingsParams, reqEditors ...RequestEditorFn) (*ListUserRatingsResponse, error) {
+func (c *ClientWithResponses) ListUserRatingsWithResponse(ctx context.Context, userId Id, params *ListUserRatingsParams, reqEditors ...RequestEditorFn) (*ListUserRatingsResponse, error) {
 	rsp, err := c.ListUserRatings(ctx, userId, params, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -6000,6 +6502,13 @@ func ParseListChartResponse(rsp *http.Response) (*ListChartResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
@@ -6058,12 +6567,26 @@ func ParseListChartResponse(rsp *http.Response) (*ListChartResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers ListChartResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -6075,6 +6598,13 @@ func ParseListChartResponse(rsp *http.Response) (*ListChartResponse, error) {
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers ListChartResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6083,8 +6613,32 @@ func ParseListChartResponse(rsp *http.Response) (*ListChartResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 412:
+		var headers ListChartResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers ListChartResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6095,6 +6649,13 @@ func ParseListChartResponse(rsp *http.Response) (*ListChartResponse, error) {
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListChartResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6112,6 +6673,13 @@ func ParseListChartResponse(rsp *http.Response) (*ListChartResponse, error) {
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers ListChartResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6155,6 +6723,13 @@ func ParseListMoviesResponse(rsp *http.Response) (*ListMoviesResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
@@ -6213,12 +6788,26 @@ func ParseListMoviesResponse(rsp *http.Response) (*ListMoviesResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers ListMoviesResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -6230,6 +6819,13 @@ func ParseListMoviesResponse(rsp *http.Response) (*ListMoviesResponse, error) {
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers ListMoviesResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6238,8 +6834,32 @@ func ParseListMoviesResponse(rsp *http.Response) (*ListMoviesResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 412:
+		var headers ListMoviesResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers ListMoviesResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6250,6 +6870,13 @@ func ParseListMoviesResponse(rsp *http.Response) (*ListMoviesResponse, error) {
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListMoviesResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6267,6 +6894,13 @@ func ParseListMoviesResponse(rsp *http.Response) (*ListMoviesResponse, error) {
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers ListMoviesResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6372,6 +7006,13 @@ func ParseDeleteMovieResponse(rsp *http.Response) (*DeleteMovieResponse, error) 
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers DeleteMovieResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6382,6 +7023,13 @@ func ParseDeleteMovieResponse(rsp *http.Response) (*DeleteMovieResponse, error) 
 		response.Headers400 = &headers
 	case rsp.StatusCode == 404:
 		var headers DeleteMovieResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6392,6 +7040,13 @@ func ParseDeleteMovieResponse(rsp *http.Response) (*DeleteMovieResponse, error) 
 		response.Headers404 = &headers
 	case rsp.StatusCode == 409:
 		var headers DeleteMovieResponse409Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6402,6 +7057,13 @@ func ParseDeleteMovieResponse(rsp *http.Response) (*DeleteMovieResponse, error) 
 		response.Headers409 = &headers
 	case rsp.StatusCode == 412:
 		var headers DeleteMovieResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6412,6 +7074,13 @@ func ParseDeleteMovieResponse(rsp *http.Response) (*DeleteMovieResponse, error) 
 		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers DeleteMovieResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6422,6 +7091,13 @@ func ParseDeleteMovieResponse(rsp *http.Response) (*DeleteMovieResponse, error) 
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteMovieResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6439,6 +7115,13 @@ func ParseDeleteMovieResponse(rsp *http.Response) (*DeleteMovieResponse, error) 
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers DeleteMovieResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6490,6 +7173,13 @@ func ParseGetMovieResponse(rsp *http.Response) (*GetMovieResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6540,6 +7230,13 @@ func ParseGetMovieResponse(rsp *http.Response) (*GetMovieResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers GetMovieResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6557,6 +7254,13 @@ func ParseGetMovieResponse(rsp *http.Response) (*GetMovieResponse, error) {
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers GetMovieResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6567,6 +7271,13 @@ func ParseGetMovieResponse(rsp *http.Response) (*GetMovieResponse, error) {
 		response.Headers400 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetMovieResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6575,8 +7286,32 @@ func ParseGetMovieResponse(rsp *http.Response) (*GetMovieResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 412:
+		var headers GetMovieResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers GetMovieResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6587,6 +7322,13 @@ func ParseGetMovieResponse(rsp *http.Response) (*GetMovieResponse, error) {
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetMovieResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6604,6 +7346,13 @@ func ParseGetMovieResponse(rsp *http.Response) (*GetMovieResponse, error) {
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers GetMovieResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6737,6 +7486,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers PutMovieResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6747,6 +7503,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 		response.Headers400 = &headers
 	case rsp.StatusCode == 408:
 		var headers PutMovieResponse408Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6757,6 +7520,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers PutMovieResponse409Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6767,6 +7537,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 		response.Headers409 = &headers
 	case rsp.StatusCode == 412:
 		var headers PutMovieResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6777,6 +7554,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 		response.Headers412 = &headers
 	case rsp.StatusCode == 413:
 		var headers PutMovieResponse413Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6787,6 +7571,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers PutMovieResponse415Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6797,6 +7588,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 		response.Headers415 = &headers
 	case rsp.StatusCode == 500:
 		var headers PutMovieResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6807,6 +7605,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers PutMovieResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6824,6 +7629,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers PutMovieResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6875,6 +7687,13 @@ func ParseListSimilarMoviesResponse(rsp *http.Response) (*ListSimilarMoviesRespo
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6925,6 +7744,13 @@ func ParseListSimilarMoviesResponse(rsp *http.Response) (*ListSimilarMoviesRespo
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers ListSimilarMoviesResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6942,6 +7768,13 @@ func ParseListSimilarMoviesResponse(rsp *http.Response) (*ListSimilarMoviesRespo
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers ListSimilarMoviesResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6952,6 +7785,13 @@ func ParseListSimilarMoviesResponse(rsp *http.Response) (*ListSimilarMoviesRespo
 		response.Headers400 = &headers
 	case rsp.StatusCode == 404:
 		var headers ListSimilarMoviesResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6960,8 +7800,32 @@ func ParseListSimilarMoviesResponse(rsp *http.Response) (*ListSimilarMoviesRespo
 			headers.XRequestId = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 412:
+		var headers ListSimilarMoviesResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers ListSimilarMoviesResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6972,6 +7836,13 @@ func ParseListSimilarMoviesResponse(rsp *http.Response) (*ListSimilarMoviesRespo
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListSimilarMoviesResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6989,6 +7860,13 @@ func ParseListSimilarMoviesResponse(rsp *http.Response) (*ListSimilarMoviesRespo
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers ListSimilarMoviesResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7094,6 +7972,13 @@ func ParseBatchGetMoviesResponse(rsp *http.Response) (*BatchGetMoviesResponse, e
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers BatchGetMoviesResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7104,6 +7989,13 @@ func ParseBatchGetMoviesResponse(rsp *http.Response) (*BatchGetMoviesResponse, e
 		response.Headers400 = &headers
 	case rsp.StatusCode == 408:
 		var headers BatchGetMoviesResponse408Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7114,6 +8006,13 @@ func ParseBatchGetMoviesResponse(rsp *http.Response) (*BatchGetMoviesResponse, e
 		response.Headers408 = &headers
 	case rsp.StatusCode == 413:
 		var headers BatchGetMoviesResponse413Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7124,6 +8023,13 @@ func ParseBatchGetMoviesResponse(rsp *http.Response) (*BatchGetMoviesResponse, e
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers BatchGetMoviesResponse415Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7134,6 +8040,13 @@ func ParseBatchGetMoviesResponse(rsp *http.Response) (*BatchGetMoviesResponse, e
 		response.Headers415 = &headers
 	case rsp.StatusCode == 500:
 		var headers BatchGetMoviesResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7144,6 +8057,13 @@ func ParseBatchGetMoviesResponse(rsp *http.Response) (*BatchGetMoviesResponse, e
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers BatchGetMoviesResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7161,6 +8081,13 @@ func ParseBatchGetMoviesResponse(rsp *http.Response) (*BatchGetMoviesResponse, e
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers BatchGetMoviesResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7212,6 +8139,13 @@ func ParseLookupMovieResponse(rsp *http.Response) (*LookupMovieResponse, error) 
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7262,6 +8196,13 @@ func ParseLookupMovieResponse(rsp *http.Response) (*LookupMovieResponse, error) 
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers LookupMovieResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7279,6 +8220,13 @@ func ParseLookupMovieResponse(rsp *http.Response) (*LookupMovieResponse, error) 
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers LookupMovieResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7289,6 +8237,13 @@ func ParseLookupMovieResponse(rsp *http.Response) (*LookupMovieResponse, error) 
 		response.Headers400 = &headers
 	case rsp.StatusCode == 404:
 		var headers LookupMovieResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7297,8 +8252,32 @@ func ParseLookupMovieResponse(rsp *http.Response) (*LookupMovieResponse, error) 
 			headers.XRequestId = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 412:
+		var headers LookupMovieResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers LookupMovieResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7309,6 +8288,13 @@ func ParseLookupMovieResponse(rsp *http.Response) (*LookupMovieResponse, error) 
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers LookupMovieResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7326,6 +8312,13 @@ func ParseLookupMovieResponse(rsp *http.Response) (*LookupMovieResponse, error) 
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers LookupMovieResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7369,6 +8362,13 @@ func ParseSearchMoviesResponse(rsp *http.Response) (*SearchMoviesResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
@@ -7427,12 +8427,26 @@ func ParseSearchMoviesResponse(rsp *http.Response) (*SearchMoviesResponse, error
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers SearchMoviesResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -7444,6 +8458,13 @@ func ParseSearchMoviesResponse(rsp *http.Response) (*SearchMoviesResponse, error
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers SearchMoviesResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7452,8 +8473,32 @@ func ParseSearchMoviesResponse(rsp *http.Response) (*SearchMoviesResponse, error
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 412:
+		var headers SearchMoviesResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers SearchMoviesResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7464,6 +8509,13 @@ func ParseSearchMoviesResponse(rsp *http.Response) (*SearchMoviesResponse, error
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers SearchMoviesResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7481,6 +8533,13 @@ func ParseSearchMoviesResponse(rsp *http.Response) (*SearchMoviesResponse, error
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers SearchMoviesResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7524,6 +8583,13 @@ func ParseSuggestMoviesResponse(rsp *http.Response) (*SuggestMoviesResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
@@ -7575,6 +8641,13 @@ func ParseSuggestMoviesResponse(rsp *http.Response) (*SuggestMoviesResponse, err
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers SuggestMoviesResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7592,6 +8665,13 @@ func ParseSuggestMoviesResponse(rsp *http.Response) (*SuggestMoviesResponse, err
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers SuggestMoviesResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7600,8 +8680,32 @@ func ParseSuggestMoviesResponse(rsp *http.Response) (*SuggestMoviesResponse, err
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 412:
+		var headers SuggestMoviesResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers SuggestMoviesResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7612,6 +8716,13 @@ func ParseSuggestMoviesResponse(rsp *http.Response) (*SuggestMoviesResponse, err
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers SuggestMoviesResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7629,6 +8740,13 @@ func ParseSuggestMoviesResponse(rsp *http.Response) (*SuggestMoviesResponse, err
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers SuggestMoviesResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7680,6 +8798,13 @@ func ParseListRatingHistoryResponse(rsp *http.Response) (*ListRatingHistoryRespo
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7730,6 +8855,13 @@ func ParseListRatingHistoryResponse(rsp *http.Response) (*ListRatingHistoryRespo
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers ListRatingHistoryResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7747,6 +8879,13 @@ func ParseListRatingHistoryResponse(rsp *http.Response) (*ListRatingHistoryRespo
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers ListRatingHistoryResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7757,6 +8896,13 @@ func ParseListRatingHistoryResponse(rsp *http.Response) (*ListRatingHistoryRespo
 		response.Headers400 = &headers
 	case rsp.StatusCode == 404:
 		var headers ListRatingHistoryResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7765,8 +8911,32 @@ func ParseListRatingHistoryResponse(rsp *http.Response) (*ListRatingHistoryRespo
 			headers.XRequestId = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 412:
+		var headers ListRatingHistoryResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers ListRatingHistoryResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7777,6 +8947,13 @@ func ParseListRatingHistoryResponse(rsp *http.Response) (*ListRatingHistoryRespo
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListRatingHistoryResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7794,6 +8971,13 @@ func ParseListRatingHistoryResponse(rsp *http.Response) (*ListRatingHistoryRespo
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers ListRatingHistoryResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7845,6 +9029,13 @@ func ParseGetRatingSummaryResponse(rsp *http.Response) (*GetRatingSummaryRespons
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7895,6 +9086,13 @@ func ParseGetRatingSummaryResponse(rsp *http.Response) (*GetRatingSummaryRespons
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers GetRatingSummaryResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7912,6 +9110,13 @@ func ParseGetRatingSummaryResponse(rsp *http.Response) (*GetRatingSummaryRespons
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers GetRatingSummaryResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7922,6 +9127,13 @@ func ParseGetRatingSummaryResponse(rsp *http.Response) (*GetRatingSummaryRespons
 		response.Headers400 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetRatingSummaryResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7930,8 +9142,32 @@ func ParseGetRatingSummaryResponse(rsp *http.Response) (*GetRatingSummaryRespons
 			headers.XRequestId = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 412:
+		var headers GetRatingSummaryResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers GetRatingSummaryResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7942,6 +9178,13 @@ func ParseGetRatingSummaryResponse(rsp *http.Response) (*GetRatingSummaryRespons
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetRatingSummaryResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7959,6 +9202,13 @@ func ParseGetRatingSummaryResponse(rsp *http.Response) (*GetRatingSummaryRespons
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers GetRatingSummaryResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8002,6 +9252,13 @@ func ParseListRecordRatingsResponse(rsp *http.Response) (*ListRecordRatingsRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
@@ -8060,12 +9317,26 @@ func ParseListRecordRatingsResponse(rsp *http.Response) (*ListRecordRatingsRespo
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers ListRecordRatingsResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -8077,6 +9348,13 @@ func ParseListRecordRatingsResponse(rsp *http.Response) (*ListRecordRatingsRespo
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers ListRecordRatingsResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8085,8 +9363,32 @@ func ParseListRecordRatingsResponse(rsp *http.Response) (*ListRecordRatingsRespo
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 412:
+		var headers ListRecordRatingsResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers ListRecordRatingsResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8097,6 +9399,13 @@ func ParseListRecordRatingsResponse(rsp *http.Response) (*ListRecordRatingsRespo
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListRecordRatingsResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8114,6 +9423,13 @@ func ParseListRecordRatingsResponse(rsp *http.Response) (*ListRecordRatingsRespo
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers ListRecordRatingsResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8198,6 +9514,13 @@ func ParseDeleteRatingResponse(rsp *http.Response) (*DeleteRatingResponse, error
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers DeleteRatingResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8208,6 +9531,13 @@ func ParseDeleteRatingResponse(rsp *http.Response) (*DeleteRatingResponse, error
 		response.Headers400 = &headers
 	case rsp.StatusCode == 500:
 		var headers DeleteRatingResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8218,6 +9548,13 @@ func ParseDeleteRatingResponse(rsp *http.Response) (*DeleteRatingResponse, error
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteRatingResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8235,6 +9572,13 @@ func ParseDeleteRatingResponse(rsp *http.Response) (*DeleteRatingResponse, error
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers DeleteRatingResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8286,6 +9630,13 @@ func ParseGetRatingResponse(rsp *http.Response) (*GetRatingResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8336,6 +9687,13 @@ func ParseGetRatingResponse(rsp *http.Response) (*GetRatingResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers GetRatingResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8353,6 +9711,13 @@ func ParseGetRatingResponse(rsp *http.Response) (*GetRatingResponse, error) {
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers GetRatingResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8363,6 +9728,13 @@ func ParseGetRatingResponse(rsp *http.Response) (*GetRatingResponse, error) {
 		response.Headers400 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetRatingResponse404Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8371,8 +9743,32 @@ func ParseGetRatingResponse(rsp *http.Response) (*GetRatingResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 412:
+		var headers GetRatingResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers GetRatingResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8383,6 +9779,13 @@ func ParseGetRatingResponse(rsp *http.Response) (*GetRatingResponse, error) {
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetRatingResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8400,6 +9803,13 @@ func ParseGetRatingResponse(rsp *http.Response) (*GetRatingResponse, error) {
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers GetRatingResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8519,6 +9929,13 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers PutRatingResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8529,6 +9946,13 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 		response.Headers400 = &headers
 	case rsp.StatusCode == 408:
 		var headers PutRatingResponse408Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8539,6 +9963,13 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 		response.Headers408 = &headers
 	case rsp.StatusCode == 413:
 		var headers PutRatingResponse413Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8549,6 +9980,13 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers PutRatingResponse415Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8559,6 +9997,13 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 		response.Headers415 = &headers
 	case rsp.StatusCode == 500:
 		var headers PutRatingResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8569,6 +10014,13 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers PutRatingResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8586,6 +10038,13 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers PutRatingResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8629,6 +10088,13 @@ func ParseGetStatsResponse(rsp *http.Response) (*GetStatsResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
@@ -8680,6 +10146,13 @@ func ParseGetStatsResponse(rsp *http.Response) (*GetStatsResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers GetStatsResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8697,6 +10170,13 @@ func ParseGetStatsResponse(rsp *http.Response) (*GetStatsResponse, error) {
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers GetStatsResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8705,8 +10185,32 @@ func ParseGetStatsResponse(rsp *http.Response) (*GetStatsResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 412:
+		var headers GetStatsResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers GetStatsResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8717,6 +10221,13 @@ func ParseGetStatsResponse(rsp *http.Response) (*GetStatsResponse, error) {
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetStatsResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8734,6 +10245,13 @@ func ParseGetStatsResponse(rsp *http.Response) (*GetStatsResponse, error) {
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers GetStatsResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8777,6 +10295,13 @@ func ParseListUserRatingsResponse(rsp *http.Response) (*ListUserRatingsResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
@@ -8835,12 +10360,26 @@ func ParseListUserRatingsResponse(rsp *http.Response) (*ListUserRatingsResponse,
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers ListUserRatingsResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -8852,6 +10391,13 @@ func ParseListUserRatingsResponse(rsp *http.Response) (*ListUserRatingsResponse,
 		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers ListUserRatingsResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8860,8 +10406,32 @@ func ParseListUserRatingsResponse(rsp *http.Response) (*ListUserRatingsResponse,
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 412:
+		var headers ListUserRatingsResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 500:
 		var headers ListUserRatingsResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8872,6 +10442,13 @@ func ParseListUserRatingsResponse(rsp *http.Response) (*ListUserRatingsResponse,
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListUserRatingsResponse503Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8889,6 +10466,13 @@ func ParseListUserRatingsResponse(rsp *http.Response) (*ListUserRatingsResponse,
 		response.Headers503 = &headers
 	case rsp.StatusCode == 504:
 		var headers ListUserRatingsResponse504Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

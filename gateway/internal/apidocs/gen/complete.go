@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -34,6 +35,9 @@ func (c *completion) document() (*object, error) {
 	}
 	if err := c.inputSchemas(); err != nil {
 		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.supplement.Types)) {
+		c.schemas.set(name, keywords(c.supplement.Types[name]))
 	}
 	c.schemas.set("FieldProblem", fieldProblemSchema())
 	c.schemas.set("Problem", problemSchema())
@@ -86,6 +90,12 @@ func (c *completion) unused() error {
 	}
 	for key := range c.supplement.Inputs {
 		note("inputs", key)
+	}
+	for key := range c.supplement.Types {
+		note("types", key)
+	}
+	for key := range c.supplement.Words {
+		note("words", key)
 	}
 	for key := range c.supplement.Properties {
 		note("properties", key)
@@ -187,7 +197,10 @@ func (c *completion) schema(name, full string, from *object) (*object, error) {
 			return nil, fmt.Errorf("%s.%s has no comment", full, f.Name())
 		}
 		p.set("description", c.paragraphs(p.text("description")))
-		c.restrict(p, key)
+		p, err := c.restrict(p, key)
+		if err != nil {
+			return nil, err
+		}
 		properties.set(f.JSONName(), p)
 		always := slices.Contains(c.supplement.Always, key)
 		if always {
@@ -207,16 +220,57 @@ func (c *completion) schema(name, full string, from *object) (*object, error) {
 	return s, nil
 }
 
-// restrict adds the keywords that the supplement has for a property.
-func (c *completion) restrict(p *object, key string) {
+// restrict adds the keywords that the supplement has for a property, and for the entries of one that is a list.
+func (c *completion) restrict(p *object, key string) (*object, error) {
+	if items := p.object("items"); items != nil {
+		items, err := c.restrict(items, key+"[]")
+		if err != nil {
+			return nil, err
+		}
+		p.set("items", items)
+	}
 	words, ok := c.supplement.Properties[key]
 	if !ok {
-		return
+		return p, nil
 	}
 	c.use("properties", key)
-	for _, word := range slices.Sorted(maps.Keys(words)) {
-		p.set(word, words[word])
+	return c.limited(p, words)
+}
+
+// limited returns the schema with further keywords, or, where they say what type it is, a reference to that type.
+func (c *completion) limited(s *object, words map[string]any) (*object, error) {
+	if pattern, ok := words["pattern"].(string); ok {
+		c.use("words", pattern)
 	}
+	name, ok := words["is"].(string)
+	if !ok {
+		for _, word := range slices.Sorted(maps.Keys(words)) {
+			s.set(word, words[word])
+		}
+		return s, nil
+	}
+	own, ok := c.supplement.Types[name]
+	if !ok {
+		return nil, fmt.Errorf("supplement.yaml has no type %s", name)
+	}
+	if pattern, ok := own["pattern"].(string); ok {
+		c.use("words", pattern)
+	}
+	c.use("types", name)
+	out := reference(name)
+	if about := s.text("description"); about != "" {
+		out.set("description", about)
+	}
+	return out, nil
+}
+
+// keywords is a schema that is written in the supplement.
+func keywords(words map[string]any) *object {
+	s := obj()
+	for _, word := range slices.Sorted(maps.Keys(words)) {
+		s.set(word, words[word])
+	}
+	return s
 }
 
 // inputSchemas adds the types that are sent: as they are answered, without what only answers have, and with little required.
@@ -238,18 +292,31 @@ func (c *completion) inputSchemas() error {
 			if slices.Contains(in.Without, key) {
 				continue
 			}
-			if inner := referenced(p); inner != "" {
+			if inner := referenced(p); inner != "" && c.supplement.Types[inner] == nil {
 				p = obj(member{"$ref", schemaPrefix + c.input(inner)}, member{"description", p.text("description")})
+			}
+			if slices.Contains(in.Path, key) {
+				p = asInPath(p)
 			}
 			properties.set(key, p)
 		}
-		s := obj(member{"type", "object"}, member{"description", from.text("description")}, member{"properties", properties})
+		s := obj(member{"type", "object"}, member{"description", cmp.Or(in.Description, from.text("description"))}, member{"properties", properties})
 		if len(in.Required) > 0 {
 			s.set("required", texts(in.Required))
 		}
 		c.schemas.set(in.Name, s)
 	}
 	return nil
+}
+
+// asInPath is a property that repeats what the path says.
+func asInPath(p *object) *object {
+	out := obj()
+	for _, key := range p.keys {
+		out.set(key, p.values[key])
+	}
+	out.set("description", "As in the path, or left out.")
+	return out
 }
 
 // input is the name of a type as it is sent.

@@ -65,7 +65,7 @@ func run(skeletonFile, descriptorFile, out, page string) error {
 	if err := os.WriteFile(out, text, 0o644); err != nil {
 		return err
 	}
-	html, err := renderPage(doc)
+	html, err := renderPage(doc, s.Words)
 	if err != nil {
 		return fmt.Errorf("render the page: %w", err)
 	}

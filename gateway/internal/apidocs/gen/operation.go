@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -92,6 +93,9 @@ func (c *completion) operation(method, path string, from *object) (*object, erro
 	op := obj(
 		member{"operationId", id}, member{"tags", []any{about.Tag}}, member{"summary", about.Summary}, member{"description", description},
 	)
+	if method != "get" && !about.Match {
+		description += " It takes no conditions: with `If-Match`, `If-None-Match`, `If-Modified-Since` or `If-Unmodified-Since` it is answered with 400, and nothing is done."
+	}
 	parameters, err := c.operationParameters(path, from, about)
 	if err != nil {
 		return nil, err
@@ -168,8 +172,8 @@ func (c *completion) operationParameters(path string, from *object, about operat
 		schema := p.object("schema")
 		if words, ok := c.supplement.Parameters[name]; ok {
 			c.use("parameters", name)
-			for _, word := range slices.Sorted(maps.Keys(words)) {
-				schema.set(word, words[word])
+			if schema, err = c.limited(schema, words); err != nil {
+				return nil, err
 			}
 		}
 		q := obj(member{"name", name}, member{"in", p.text("in")})
@@ -182,19 +186,19 @@ func (c *completion) operationParameters(path string, from *object, about operat
 		q.set("description", c.paragraphs(p.text("description")))
 		q.set("schema", schema)
 		if sample, ok := samples[name]; ok {
-			q.set("example", sampleOf(schema, sample))
+			q.set("example", sampleOf(p.object("schema"), sample))
 		}
 		out = append(out, q)
 	}
 	if about.Fields != "" {
 		out = append(out, obj(
 			member{"name", "fields"}, member{"in", "query"},
-			member{"description", "Only these properties of the answer: their names, separated by commas, inner ones behind a dot. Properties that are required may then be missing. Empty means all."},
+			member{"description", "Only these properties of the answer: at most 50 names, separated by commas, inner ones behind a dot. Then properties that are required are missing too. Empty means all."},
 			member{"schema", obj(member{"type", "string"})}, member{"example", about.Fields},
 		))
 	}
 	if about.ETag {
-		out = append(out, obj(member{"$ref", "#/components/parameters/IfNoneMatch"}))
+		out = append(out, obj(member{"$ref", "#/components/parameters/IfNoneMatch"}), obj(member{"$ref", "#/components/parameters/IfMatchRead"}))
 	}
 	if about.Match {
 		out = append(out, obj(member{"$ref", "#/components/parameters/IfMatch"}))
@@ -244,15 +248,22 @@ func (c *completion) body(rpc string, from *object, about operation) (*object, e
 	name := referenced(schema)
 	if name == "" {
 		name = rpc + "Request"
-		properties := schema.object("properties")
+		properties, in := schema.object("properties"), c.supplement.Inputs[name]
+		for _, key := range in.Path {
+			properties.set(key, asInPath(obj(member{"type", "string"})))
+		}
 		for _, key := range properties.keys {
 			p := properties.object(key)
 			p.set("description", c.paragraphs(p.text("description")))
-			c.restrict(p, name+"."+key)
+			p, err := c.restrict(p, name+"."+key)
+			if err != nil {
+				return nil, err
+			}
+			properties.set(key, p)
 		}
 		c.schemas.set(name, obj(
-			member{"type", "object"}, member{"description", "What is sent with " + strings.ToLower(rpc[:1]) + rpc[1:] + "."},
-			member{"properties", properties}, member{"required", texts(c.supplement.Inputs[name].Required)},
+			member{"type", "object"}, member{"description", cmp.Or(in.Description, "What is sent with "+strings.ToLower(rpc[:1])+rpc[1:]+".")},
+			member{"properties", properties}, member{"required", texts(in.Required)},
 		))
 	}
 	if about.Example.Body == nil {
@@ -293,9 +304,13 @@ func (c *completion) responses(id string, from *object, about operation, failure
 		)})},
 	)})
 	if about.ETag {
+		same := obj()
+		for _, name := range headers.keys {
+			same.set(name, headers.values[name])
+		}
 		out.set("304", obj(
 			member{"description", "Nothing has changed since the answer that If-None-Match names; there is no body."},
-			member{"headers", obj(member{"X-Request-Id", headerRef("XRequestId")}, member{"ETag", headerRef("ETag")})},
+			member{"headers", same},
 		))
 	}
 	texts := map[int]string{http.StatusBadRequest: "", http.StatusInternalServerError: "", http.StatusServiceUnavailable: "", http.StatusGatewayTimeout: ""}
@@ -307,6 +322,9 @@ func (c *completion) responses(id string, from *object, about operation, failure
 	}
 	if about.Match {
 		texts[http.StatusPreconditionFailed] = ""
+	}
+	if about.ETag {
+		texts[http.StatusPreconditionFailed] = "What is there now has another ETag than If-Match names."
 	}
 	if from.object("requestBody") != nil {
 		texts[http.StatusRequestTimeout], texts[http.StatusRequestEntityTooLarge], texts[http.StatusUnsupportedMediaType] = "", "", ""

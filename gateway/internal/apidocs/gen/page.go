@@ -62,14 +62,16 @@ type failureView struct {
 
 type schemaView struct {
 	Name        string
+	Type        template.HTML // of one that is no object
+	Limits      []string
 	Description template.HTML
 	Fields      []fieldView
 	Sample      string
 }
 
 // renderPage makes the reference page of a document.
-func renderPage(doc *object) ([]byte, error) {
-	r := renderer{doc: doc}
+func renderPage(doc *object, words map[string]string) ([]byte, error) {
+	r := renderer{doc: doc, words: words}
 	info := doc.object("info")
 	v := view{Title: info.text("title"), Version: info.text("version"), OpenAPI: doc.text("openapi")}
 	v.About, v.Sections = prose(info.text("description"))
@@ -95,7 +97,10 @@ func renderPage(doc *object) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-type renderer struct{ doc *object }
+type renderer struct {
+	doc   *object
+	words map[string]string // patterns in words
+}
 
 // resolve follows a reference into the document; its own description wins.
 func (r renderer) resolve(o *object) *object {
@@ -203,6 +208,9 @@ func (r renderer) operation(method, path string, op *object) (operationView, err
 
 func (r renderer) schema(name string, s *object) schemaView {
 	v := schemaView{Name: name, Description: inline(s.text("description"))}
+	if s.text("type") != "object" {
+		v.Type, v.Limits = r.typeOf(s), r.limits(s)
+	}
 	required := s.list("required")
 	if properties := s.object("properties"); properties != nil {
 		for _, key := range properties.keys {
@@ -213,7 +221,7 @@ func (r renderer) schema(name string, s *object) schemaView {
 }
 
 func (r renderer) field(name string, s *object, required bool) fieldView {
-	return fieldView{Name: name, Type: r.typeOf(s), Required: required, Limits: limits(s), Description: inline(s.text("description"))}
+	return fieldView{Name: name, Type: r.typeOf(s), Required: required, Limits: r.limits(s), Description: inline(s.text("description"))}
 }
 
 // typeOf names the type of a schema, with a link where it has a place of its own.
@@ -235,7 +243,7 @@ func (r renderer) typeOf(s *object) template.HTML {
 }
 
 // limits says in words what the keywords of a schema allow.
-func limits(s *object) []string {
+func (r renderer) limits(s *object) []string {
 	var out []string
 	if values := s.list("enum"); values != nil {
 		words := make([]string, len(values))
@@ -261,11 +269,26 @@ func limits(s *object) []string {
 	if above := s.values["exclusiveMinimum"]; above != nil {
 		out = append(out, fmt.Sprintf("more than %v", above))
 	}
+	if of := s.values["multipleOf"]; of != nil {
+		out = append(out, fmt.Sprintf("a multiple of %v", of))
+	}
 	unit := " characters"
 	between("minLength", "maxLength", unit)
 	between("minItems", "maxItems", " entries")
-	if pattern := s.text("pattern"); pattern != "" {
+	switch pattern := s.text("pattern"); {
+	case pattern == "":
+	case r.words[pattern] != "":
+		out = append(out, r.words[pattern])
+	default:
 		out = append(out, "matches "+pattern)
+	}
+	if items := s.object("items"); items != nil {
+		for _, limit := range r.limits(items) {
+			out = append(out, "each "+limit)
+		}
+	}
+	if first := s.values["default"]; first != nil {
+		out = append(out, fmt.Sprintf("%v where nothing is sent", first))
 	}
 	return out
 }

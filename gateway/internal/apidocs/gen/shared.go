@@ -33,7 +33,7 @@ func sharedHeaders() *object {
 	}
 	return obj(
 		member{"XRequestId", header("The request's id in the logs: the one that was sent, or a new one.", "9f1c2d3e4b5a69788796a5b4c3d2e1f0")},
-		member{"CacheControl", header("Who may keep the answer, and for how long.", "no-cache")},
+		member{"CacheControl", header("`no-cache` with what was read: keep it if you like, and ask again with If-None-Match before you use it. `no-store` with writes and errors: do not keep it.", "no-cache")},
 		member{"ETag", header("Names this state of the answer, for If-None-Match; of a movie also for If-Match.", `W/"9f1c2a77d0b3e645.5d41402abc4b2a76"`)},
 		member{"ContentLocation", header("The address of what the answer shows, which the ETag belongs to.", "/v1/movies/tt0133093")},
 		member{"Link", header("The address of the next page, with rel=\"next\" (RFC 8288); missing on the last page.", `</v1/movies?page_size=2&page_token=AbC>; rel="next"`)},
@@ -50,7 +50,8 @@ func sharedParameters() *object {
 	}
 	return obj(
 		member{"IfNoneMatch", header("If-None-Match", "The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.", `W/"9f1c2a77d0b3e645.5d41402abc4b2a76"`)},
-		member{"IfMatch", header("If-Match", "The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. `*` means any that is there. The gateway compares the version before the dot, so ratings that came in meanwhile do not matter.", `W/"9f1c2a77d0b3e645.5d41402abc4b2a76"`)},
+		member{"IfMatch", header("If-Match", "The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. At most eight tags; `*` means any that is there. The gateway compares the version before the dot, so ratings that came in meanwhile do not matter.", `W/"9f1c2a77d0b3e645.5d41402abc4b2a76"`)},
+		member{"IfMatchRead", header("If-Match", "The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.", `W/"9f1c2a77d0b3e645.5d41402abc4b2a76"`)},
 		member{"OnlyNew", header("If-None-Match", "`*`: create the movie, and answer 412 if it is there already. Nothing else is allowed.", "*")},
 	)
 }
@@ -62,7 +63,7 @@ func problemSchema() *object {
 	}
 	return obj(
 		member{"type", "object"},
-		member{"description", "A problem (RFC 9457). Every error is one."},
+		member{"description", "A problem (RFC 9457). Every error of the API is one."},
 		member{"properties", obj(
 			member{"type", obj(member{"type", "string"}, member{"format", "uri-reference"}, member{"description", "The address of the page that explains this kind of problem; the thing to compare in a program."})},
 			member{"title", text("The kind of problem in words, the same for every problem of the type.")},
@@ -105,7 +106,7 @@ func (c *completion) problems() (*object, error) {
 		if err != nil {
 			return nil, err
 		}
-		headers := obj(member{"X-Request-Id", headerRef("XRequestId")})
+		headers := obj(member{"X-Request-Id", headerRef("XRequestId")}, member{"Cache-Control", headerRef("CacheControl")})
 		if code == "503" {
 			headers.set("Retry-After", headerRef("RetryAfter"))
 		}

@@ -18,6 +18,8 @@ type supplement struct {
 	Names      map[string]string         `yaml:"names"`
 	Always     []string                  `yaml:"always"`
 	Inputs     map[string]input          `yaml:"inputs"`
+	Types      map[string]map[string]any `yaml:"types"`
+	Words      map[string]string         `yaml:"words"`
 	Properties map[string]map[string]any `yaml:"properties"`
 	Parameters map[string]map[string]any `yaml:"parameters"`
 	Errors     map[string]errorText      `yaml:"errors"`
@@ -42,6 +44,9 @@ type input struct {
 	Name     string   `yaml:"name"`
 	Without  []string `yaml:"without"`
 	Required []string `yaml:"required"`
+	// Path names what the path says already; the body may repeat it.
+	Path        []string `yaml:"path"`
+	Description string   `yaml:"description"` // "" takes the one of the type
 }
 
 type errorText struct {

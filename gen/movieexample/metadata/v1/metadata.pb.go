@@ -140,7 +140,7 @@ const (
 	MatchKind_MATCH_KIND_UNSPECIFIED MatchKind = 0
 	// The query is the whole of one of the movie's titles, but for articles and the year.
 	MatchKind_MATCH_KIND_EXACT MatchKind = 1
-	// Every word is in one of the movie's titles, or is its year.
+	// Every word is in the movie's titles, in one or in several, or is its year.
 	MatchKind_MATCH_KIND_TITLE MatchKind = 2
 	// It takes the director's name to find every word.
 	MatchKind_MATCH_KIND_DIRECTOR MatchKind = 3
@@ -251,7 +251,7 @@ func (BatchPutMoviesResponse_Outcome) EnumDescriptor() ([]byte, []int) {
 // Movie is one film of the catalogue.
 type Movie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1–128 bytes; imports use the IMDb title id ("tt0111161") where it is known, else "ml-<movieId>".
+	// 1–128 bytes without control characters and without white space at either end, not "." or ".."; imports use the IMDb title id ("tt0111161") where it is known, else "ml-<movieId>".
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The title as shown: 1–500 characters.
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
@@ -261,7 +261,7 @@ type Movie struct {
 	AlternativeTitles []string `protobuf:"bytes,4,rep,name=alternative_titles,json=alternativeTitles,proto3" json:"alternative_titles,omitempty"`
 	// Year of first release, 1870–2100; absent where not known.
 	Year *int32 `protobuf:"varint,5,opt,name=year,proto3,oneof" json:"year,omitempty"`
-	// Genre names, at most 20, each at most 50 characters; order and case are kept, duplicates removed.
+	// Genre names, at most 20 different ones, each at most 50 characters; order and case are kept, duplicates removed.
 	Genres []string `protobuf:"bytes,6,rep,name=genres,proto3" json:"genres,omitempty"`
 	// The director; several are joined by ", ".
 	Director string `protobuf:"bytes,7,opt,name=director,proto3" json:"director,omitempty"`
@@ -405,11 +405,11 @@ func (x *Movie) GetUpdateTime() *timestamppb.Timestamp {
 // ExternalIds are a film's ids elsewhere. Each belongs to at most one movie.
 type ExternalIds struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// IMDb title id: "tt" and at least seven digits.
+	// IMDb title id: "tt" and 7 to 10 digits.
 	Imdb string `protobuf:"bytes,1,opt,name=imdb,proto3" json:"imdb,omitempty"`
-	// TMDb movie id: a decimal number.
+	// TMDb movie id: a number of 1 to 10 digits without leading zeros.
 	Tmdb string `protobuf:"bytes,2,opt,name=tmdb,proto3" json:"tmdb,omitempty"`
-	// MovieLens movie id: a decimal number.
+	// MovieLens movie id: a number of 1 to 10 digits without leading zeros.
 	Movielens     string `protobuf:"bytes,3,opt,name=movielens,proto3" json:"movielens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1395,7 +1395,8 @@ func (x *LookupMovieResponse) GetMovie() *Movie {
 type SearchMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What to look for: 1–200 characters after trimming. Any text is plain text. The last word may be the beginning of
-	// one; a leading article may be missing or too much; a year narrows; words of five letters and more may have a typo.
+	// one; a leading article may be missing or too much; a year narrows; a word of the title of five letters or more may
+	// have one typo, of nine or more two (its length counts, not that of what is typed).
 	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
 	// A genre's name, case-insensitive; empty means all.
 	Genre string `protobuf:"bytes,2,opt,name=genre,proto3" json:"genre,omitempty"`
@@ -1475,7 +1476,9 @@ func (x *SearchMoviesRequest) GetPageToken() string {
 
 type SearchMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Best first: exact titles, then other matches, then matches by another spelling; within each by number of ratings.
+	// Best first, in steps: a title is the query as typed; is it but for leading articles, the year or joined words; begins with it, leading
+	// article included; has all words; has all but the year; several titles or the director have them; and with other spellings a whole
+	// title, one typo, more typos. Within a step by number of ratings, then by title, then by id.
 	Hits []*SearchMoviesResponse_Hit `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`

@@ -28,19 +28,20 @@ const (
 // Movie is a film and its ratings.
 type Movie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id of the movie, chosen by whoever puts it: 1–128 bytes, compared byte by byte.
+	// The id of the movie, chosen by whoever puts it.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The title it is known by here, 1–500 characters.
+	// The title it is known by here: one line of 1–500 characters. White space at both ends is cut off, of this and of every other text.
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	// The title in the film's own language; empty where it is the same or not known.
+	// The title in the film's own language, one line of at most 500 characters; empty where it is the same or not known.
 	OriginalTitle string `protobuf:"bytes,3,opt,name=original_title,json=originalTitle,proto3" json:"original_title,omitempty"`
 	// Year of first release, 1870–2100; absent where not known.
 	Year *int32 `protobuf:"varint,4,opt,name=year,proto3,oneof" json:"year,omitempty"`
-	// Names of genres.
+	// Names of genres, at most 20 different ones, each one line of 1–50 characters. Order and case are kept; of names that differ only in
+	// case the first counts.
 	Genres []string `protobuf:"bytes,5,rep,name=genres,proto3" json:"genres,omitempty"`
-	// The director; several are joined by ", ".
+	// The director, one line of at most 500 characters; several are joined by ", ".
 	Director string `protobuf:"bytes,6,opt,name=director,proto3" json:"director,omitempty"`
-	// What the film is about.
+	// What the film is about: at most 10,000 characters, in lines.
 	Description string `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
 	// The film's ids elsewhere. Always set in answers, its members empty where not known; absent on input means none.
 	ExternalIds *ExternalIds `protobuf:"bytes,8,opt,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty"`
@@ -54,7 +55,7 @@ type Movie struct {
 	Etag string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Running time in minutes, 1–6000; absent where not known.
 	RuntimeMinutes *int32 `protobuf:"varint,12,opt,name=runtime_minutes,json=runtimeMinutes,proto3,oneof" json:"runtime_minutes,omitempty"`
-	// Further titles the film is known by.
+	// Further titles the film is known by, at most 50, each one line of 1–500 characters.
 	AlternativeTitles []string `protobuf:"bytes,13,rep,name=alternative_titles,json=alternativeTitles,proto3" json:"alternative_titles,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -184,11 +185,11 @@ func (x *Movie) GetAlternativeTitles() []string {
 // ExternalIds are a film's ids elsewhere.
 type ExternalIds struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id at IMDb: "tt" and at least seven digits; empty where not known.
+	// The id at IMDb: "tt" and 7 to 10 digits; empty where not known.
 	Imdb string `protobuf:"bytes,1,opt,name=imdb,proto3" json:"imdb,omitempty"`
-	// The id at TMDB (themoviedb.org), a decimal number; empty where not known.
+	// The id at TMDB (themoviedb.org), a number of 1 to 10 digits without leading zeros; empty where not known.
 	Tmdb string `protobuf:"bytes,2,opt,name=tmdb,proto3" json:"tmdb,omitempty"`
-	// The id at MovieLens, a decimal number; empty where not known.
+	// The id at MovieLens, a number of 1 to 10 digits without leading zeros; empty where not known.
 	Movielens     string `protobuf:"bytes,3,opt,name=movielens,proto3" json:"movielens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -600,17 +601,18 @@ func (*DeleteMovieResponse) Descriptor() ([]byte, []int) {
 
 type ListMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only movies of this genre; its name, case-insensitive.
+	// Only movies of this genre; its name of at most 50 characters, case-insensitive.
 	Genre string `protobuf:"bytes,1,opt,name=genre,proto3" json:"genre,omitempty"`
-	// Only movies of this year or later.
+	// Only movies of this year or later, 1870–2100. Movies whose year is not known match no bound.
 	MinYear *int32 `protobuf:"varint,2,opt,name=min_year,json=minYear,proto3,oneof" json:"min_year,omitempty"`
-	// Only movies of this year or earlier.
+	// Only movies of this year or earlier, 1870–2100 and not before min_year.
 	MaxYear *int32 `protobuf:"varint,3,opt,name=max_year,json=maxYear,proto3,oneof" json:"max_year,omitempty"`
 	// The order: "title" (the default), "year" or "year desc".
 	OrderBy string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	// The most entries of a page. 0 means 50; more than 200 means 200.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
+	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start. A token
+	// is good for 72 hours.
 	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -745,11 +747,11 @@ func (x *ListMoviesResponse) GetNextPageToken() string {
 
 type LookupMovieRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id at IMDb: "tt" and at least seven digits. Exactly one of the three parameters is set.
+	// The id at IMDb: "tt" and 7 to 10 digits. Exactly one of the three parameters is set.
 	ImdbId string `protobuf:"bytes,1,opt,name=imdb_id,json=imdbId,proto3" json:"imdb_id,omitempty"`
-	// The id at TMDB, a decimal number.
+	// The id at TMDB: a number of 1 to 10 digits without leading zeros.
 	TmdbId string `protobuf:"bytes,2,opt,name=tmdb_id,json=tmdbId,proto3" json:"tmdb_id,omitempty"`
-	// The id at MovieLens, a decimal number.
+	// The id at MovieLens: a number of 1 to 10 digits without leading zeros.
 	MovielensId   string `protobuf:"bytes,3,opt,name=movielens_id,json=movielensId,proto3" json:"movielens_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -957,13 +959,14 @@ type ListChartRequest struct {
 	// The chart. "top": by the Bayesian estimate, movies with at least m ratings; "popular": by number of ratings; "trending": by ratings
 	// that lose half their weight every seven days.
 	Chart string `protobuf:"bytes,1,opt,name=chart,proto3" json:"chart,omitempty"`
-	// Only movies of this genre; its name, case-insensitive.
+	// Only movies of this genre; its name of at most 50 characters, case-insensitive.
 	Genre string `protobuf:"bytes,2,opt,name=genre,proto3" json:"genre,omitempty"`
-	// Only movies of this decade; its first year, such as 1990.
+	// Only movies of this decade; its first year, such as 1990: a multiple of 10, 1870–2100.
 	Decade *int32 `protobuf:"varint,3,opt,name=decade,proto3,oneof" json:"decade,omitempty"`
 	// The most entries of a page. 0 means 50; more than 200 means 200.
 	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
+	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start. A token
+	// is good for 72 hours.
 	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1118,16 +1121,18 @@ func (x *ListChartResponse) GetAsOfTime() *timestamppb.Timestamp {
 
 type SearchMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What to look for: 1–200 characters. Any text is plain text. The last word may be the beginning of one; a leading
-	// article may be missing or too much; a year narrows; words of five letters and more may have a typo.
+	// What to look for: 1–200 characters, white space at the ends not counted. Any text is plain text. The last word may be the
+	// beginning of one; a leading article may be missing or too much; a year narrows; a word of the title of five letters or more may have
+	// one typo, of nine or more two (its length counts, not that of what is typed).
 	Q string `protobuf:"bytes,1,opt,name=q,proto3" json:"q,omitempty"`
-	// Only movies of this genre; its name, case-insensitive.
+	// Only movies of this genre; its name of at most 50 characters, case-insensitive.
 	Genre string `protobuf:"bytes,2,opt,name=genre,proto3" json:"genre,omitempty"`
-	// Only movies of this decade; its first year, such as 1990.
+	// Only movies of this decade; its first year, such as 1990: a multiple of 10, 1870–2100.
 	Decade *int32 `protobuf:"varint,3,opt,name=decade,proto3,oneof" json:"decade,omitempty"`
 	// The most entries of a page. 0 means 50; more than 200 means 200.
 	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
+	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start. A token
+	// is good for 72 hours.
 	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1201,7 +1206,9 @@ func (x *SearchMoviesRequest) GetPageToken() string {
 // SearchMoviesResponse is a page of matches, and how many there are by genre and decade.
 type SearchMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Best first: exact titles, then other matches, then matches by another spelling; within each by number of ratings.
+	// Best first, in steps: a title is the query as typed; is it but for leading articles, the year or joined words; begins with it, leading
+	// article included; has all words; has all but the year; several titles or the director have them; and with other spellings a whole
+	// title, one typo, more typos. Within a step by number of ratings, then by title, then by id.
 	Hits []*SearchMoviesResponse_Hit `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
 	// The page_token of the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -1447,7 +1454,7 @@ func (x *DecadeCount) GetCount() int32 {
 
 type SuggestMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is typed so far: 1–200 characters.
+	// What is typed so far: 1–200 characters, white space at the ends not counted. It matches as in a search.
 	Q string `protobuf:"bytes,1,opt,name=q,proto3" json:"q,omitempty"`
 	// The most suggestions. 0 means 8; more than 20 means 20.
 	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -1686,13 +1693,14 @@ type GetStatsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Movies in the catalogue.
 	Movies int32 `protobuf:"varint,1,opt,name=movies,proto3" json:"movies,omitempty"`
-	// Ratings of movies.
+	// Ratings of records of the type "movie", whether or not the catalogue has a movie with the record's id.
 	Ratings int32 `protobuf:"varint,2,opt,name=ratings,proto3" json:"ratings,omitempty"`
-	// People with at least one rating of a movie.
+	// People with at least one rating of a record of the type "movie", whether or not the catalogue has a movie with the record's id.
 	Users int32 `protobuf:"varint,3,opt,name=users,proto3" json:"users,omitempty"`
-	// Movies with at least one rating.
+	// Records of the type "movie" with at least one rating, whether or not the catalogue has a movie with the record's id. So it can be
+	// more than `movies`.
 	RatedMovies int32 `protobuf:"varint,4,opt,name=rated_movies,json=ratedMovies,proto3" json:"rated_movies,omitempty"`
-	// The mean of all ratings of movies, 1–10; 0 where there are none.
+	// The mean of all those ratings, 1–10; 0 where there are none.
 	GlobalMean float64 `protobuf:"fixed64,5,opt,name=global_mean,json=globalMean,proto3" json:"global_mean,omitempty"`
 	// The weight m of the prior in a weighted score, in ratings.
 	MinVotes int32 `protobuf:"varint,6,opt,name=min_votes,json=minVotes,proto3" json:"min_votes,omitempty"`
@@ -1877,7 +1885,8 @@ type SearchMoviesResponse_Hit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The movie.
 	Movie *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
-	// How the movie matches: "exact", "title", "director" or "spelling".
+	// How the movie matches. "exact": one of its titles is the query, but for articles, the year and joined words; "title": its
+	// titles have every word; "director": it takes the director's name too; "spelling": a word or a title matches only by another spelling.
 	Match string `protobuf:"bytes,2,opt,name=match,proto3" json:"match,omitempty"`
 	// The movie's title in pieces; joined they are the title.
 	TitlePieces []*TextPiece `protobuf:"bytes,3,rep,name=title_pieces,json=titlePieces,proto3" json:"title_pieces,omitempty"`

@@ -166,11 +166,11 @@ func (x *Rating) GetRatedAt() *timestamppb.Timestamp {
 // PutRatingRequest is a user's rating of a record.
 type PutRatingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the record is: a lower-case word such as "movie".
+	// What the record is: a lower-case letter, then up to 31 of a-z, 0-9, "_" and "-", such as "movie".
 	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
-	// The id of the record: 1–128 bytes.
+	// The id of the record.
 	RecordId string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
-	// Who rates: 1–128 bytes.
+	// Who rates.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// The rating, 1–10: twice the stars where half stars are given. Required.
 	Value         *int32 `protobuf:"varint,4,opt,name=value,proto3,oneof" json:"value,omitempty"`
@@ -283,7 +283,7 @@ func (x *PutRatingResponse) GetRating() *Rating {
 
 type GetRatingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the record is: a lower-case word such as "movie".
+	// What the record is: a lower-case letter, then up to 31 of a-z, 0-9, "_" and "-", such as "movie".
 	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
 	// The id of the record.
 	RecordId string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
@@ -391,7 +391,7 @@ func (x *GetRatingResponse) GetRating() *Rating {
 
 type DeleteRatingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the record is: a lower-case word such as "movie".
+	// What the record is: a lower-case letter, then up to 31 of a-z, 0-9, "_" and "-", such as "movie".
 	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
 	// The id of the record.
 	RecordId string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
@@ -491,13 +491,14 @@ func (*DeleteRatingResponse) Descriptor() ([]byte, []int) {
 
 type ListRecordRatingsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the record is: a lower-case word such as "movie".
+	// What the record is: a lower-case letter, then up to 31 of a-z, 0-9, "_" and "-", such as "movie".
 	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
 	// The id of the record.
 	RecordId string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
 	// The most ratings of a page. 0 means 50; more than 200 means 200.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
+	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start. A token
+	// is good for 72 hours.
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -624,7 +625,8 @@ type ListUserRatingsRequest struct {
 	RecordType string `protobuf:"bytes,2,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
 	// The most ratings of a page. 0 means 50; more than 200 means 200.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start.
+	// Where the page begins: next_page_token of the page before, with the same other parameters; empty begins at the start. A token
+	// is good for 72 hours.
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -845,7 +847,7 @@ func (x *RatingSummary) GetAsOfTime() *timestamppb.Timestamp {
 
 type GetRatingSummaryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the record is: a lower-case word such as "movie".
+	// What the record is: a lower-case letter, then up to 31 of a-z, 0-9, "_" and "-", such as "movie".
 	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
 	// The id of the record.
 	RecordId      string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
@@ -1414,7 +1416,7 @@ func (x *GetTotalsResponse) GetVotesDigest() int64 {
 
 type ListRatingHistoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the record is: a lower-case word such as "movie".
+	// What the record is: a lower-case letter, then up to 31 of a-z, 0-9, "_" and "-", such as "movie".
 	RecordType string `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
 	// The id of the record.
 	RecordId      string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
