@@ -87,14 +87,14 @@ func decode(token, query string, key any, now time.Time) error {
 	// which version made it: the first byte of arbitrary text means nothing.
 	if len(raw) < headerLen {
 		if len(raw) > 0 && raw[0] == version {
-			return fault.Invalid(field, "was cut off: it must be next_page_token of an earlier answer, unchanged%s", again)
+			return fault.Invalid(field, "was cut off: it must be next_page_token (nextPageToken in JSON) of an earlier answer, unchanged%s", again)
 		}
 		return notOurs()
 	}
 	head, sum, rest := raw[:1+queryLen], raw[1+queryLen:headerLen], raw[headerLen:]
 	switch intact := bytes.Equal(sum, checksum(head, rest)); {
 	case !intact && raw[0] == version, intact && raw[0] == version && len(rest) < hourLen:
-		return fault.Invalid(field, "was altered or cut off: it must be next_page_token of an earlier answer, unchanged%s", again)
+		return fault.Invalid(field, "was altered or cut off: it must be next_page_token (nextPageToken in JSON) of an earlier answer, unchanged%s", again)
 	case !intact:
 		return notOurs()
 	case raw[0] != version:
@@ -122,7 +122,7 @@ const secondsPerHour = 3600
 func hourOf(t time.Time) uint32 { return uint32(t.Unix() / secondsPerHour) }
 
 func notOurs() error {
-	return fault.Invalid(field, "is no token of this service: it must be next_page_token of an earlier answer, unchanged%s", again)
+	return fault.Invalid(field, "is no token of this service: it must be next_page_token (nextPageToken in JSON) of an earlier answer, unchanged%s", again)
 }
 
 // Size returns how many rows a page has: requested, but def when nothing was requested

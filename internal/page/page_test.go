@@ -116,8 +116,15 @@ func TestMessages(t *testing.T) {
 			if len(f.Fields) != 1 || f.Fields[0].Name != "page_token" {
 				t.Fatalf("fields %+v, want page_token alone", f.Fields)
 			}
-			if reason := f.Fields[0].Reason; !strings.Contains(reason, tc.want) || !strings.Contains(reason, "leave page_token out") {
+			reason := f.Fields[0].Reason
+			if !strings.Contains(reason, tc.want) || !strings.Contains(reason, "leave page_token out") {
 				t.Fatalf("reason %q, want %q and what to do", reason, tc.want)
+			}
+			if strings.Contains(reason, "next_page_token") && !strings.Contains(reason, "next_page_token (nextPageToken in JSON)") {
+				t.Errorf("reason %q names the field for readers of protos only", reason)
+			}
+			if sent := fault.ToProblem(fault.Status(err)); sent.Errors[0].Reason != reason {
+				t.Errorf("reason %q is too long to be sent whole: %q", reason, sent.Errors[0].Reason)
 			}
 		})
 	}
