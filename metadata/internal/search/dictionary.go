@@ -139,15 +139,15 @@ func (d *dictionary) numberFrom(key []byte) uint64 {
 }
 
 // near adds the films that have a term which the automaton accepts to the set of the term's distance.
-// keep, if not nil, decides about a term.
-func (d *dictionary) near(into []bitset, a fuzzy, keep func(term []byte) bool) {
+// keep, if not nil, decides about a term and its distance.
+func (d *dictionary) near(into []bitset, a fuzzy, keep func(term []byte, n int) bool) {
 	if d.fst == nil {
 		return
 	}
 	it, err := d.fst.Search(a, nil, nil)
 	for err == nil {
 		term, number := it.Current()
-		if n := int(it.EditDistance()); n < len(into) && (keep == nil || keep(term)) {
+		if n := int(it.EditDistance()); n < len(into) && (keep == nil || keep(term, n)) {
 			into[n].setAll(d.films[d.ends[number]:d.ends[number+1]])
 		}
 		err = it.Next()

@@ -1,5 +1,5 @@
 // Package search owns how films are found: what matches a query, in which order, with which counts, and
-// which films are like one another. Its front door is an [Index], which holds a catalogue in memory: some 250
+// which films are like one another. Its front door is an [Index], which holds a catalogue in memory: some 380
 // bytes for each film.
 //
 // # What matches
@@ -9,12 +9,19 @@
 // or is its year. In detail:
 //
 //   - The last word may be the beginning of one. Other words are whole.
-//   - A word of five letters or more may have one typo, of nine or more two, as may the beginning of a word
-//     that is being typed. A typo is a letter too much, one missing, a wrong one, or two neighbours swapped.
-//     Numbers have no typos.
+//   - A word of five letters or more may have one typo, of nine or more two, whichever of the two words is so
+//     long, the film's or the one that was typed: "shrk" finds Shark. So may the beginning of a word of which so
+//     many letters have been typed. A typo is a letter too much, one missing, a wrong one, or two neighbours
+//     swapped. Numbers have no typos, nor do the digits that a word begins or ends with.
 //   - A leading article of eight languages need not match, unless it is all there is. An elided "l'" is an
 //     article too; "Matrix, The" is "The Matrix".
 //   - A number from 1870 to 2100 is a word, or the film's year.
+//   - The numbers from 1 to 20 are also found as they are written otherwise: "2", "II" and "two". Numerals
+//     of a single letter, V and X, count behind another word only, and so does I, for a typed "1".
+//   - A title is also found in one word ("pulpfiction"), and so are, in five letters or more, the first pairs of
+//     neighbours in a name ("starwars") and what it has in front of a colon or dash ("lordoftherings"). A word
+//     of three letters or more with a number is also the two ("terminator2").
+//   - Initials ("E.T.") are one word, whatever stands between them.
 //   - What is written with punctuation inside is also found in one word and in its parts ("Spider-Man",
 //     "WALL·E", "M*A*S*H"), what is written with an apostrophe also by what stands before or behind it ("Schindler",
 //     "été"), "&" as "and", and number signs written out ("8½" as "8 1/2").
@@ -29,17 +36,20 @@
 //
 // Films come in tiers. Within a tier those with more votes come first, then by the title's sort key, then by id.
 //
-//  0. One of the titles is the query as typed.
-//  1. One is, but for leading articles on either side, the film's year in the query, or joined and spelled words.
-//  2. The query begins with an article, and one of the titles begins with the query: for "the king", The King's
-//     Speech is before The Return of the King.
-//  3. One of the titles has every word.
-//  4. One has every word but the film's year.
-//  5. Every word is there, but not in one title: in several, or in the director's name.
-//  6. One of the titles is the query but for typos in the whole of it (five characters or more have
+//  0. One of the titles is the query, punctuation and accents included: "C#" is not "C++".
+//  1. One is, but for those.
+//  2. One is, but for leading articles on either side, the film's year in the query, or words that are joined,
+//     spelled or without the spaces between them.
+//  3. The query begins with an article, and one of the titles begins with the query: for "the king", The King's
+//     Speech is before The Return of the King. Or the query can be initials, and one begins with these: "et".
+//  4. One of the titles has every word.
+//  5. One has every word but the film's year.
+//  6. Every word is there, but not in one title: in several, or in the director's name.
+//  7. Every word is there, if numbers may be written otherwise and neighbours as one.
+//  8. One of the titles is the query but for typos in the whole of it (five characters or more have
 //     one, nine or more two). So "teh matrx" finds The Matrix, though no word of it would.
-//  7. Every word is there, with one typo in all.
-//  8. Every word is there, with more typos.
+//  9. Every word is there, as in 7, with one typo in all.
+//  10. Every word is there, with more typos.
 //
 // Words spread over several titles are no better than a director's name, as nobody expects them: a film
 // that has them in one name goes first. A word that is matched whole is no better than one of which it

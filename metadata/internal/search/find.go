@@ -1,5 +1,7 @@
 package search
 
+import "slices"
+
 // Search answers a query.
 //
 // It looks at one state of the index, whatever is applied meanwhile; only votes may change below it.
@@ -47,4 +49,31 @@ func (x *Index) Search(q Query) Result {
 		counts.result(now.spelling, &r)
 	}
 	return r
+}
+
+// Judge returns a hit of the query as it is if the film is now as given, which may differ from what the
+// index knew when it found it. ok is false if the query does not find such a film.
+func (x *Index) Judge(q Query, h Hit, now Film) (judged Hit, ok bool) {
+	if h.film.isAs(normal(now)) {
+		return h, true
+	}
+	one := &Index{typos: x.typos, levels: x.levels, counts: newCounts()}
+	one.now.Store(&snapshot{})
+	one.Apply([]Change{{Film: now}})
+	q.After, q.Limit, q.NoCounts = nil, 1, true
+	r := one.Search(q)
+	if len(r.Hits) == 0 {
+		return Hit{}, false
+	}
+	return r.Hits[0], true
+}
+
+// isAs reports whether a query finds one of two normal films as it finds the other, but for the order,
+// to which votes belong.
+func (f Film) isAs(other Film) bool {
+	same := func(a, b []string) bool {
+		return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+	}
+	return f.Title == other.Title && f.Director == other.Director && f.Year == other.Year &&
+		slices.Equal(f.Alternatives, other.Alternatives) && same(f.Genres, other.Genres)
 }

@@ -13,31 +13,34 @@ import (
 
 // hit is a ranked film as the query's hit.
 func (q *query) hit(r ranked) Hit {
-	film := r.view.record(r.film)
-	year := int(r.view.years[r.film])
-	name, kind := q.matchedName(film, r.tier, year)
-	h := Hit{ID: film.id, Kind: kind, Title: q.pieces(film.title, r.tier, name == film.title)}
-	if name != film.title {
-		h.MatchedName = q.pieces(name, r.tier, true)
+	film := r.view.film(r.film)
+	known := record{id: film.ID, title: film.Title, director: film.Director, others: film.Alternatives}
+	name, kind := q.matchedName(known, r.tier, film.Year)
+	h := Hit{ID: film.ID, Kind: kind, Title: q.pieces(film.Title, r.tier, film.Year), film: film}
+	if name != film.Title {
+		h.MatchedName = q.pieces(name, r.tier, film.Year)
 	}
 	return h
 }
 
-// matchedName is the name of the film that earns it the tier, the title before others, and the kind of
-// match it is.
+// matchedName is the name of the film that matches, the title before others, and the kind of match it
+// is. A title with every word is that name even if another one earned the film its tier, being the
+// query itself.
 func (q *query) matchedName(film record, tier, year int) (name string, kind Kind) {
 	earns := func(string) bool { return false }
 	switch tier {
+	case tierSame:
+		kind, earns = Exact, func(name string) bool { return text.GenreKey(name) == q.typed }
 	case tierAsTyped:
 		kind, earns = Exact, func(name string) bool { return text.Fold(name) == q.keys.full }
 	case tierExact:
-		kind, earns = Exact, func(name string) bool { return q.isName(keysOf(name).all, year, sameKey) }
+		kind, earns = Exact, func(name string) bool { return q.isName(name, year, sameKey) || q.isSolid(name) }
 	case tierBegins:
-		kind, earns = Title, func(name string) bool { return strings.HasPrefix(text.Fold(name), q.article) }
+		kind, earns = Title, q.begins
 	case tierTitle, tierYear:
 		kind, earns = Title, func(name string) bool { _, ok := q.matches(name, year); return ok }
 	case tierName:
-		kind, earns = Spelling, func(name string) bool { return q.isName(keysOf(name).all, year, nearKey) }
+		kind, earns = Spelling, func(name string) bool { return q.isName(name, year, nearKey) }
 	case tierAll:
 		kind = Director
 		if q.inTitles(film, year) {
@@ -45,6 +48,9 @@ func (q *query) matchedName(film record, tier, year int) (name string, kind Kind
 		}
 	default:
 		kind = Spelling
+	}
+	if q.isWholly(film.title, tier, year) {
+		return film.title, kind
 	}
 	for _, name := range film.titles() {
 		if earns(name) {
@@ -55,17 +61,42 @@ func (q *query) matchedName(film record, tier, year int) (name string, kind Kind
 		return film.director, kind
 	}
 	// The name in which most words are.
-	name, most := film.title, q.wordsIn(film.title, kind == Spelling)
+	read := readingOf(tier)
+	name, most := film.title, q.wordsIn(film.title, read)
 	for _, other := range append(film.others, film.director) {
-		if n := q.wordsIn(other, kind == Spelling); n > most {
+		if n := q.wordsIn(other, read); n > most {
 			name, most = other, n
 		}
 	}
 	return name, kind
 }
 
+// isWholly reports whether all of the query is in a name, or is the film's year.
+func (q *query) isWholly(name string, tier, year int) bool {
+	if tier < tierForms {
+		_, ok := q.matches(name, year)
+		return ok || tier <= tierExact && (q.isName(name, year, sameKey) || q.isSolid(name))
+	}
+	read := readingOf(tier)
+	return !slices.ContainsFunc(q.groups, func(g group) bool {
+		return !g.isMarked(name, read) && (g.year == 0 || g.year != year)
+	})
+}
+
+// begins reports whether a name begins with the query's article or initials and what follows.
+func (q *query) begins(name string) bool {
+	return q.article != "" && strings.HasPrefix(text.Fold(name), q.article) || q.initials != "" && initialsOf(name) == q.initials
+}
+
+// isSolid reports whether the query is the name but for spaces.
+func (q *query) isSolid(name string) bool {
+	k := keysOf(name)
+	return slices.ContainsFunc(append(solidOf(k), k.all...), func(key string) bool { return slices.Contains(q.solid, key) })
+}
+
 // isName reports whether the query, or what is left without the film's year, is the same as a key.
-func (q *query) isName(all []string, year int, same func(mine, key string) bool) bool {
+func (q *query) isName(name string, year int, same func(mine, key string) bool) bool {
+	all := keysOf(name).all
 	match := func(mine []string) bool {
 		return slices.ContainsFunc(mine, func(m string) bool {
 			return slices.ContainsFunc(all, func(key string) bool { return same(m, key) })
@@ -80,8 +111,7 @@ func (q *query) isName(all []string, year int, same func(mine, key string) bool)
 func sameKey(mine, key string) bool { return mine == key }
 
 func nearKey(mine, key string) bool {
-	n := typosOfName(mine)
-	return n > 0 && distance([]rune(mine), []rune(key), false) <= n && numbers(mine) == numbers(key)
+	return isNear(mine, key, distance([]rune(mine), []rune(key), false))
 }
 
 // inTitles reports whether each word is in one of the titles, or is the year.
@@ -98,32 +128,57 @@ func (q *query) inTitles(film record, year int) bool {
 	return true
 }
 
+// readings of words, each with all that those before it find.
+const (
+	asTyped   = iota
+	inAnyForm // numbers written otherwise, words written together
+	withTypos // and typos
+)
+
+// readingOf is how words were read to find the films of a tier.
+func readingOf(tier int) int {
+	switch {
+	case tier < tierForms:
+		return asTyped
+	case tier == tierForms:
+		return inAnyForm
+	}
+	return withTypos
+}
+
 // wordsIn is the number of groups of which a name has a word.
-func (q *query) wordsIn(name string, typos bool) int {
+func (q *query) wordsIn(name string, read int) int {
 	n := 0
 	for _, g := range q.groups {
-		if len(g.marks(name, typos)) > 0 {
+		if len(g.marks(name, read)) > 0 {
 			n++
 		}
 	}
 	return n
 }
 
+// isMarked reports whether a name has every word of one of the group's readings.
+func (g group) isMarked(name string, read int) bool {
+	return slices.ContainsFunc(g.readings, func(r reading) bool {
+		return !slices.ContainsFunc(r.words, func(w word) bool { return len(w.marks(name, read)) == 0 })
+	})
+}
+
 // mark is a part of a name.
 type mark struct{ start, end int }
 
-// pieces takes a name apart into what the query found and the rest. earned says whether the name earned the
-// film its tier.
-func (q *query) pieces(name string, tier int, earned bool) []Piece {
+// pieces takes a name of a film of the tier and year apart into what the query found and the rest.
+func (q *query) pieces(name string, tier, year int) []Piece {
 	var marks []mark
-	if tier == tierName && earned {
+	_, inWords := q.matches(name, year)
+	if tier == tierName && q.isName(name, year, nearKey) || tier == tierExact && !inWords && q.isSolid(name) {
 		// The name as a whole is what was found.
 		if cs := chunks(name); len(cs) > 0 {
 			marks = append(marks, mark{cs[0].start, cs[len(cs)-1].end})
 		}
 	} else {
 		for _, g := range q.groups {
-			marks = append(marks, g.marks(name, tier >= tierName)...)
+			marks = append(marks, g.marks(name, readingOf(tier))...)
 		}
 		if q.leading != "" {
 			marks = append(marks, leadingMarks(name, q.leading)...)
@@ -142,35 +197,27 @@ func leadingMarks(name, article string) []mark {
 }
 
 // marks are the parts of a name that words of the group find.
-func (g group) marks(name string, typos bool) []mark {
+func (g group) marks(name string, read int) []mark {
 	var out []mark
-	for _, reading := range g.readings {
-		for _, w := range reading {
-			out = append(out, w.marks(name, typos)...)
+	for _, r := range g.readings {
+		if r.guessed && read == asTyped {
+			continue
+		}
+		for _, w := range r.words {
+			out = append(out, w.marks(name, read)...)
 		}
 	}
 	return out
 }
 
 // marks are the parts of a name that the word finds; those with the fewest typos, if typos count.
-func (w word) marks(name string, typos bool) []mark {
+func (w word) marks(name string, read int) []mark {
 	var out []mark
 	least := 0
-	if typos {
-		least = w.typos
+	if read == withTypos {
+		least = w.most()
 	}
-	runes := []rune(w.text)
-	eachWord(name, func(other string, start, end int) {
-		n := far
-		switch {
-		case other == w.text:
-			n = 0
-		case w.prefix && strings.HasPrefix(other, w.text):
-			n = 0
-			end = start + prefixEnd(name[start:end], w.text)
-		case typos && w.typos > 0:
-			n = distance(runes, []rune(other), w.prefix)
-		}
+	add := func(n, start, end int) {
 		if n > least {
 			return
 		}
@@ -178,8 +225,46 @@ func (w word) marks(name string, typos bool) []mark {
 			least, out = n, nil
 		}
 		out = append(out, mark{start, end})
+	}
+	eachWord(name, func(other string, start, end int) {
+		switch {
+		case other == w.text || read >= inAnyForm && slices.Contains(w.forms, other):
+			add(0, start, end)
+		case w.prefix && strings.HasPrefix(other, w.text):
+			add(0, start, start+prefixEnd(name[start:end], w.text))
+		case read == withTypos:
+			add(w.away(other), start, end)
+		}
 	})
+	if w.joins && read >= inAnyForm {
+		eachJoin(name, func(other string, start, end int) {
+			switch {
+			case other == w.text:
+				add(0, start, end)
+			case w.prefix && strings.HasPrefix(other, w.text):
+				add(0, start, start+prefixEnd(name[start:end], w.text))
+			}
+		})
+	}
 	return out
+}
+
+// away is how many typos the word is away from a name's; far if more than it may have.
+func (w word) away(other string) int {
+	if w.most() == 0 {
+		return far
+	}
+	mine, its := []rune(w.text), []rune(other)
+	n := far
+	if d := distance(mine, its, false); d <= w.allowed(len(its)) && (w.loose || w.digits() == edgeDigits(other)) {
+		n = d
+	}
+	if w.nearBeginnings() {
+		if d := distance(mine, its, true); d <= w.typos {
+			n = min(n, d)
+		}
+	}
+	return n
 }
 
 // prefixEnd is where the shortest beginning of s ends that folds to something with the prefix; all of

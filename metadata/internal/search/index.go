@@ -48,13 +48,15 @@ type counts struct {
 	decades map[int]int
 }
 
+func newCounts() counts { return counts{genres: map[string]int{}, decades: map[int]int{}} }
+
 // New returns an index without films.
 func New() *Index {
 	return newIndex(levels{smallest: 256, fanout: 8})
 }
 
 func newIndex(l levels) *Index {
-	x := &Index{typos: newTypos(), levels: l, counts: counts{genres: map[string]int{}, decades: map[int]int{}}}
+	x := &Index{typos: newTypos(), levels: l, counts: newCounts()}
 	x.now.Store(&snapshot{})
 	return x
 }

@@ -2,6 +2,7 @@ package search
 
 import (
 	"slices"
+	"unicode/utf8"
 
 	"movieexample.com/metadata/internal/text"
 )
@@ -9,14 +10,16 @@ import (
 // What a film is found by decides its tier, lower ones first. Within a tier films with more votes
 // come first, then by title, then by id.
 const (
-	tierAsTyped = iota // one of its titles is the query
+	tierSame    = iota // one of its titles is the query, punctuation and all
+	tierAsTyped        // one is but for accents, punctuation and the like
 	tierExact          // one is, but for articles, the year, or how it is written
-	tierBegins         // the query begins with an article, and one of its titles with the query
+	tierBegins         // the query begins with an article or is initials, and one of its titles begins with it
 	tierTitle          // one of its titles has every word
 	tierYear           // one has every word but the film's year
 	tierAll            // every word is in its titles and its director's name, or is its year
+	tierForms          // it is if words may be numbers written otherwise, or several words in one
 	tierName           // one of its titles is the query but for typos
-	tierTypo           // as tierAll, with one typo in all
+	tierTypo           // as tierForms, with one typo in all
 	tierTypos          // with more
 	tiers
 )
@@ -34,9 +37,9 @@ type found struct {
 
 // wordSets are the films of a view that match something, by how.
 type wordSets struct {
-	// title: in a title, without typos.
-	title bitset
-	// typos: anywhere, with so many typos at most.
+	// title: in a title, as it was typed. anywhere: in any name.
+	title, anywhere bitset
+	// typos: in any name and any form, with so many typos at most.
 	typos [3]bitset
 }
 
@@ -56,11 +59,12 @@ type automata struct {
 
 type automatonKey struct {
 	text   string
+	typos  int
 	prefix bool
 }
 
 func (a *automata) of(s string, n int, prefix bool) fuzzy {
-	key := automatonKey{text: s, prefix: prefix}
+	key := automatonKey{text: s, typos: n, prefix: prefix}
 	if made, ok := a.made[key]; ok {
 		return made
 	}
@@ -107,7 +111,7 @@ func (m *matcher) find(q *query) found {
 
 // isSpreadable reports whether words of the query can be in different titles.
 func (q *query) isSpreadable() bool {
-	return len(q.groups) > 1 || slices.ContainsFunc(q.groups[0].readings, func(words []word) bool { return len(words) > 1 })
+	return len(q.groups) > 1 || slices.ContainsFunc(q.groups[0].readings, func(r reading) bool { return len(r.words) > 1 })
 }
 
 // put makes b the films of a tier.
@@ -120,10 +124,21 @@ func (f *found) put(tier int, b bitset) {
 func (m *matcher) exact(q *query, f *found) {
 	typed := m.scratch.take()
 	m.names.whole(typed, q.keys.full)
+	same := m.scratch.take()
+	typed.each(func(film uint32) {
+		if slices.ContainsFunc(m.record(film).titles(), func(name string) bool { return text.GenreKey(name) == q.typed }) {
+			same.set(film)
+		}
+	})
+	f.put(tierSame, same)
 	f.put(tierAsTyped, typed)
 
 	exact := m.scratch.take()
 	m.named(exact, q.keys.all)
+	m.named(exact, q.solid)
+	for _, key := range q.solid {
+		m.solids.whole(exact, key)
+	}
 	for _, y := range q.years {
 		of, ok := m.byYear[int16(y.year)]
 		if !ok {
@@ -136,11 +151,14 @@ func (m *matcher) exact(q *query, f *found) {
 	}
 	f.put(tierExact, exact)
 
+	begins := m.scratch.take()
 	if q.article != "" {
-		begins := m.scratch.take()
 		m.names.prefixed(begins, q.article)
-		f.put(tierBegins, begins)
 	}
+	if q.initials != "" {
+		m.initials.whole(begins, q.initials)
+	}
+	f.put(tierBegins, begins)
 }
 
 // named adds the films with a title that has one of the keys.
@@ -161,9 +179,10 @@ func (m *matcher) inYear(of posting) bitset {
 
 // words finds the films by their words.
 func (m *matcher) words(q *query, f *found) {
-	titles, years := m.scratch.take(), m.scratch.take()
+	titles, years, anywhere := m.scratch.take(), m.scratch.take(), m.scratch.take()
 	titles.fill(m.n)
 	years.fill(m.n)
+	anywhere.fill(m.n)
 	var groups []wordSets
 	for _, g := range q.groups {
 		sets := m.group(g)
@@ -171,6 +190,7 @@ func (m *matcher) words(q *query, f *found) {
 		withYear := sets.title
 		if g.year != 0 {
 			in := m.inYear(m.byYear[int16(g.year)])
+			sets.anywhere.or(in)
 			for _, b := range sets.typos {
 				if b != nil {
 					b.or(in)
@@ -180,12 +200,14 @@ func (m *matcher) words(q *query, f *found) {
 			withYear = in
 		}
 		years.and(withYear)
+		anywhere.and(sets.anywhere)
 		groups = append(groups, sets)
 	}
 	f.put(tierTitle, titles)
 	f.put(tierYear, years)
 	sums := m.sums(groups)
-	f.put(tierAll, sums[0])
+	f.put(tierAll, anywhere)
+	f.put(tierForms, sums[0])
 	if sums[1] != nil {
 		f.put(tierTypo, sums[1])
 	}
@@ -197,24 +219,28 @@ func (m *matcher) words(q *query, f *found) {
 // group finds the films that match one of the group's readings.
 func (m *matcher) group(g group) wordSets {
 	var out wordSets
-	for _, reading := range g.readings {
+	for _, r := range g.readings {
 		var words []wordSets
-		for _, w := range reading {
+		for _, w := range r.words {
 			words = append(words, m.word(w))
 		}
 		one := words[0]
 		if len(words) > 1 {
-			title := m.scratch.copyOf(words[0].title)
+			title, anywhere := m.scratch.copyOf(words[0].title), m.scratch.copyOf(words[0].anywhere)
 			for _, w := range words[1:] {
 				title.and(w.title)
+				anywhere.and(w.anywhere)
 			}
-			one = wordSets{title: title, typos: m.sums(words)}
+			one = wordSets{title: title, anywhere: anywhere, typos: m.sums(words)}
 		}
 		if out.title == nil {
 			out = one
 			continue
 		}
-		out.title.or(one.title)
+		if !r.guessed {
+			out.title.or(one.title)
+			out.anywhere.or(one.anywhere)
+		}
 		for i := range out.typos {
 			// Without a set for so many typos the one for fewer holds.
 			out.typos[i] = m.unite(out.typos, one.typos, i)
@@ -243,36 +269,62 @@ func atMost(sets [3]bitset, n int) bitset {
 
 // word finds the films that have a word.
 func (m *matcher) word(w word) wordSets {
-	title, director := m.scratch.take(), m.scratch.take()
-	out := wordSets{title: title}
-	var a fuzzy
-	if w.typos > 0 {
-		a = m.automata.of(w.text, w.typos, w.prefix)
-	}
-	switch {
-	case a != nil:
-		near := []bitset{director, m.scratch.take(), m.scratch.take()}[:w.typos+1]
-		m.directors.near(near, a, nil)
-		near[0] = title
-		m.titles.near(near, a, nil)
-		for i := 1; i <= w.typos; i++ {
-			out.typos[i] = near[i]
-		}
-	case w.prefix:
+	title, anywhere := m.scratch.take(), m.scratch.take()
+	if w.prefix {
 		m.titles.prefixed(title, w.text)
-		m.directors.prefixed(director, w.text)
-	default:
+		m.directors.prefixed(anywhere, w.text)
+	} else {
 		m.titles.whole(title, w.text)
-		m.directors.whole(director, w.text)
+		m.directors.whole(anywhere, w.text)
 	}
-	director.or(title)
-	out.typos[0] = director
+	anywhere.or(title)
+	out := wordSets{title: title, anywhere: anywhere}
+	near := [3]bitset{m.scratch.copyOf(anywhere)}
+	for _, form := range w.forms {
+		m.titles.whole(near[0], form)
+		m.directors.whole(near[0], form)
+	}
+	if w.joins {
+		if w.prefix {
+			m.joins.prefixed(near[0], w.text)
+		} else {
+			m.joins.whole(near[0], w.text)
+		}
+	}
+	for i := 1; i <= w.most(); i++ {
+		near[i] = m.scratch.take()
+	}
+	m.nearWord(near, w)
+	out.typos = near
 	for i := 1; i <= 2; i++ {
-		if out.typos[i] != nil {
-			out.typos[i].or(out.typos[i-1])
+		if near[i] != nil {
+			near[i].or(near[i-1])
 		}
 	}
 	return out
+}
+
+// nearWord adds the films that have a word but for typos to the set of their number.
+func (m *matcher) nearWord(near [3]bitset, w word) {
+	find := func(most int, prefix bool, keep func(term []byte, n int) bool) {
+		if a := m.automata.of(w.text, most, prefix); a != nil {
+			m.titles.near(near[:most+1], a, keep)
+			m.directors.near(near[:most+1], a, keep)
+		}
+	}
+	most := w.most()
+	if w.nearBeginnings() {
+		find(w.typos, true, nil)
+		if most == w.typos {
+			return
+		}
+	}
+	if most > 0 {
+		digits := w.digits()
+		find(most, false, func(term []byte, n int) bool {
+			return n <= w.allowed(utf8.RuneCount(term)) && (w.loose || edgeDigits(string(term)) == digits)
+		})
+	}
 }
 
 // sums finds the films that match all of some words (or groups), by the number of typos in all: none, at most
@@ -341,16 +393,15 @@ func (m *matcher) nearNames(q *query, f *found) {
 // near adds the films with a title of which a key has few typos to one of these.
 func (m *matcher) near(into bitset, all []string) {
 	for _, key := range all {
-		n := typosOfName(key)
-		if n == 0 {
+		length := utf8.RuneCountInString(key)
+		if length > maxTypoName || mostTypos(length) == 0 {
 			continue
 		}
-		a := m.automata.of(key, n, false)
+		a := m.automata.of(key, mostTypos(length), false)
 		if a == nil {
 			continue
 		}
-		mine := numbers(key)
-		keep := func(term []byte) bool { return numbers(string(term)) == mine }
+		keep := func(term []byte, n int) bool { return isNear(key, string(term), n) }
 		sets := []bitset{into, into, into}
 		m.names.near(sets, a, keep)
 		m.spellings.near(sets, a, keep)
@@ -391,18 +442,9 @@ func (q *query) matches(name string, year int) (withYear, ok bool) {
 }
 
 func (g group) matches(words []string) bool {
-	for _, reading := range g.readings {
-		all := true
-		for _, w := range reading {
-			if all = w.in(words); !all {
-				break
-			}
-		}
-		if all {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(g.readings, func(r reading) bool {
+		return !r.guessed && !slices.ContainsFunc(r.words, func(w word) bool { return !w.in(words) })
+	})
 }
 
 func (w word) in(words []string) bool {

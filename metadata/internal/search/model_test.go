@@ -65,29 +65,71 @@ func osaWhole(a, b string) int {
 
 const never = 1000
 
-// typosTo is how many typos the word is away from the nearest of some words; never if more than it may have.
-func typosTo(w word, words []string) int {
+func allowed(letters int) int {
+	switch {
+	case letters < 5:
+		return 0
+	case letters < 9:
+		return 1
+	}
+	return 2
+}
+
+// names are the words of some names, and those that neighbours in them become when written together.
+type names struct{ words, joins []string }
+
+func namesOf(all ...string) names {
+	n := names{words: wordsOf(all...)}
+	for _, name := range all {
+		eachJoin(name, func(w string, _, _ int) { n.joins = append(n.joins, w) })
+	}
+	return n
+}
+
+// typosTo is how many typos the word is away from the nearest of some words; never if more than it may have. In a
+// form in which it was not typed it is away if literal is set.
+func typosTo(w word, n names, literal bool) int {
+	is := func(other string) bool { return other == w.text || w.prefix && strings.HasPrefix(other, w.text) }
+	if slices.ContainsFunc(n.words, is) {
+		return 0
+	}
+	if literal {
+		return never
+	}
+	letters := len([]rune(w.text))
+	isNumber := isDigits(w.text)
+	if slices.ContainsFunc(n.words, func(other string) bool { return slices.Contains(w.forms, other) }) {
+		return 0
+	}
+	if letters >= minJoin && letters <= maxTypoWord && !isNumber && slices.ContainsFunc(n.joins, is) {
+		return 0
+	}
+	if isNumber || letters > maxTypoWord {
+		return never
+	}
 	best := never
-	for _, other := range words {
+	for _, other := range n.words {
 		b := []rune(other)
 		row := osa([]rune(w.text), b)
-		best = min(best, row[len(b)])
-		if w.prefix {
-			best = min(best, slices.Min(row))
+		if d := row[len(b)]; d <= max(allowed(letters), allowed(len(b))) && (w.loose || edgeDigits(w.text) == edgeDigits(other)) {
+			best = min(best, d)
 		}
-	}
-	if best > w.typos {
-		return never
+		if d := slices.Min(row); w.prefix && (w.loose || edgeDigits(w.text) == "") && d <= allowed(letters) {
+			best = min(best, d)
+		}
 	}
 	return best
 }
 
-func typosOfGroup(g group, words []string) int {
+func typosOfGroup(g group, n names, literal bool) int {
 	best := never
-	for _, reading := range g.readings {
+	for _, r := range g.readings {
+		if literal && r.guessed {
+			continue
+		}
 		sum := 0
-		for _, w := range reading {
-			sum += typosTo(w, words)
+		for _, w := range r.words {
+			sum += typosTo(w, n, literal)
 		}
 		best = min(best, sum)
 	}
@@ -119,35 +161,50 @@ func (m model) tier(q query, f Film) int {
 			})
 		})
 	}
-	// hasAll reports whether each group matches within so many typos in all.
-	hasAll := func(typos int, withYear bool, names ...string) bool {
-		words := wordsOf(names...)
+	// hasAll reports whether each group matches within so many typos in all; as typed if typos is asIs.
+	const asIs = -1
+	hasAll := func(typos int, withYear bool, all ...string) bool {
+		n := namesOf(all...)
 		sum := 0
 		for _, g := range q.groups {
-			if n := typosOfGroup(g, words); n > 0 && withYear && g.year != 0 && g.year == f.Year {
+			if n := typosOfGroup(g, n, typos == asIs); n > 0 && withYear && g.year != 0 && g.year == f.Year {
 				continue
 			} else {
 				sum += n
 			}
 		}
-		return sum <= typos
+		return sum <= max(typos, 0)
 	}
+	solid := func(key string) string { return strings.ReplaceAll(key, " ", "") }
 	everything := append(slices.Clone(titles), f.Director)
 	switch {
+	case any(func(name string) bool { return text.GenreKey(name) == q.typed }):
+		return tierSame
 	case any(func(name string) bool { return text.Fold(name) == q.keys.full }):
 		return tierAsTyped
 	case pairs(func(mine, key string) bool { return mine == key }):
 		return tierExact
+	case any(func(name string) bool {
+		return slices.ContainsFunc(keysOf(name).all, func(key string) bool {
+			return len(q.solid) > 0 && slices.ContainsFunc(q.keys.all, func(mine string) bool { return solid(mine) == solid(key) })
+		})
+	}):
+		return tierExact
 	case q.article != "" && any(func(name string) bool { return strings.HasPrefix(text.Fold(name), q.article) }):
 		return tierBegins
-	case any(func(name string) bool { return hasAll(0, false, name) }):
+	case q.initials != "" && any(func(name string) bool { return initialsOf(name) == q.initials }):
+		return tierBegins
+	case any(func(name string) bool { return hasAll(asIs, false, name) }):
 		return tierTitle
-	case any(func(name string) bool { return hasAll(0, true, name) }):
+	case any(func(name string) bool { return hasAll(asIs, true, name) }):
 		return tierYear
-	case hasAll(0, true, everything...):
+	case hasAll(asIs, true, everything...):
 		return tierAll
+	case hasAll(0, true, everything...):
+		return tierForms
 	case pairs(func(mine, key string) bool {
-		return typosOfName(mine) > 0 && osaWhole(mine, key) <= typosOfName(mine) && numbers(mine) == numbers(key)
+		letters := len([]rune(mine))
+		return letters <= maxTypoName && osaWhole(mine, key) <= allowed(max(letters, len([]rune(key)))) && edgeDigits(mine) == edgeDigits(key)
 	}):
 		return tierName
 	case hasAll(1, true, everything...):

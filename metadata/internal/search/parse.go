@@ -39,13 +39,28 @@ type query struct {
 	groups []group
 	// years are the years that stand in the query, with the keys of the rest of it.
 	years []yearKeys
+	// typed is the query with its case folded and nothing else.
+	typed string
+	// initials are the query in one word, if it can be initials that a title begins with ("E.T."). Else
+	// empty.
+	initials string
+	// solid are the keys of a query of one word: titles may be those but for spaces. A query with spaces is
+	// none, as "toy s" is on its way to "Toy Story", not "Toys".
+	solid []string
 }
 
 // group is a chunk of a query: one of its readings must match.
 type group struct {
-	readings [][]word
+	readings []reading
 	// year is not 0 if the film's year can take the place of a match.
 	year int
+}
+
+// reading is a way to read a chunk: all its words must match.
+type reading struct {
+	words []word
+	// guessed: it is not what was typed, so films that it finds come behind others.
+	guessed bool
 }
 
 // word is one word to be matched.
@@ -53,8 +68,47 @@ type word struct {
 	text string
 	// prefix: words that begin with it match too.
 	prefix bool
-	// typos is how many are allowed, 0 to 2.
+	// typos is how many are allowed whatever it stands for, 0 to 2; see allowed.
 	typos int
+	// forms are other words for it, as "ii" for "2".
+	forms []string
+	// joins: it can be several words of a name written together.
+	joins bool
+	// loose: digits at its ends may be typos, as signs stood between ("matrix~2").
+	loose bool
+}
+
+// allowed is how many typos the word and a name's word of n characters may be apart: the longer of the two
+// decides, since a word of five letters has four after one was lost.
+func (w word) allowed(n int) int {
+	if w.isExact() {
+		return 0
+	}
+	return max(w.typos, typosIn(n))
+}
+
+// isExact reports whether no typos are looked for in the word. A number has none: every other one is
+// another number.
+func (w word) isExact() bool { return isDigits(w.text) || utf8.RuneCountInString(w.text) > maxTypoWord }
+
+// most is the most typos the word may have, in words however long.
+func (w word) most() int {
+	if w.isExact() {
+		return 0
+	}
+	return mostTypos(utf8.RuneCountInString(w.text))
+}
+
+// nearBeginnings reports whether the word is looked for at the beginning of words with typos. Digits at the
+// end of what is typed must be those at the end of the word, so there it is all of it.
+func (w word) nearBeginnings() bool { return w.prefix && w.typos > 0 && w.digits() == "" }
+
+// digits are those that must be the same in a word that is it but for typos.
+func (w word) digits() string {
+	if w.loose {
+		return ""
+	}
+	return edgeDigits(w.text)
 }
 
 type yearKeys struct {
@@ -68,7 +122,7 @@ func parse(s string) query {
 	if utf8.RuneCountInString(s) > MaxQuery {
 		s = string([]rune(s)[:MaxQuery])
 	}
-	q := query{keys: keysOf(s)}
+	q := query{keys: keysOf(s), typed: text.GenreKey(s)}
 	front, moved := articleInFront(s)
 	if !moved {
 		front = s
@@ -84,6 +138,14 @@ func parse(s string) query {
 			q.article = q.keys.full
 		}
 	}
+	if len(cs) == 1 {
+		q.solid = solidOf(q.keys)
+		q.initials = cs[0].initials()
+		if c := cs[0]; len(c.parts) == 1 && c.pieces == nil && !isDigits(c.parts[0].Text) {
+			q.initials = c.parts[0].Text
+		}
+	}
+	all := numerals()
 	left := maxWords
 	for i, c := range cs {
 		if y := c.year(); y != 0 {
@@ -93,7 +155,7 @@ func parse(s string) query {
 			continue
 		}
 		if left > 0 {
-			q.groups = append(q.groups, c.group(left, i == len(cs)-1))
+			q.groups = append(q.groups, c.group(left, i == len(cs)-1, all, i > 0))
 			left -= min(left, len(c.parts))
 		}
 	}
@@ -136,21 +198,33 @@ func (c chunk) year() int {
 	return y
 }
 
-// group is what a chunk of a query asks for; the first n words of it count.
-func (c chunk) group(n int, last bool) group {
+// group is what a chunk of a query asks for; the first n words of it count. behind: it is not the first.
+func (c chunk) group(n int, last bool, numerals []written, behind bool) group {
 	g := group{year: c.year()}
 	cut := len(c.parts) > n
 	parts := make([]string, 0, len(c.parts))
 	for _, w := range c.parts[:min(n, len(c.parts))] {
 		parts = append(parts, w.Text)
 	}
-	g.add(parts, last && !cut)
+	// Initials are one word. Their letters, each by itself, are in any title.
+	if c.initials() == "" {
+		g.add(parts, last && !cut, false)
+	}
 	if c.joined != "" {
-		g.add([]string{c.joined}, last)
+		g.add([]string{c.joined}, last, false)
+		g.readings[len(g.readings)-1].words[0].loose = true
 	}
 	if !cut {
-		g.add(texts(c.pieces), last)
-		g.add(c.spelled, last)
+		g.add(texts(c.pieces), last, false)
+		g.add(c.spelled, last, false)
+	}
+	if len(c.parts) == 1 && n > 1 {
+		g.add(atDigits(c.parts[0].Text), last, true)
+	}
+	for _, r := range g.readings {
+		for i, w := range r.words {
+			r.words[i].forms = otherNumerals(numerals, w.text, behind || i > 0)
+		}
 	}
 	return g
 }
@@ -164,24 +238,19 @@ func texts(words []text.Word) []string {
 }
 
 // add adds a reading, if it has words at all.
-func (g *group) add(words []string, last bool) {
+func (g *group) add(words []string, last, guessed bool) {
 	if len(words) == 0 || len(words) > maxWords {
 		return
 	}
-	reading := make([]word, len(words))
-	for i, w := range words {
-		reading[i] = word{text: w, prefix: last && i == len(words)-1, typos: typosOf(w)}
+	r := reading{words: make([]word, len(words)), guessed: guessed}
+	for i, text := range words {
+		w := word{text: text, prefix: last && i == len(words)-1}
+		if n := utf8.RuneCountInString(text); !w.isExact() {
+			w.typos, w.joins = typosIn(n), n >= minJoin
+		}
+		r.words[i] = w
 	}
-	g.readings = append(g.readings, reading)
-}
-
-// typosOf is how many typos a word may have. A number has none: every other one is another number.
-func typosOf(w string) int {
-	n := utf8.RuneCountInString(w)
-	if n > maxTypoWord || isDigits(w) {
-		return 0
-	}
-	return typosIn(n)
+	g.readings = append(g.readings, r)
 }
 
 // typosIn is how many typos a text of n characters may have.
@@ -195,23 +264,20 @@ func typosIn(n int) int {
 	return 0
 }
 
-// typosOfName is how many typos a key may have as a whole name.
-func typosOfName(key string) int {
-	n := utf8.RuneCountInString(key)
-	if n > maxTypoName {
-		return 0
+// mostTypos is how many typos a text of n characters may be away from one of any length, as the longer of
+// the two decides: of a longer one this many are lost.
+func mostTypos(n int) int {
+	for typos := 2; typos > typosIn(n); typos-- {
+		if typosIn(n+typos) >= typos {
+			return typos
+		}
 	}
 	return typosIn(n)
 }
 
-// numbers are the words of a key that are numbers. Whole names with other numbers are no typos.
-func numbers(key string) string {
-	var b strings.Builder
-	for w := range strings.FieldsSeq(key) {
-		if isDigits(w) {
-			b.WriteString(w)
-			b.WriteByte(' ')
-		}
-	}
-	return b.String()
+// isNear reports whether a key of a query is one of a whole name but for so many typos. Names with other
+// numbers are other names.
+func isNear(mine string, key string, typos int) bool {
+	n := utf8.RuneCountInString(mine)
+	return n <= maxTypoName && typos <= typosIn(max(n, utf8.RuneCountInString(key))) && edgeDigits(mine) == edgeDigits(key)
 }

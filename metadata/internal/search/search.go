@@ -36,7 +36,7 @@ const (
 	Title
 	// Director: it takes the director's name to find every word.
 	Director
-	// Spelling: at least one word matches only by another spelling.
+	// Spelling: at least one word matches only by another spelling, such as "2" for "II".
 	Spelling
 )
 
@@ -83,6 +83,9 @@ type Hit struct {
 	// MatchedName is the other name that matched (original or alternative title, director) in
 	// pieces; nil where the title matched.
 	MatchedName []Piece
+
+	// film is what the hit was made of.
+	film Film
 }
 
 // Piece is a part of a name. The pieces of a name, joined, are the name, byte for byte.

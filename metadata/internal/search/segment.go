@@ -38,6 +38,9 @@ type segment struct {
 	titles, directors dictionary // words
 	names             dictionary // keys.full of titles
 	spellings         dictionary // the other keys.all of titles
+	solids            dictionary // solidOf of titles, where that is none of keys.all
+	joins             dictionary // eachJoin of titles and directors
+	initials          dictionary // initialsOf of titles
 
 	// slots is a hash table of films by id: film + 1, or 0.
 	slots []uint32
@@ -105,7 +108,7 @@ func newSegment(entries []entry) *segment {
 		byYear:   map[int16]posting{},
 		seed:     maphash.MakeSeed(),
 	}
-	var titles, directors, names, spellings dictionaryBuilder
+	var titles, directors, names, spellings, solids, joins, initials dictionaryBuilder
 	var records []byte
 	sets := setNumbers{genres: map[string]uint32{}, sets: map[string]uint32{}}
 	for i, e := range entries {
@@ -134,12 +137,21 @@ func newSegment(entries []entry) *segment {
 					spellings.add(key, film)
 				}
 			}
+			for _, key := range solidOf(k) {
+				if !slices.Contains(k.all, key) {
+					solids.add(key, film)
+				}
+			}
+			eachJoin(name, func(word string, _, _ int) { joins.add(word, film) })
+			initials.add(initialsOf(name), film)
 		}
 		eachWord(f.Director, func(word string, _, _ int) { directors.add(word, film) })
+		eachJoin(f.Director, func(word string, _, _ int) { joins.add(word, film) })
 	}
 	s.records = string(records)
 	s.titles, s.directors = titles.build(), directors.build()
-	s.names, s.spellings = names.build(), spellings.build()
+	s.names, s.spellings, s.solids = names.build(), spellings.build(), solids.build()
+	s.joins, s.initials = joins.build(), initials.build()
 	s.index()
 	return s
 }
