@@ -111,7 +111,7 @@ func TestHistoriesOfEachLength(t *testing.T) {
 		years, tables, details, plots int
 		want                          string
 	}{
-		{1, 1, 1, 0, "All 40 ratings are of 2014; their mean is 7.50."},
+		{1, 1, 1, 0, "All 40 ratings were given in 2014; their mean is 7.50."},
 		{2, 2, 1, 1, "Ratings by the year they were given in"},
 		{9, 2, 1, 1, "Ratings by the year they were given in"},
 		{10, 2, 2, 1, "Every year, as a table"},
