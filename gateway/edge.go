@@ -42,6 +42,7 @@ var (
 	noReferrer   = []string{"no-referrer"}
 	varyEncoding = []string{"Accept-Encoding"}
 	jsonType     = []string{"application/json"}
+	retryAfter   = []string{"1"} // seconds
 
 	noHeader = http.Header{}
 )

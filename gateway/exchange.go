@@ -99,15 +99,11 @@ func (e *edge) report(ctx context.Context, x *exchange, remote string, took time
 	if !e.log.Enabled(ctx, level) {
 		return
 	}
-	pattern := ""
-	if x.route != nil {
-		pattern = x.route.pattern
-	}
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs,
 		slog.String("method", x.method),
 		slog.String("path", x.path),
-		slog.String("route", pattern),
+		slog.String("route", x.metrics.route),
 		slog.Int("status", x.status),
 		slog.Int("bytes", x.bytes),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),

@@ -54,7 +54,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
 	recent := newRecent(deps.Now)
-	deps.Movie = seeing{deps.Movie, recent}
+	deps.Movie = seeing{named{deps.Movie, "movie"}, recent}
+	deps.Rating = named{deps.Rating, "rating"}
 	routes, err := routesOf(ctx, deps)
 	if err != nil {
 		return nil, fmt.Errorf("build the gateway's routes: %w", err)
@@ -79,8 +80,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	e := &edge{
 		router:  router{routes: routes},
-		pages:   mount{site, requests.of(http.MethodGet, "pages")},
-		docs:    mount{apidocs.Handler(), requests.of(http.MethodGet, "docs")},
+		pages:   pageMount(site, requests),
+		docs:    docsMount(apidocs.Handler(), requests),
 		recent:  recent,
 		cors:    newCORS(cfg.CORSOrigins),
 		timeout: cfg.RequestTimeout,

@@ -69,8 +69,8 @@ func TestTimeoutSaysWhatIsKnown(t *testing.T) {
 		request
 		want string
 	}{
-		{request{method: "GET", path: "/v1/movies/slow"}, "the answer did not come in time: try again later"},
-		{request{method: "PUT", path: "/v1/movies/a", body: `{"title":"Slow"}`}, "whether the change was made is not known"},
+		{request{method: "GET", path: "/v1/movies/slow"}, "the movie service did not answer in time: try again later"},
+		{request{method: "PUT", path: "/v1/movies/a", body: `{"title":"Slow"}`}, "the movie service did not answer in time; whether the change was made is not known"},
 	} {
 		resp := do(t, server.URL, tc.request)
 		body, err := io.ReadAll(resp.Body)
@@ -177,6 +177,28 @@ func TestPanicIsAProblem(t *testing.T) {
 	}
 }
 
+// The log has the routes of the metrics, in the same spelling.
+func TestLogHasRoutes(t *testing.T) {
+	var log lines
+	b := &browser{t: t, h: newGateway(t, gateway.Config{}, &fakeMovie{}, logInto(&log)).Handler()}
+	for path, route := range map[string]string{
+		"/v1/movies/a": "/v1/movies/{id}", "/v1/films": "other", "/": "/", "/movies/a": "/movies/{id}", "/charts/top": "/charts/{chart}",
+		"/users/u": "/users/{id}", "/search": "/search", "/search/suggest?q=a": "/search/suggest", "/about": "/about", "/problems": "/problems",
+		"/problems/not-found": "/problems/{slug}", "/robots.txt": "/robots.txt", "/sitemap.xml": "/sitemap.xml", "/sitemap-x.xml": "/sitemap-{n}.xml",
+		"/favicon.ico": "/favicon.ico", "/docs": "docs", "/docs/docs.css": "docs", "/nothing": "pages-other", "/users/": "pages-other",
+	} {
+		b.ask("GET", path, "")
+		log.mu.Lock()
+		text := log.buf.String()
+		log.buf.Reset()
+		log.mu.Unlock()
+		_, line, _ := strings.Cut(text, "msg=request ")
+		if !strings.Contains(line, " route="+route+" ") {
+			t.Errorf("%s: want route=%s in the log:\n%s", path, route, line)
+		}
+	}
+}
+
 // Series are per route and status, whatever paths and methods clients think of.
 func TestMetrics(t *testing.T) {
 	registry := prometheus.NewRegistry()
@@ -189,6 +211,16 @@ func TestMetrics(t *testing.T) {
 		{method: "BREW", path: "/v2/two"},
 		{method: "GET", path: "/three"},
 		{method: "GET", path: "/openapi.json"},
+		{method: "GET", path: "/"},
+		{method: "HEAD", path: "/movies/a"},
+		{method: "GET", path: "/movies/a%2Fb"},
+		{method: "GET", path: "/movies/missing"},
+		{method: "GET", path: "/movies/poster.svg"},
+		{method: "GET", path: "/movies/a/poster.svg"},
+		{method: "GET", path: "/movies/a/b"},
+		{method: "GET", path: "/sitemap-x.xml"},
+		{method: "GET", path: "/assets/no.css"},
+		{method: "POST", path: "/about"},
 	} {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), q.method, q.path, nil))
 	}
@@ -196,9 +228,15 @@ func TestMetrics(t *testing.T) {
 # HELP http_server_requests_total Requests answered, by route and HTTP status.
 # TYPE http_server_requests_total counter
 http_server_requests_total{method="",route="other",status="404"} 1
-http_server_requests_total{method="",route="other",status="405"} 1
+http_server_requests_total{method="",route="other",status="405"} 2
+http_server_requests_total{method="GET",route="/",status="200"} 1
+http_server_requests_total{method="GET",route="/assets/{file}",status="404"} 1
+http_server_requests_total{method="GET",route="/movies/{id}",status="200"} 3
+http_server_requests_total{method="GET",route="/movies/{id}",status="404"} 1
+http_server_requests_total{method="GET",route="/movies/{id}/poster.svg",status="200"} 1
+http_server_requests_total{method="GET",route="/sitemap-{n}.xml",status="404"} 1
 http_server_requests_total{method="GET",route="docs",status="200"} 1
-http_server_requests_total{method="GET",route="pages",status="404"} 1
+http_server_requests_total{method="GET",route="pages-other",status="404"} 2
 http_server_requests_total{method="GET",route="/v1/movies/{id}",status="200"} 2
 http_server_requests_total{method="GET",route="/v1/movies/{id}",status="404"} 1
 `), "http_server_requests_total")

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,21 +23,30 @@ func (x *exchange) fail(err error) {
 	if x.route != nil {
 		renameFields(&p, x.route)
 	}
-	if p.Status == http.StatusGatewayTimeout && p.Detail == context.DeadlineExceeded.Error() {
-		p.Detail = "the answer did not come in time: try again later"
-		if x.route != nil && x.route.method != http.MethodGet {
-			p.Detail = "the answer did not come in time; whether the change was made is not known: read it back, or send the same request again"
-		}
+	if p.Status == http.StatusGatewayTimeout && x.route != nil && x.route.changes {
+		p.Detail = strings.TrimSuffix(p.Detail, ": try again later") + "; whether the change was made is not known: read it back, or send the same request again"
 	}
 	x.write(p)
-	// The client reads what happened; the log also why. A kind's own sentence is no news; an unknown code is, and is only in the error.
+	x.because(err)
+}
+
+// because notes for the log why the answer is an error. The client reads what happened, the log also why. A kind's own sentence is no
+// news; an unknown code is, and is only in the error.
+func (x *exchange) because(err error) {
 	var f *fault.Error
 	switch {
 	case errors.As(err, &f) && f.Err != nil:
 		x.problem = f.Error()
-	case p.Status == http.StatusInternalServerError:
+	case fault.KindOf(err) == fault.KindInternal:
 		x.problem = err.Error()
+	case x.problem == "":
+		x.problem = fault.Status(err).Message()
 	}
+}
+
+// mayRetry reports whether it is worth to send a request again soon.
+func mayRetry(status int) bool {
+	return status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }
 
 // refuse answers with what is wrong with the request itself. The fields are in the client's spelling. They do not go through a
@@ -83,8 +91,8 @@ func (x *exchange) write(p fault.Problem) {
 	for _, name := range [...]string{"Content-Length", "Etag", "Link", "Content-Location"} {
 		delete(h, name) // of the answer that this one is instead of
 	}
-	if p.Status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", "1")
+	if mayRetry(p.Status) {
+		h["Retry-After"] = retryAfter
 	}
 	x.WriteHeader(p.Status)
 	_, _ = x.Write(body.Bytes()) // a client that is gone is logged by its context

@@ -135,9 +135,9 @@ var kindTypes = map[fault.Kind]explained{
 		detail:  "the metadata service cannot be reached: try again later", path: "/v1/movies/heat-1995",
 	},
 	fault.KindDeadline: {
-		meaning: "The answer was not ready in time. Of a write it is not known whether it was done.",
-		remedy:  "Try again later. After a write, read what is there, or send the same request again.",
-		detail:  "the answer did not come in time: try again later", path: "/v1/charts/top",
+		meaning: "The answer was not ready in time, because the service that detail names was slow or did not answer at all. Of a write it is not known whether it was done.",
+		remedy:  "Try again after the seconds in the header Retry-After. After a write, read what is there, or send the same request again. If it stays, tell whoever operates the system the requestId.",
+		detail:  "the rating service did not answer in time: try again later", path: "/v1/charts/top",
 	},
 	fault.KindCanceled: {
 		meaning: "The client went away before the answer was ready. You see this only in logs, or behind a proxy that gave up.",

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,7 +20,23 @@ const descriptionPath = "/openapi.json"
 // mount is a handler of documents (pages, assets, the API's description), which are only read.
 type mount struct {
 	handler http.Handler
-	metrics *routeMetrics
+	counted func(path string) *routeMetrics
+	slashes bool // a path with a slash at its end leads to the page of the path without
+}
+
+// pageMount mounts the pages. Each kind of page is counted by itself.
+func pageMount(h http.Handler, m *metrics) mount {
+	routes := make(map[string]*routeMetrics, len(pageRoutes))
+	for _, route := range pageRoutes {
+		routes[route] = m.of(http.MethodGet, route)
+	}
+	return mount{h, func(path string) *routeMetrics { return routes[pageRoute(path)] }, true}
+}
+
+// docsMount mounts the API's description.
+func docsMount(h http.Handler, m *metrics) mount {
+	all := m.of(http.MethodGet, "docs")
+	return mount{h, func(string) *routeMetrics { return all }, false}
 }
 
 // serve answers with a document.
@@ -28,15 +45,23 @@ func (m mount) serve(e *edge, x *exchange, r *http.Request) {
 		x.notAllowed([]string{http.MethodGet})
 		return
 	}
-	x.metrics = m.metrics
+	x.metrics = m.counted(x.path)
 	if !validHost(r.Host) {
 		// Pages name themselves by it (rel=canonical, the sitemap), where no public address is set. Nothing else believes it.
 		x.refuse(fault.Field{Name: "Host", Reason: "must be a host name or address, with a port or without, got " + quote(r.Host)})
 		return
 	}
+	if path, ok := withoutSlash(x.path); ok && m.slashes {
+		if r.URL.RawQuery != "" {
+			path += "?" + r.URL.RawQuery
+		}
+		x.Header()["Cache-Control"] = revalidate
+		http.Redirect(x, r, path, http.StatusPermanentRedirect)
+		return
+	}
 	d := &document{x: x, header: http.Header{"X-Frame-Options": deny}, out: e.json.get(), wantsPage: prefersHTML(x.header)}
 	defer e.json.put(d.out)
-	m.handler.ServeHTTP(d, r)
+	m.handler.ServeHTTP(d, r.WithContext(context.WithValue(r.Context(), failuresKey{}, &d.failures)))
 	d.finish(e)
 }
 
@@ -56,8 +81,8 @@ func validHost(host string) bool {
 // maxDocument is the size up to which a document is held back until it is whole, to give it an ETag and a length.
 const maxDocument = 512 << 10
 
-// document is a document on its way out. It gives what has none an ETag, answers 304, and turns a page that says that there
-// is nothing into a problem for those who are no browsers.
+// document is a document on its way out. It gives what has none an ETag, answers 304, and turns a page that is an error into a
+// problem for those who are no browsers.
 type document struct {
 	x         *exchange
 	header    http.Header // its own, beside that which every answer has
@@ -65,6 +90,7 @@ type document struct {
 	wantsPage bool
 	status    int
 	sent      bool // the header is out: it was too long to be held back
+	failures  failures
 }
 
 // Header implements http.ResponseWriter.
@@ -83,7 +109,7 @@ func (d *document) Write(p []byte) (int, error) {
 	switch {
 	case d.sent:
 		return d.x.Write(p)
-	case d.missing():
+	case d.isProblem():
 		return len(p), nil
 	case len(d.out.buf)+len(p) <= maxDocument:
 		d.out.buf = append(d.out.buf, p...)
@@ -97,8 +123,37 @@ func (d *document) Write(p []byte) (int, error) {
 	return d.x.Write(p)
 }
 
-// missing reports whether the document is a page for nobody: the client is no browser and the address is nothing.
-func (d *document) missing() bool { return d.status == http.StatusNotFound && !d.wantsPage }
+// isProblem reports whether the document is a page for nobody: it is an error that a problem can say too, and the client is no
+// browser.
+func (d *document) isProblem() bool {
+	_, known := problemOf(d.status)
+	return known && !d.wantsPage
+}
+
+// problemOf returns what a status says by itself.
+func problemOf(status int) (fault.Problem, bool) {
+	if status == http.StatusNotFound {
+		p := noSuchRoute.problem()
+		p.Detail = "there is nothing at this address; the API is described at /docs, the pages begin at /"
+		return p, true
+	}
+	for _, kind := range problemKinds {
+		if kind.HTTPStatus() == status {
+			return fault.ToProblem(fault.Status(&fault.Error{Kind: kind})), true
+		}
+	}
+	return fault.Problem{}, false
+}
+
+// fail answers with the problem that the page is, as the service put it where it came from one.
+func (d *document) fail(because error) {
+	d.x.Header()["X-Frame-Options"] = deny
+	p, _ := problemOf(d.status)
+	if because != nil {
+		p = fault.ToProblem(fault.Status(because))
+	}
+	d.x.write(p)
+}
 
 // begin sends the header.
 func (d *document) begin() {
@@ -118,18 +173,25 @@ func (d *document) finish(e *edge) {
 		return
 	}
 	d.WriteHeader(http.StatusOK)
-	switch {
-	case d.missing():
-		d.x.Header()["X-Frame-Options"] = deny
-		d.x.refuseHTTP(noSuchRoute, "there is nothing at this address; the API is described at /docs, the pages begin at /")
-	case d.status == http.StatusOK:
+	if d.status == http.StatusOK {
 		d.read(e)
-	default:
+		return
+	}
+	because := d.failures.of(d.status)
+	if d.isProblem() {
+		d.fail(because)
+	} else {
+		if mayRetry(d.status) && d.header["Retry-After"] == nil {
+			d.header["Retry-After"] = retryAfter
+		}
 		if len(d.out.buf) > 0 && d.header.Get("Content-Length") == "" {
 			d.header.Set("Content-Length", strconv.Itoa(len(d.out.buf)))
 		}
 		d.begin()
 		_, _ = d.x.Write(d.out.buf) // a client that is gone misses nothing
+	}
+	if because != nil {
+		d.x.because(because)
 	}
 }
 

@@ -2,9 +2,12 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"movieexample.com/gateway"
 	"movieexample.com/internal/fault"
@@ -86,6 +89,106 @@ func TestNothingThere(t *testing.T) {
 		}
 		if !tc.page {
 			checkProblem(t, w)
+		}
+	}
+}
+
+// One rule for every error: what a browser asks for is a page, what others ask for a problem, which says what the service said.
+func TestErrorsOfPages(t *testing.T) {
+	for name, keep := range map[string]gateway.Config{"kept": gateway.DefaultConfig(), "not kept": {}} {
+		t.Run(name, func(t *testing.T) {
+			keep.RequestTimeout = 100 * time.Millisecond
+			var log lines
+			b := &browser{t: t, h: newGateway(t, keep, &fakeMovie{}, logInto(&log)).Handler()}
+			for _, tc := range []struct {
+				path   string
+				status int
+				typ    string
+				detail string
+			}{
+				{"/movies/missing", 404, "/problems/not-found", `no movie has the id "missing"`},
+				{"/movies/down", 503, "/problems/unavailable", "the metadata service cannot be reached: try again later"},
+				{"/movies/slow", 504, "/problems/deadline-exceeded", "the movie service did not answer in time: try again later"},
+				{"/movies/broken", 500, "/problems/internal", "internal error"},
+				{"/movies/%ff", 404, "/problems/no-such-route", "there is nothing at this address; the API is described at /docs, the pages begin at /"},
+				{"/search?q=%ff", 400, "/problems/invalid-argument", "the request is not valid"},
+			} {
+				w := b.ask("GET", tc.path, "", "Accept: */*")
+				b.want(w, tc.status)
+				checkProblem(t, w)
+				var p fault.Problem
+				if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Type != tc.typ || p.Detail != tc.detail {
+					t.Errorf("%s: %v %+v, want %s: %s", tc.path, err, p, tc.typ, tc.detail)
+				}
+				if again := w.Header().Get("Retry-After"); (again != "") != (tc.status == 503 || tc.status == 504) {
+					t.Errorf("%s: Retry-After %q", tc.path, again)
+				}
+				page := b.ask("GET", tc.path, "", browserAccept)
+				b.want(page, tc.status, "<!DOCTYPE html>")
+				if again := page.Header().Get("Retry-After"); (again != "") != (tc.status == 503 || tc.status == 504) {
+					t.Errorf("%s: the page has Retry-After %q", tc.path, again)
+				}
+			}
+			log.mu.Lock()
+			defer log.mu.Unlock()
+			for _, line := range strings.Split(log.buf.String(), "\n") {
+				if strings.Contains(line, "path=/movies/down") && strings.Contains(line, "msg=request") &&
+					!(strings.Contains(line, "level=WARN") && strings.Contains(line, `problem="the metadata service cannot be reached`)) {
+					t.Errorf("the log does not say why: %s", line)
+				}
+			}
+		})
+	}
+}
+
+// A page's address with a slash at its end leads to the page, and nowhere else.
+func TestSlashAtTheEnd(t *testing.T) {
+	b := newSite(t, gateway.DefaultConfig())
+	for path, want := range map[string]string{
+		"/charts/top/":                 "/charts/top",
+		"/charts/top//":                "/charts/top",
+		"/charts/top/?genre=War&x=%2F": "/charts/top?genre=War&x=%2F",
+		"/movies/a%2Fb/":               "/movies/a%2Fb",
+		"/search/?q=a/":                "/search?q=a/",
+		"/about/":                      "/about",
+		"/about/?":                     "/about",
+		"/robots.txt/":                 "/robots.txt",
+		"/movies/evil.example/":        "/movies/evil.example",
+		"//":                           "",
+		"//evil.example/":              "",
+		"//evil.example//":             "",
+		"//evil.example/about/":        "",
+		"/\\evil.example/":             "",
+		"/%5Cevil.example/":            "",
+		"/movies//":                    "",
+		"/movies/":                     "",
+		"/nothing/":                    "",
+		"/v1/movies/":                  "",
+		"/v1/":                         "",
+	} {
+		for _, method := range []string{"GET", "HEAD", "POST"} {
+			r := httptest.NewRequestWithContext(t.Context(), method, "/", nil)
+			r.RequestURI = path
+			u, err := url.ParseRequestURI(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.URL = u
+			w := httptest.NewRecorder()
+			b.h.ServeHTTP(w, r)
+			status, want := http.StatusPermanentRedirect, want
+			if method == "POST" {
+				want = ""
+			}
+			if want == "" {
+				status = http.StatusNotFound
+				if method == "POST" && (!strings.HasPrefix(path, "/v1") || path == "/v1/movies/") {
+					status = w.Code // not allowed, or not there
+				}
+			}
+			if w.Code != status || w.Header().Get("Location") != want {
+				t.Errorf("%s %s: %d to %q, want %d to %q", method, path, w.Code, w.Header().Get("Location"), status, want)
+			}
 		}
 	}
 }
