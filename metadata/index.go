@@ -22,10 +22,15 @@ const (
 	// The index takes many films at once for half of what they cost one by one. Loading begins
 	// with few, to keep to startBudget, and doubles them up to maxChunk.
 	firstChunk = 1_000
-	maxChunk   = 32_000
-	// restPerChange is the pause after a look at the feed, for each change it found: somebody who
-	// writes a film finds it a moment later, while an import fills the index in large pieces.
+	maxChunk   = 50_000
+	// restPerChange is the pause after a look at the feed, for each change it found, and maxRest the longest one:
+	// somebody who writes a film finds it a moment later, while an import fills the index in
+	// larger pieces.
 	restPerChange = time.Millisecond
+	maxRest       = 100 * time.Millisecond
+	// ownWait is how long a search waits for what its own process wrote before. It bounds what a search takes while
+	// an import runs.
+	ownWait = 100 * time.Millisecond
 )
 
 // follower keeps the search index equal to the catalogue. It first loads all films, then follows the
@@ -46,8 +51,14 @@ type follower struct {
 	refreshed atomic.Int64
 	// reached are the numbers up to which the index was last known to be complete.
 	reached atomic.Pointer[numbers]
-	errors  prometheus.Counter
-	behind  *prometheus.GaugeVec
+	// own is the greatest number of a write of this process to the catalogue.
+	own atomic.Int64
+	// running is set while somebody looks at the feed in the background.
+	running atomic.Bool
+	// hurry has an element while a search waits for the next look.
+	hurry  chan struct{}
+	errors prometheus.Counter
+	behind *prometheus.GaugeVec
 
 	// mu is held by the one who brings the index up to date; it protects what follows.
 	mu      sync.Mutex
@@ -55,6 +66,33 @@ type follower struct {
 	loading string  // the last film that was loaded
 	at      numbers // the index knows what these numbers were given to
 	failing bool    // the last attempt failed
+
+	looked signal // after each look at the feed
+}
+
+// signal tells all who wait for something that it happened.
+type signal struct {
+	mu   sync.Mutex
+	next chan struct{} // closed then; nil if nobody waits
+}
+
+// wait returns a channel that is closed when it happens next.
+func (s *signal) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next == nil {
+		s.next = make(chan struct{})
+	}
+	return s.next
+}
+
+func (s *signal) happened() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next != nil {
+		close(s.next)
+		s.next = nil
+	}
 }
 
 // numbers are positions in the feeds.
@@ -63,7 +101,7 @@ type numbers struct{ movies, votes int64 }
 func newFollower(st *store, log *slog.Logger, now func() time.Time, every time.Duration) *follower {
 	return &follower{
 		store: st, index: search.New(), log: log, now: now, every: every,
-		changed: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "movieexample_metadata_search_refresh_errors_total",
 			Help: "Attempts to bring the search index up to date that failed; each is repeated.",
@@ -98,18 +136,71 @@ func (f *follower) ready() error {
 }
 
 // wake says that this process wrote something.
-func (f *follower) wake() {
+func (f *follower) wake() { ring(f.changed) }
+
+// ring puts an element into a channel with room for one.
+func ring(c chan struct{}) {
 	select {
-	case f.changed <- struct{}{}:
-	default: // whoever looks next sees this change too
+	case c <- struct{}{}:
+	default: // whoever looks next sees this too
+	}
+}
+
+// wrote says that this process wrote to the catalogue, and with which number; 0 if it changed nothing.
+func (f *follower) wrote(number int64) {
+	if number == 0 {
+		return
+	}
+	for {
+		last := f.own.Load()
+		if number <= last || f.own.CompareAndSwap(last, number) {
+			break
+		}
+	}
+	f.wake()
+}
+
+// awaitOwn waits until the index knows what this process wrote before, so that whoever writes a film and then
+// looks for it finds it; for ownWait at most, and not where nobody looks at the feed.
+func (f *follower) awaitOwn(ctx context.Context) {
+	own := f.own.Load()
+	if own == 0 || !f.running.Load() {
+		return
+	}
+	var timeout <-chan time.Time
+	for {
+		looked := f.looked.wait()
+		if at := f.reached.Load(); at != nil && at.movies >= own {
+			return
+		}
+		if timeout == nil {
+			timer := time.NewTimer(ownWait)
+			defer timer.Stop()
+			timeout = timer.C
+		}
+		ring(f.hurry)
+		select {
+		case <-looked:
+		case <-timeout:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
 // run follows the catalogue until ctx ends.
 func (f *follower) run(ctx context.Context) {
+	f.running.Store(true)
+	defer f.running.Store(false)
 	for {
 		changes, err := f.refresh(ctx)
-		if !sleep(ctx, min(time.Duration(changes)*restPerChange, f.every)) {
+		f.looked.happened()
+		hurry := f.hurry
+		if err != nil {
+			hurry = nil // see below
+		}
+		if !sleep(ctx, min(time.Duration(changes)*restPerChange, maxRest), hurry) {
 			return
 		}
 		wake := f.changed
@@ -120,22 +211,24 @@ func (f *follower) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-wake:
+		case <-hurry:
 		case <-timer.C:
 		}
 		timer.Stop()
 	}
 }
 
-// sleep waits for d and reports whether ctx still lasts.
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits for d or until somebody is in a hurry, and reports whether ctx still lasts.
+func sleep(ctx context.Context, d time.Duration, hurry <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
+	case <-hurry:
 	case <-timer.C:
-		return true
 	}
+	return true
 }
 
 // refresh makes the index equal to the catalogue as of now, after loading what is not loaded yet. An

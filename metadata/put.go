@@ -65,19 +65,18 @@ func (s *Service) put(ctx context.Context, field string, m Movie, expectedETag s
 	if m, err = m.normalised(field); err == nil {
 		e := edit{movie: m, field: field, expectedETag: expectedETag, merge: merge}
 		now := s.now()
-		err = s.store.update(ctx, []string{m.ID}, keysOf(m), func(x *excerpt) (err error) {
+		var number int64
+		number, err = s.store.update(ctx, []string{m.ID}, keysOf(m), func(x *excerpt) (err error) {
 			written, outcome, err = x.apply(e, now)
 			return err
 		})
+		s.follower.wrote(number)
 	}
 	if err != nil {
 		s.count(Refused)
 		return Movie{}, Refused, err
 	}
 	s.count(outcome)
-	if outcome != Unchanged {
-		s.follower.wake()
-	}
 	return written, outcome, nil
 }
 
@@ -125,7 +124,7 @@ func (s *Service) putBatch(ctx context.Context, movies []Movie, unreadable []err
 		slices.Sort(ids)
 		slices.SortFunc(keys, externalKey.compare)
 		now := s.now()
-		err := s.store.update(ctx, slices.Compact(ids), slices.Compact(keys), func(x *excerpt) error {
+		number, err := s.store.update(ctx, slices.Compact(ids), slices.Compact(keys), func(x *excerpt) error {
 			for i := range movies {
 				if e, ok := edits[i]; ok {
 					_, results[i].outcome, results[i].err = x.apply(e, now)
@@ -136,12 +135,10 @@ func (s *Service) putBatch(ctx context.Context, movies []Movie, unreadable []err
 		if err != nil {
 			return nil, err
 		}
+		s.follower.wrote(number)
 	}
 	for _, r := range results {
 		s.count(r.outcome)
-		if r.outcome == Created || r.outcome == Updated {
-			s.follower.wake()
-		}
 	}
 	return results, nil
 }
@@ -152,13 +149,14 @@ func (s *Service) Delete(ctx context.Context, id, expectedETag string) error {
 	if err := fault.ID("id", id); err != nil {
 		return err
 	}
-	err := s.store.update(ctx, []string{id}, nil, func(x *excerpt) error {
+	number, err := s.store.update(ctx, []string{id}, nil, func(x *excerpt) error {
 		return x.remove(id, expectedETag)
 	})
-	if err == nil {
-		s.follower.wake()
+	if err != nil {
+		return err
 	}
-	return err
+	s.follower.wrote(number)
+	return nil
 }
 
 func keysOf(m Movie) []externalKey { return slices.Collect(m.External.all()) }

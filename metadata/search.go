@@ -88,15 +88,16 @@ type found struct {
 }
 
 // search returns one page of the movies that match. What matches, and in which order, is as of the
-// index; the movies are as of the database. A movie that was deleted since the index was brought up
-// to date is missing from its page, which may then be short.
+// index; the movies, and how the query matches them, are as of the database. A movie that was deleted or
+// changed since the index was brought up to date, so that the query does not match it any more, is missing
+// from its page, which may then be short.
 func (s *Service) search(ctx context.Context, f searchFilter, size int32, token string) (found, error) {
 	q, queryErr := f.checked()
 	n, sizeErr := page.Size(size, defaultPageSize, maxPageSize)
 	if err := fault.All(queryErr, sizeErr); err != nil {
 		return found{}, err
 	}
-	query := fmt.Sprintf("search %q genre=%q decade=%d", q.Text, q.Genre, q.Decade)
+	query := fmt.Sprintf("search/2 %q genre=%q decade=%d", q.Text, q.Genre, q.Decade)
 	if token != "" {
 		q.After = new(search.Position)
 		if err := page.Decode(token, query, q.After); err != nil {
@@ -106,6 +107,7 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 	if err := s.follower.ready(); err != nil {
 		return found{}, err
 	}
+	s.follower.awaitOwn(ctx)
 	q.Limit = n
 	r := s.follower.index.Search(q)
 	ids := make([]string, len(r.Hits))
@@ -118,8 +120,12 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 	}
 	p := found{hits: make([]hit, 0, len(ids)), total: r.Total, genres: r.Genres, decades: r.Decades}
 	for _, h := range r.Hits {
-		if m, ok := movies[h.ID]; ok {
-			p.hits = append(p.hits, hit{m, h.Kind, titlePieces(q, m.Title, h.Title), h.MatchedName})
+		m, ok := movies[h.ID]
+		if !ok {
+			continue
+		}
+		if h, ok = s.follower.index.Judge(q, h, m.film()); ok {
+			p.hits = append(p.hits, hit{m, h.Kind, h.Title, h.MatchedName})
 		}
 	}
 	if r.Next != nil {
@@ -128,20 +134,12 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 	return p, nil
 }
 
-// titlePieces are the pieces of the title as it is now; known are those of the title that the index
-// knows.
-func titlePieces(q search.Query, title string, known []search.Piece) []search.Piece {
-	rest := title
-	for _, p := range known {
-		var ok bool
-		if rest, ok = strings.CutPrefix(rest, p.Text); !ok {
-			return []search.Piece{{Text: title}}
-		}
+// film is the movie as the search index knows it.
+func (m Movie) film() search.Film {
+	return search.Film{
+		ID: m.ID, Title: m.Title, Original: m.OriginalTitle, Alternatives: m.AlternativeTitles, Director: m.Director,
+		Year: m.Year, Genres: m.Genres,
 	}
-	if rest != "" {
-		return []search.Piece{{Text: title}}
-	}
-	return known
 }
 
 // suggestion is a movie that may be what is being typed.
@@ -161,20 +159,25 @@ func (s *Service) suggest(ctx context.Context, typed string, size int32) ([]sugg
 	if err := s.follower.ready(); err != nil {
 		return nil, err
 	}
+	s.follower.awaitOwn(ctx)
 	q := search.Query{Text: text, Limit: n, NoCounts: true}
 	hits := s.follower.index.Search(q).Hits
 	ids := make([]string, len(hits))
 	for i, h := range hits {
 		ids[i] = h.ID
 	}
-	films, err := s.store.headlines(ctx, ids)
+	films, err := s.store.films(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]suggestion, 0, len(hits))
 	for _, h := range hits {
-		if f, ok := films[h.ID]; ok {
-			list = append(list, suggestion{h.ID, f.director, f.year, titlePieces(q, f.title, h.Title), h.MatchedName})
+		f, ok := films[h.ID]
+		if !ok {
+			continue
+		}
+		if h, ok = s.follower.index.Judge(q, h, f); ok {
+			list = append(list, suggestion{h.ID, f.Director, f.Year, h.Title, h.MatchedName})
 		}
 	}
 	return list, nil
@@ -189,7 +192,7 @@ func (s *Service) similar(ctx context.Context, id string, size int32) ([]search.
 	if err := s.follower.ready(); err != nil {
 		return nil, err
 	}
-	stored, err := s.store.headlines(ctx, []string{id})
+	stored, err := s.store.films(ctx, []string{id})
 	if err != nil {
 		return nil, err
 	}

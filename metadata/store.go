@@ -228,10 +228,11 @@ func (s *store) owners(ctx context.Context, q sqldb.Queryer, keys []externalKey,
 
 // update reads the movies with the ids, and who owns the external ids, into an excerpt, lets
 // rules change it, and writes the difference: in one transaction, in which nobody else changes
-// what was read. If rules return an error, it is returned and nothing is written.
-func (s *store) update(ctx context.Context, ids []string, keys []externalKey, rules func(*excerpt) error) error {
+// what was read. It returns the number that the transaction has in the change feed, 0 if it changed nothing. If
+// rules return an error, it is returned and nothing is written.
+func (s *store) update(ctx context.Context, ids []string, keys []externalKey, rules func(*excerpt) error) (number int64, err error) {
 	var refused error
-	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		before, err := s.rows(ctx, tx, ids)
 		if err != nil {
 			return fmt.Errorf("read movies: %w", err)
@@ -247,12 +248,13 @@ func (s *store) update(ctx context.Context, ids []string, keys []externalKey, ru
 		if refused = rules(x); refused != nil {
 			return refused
 		}
-		return s.save(ctx, tx, difference(ids, before, x.movies))
+		number, err = s.save(ctx, tx, difference(ids, before, x.movies))
+		return err
 	})
 	if refused != nil {
-		return refused
+		return 0, refused
 	}
-	return explain(ctx, "write movies", err)
+	return number, explain(ctx, "write movies", err)
 }
 
 // changes is what one transaction writes.
@@ -338,7 +340,8 @@ func without[T comparable](list, other []T) []T {
 	return rest
 }
 
-func (s *store) save(ctx context.Context, tx *sqldb.Tx, c changes) error {
+// save writes the changes, and returns the number that they have in the feed.
+func (s *store) save(ctx context.Context, tx *sqldb.Tx, c changes) (number int64, err error) {
 	d := tx.Dialect()
 	columns := movieColumns()
 	steps := []struct {
@@ -367,16 +370,16 @@ func (s *store) save(ctx context.Context, tx *sqldb.Tx, c changes) error {
 	}
 	for _, step := range steps {
 		if err := tx.ExecRows(ctx, step.n, step.text, step.args); err != nil {
-			return fmt.Errorf("%s: %w", step.what, err)
+			return 0, fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
 	if err := s.saveMovies(ctx, tx, "insert movies", c.insert, insertText(d, "movies", columns...)); err != nil {
-		return err
+		return 0, err
 	}
 	// Rows that are there are upserted, since that replaces many with one statement.
 	upsert := func(rows int) string { return d.Upsert("movies", columns[:1], columns[1:], rows) }
 	if err := s.saveMovies(ctx, tx, "update movies", c.update, upsert); err != nil {
-		return err
+		return 0, err
 	}
 	return announce(ctx, tx, c.announce)
 }

@@ -29,14 +29,13 @@ func takeNumber(ctx context.Context, tx *sqldb.Tx, sequence string) (int64, erro
 	return number, nil
 }
 
-// announce puts the films into the change feed.
-func announce(ctx context.Context, tx *sqldb.Tx, ids []string) error {
+// announce puts the films into the change feed and returns their number there, 0 if there are none.
+func announce(ctx context.Context, tx *sqldb.Tx, ids []string) (number int64, err error) {
 	if len(ids) == 0 {
-		return nil
+		return 0, nil
 	}
-	number, err := takeNumber(ctx, tx, movieSequence)
-	if err != nil {
-		return err
+	if number, err = takeNumber(ctx, tx, movieSequence); err != nil {
+		return 0, err
 	}
 	err = tx.ExecRows(ctx, len(ids),
 		func(rows int) string {
@@ -44,9 +43,9 @@ func announce(ctx context.Context, tx *sqldb.Tx, ids []string) error {
 		},
 		func(i int, dst []any) []any { return append(dst, ids[i], number) })
 	if err != nil {
-		return fmt.Errorf("announce changes: %w", err)
+		return 0, fmt.Errorf("announce changes: %w", err)
 	}
-	return nil
+	return number, nil
 }
 
 // numbers returns the numbers that were last given out.
@@ -110,6 +109,18 @@ func (s *store) filmsAfter(ctx context.Context, id string, limit int) ([]search.
 		return nil, fmt.Errorf("load films: %w", err)
 	}
 	return films, nil
+}
+
+// films returns those of a few films that exist, by id, as the search index knows them.
+func (s *store) films(ctx context.Context, ids []string) (map[string]search.Film, error) {
+	const selection = "SELECT m.id, " + filmColumns + " FROM movies m LEFT JOIN movie_votes v ON v.movie_id = m.id "
+	found := make(map[string]search.Film, len(ids))
+	err := s.byID(ctx, s.db.Read(), selection, ids, "", func(scan func(...any) error) error {
+		c, err := scanFilm(scan)
+		found[c.Film.ID] = c.Film
+		return err
+	})
+	return found, explain(ctx, "read movies", err)
 }
 
 // changesAfter calls do for every film that was changed or deleted by a transaction with a greater

@@ -218,24 +218,3 @@ func (s *store) addMatches(ctx context.Context, found map[string]Match, query st
 	}
 	return rows.Err()
 }
-
-// headline is what a movie is introduced with.
-type headline struct {
-	title, director string
-	year            int
-}
-
-// headlines returns those of a few movies that exist, by id. It spares the long columns.
-func (s *store) headlines(ctx context.Context, ids []string) (map[string]headline, error) {
-	found := make(map[string]headline, len(ids))
-	err := s.byID(ctx, s.db.Read(), "SELECT m.id, m.title, m.director, m.release_year FROM movies m ", ids, "", func(scan func(...any) error) error {
-		var (
-			id string
-			h  headline
-		)
-		err := scan(&id, &h.title, &h.director, &h.year)
-		found[id] = h
-		return err
-	})
-	return found, explain(ctx, "read movies", err)
-}
