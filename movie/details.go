@@ -46,7 +46,7 @@ func (s *Service) put(ctx context.Context, m *Movie) (Details, error) {
 	if err != nil {
 		return Details{}, err
 	}
-	standing, err := s.standings.one(ctx, moment{at: s.now()}, stored.ID)
+	standing, err := s.standings.one(ctx, moment{at: s.now(), after: readAfter(ctx)}, stored.ID)
 	if err != nil {
 		return Details{}, err
 	}

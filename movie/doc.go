@@ -14,6 +14,7 @@
 //     RatingTTL after it was asked for, at most one second, and of films that are asked for often it is read again before
 //     anybody has to wait. What is called fresh was read within two seconds when it reaches a viewer, half a second in the
 //     caches of those who ask this service included.
+//     Who knows of a rating may demand numbers read since (readafter.go), as the gateway does for ratings written through it.
 //   - A film written or deleted through this service shows so at once: in details, lists, charts and batches with the
 //     next read, in search as soon as the metadata service's index has it. What another process wrote shows after
 //     a second in lists, charts and details (there after MetadataTTL if that is longer), and in search after at most one second

@@ -137,9 +137,16 @@ func (r ratings) window(ctx context.Context, c chart, start *position, size int)
 // totals are the sums over all films' ratings.
 type totals struct {
 	films, ratings, sum, users int64
+	digest                     int64   // differs whenever a film has another number of ratings; 0: not known
 	mean                       float64 // of all ratings; 0 where there are none
 	minVotes                   int32
 	asOf                       time.Time // of the oldest of the numbers
+}
+
+// sameVotes reports whether no film has another number of ratings than at from. A rating service that tells no digest leaves the
+// sums, which changes that cancel out do not change.
+func (t totals) sameVotes(from totals) bool {
+	return t.digest == from.digest && t.films == from.films && t.ratings == from.ratings && (t.digest != 0 || t.sum == from.sum)
 }
 
 func (r ratings) totals(ctx context.Context) (totals, error) {
@@ -152,7 +159,7 @@ func (r ratings) totals(ctx context.Context) (totals, error) {
 		asOf = users.AsTime()
 	}
 	return totals{
-		films: t.GetRecords(), ratings: t.GetRatings(), sum: t.GetSum(), users: t.GetUsers(),
+		films: t.GetRecords(), ratings: t.GetRatings(), sum: t.GetSum(), users: t.GetUsers(), digest: t.GetVotesDigest(),
 		mean: t.GetGlobalMean(), minVotes: t.GetMinVotes(), asOf: asOf,
 	}, nil
 }

@@ -30,7 +30,12 @@ func newStandings(cfg Config, from ratings, logger *slog.Logger, now func() time
 		return nil, err
 	}
 	s.fresh, err = newFlights[string](store{size: cfg.CacheSize, ttl: 2 * cfg.RatingTTL, now: now}, cfg.RatingTimeout,
-		rules[*Standing]{good: youngerThan[*Standing](cfg.RatingTTL)})
+		rules[*Standing]{
+			good: func(k *kept[*Standing], now moment) bool {
+				return now.within(k.read, cfg.RatingTTL) && !now.tooEarly(k.read)
+			},
+			join: func(read, now moment) bool { return !now.tooEarly(read) },
+		})
 	s.circuit = &circuit{pause: cfg.RatingRetryAfter, now: s.now}
 	return s, err
 }

@@ -12,10 +12,10 @@ import (
 const (
 	// votesEvery is the shortest time between two looks at the rating service, votesShare how many times as long as
 	// the last sweep took the next has to wait: the sweeps of a large catalogue take a twentieth of the time at most.
-	votesEvery = 2 * time.Second
+	votesEvery = time.Second
 	votesShare = 20
-	// votesAnyway is how long the totals are trusted. A rating that was deleted while another of the same value was
-	// given leaves them as they were.
+	// votesAnyway is how long it is believed that nothing changed. What changed and changed back between two looks may have
+	// been read by the sweep in between.
 	votesAnyway = 5 * time.Minute
 	// votesTimeout bounds each call, which nobody waits for.
 	votesTimeout = 30 * time.Second
@@ -98,8 +98,7 @@ func (v *votesSync) update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	same := now.films == v.swept.films && now.ratings == v.swept.ratings && now.sum == v.swept.sum
-	if same && !v.sweptAt.IsZero() && began.Sub(v.sweptAt) < votesAnyway {
+	if now.sameVotes(v.swept) && !v.sweptAt.IsZero() && began.Sub(v.sweptAt) < votesAnyway {
 		return nil
 	}
 	changed, err := v.sweep(ctx)

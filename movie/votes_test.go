@@ -58,11 +58,11 @@ func TestVotesSync(t *testing.T) {
 			t.Errorf("calls %v", got)
 		}
 
-		// Nothing new: one look each two seconds and a little, and nothing else.
+		// Nothing new: one look each second and a little, and nothing else.
 		pass(10 * time.Second)
 		calls := w.ratingConn.take()
-		if n := calls["GetTotals"]; n < 4 || n > 5 || len(calls) != 1 || len(w.metadataConn.take()) != 0 {
-			t.Errorf("calls %v within ten seconds without news, want four or five of GetTotals", calls)
+		if n := calls["GetTotals"]; n < 7 || n > 10 || len(calls) != 1 || len(w.metadataConn.take()) != 0 {
+			t.Errorf("calls %v within ten seconds without news, want seven to ten of GetTotals", calls)
 		}
 
 		w.rating.set("m4", 50, 5)
@@ -72,11 +72,22 @@ func TestVotesSync(t *testing.T) {
 		pass(3 * time.Second)
 		w.wantVotes(t, "three seconds after ratings changed", want)
 
-		// One rating less here, one more there: the totals are the same.
+		// One rating less here, one more there: the sums are the same, and the digest is not.
+		w.rating.set("m0", 3, 5)
+		w.rating.set("m2", 1, 5)
+		want["m0"], want["m2"] = 3, 1
+		pass(3 * time.Second)
+		w.wantVotes(t, "three seconds after ratings went from one to another", want)
+
+		// A rating service of an earlier release tells no digest.
+		w.rating.mu.Lock()
+		w.rating.noDigest = true
+		w.rating.mu.Unlock()
+		pass(3 * time.Second)
 		w.rating.set("m0", 2, 5)
-		w.rating.set("m1", 1, 5)
+		w.rating.set("m1", 3, 5)
 		before := maps.Clone(want)
-		want["m0"], want["m1"] = 2, 1
+		want["m0"], want["m1"] = 2, 3
 		pass(time.Minute)
 		w.wantVotes(t, "the totals are the same", before)
 		pass(5 * time.Minute)

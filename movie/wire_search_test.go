@@ -2,6 +2,8 @@ package movie_test
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
 
@@ -165,6 +167,11 @@ func (f *fakeRating) GetTotals(ctx context.Context, r *ratingv1.GetTotalsRequest
 		resp.Records++
 		resp.Ratings += int64(s.GetVotes())
 		sum += s.GetMean() * float64(s.GetVotes())
+		if !f.noDigest {
+			h := fnv.New64a()
+			fmt.Fprint(h, s.GetRecordId(), " ", s.GetVotes())
+			resp.VotesDigest += int64(h.Sum64())
+		}
 	}
 	resp.Sum = int64(sum)
 	if resp.Ratings > 0 {

@@ -195,6 +195,7 @@ type fakeRating struct {
 	ranked    []*ratingv1.RatingSummary // nil when it must be made anew
 
 	asOf, usersAsOf *timestamppb.Timestamp // of the totals
+	noDigest        bool                   // the totals have none, as in earlier releases
 }
 
 func (f *fakeRating) set(id string, votes int32, mean float64) {
