@@ -25,6 +25,9 @@ type Config struct {
 	// PublicURL is the address that the world reaches the gateway by, such as https://films.example: an absolute http or https
 	// address without a path. Canonical links and the sitemap begin with it; where it is empty, with the request's Host.
 	PublicURL string `yaml:"public_url" usage:"address the world reaches the gateway by, such as https://films.example; empty takes it from each request"`
+	// AllowedHosts are names, beside that in PublicURL, by which a gateway that listens on loopback is reached, without a port.
+	// For other names it takes no writes, because a web page could reach it by its own; see doc.go.
+	AllowedHosts []string `yaml:"allowed_hosts" usage:"other names this machine is reached by, such as films.lan; on loopback writes for unknown names are refused"`
 	// AnswerCacheBytes bounds the memory for answers that are kept to be given again: 0 keeps none, which is also what New
 	// makes of a Config in which it is not set; else 1 MiB to 64 GiB.
 	AnswerCacheBytes int `yaml:"answer_cache_bytes" usage:"memory for answers that are kept for a moment, in bytes (0 keeps none)"`
@@ -78,7 +81,7 @@ func (c Config) Validate() error {
 	if n := c.AnswerCacheBytes; n != 0 && (n < 1<<20 || n > 64<<30) {
 		errs = append(errs, &config.Problem{Path: "answer_cache_bytes", Reason: fmt.Sprintf("must be 0, which keeps none, or %d (1 MiB) to %d (64 GiB) bytes, got %d", 1<<20, 64<<30, n)})
 	}
-	for path, reason := range map[string]string{"cors_origins": wrongOrigins(c.CORSOrigins), "public_url": wrongPublicURL(c.PublicURL)} {
+	for path, reason := range map[string]string{"cors_origins": wrongOrigins(c.CORSOrigins), "public_url": wrongPublicURL(c.PublicURL), "allowed_hosts": wrongHosts(c.AllowedHosts)} {
 		if reason != "" {
 			errs = append(errs, &config.Problem{Path: path, Reason: reason})
 		}

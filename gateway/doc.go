@@ -26,6 +26,10 @@
 //   - Who rates a film through this gateway sees it with the next read of what names the film: the film, batches with it, its page
 //     (recent.go). In lists, charts, searches and among similar films it shows within two seconds, as everybody's ratings do.
 //
+// A gateway that listens on a loopback address takes writes only for hosts that no other site can be called by: addresses, localhost
+// and what ends in .localhost, the host of PublicURL, and AllowedHosts (hosts.go). A proxy in front of it that passes its own name on
+// needs one of the last two.
+//
 // Everything else is documents: the API's description (/openapi.json, /docs) and the web pages, which packages of their own
 // make. What they leave out gets an ETag here; a client that is no browser gets a problem where a page would say 404.
 //

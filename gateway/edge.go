@@ -24,6 +24,7 @@ type edge struct {
 	docs       mount
 	answers    *answers // nil where none are kept
 	recent     *recent
+	hosts      *hosts
 	compressor *compressor  // of what is kept
 	compressed http.Handler // serve, with compression around it
 	coded      http.Handler // the same, but that small answers are compressed too
@@ -266,6 +267,9 @@ func (e *edge) call(x *exchange, r *http.Request) {
 		return
 	}
 	x.route, x.metrics, x.plan = route, route.metrics, route.answer
+	if route.changes && !e.takesWrites(x, r.Host) {
+		return
+	}
 	if fields := route.checkPath(values); len(fields) > 0 {
 		x.refuse(fields...)
 		return

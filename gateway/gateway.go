@@ -38,6 +38,7 @@ type Endpoint struct{ Name, Addr string }
 // Service is the HTTP edge. It is safe for concurrent use.
 type Service struct {
 	handler http.Handler
+	hosts   *hosts
 	server  *http.Server
 }
 
@@ -83,6 +84,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		pages:   pageMount(site, requests),
 		docs:    docsMount(apidocs.Handler(), requests),
 		recent:  recent,
+		hosts:   newHosts(cfg),
 		cors:    newCORS(cfg.CORSOrigins),
 		timeout: cfg.RequestTimeout,
 		log:     deps.Logger,
@@ -103,6 +105,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	return &Service{
 		handler: e,
+		hosts:   e.hosts,
 		server: &http.Server{
 			Handler:           e,
 			ReadHeaderTimeout: cfg.ReadTimeout,
@@ -119,8 +122,10 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 // Handler returns what answers requests, for a server of the caller's own.
 func (s *Service) Handler() http.Handler { return s.handler }
 
-// Serve answers requests on l until Shutdown, and then returns nil. It closes l.
+// Serve answers requests on l until Shutdown, and then returns nil. It closes l. Where l listens on a loopback address, writes are
+// taken only for hosts that no other site can be called by.
 func (s *Service) Serve(l net.Listener) error {
+	s.hosts.listen(l.Addr())
 	if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
 	}

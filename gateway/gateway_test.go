@@ -255,6 +255,7 @@ func TestConfig(t *testing.T) {
 		"idle_timeout":    func(c *gateway.Config) { c.IdleTimeout = 2 * time.Hour },
 		"cors_origins":    func(c *gateway.Config) { c.CORSOrigins = []string{"app.example"} },
 		"public_url":      func(c *gateway.Config) { c.PublicURL = "films.example" },
+		"allowed_hosts":   func(c *gateway.Config) { c.AllowedHosts = []string{"films.lan:80"} },
 		"answer_ttl":      func(c *gateway.Config) { c.AnswerTTL = 2 * time.Second },
 
 		"answer_cache_bytes": func(c *gateway.Config) { c.AnswerCacheBytes = 64 },

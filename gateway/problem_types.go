@@ -19,6 +19,7 @@ const (
 	preconditionFailed
 	bodyTooLarge
 	unsupportedMediaType
+	hostNotAllowed
 
 	refusals // how many there are
 )
@@ -90,6 +91,13 @@ var refusalTypes = [refusals]explained{
 		meaning: "The body is not said to be JSON in UTF-8, or it is compressed.",
 		remedy:  "Send Content-Type: application/json and no Content-Encoding.",
 		detail:  `the body must be JSON in UTF-8: send Content-Type application/json, got "text/plain"`,
+		path:    "/v1/movies/heat-1995",
+	},
+	hostNotAllowed: {
+		slug: "host-not-allowed", title: "Host not allowed", status: http.StatusForbidden,
+		meaning: "The gateway listens only for its own machine, and the request is a write for a name that could be any site's: a web page whose owner lets its name mean this machine (DNS rebinding) would write by it. Nothing was done.",
+		remedy:  "Use localhost or 127.0.0.1. If the name is yours, set gateway.public_url to the address that has it, or put the name into gateway.allowed_hosts.",
+		detail:  `this gateway is only for its own machine and takes no writes for the host "films.lan", by which a web page could reach it: use localhost or 127.0.0.1, or set gateway.public_url or gateway.allowed_hosts to that name if it is yours`,
 		path:    "/v1/movies/heat-1995",
 	},
 }
