@@ -11,8 +11,8 @@
 //   - What the catalogue says is text wherever it stands, in attributes and in JSON-LD too, because every page goes
 //     through html/template; the only ready-made HTML is the posters' and plots', which escape by themselves.
 //   - A number that is not known is never shown as 0, and a page says how old its numbers are. What a page can do
-//     without (history, similar films, counts) is waited for shortly, and where it is missing the page names what is away. What failed a moment ago is
-//     not waited for again, so that a service which hangs costs one page a second its wait and the others nothing.
+//     without (history, similar films, counts) is waited for shortly, and where it is missing the page says so. What failed
+//     a moment ago is not waited for again: a service that hangs costs one page a second its wait, and the others nothing.
 //   - Every error page says what to do next, and carries the request id that finds it in the logs.
 //
 // It refuses to write anything, to know who is looking, and to keep what it cannot bound.
