@@ -19,8 +19,8 @@
 //   - A batch is one transaction, but each of its movies succeeds or fails by itself.
 //   - Several sources meet in one film without losing a name, and with the same result whichever
 //     of two comes first, if one of them overwrites the fields that both have.
-//   - Search finds what this process wrote a moment later, and what another process on the same
-//     database wrote within two seconds (Config.SearchRefresh). Every process gives the same
+//   - A search finds what this process wrote before, for which it waits up to 100 ms, and what another
+//     process on the same database wrote within two seconds (Config.SearchRefresh). Every process gives the same
 //     answers in the same order, as they depend on the films and their numbers of ratings only.
 //     A walk through the pages of a search shows each film that nobody touches exactly once.
 //

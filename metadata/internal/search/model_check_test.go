@@ -122,6 +122,10 @@ func checkHit(t *rapid.T, queryText string, f Film, h Hit, tier int) {
 	if h.MatchedName == nil {
 		return
 	}
+	parsed := parse(queryText)
+	if _, ok := parsed.matches(f.Title, f.Year); ok {
+		t.Errorf("%+q: %+v matches by %+v, though its title has every word", queryText, f, h.MatchedName)
+	}
 	if got := joined(h.MatchedName); !slices.Contains(append(slices.Clone(f.Alternatives), f.Director), got) {
 		t.Errorf("%+q: matched name %q is not of %+v", queryText, got, f)
 	}
