@@ -50,6 +50,8 @@ type answers struct {
 	films   atomic.Uint64
 	ratings [256]atomic.Uint64 // by the hash of the record's id; to share one costs an answer, and nothing else
 
+	tidies atomic.Bool // that what is too old is let go is under way
+
 	mu      sync.Mutex
 	flights map[flightKey]*flight
 }
@@ -87,7 +89,10 @@ func newAnswers(cfg Config, now func() time.Time, reg prometheus.Registerer) (*a
 		return nil, nil
 	}
 	kept, err := otter.New(&otter.Options[answerKey, *representation]{
-		MaximumWeight: uint64(cfg.AnswerCacheBytes),
+		// The cache's own time has nothing to do with how long an answer is good; it only frees the memory of a server at rest.
+		ExpiryCalculator: otter.ExpiryWriting[answerKey, *representation](letGoAfter),
+		Clock:            untickedClock{},
+		MaximumWeight:    uint64(cfg.AnswerCacheBytes),
 		Weigher: func(key answerKey, r *representation) uint32 {
 			return uint32(len(key.target) + len(key.host) + r.size())
 		},
@@ -101,6 +106,30 @@ func newAnswers(cfg Config, now func() time.Time, reg prometheus.Registerer) (*a
 	}
 	a.counts, err = newAnswerCounts(reg, func() float64 { return float64(kept.WeightedSize()) })
 	return a, err
+}
+
+// letGoAfter is how long memory is held for an answer that was not replaced: long enough that nothing good is let go.
+const letGoAfter = time.Minute
+
+// untickedClock is the real clock for a cache that is told when to look for what has expired: by itself it would do so each second
+// in a goroutine that lives as long as the process.
+type untickedClock struct{}
+
+func (untickedClock) NowNano() int64                      { return time.Now().UnixNano() }
+func (untickedClock) Tick(time.Duration) <-chan time.Time { return nil }
+
+// tidy lets go what is too old after a while, and again as long as there is something.
+func (a *answers) tidy() {
+	if a.tidies.Swap(true) {
+		return
+	}
+	time.AfterFunc(letGoAfter+time.Second, func() {
+		a.tidies.Store(false)
+		a.kept.CleanUp()
+		if a.kept.EstimatedSize() > 0 {
+			a.tidy()
+		}
+	})
 }
 
 // now is the time by the cache's clock; real is the real one.
@@ -261,6 +290,7 @@ func (a *answers) keep(f *flight, r *representation, oldest time.Time) {
 	// One that began later, because it was asked for anew, may have landed before: who saw that one must not be shown this one next.
 	if old := a.find(r.key, r.began); (old == nil || !old.began.After(r.began)) && r.stamp == a.stamp(r.scope) {
 		a.kept.Set(r.key, r)
+		a.tidy()
 	}
 	a.land(f, r)
 }

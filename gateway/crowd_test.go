@@ -11,7 +11,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
@@ -94,6 +96,32 @@ func send(ctx context.Context, h http.Handler, method, path, body string) *httpt
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body)))
 	return w
+}
+
+// What is too old to be given again is let go, also when nobody comes any more.
+func TestAnswersAreLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, registry := newCatalogue(), prometheus.NewRegistry()
+		g, err := gateway.New(t.Context(), gateway.DefaultConfig(), gateway.Deps{Movie: c, Rating: c, Metrics: registry})
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := func() float64 { return gauge(t, registry, "http_server_answer_cache_bytes") }
+		for round := range 2 {
+			for i := range 100 {
+				send(t.Context(), g.Handler(), "GET", "/v1/movies/"+strconv.Itoa(i), "")
+				<-time.After(time.Second)
+			}
+			if size() < 768 {
+				t.Fatalf("round %d: %v bytes are kept", round, size())
+			}
+			<-time.After(3 * time.Minute)
+			synctest.Wait()
+			if size() != 0 {
+				t.Errorf("round %d: %v bytes are kept of what nobody can get", round, size())
+			}
+		}
+	})
 }
 
 // A crowd that asks for one thing costs one call, and who leads it may go without the others.

@@ -304,7 +304,7 @@ func TestSlowBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "PUT /v1/movies/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{")
+	fmt.Fprintf(conn, "PUT /v1/movies/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{")
 	answer, err := io.ReadAll(conn) // to its end: the connection is closed
 	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") || !strings.Contains(string(answer), "/problems/request-timeout") || !strings.Contains(string(answer), "Connection: close") {
 		t.Errorf("got %s, %v", answer, err)
