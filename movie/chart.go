@@ -78,6 +78,7 @@ func chartPatience(cfg Config) time.Duration {
 // chart returns a page of films ranked by the rating service.
 func (s *Service) chart(ctx context.Context, q chartQuery) (*chartPage, error) {
 	now, key := s.moment(ctx), chartKey{chart: q.chart, filter: q.filter.key(), size: q.size, token: q.token}
+	s.charts.ahead(now, q.chart)
 	if p, ok := s.pages.charts.fresh(now, key); ok {
 		return p, nil
 	}

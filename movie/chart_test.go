@@ -1,6 +1,7 @@
 package movie_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -277,5 +278,44 @@ func TestChartSaysItsAge(t *testing.T) {
 		if got := r.GetEntries()[0].GetMovie().GetRatingStatus(); got != step.want {
 			t.Errorf("status %q, want %q", got, step.want)
 		}
+	}
+}
+
+// While newer numbers of a chart are on their way from a rating service that has much to do, the old ones are shown as what they are.
+func TestChartDoesNotWaitForNewerNumbers(t *testing.T) {
+	w := newWorld(t, movie.Config{})
+	w.film("a", "A", 1990, "Drama")
+	w.rating.set("a", 30, 8)
+	shown := func() string {
+		r, err := w.client.ListChart(t.Context(), &moviev1.ListChartRequest{Chart: "top", Genre: "Drama"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.GetEntries()[0].GetMovie().GetRatingStatus()
+	}
+	w.advance(1300 * time.Millisecond) // the fake's chart is as of the beginning
+	if got := shown(); got != "fresh" {
+		t.Errorf("after 1.3 s: %q, want fresh", got)
+	}
+	held, release := hold(t)
+	w.rating.before.set(func(context.Context, string) error {
+		<-held
+		return nil
+	})
+	w.ratingConn.take()
+	for _, d := range []time.Duration{300, 300, 300} {
+		w.advance(d * time.Millisecond)
+		if got := shown(); got != "stale" {
+			t.Errorf("while the rating service computes: %q, want stale", got)
+		}
+	}
+	until(t, "the rating service is asked", func() bool { return w.ratingConn.count("ListChart") > 0 })
+	if n := w.ratingConn.count("ListChart"); n != 1 {
+		t.Errorf("%d questions for newer numbers, want one", n)
+	}
+	release()
+	w.advance(time.Second) // what came, if it came, is too old now: the next waits for the rating service, which answers
+	if got := shown(); got != "stale" {
+		t.Errorf("with the chart of 3.2 s ago: %q, want stale", got)
 	}
 }

@@ -71,9 +71,11 @@ func (a boardAge) oldest(b boardAge) boardAge {
 // good reports whether the numbers may be shown now: while they are fresh, and where they never are, because the rating service computes
 // the charts of a large catalogue less often, for a part of ttl.
 func (a boardAge) good(now time.Time, ttl time.Duration) bool {
-	age := now.Sub(a.read)
-	return age <= ttl && (now.Sub(a.asOf) <= freshFor || age <= ttl/2)
+	return a.usable(now, ttl) && (now.Sub(a.asOf) <= freshFor || now.Sub(a.read) <= ttl/2)
 }
+
+// usable reports whether the numbers are better than a wait for others.
+func (a boardAge) usable(now time.Time, ttl time.Duration) bool { return now.Sub(a.read) <= ttl }
 
 // due reports whether there may be newer ones.
 func (a boardAge) due(now time.Time, ttl time.Duration) bool {
@@ -180,17 +182,27 @@ func (s *charts) close() { s.tops.close() }
 // window returns a piece of the chart that has what comes at start and behind it: at least size entries, where there are as many.
 // The first windows are kept; other pieces are asked for so rarely that the page made of them is enough to keep.
 func (s *charts) window(ctx context.Context, now moment, c chart, start *position, size int) (*window, error) {
-	if k, ok := s.tops.entry(now, c); ok && k.value.holds(start) {
-		if k.value.age().due(now.at, s.ttl) && k.due.CompareAndSwap(false, true) {
-			s.tops.again(context.Background(), moment{at: s.now()}, []chart{c}, s.readTops)
+	if k, ok := s.tops.cache.GetIfPresent(c); ok && k.value.holds(start) {
+		// Whoever comes while newer numbers are on their way is shown these, as what they are, rather than made to wait for a
+		// rating service that has much to do.
+		age := k.value.age()
+		if age.good(now.at, s.ttl) || k.due.Load() && age.usable(now.at, s.ttl) {
+			return k.value, nil
 		}
-		return k.value, nil
 	}
 	if start == nil && size == windowMost {
 		call := s.tops.join(ctx, now, c, s.readTop)
 		return await(ctx, call, 2*s.timeout, lateChart)
 	}
 	return s.piece(ctx, c, start, size)
+}
+
+// ahead has the first window of a chart that is asked for read again before it is too old.
+func (s *charts) ahead(now moment, c chart) {
+	k, ok := s.tops.entry(now, c)
+	if ok && k.value.age().due(now.at, s.ttl) && k.due.CompareAndSwap(false, true) {
+		s.tops.again(context.Background(), moment{at: s.now()}, []chart{c}, s.readTops)
+	}
 }
 
 // readTop reads the first window of a chart, or finds that it is as it was.
