@@ -73,9 +73,7 @@ func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if problem.Status == http.StatusInternalServerError {
 		p.log.LogAttrs(r.Context(), slog.LevelError, "page failed", slog.String("path", r.URL.Path), slog.Any("error", err), slog.String("request_id", rpc.RequestID(r.Context())))
 	}
-	if problem.Status == http.StatusGatewayTimeout {
-		problem.Detail = "the answer did not come in time"
-	}
+	problem.Detail = reason(err)
 	if namesField(&problem, tokenField) {
 		p.explain(w, r, problem, "", way{"The first page of this list", firstPage(r.URL)})
 		return
