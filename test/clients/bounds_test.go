@@ -19,13 +19,13 @@ var samples = map[string]struct{ good, bad []string }{
 		good: []string{"a", "...", "a/b ü?", "%2F", "日本"},
 		bad:  []string{" a", "a ", "a\nb", "a\x7f", "\u0085a", "\u00a0a"},
 	},
-	`^[^\x00-\x1f\x7f-\x9f]*$`:         {good: []string{"a b", "日本 'x' <b>"}, bad: []string{"a\nb", "a\tb", "a\x00b", "a\u0085b"}},
+	`^[^\x00-\x1f\x7f-\x9f]*$`:          {good: []string{"a b", "日本 'x' <b>"}, bad: []string{"a\nb", "a\tb", "a\x00b", "a\u0085b"}},
 	`^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$`: {good: []string{"a\tb\nc"}, bad: []string{"a\x00b", "a\rb", "a\u009fb"}},
-	`^[a-z][a-z0-9_-]{0,31}$`:          {good: []string{"a", "a" + strings.Repeat("-", 31)}, bad: []string{"A", "1a", "a b", "a" + strings.Repeat("x", 32)}},
-	`^tt[0-9]{7,10}$`:                  {good: []string{"tt9999991", "tt9999999991"}, bad: []string{"tt999999", "tt99999999991", "9999991", "TT9999991"}},
-	`^(tt[0-9]{7,10})?$`:               {good: []string{"", "tt9999992", "tt9999999992"}, bad: []string{"tt999999", "tt99999999992", "9999992"}},
-	`^[1-9][0-9]{0,9}$`:                {good: []string{"1", "9999999991"}, bad: []string{"0", "01", "99999999991", "-1", "x"}},
-	`^([1-9][0-9]{0,9})?$`:             {good: []string{"", "7", "9999999992"}, bad: []string{"0", "01", "99999999992", "x"}},
+	`^[a-z][a-z0-9_-]{0,31}$`:           {good: []string{"a", "a" + strings.Repeat("-", 31)}, bad: []string{"A", "1a", "a b", "a" + strings.Repeat("x", 32)}},
+	`^tt[0-9]{7,10}$`:                   {good: []string{"tt9999991", "tt9999999991"}, bad: []string{"tt999999", "tt99999999991", "9999991", "TT9999991"}},
+	`^(tt[0-9]{7,10})?$`:                {good: []string{"", "tt9999992", "tt9999999992"}, bad: []string{"tt999999", "tt99999999992", "9999992"}},
+	`^[1-9][0-9]{0,9}$`:                 {good: []string{"1", "9999999991"}, bad: []string{"0", "01", "99999999991", "-1", "x"}},
+	`^([1-9][0-9]{0,9})?$`:              {good: []string{"", "7", "9999999992"}, bad: []string{"0", "01", "99999999992", "x"}},
 }
 
 // free are the texts of requests that have no bound in the document, with the reason.
@@ -64,9 +64,7 @@ func (d *document) edges(t *testing.T, s schema, at string) (inside, outside []a
 		if _, ok := free[at]; ok == bounded {
 			t.Errorf("%s: a text must have a bound, or its reason in the test's list of those that have none", at)
 		}
-		for _, v := range s.Enum {
-			inside = append(inside, v)
-		}
+		inside = append(inside, s.Enum...)
 		if len(s.Enum) > 0 {
 			outside = append(outside, "no-such-value")
 		}

@@ -154,6 +154,9 @@ func ask(t *testing.T, method, target string, body []byte, header http.Header) (
 	for name, values := range header {
 		req.Header[name] = values
 	}
+	if host := header.Get("Host"); host != "" {
+		req.Host = host
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ func testProblems(t *testing.T, gateway string) {
 		header         http.Header
 	}{
 		{response: "InvalidRequest", status: "400", method: "GET", target: "/v1/movies?page_size=many"},
+		{response: "HostNotAllowed", status: "403", method: "PUT", target: film, body: `{"title":"T"}`, header: http.Header{"Host": {"films.example"}}},
 		{response: "NotFound", status: "404", method: "GET", target: "/v1/movies/no-such-movie"},
 		{response: "Conflict", status: "409", method: "PUT", target: film, body: `{"title":"T","etag":"old"}`},
 		{response: "PreconditionFailed", status: "412", method: "PUT", target: film, body: `{"title":"T"}`, header: http.Header{"If-Match": {`"old"`}}},

@@ -235,7 +235,7 @@ type Movie struct {
 	// RuntimeMinutes Running time in minutes, 1–6000; absent where not known.
 	RuntimeMinutes *int32 `json:"runtimeMinutes,omitempty"`
 
-	// Title The title it is known by here: one line of 1–500 characters. White space at both ends is cut off, of this and of every other text.
+	// Title The title it is known by here: one line of 1–500 characters.
 	Title string `json:"title"`
 
 	// Year Year of first release, 1870–2100; absent where not known.
@@ -283,7 +283,7 @@ type MovieInput struct {
 	// RuntimeMinutes Running time in minutes, 1–6000; absent where not known.
 	RuntimeMinutes *int32 `json:"runtimeMinutes,omitempty"`
 
-	// Title The title it is known by here: one line of 1–500 characters. White space at both ends is cut off, of this and of every other text.
+	// Title The title it is known by here: one line of 1–500 characters.
 	Title string `json:"title"`
 
 	// Year Year of first release, 1870–2100; absent where not known.
@@ -433,7 +433,7 @@ type RecordRatingSummary struct {
 
 // SearchHit Hit is a movie that matches.
 type SearchHit struct {
-	// Match How the movie matches. "exact": one of its titles is the query, but for articles, the year and joined words; "title": its titles have every word; "director": it takes the director's name too; "spelling": a word or a title matches only by another spelling.
+	// Match How the movie matches. "exact": one of its titles is the query, but for articles, the year and words written together; "title": its titles have every word; "director": it takes the director's name too; "spelling": something matches only as it is written otherwise.
 	Match SearchHitMatch `json:"match"`
 
 	// MatchedNamePieces The other name that matched (an original or alternative title, or the director), in pieces; empty where the title matched.
@@ -446,7 +446,7 @@ type SearchHit struct {
 	TitlePieces []TextPiece `json:"titlePieces"`
 }
 
-// SearchHitMatch How the movie matches. "exact": one of its titles is the query, but for articles, the year and joined words; "title": its titles have every word; "director": it takes the director's name too; "spelling": a word or a title matches only by another spelling.
+// SearchHitMatch How the movie matches. "exact": one of its titles is the query, but for articles, the year and words written together; "title": its titles have every word; "director": it takes the director's name too; "spelling": something matches only as it is written otherwise.
 type SearchHitMatch string
 
 // SearchPage SearchMoviesResponse is a page of matches, and how many there are by genre and decade.
@@ -457,7 +457,7 @@ type SearchPage struct {
 	// Genres How many movies match the query and the decade filter, by genre; most first.
 	Genres []GenreCount `json:"genres"`
 
-	// Hits Best first, in steps: a title is the query as typed; is it but for leading articles, the year or joined words; begins with it, leading article included; has all words; has all but the year; several titles or the director have them; and with other spellings a whole title, one typo, more typos. Within a step by number of ratings, then by title, then by id.
+	// Hits Best first, in steps: a title is the query, accents and punctuation included; is it but for these; but for leading articles, the year or words written together; begins with it, leading article included, or with it as initials; has all its words; all but the year; several titles or the director have them; numbers or words are written otherwise; a whole title has typos; one word has one; there are more. Within a step by number of ratings, then by title, then by id.
 	Hits []SearchHit `json:"hits"`
 
 	// NextPageToken The `page_token` of the next page; empty on the last page.
@@ -583,6 +583,9 @@ type Conflict = Problem
 
 // DeadlineExceeded A problem (RFC 9457). Every error of the API is one.
 type DeadlineExceeded = Problem
+
+// HostNotAllowed A problem (RFC 9457). Every error of the API is one.
+type HostNotAllowed = Problem
 
 // InternalError A problem (RFC 9457). Every error of the API is one.
 type InternalError = Problem
@@ -742,7 +745,7 @@ type LookupMovieParams struct {
 
 // SearchMoviesParams defines parameters for SearchMovies.
 type SearchMoviesParams struct {
-	// Q What to look for: 1–200 characters, white space at the ends not counted. Any text is plain text. The last word may be the beginning of one; a leading article may be missing or too much; a year narrows; a word of the title of five letters or more may have one typo, of nine or more two (its length counts, not that of what is typed).
+	// Q What to look for: 1–200 characters, white space at the ends not counted. Any text is plain text. The last word may be the beginning of one; a leading article may be missing or too much; a year narrows; a word of five letters or more may have one typo, of nine or more two: the title's or the one that is typed, whichever is longer.
 	Q string `form:"q" json:"q"`
 
 	// Genre Only movies of this genre; its name of at most 50 characters, case-insensitive.
@@ -1016,7 +1019,7 @@ type ClientInterface interface {
 
 	// BatchGetMoviesWithBody Read many movies
 	//
-	// Returns those of up to 200 movies that exist, and names the others.
+	// Returns those of up to 200 movies that exist, and names the others. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1025,7 +1028,7 @@ type ClientInterface interface {
 
 	// BatchGetMovies Read many movies
 	//
-	// Returns those of up to 200 movies that exist, and names the others.
+	// Returns those of up to 200 movies that exist, and names the others. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1076,7 +1079,7 @@ type ClientInterface interface {
 
 	// DeleteRating Take a rating back
 	//
-	// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back.
+	// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Corresponds with DELETE /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `DeleteRating` operationId).
 	DeleteRating(ctx context.Context, recordType string, recordId Id, userId Id, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1090,7 +1093,7 @@ type ClientInterface interface {
 
 	// PutRatingWithBody Rate
 	//
-	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue.
+	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1099,7 +1102,7 @@ type ClientInterface interface {
 
 	// PutRating Rate
 	//
-	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue.
+	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1246,7 +1249,7 @@ func (c *Client) ListSimilarMovies(ctx context.Context, id Id, params *ListSimil
 
 // BatchGetMoviesWithBody Read many movies
 //
-// Returns those of up to 200 movies that exist, and names the others.
+// Returns those of up to 200 movies that exist, and names the others. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1265,7 +1268,7 @@ func (c *Client) BatchGetMoviesWithBody(ctx context.Context, params *BatchGetMov
 
 // BatchGetMovies Read many movies
 //
-// Returns those of up to 200 movies that exist, and names the others.
+// Returns those of up to 200 movies that exist, and names the others. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1386,7 +1389,7 @@ func (c *Client) ListRecordRatings(ctx context.Context, recordType string, recor
 
 // DeleteRating Take a rating back
 //
-// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back.
+// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Corresponds with DELETE /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `DeleteRating` operationId).
 func (c *Client) DeleteRating(ctx context.Context, recordType string, recordId Id, userId Id, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1420,7 +1423,7 @@ func (c *Client) GetRating(ctx context.Context, recordType string, recordId Id, 
 
 // PutRatingWithBody Rate
 //
-// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue.
+// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1439,7 +1442,7 @@ func (c *Client) PutRatingWithBody(ctx context.Context, recordType string, recor
 
 // PutRating Rate
 //
-// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue.
+// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3413,7 +3416,7 @@ type ClientWithResponsesInterface interface {
 
 	// BatchGetMoviesWithBodyWithResponse Read many movies
 	//
-	// Returns those of up to 200 movies that exist, and names the others.
+	// Returns those of up to 200 movies that exist, and names the others. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3422,7 +3425,7 @@ type ClientWithResponsesInterface interface {
 
 	// BatchGetMoviesWithResponse Read many movies
 	//
-	// Returns those of up to 200 movies that exist, and names the others.
+	// Returns those of up to 200 movies that exist, and names the others. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3485,7 +3488,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteRatingWithResponse Take a rating back
 	//
-	// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back.
+	// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3503,7 +3506,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutRatingWithBodyWithResponse Rate
 	//
-	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue.
+	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3512,7 +3515,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutRatingWithResponse Rate
 	//
-	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue.
+	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3582,6 +3585,7 @@ type ListChartResponse503Headers struct {
 // ListChartResponse504Headers the declared response headers of an HTTP 504 response for ListChart
 type ListChartResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -3719,6 +3723,7 @@ type ListMoviesResponse503Headers struct {
 // ListMoviesResponse504Headers the declared response headers of an HTTP 504 response for ListMovies
 type ListMoviesResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -3824,6 +3829,12 @@ type DeleteMovieResponse400Headers struct {
 	XRequestId   *string
 }
 
+// DeleteMovieResponse403Headers the declared response headers of an HTTP 403 response for DeleteMovie
+type DeleteMovieResponse403Headers struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
 // DeleteMovieResponse404Headers the declared response headers of an HTTP 404 response for DeleteMovie
 type DeleteMovieResponse404Headers struct {
 	CacheControl *string
@@ -3858,6 +3869,7 @@ type DeleteMovieResponse503Headers struct {
 // DeleteMovieResponse504Headers the declared response headers of an HTTP 504 response for DeleteMovie
 type DeleteMovieResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -3868,6 +3880,8 @@ type DeleteMovieResponse struct {
 	JSON200 *Empty
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *HostNotAllowed
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -3884,6 +3898,8 @@ type DeleteMovieResponse struct {
 	Headers200 *DeleteMovieResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *DeleteMovieResponse400Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteMovieResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *DeleteMovieResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -3906,6 +3922,11 @@ func (r DeleteMovieResponse) GetJSON200() *Empty {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r DeleteMovieResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteMovieResponse) GetApplicationproblemJSON403() *HostNotAllowed {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
@@ -4015,6 +4036,7 @@ type GetMovieResponse503Headers struct {
 // GetMovieResponse504Headers the declared response headers of an HTTP 504 response for GetMovie
 type GetMovieResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -4131,6 +4153,12 @@ type PutMovieResponse400Headers struct {
 	XRequestId   *string
 }
 
+// PutMovieResponse403Headers the declared response headers of an HTTP 403 response for PutMovie
+type PutMovieResponse403Headers struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
 // PutMovieResponse408Headers the declared response headers of an HTTP 408 response for PutMovie
 type PutMovieResponse408Headers struct {
 	CacheControl *string
@@ -4157,8 +4185,9 @@ type PutMovieResponse413Headers struct {
 
 // PutMovieResponse415Headers the declared response headers of an HTTP 415 response for PutMovie
 type PutMovieResponse415Headers struct {
-	CacheControl *string
-	XRequestId   *string
+	AcceptEncoding *string
+	CacheControl   *string
+	XRequestId     *string
 }
 
 // PutMovieResponse500Headers the declared response headers of an HTTP 500 response for PutMovie
@@ -4177,6 +4206,7 @@ type PutMovieResponse503Headers struct {
 // PutMovieResponse504Headers the declared response headers of an HTTP 504 response for PutMovie
 type PutMovieResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -4187,6 +4217,8 @@ type PutMovieResponse struct {
 	JSON200 *Movie
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *HostNotAllowed
 	// ApplicationproblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationproblemJSON408 *RequestTimeout
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -4207,6 +4239,8 @@ type PutMovieResponse struct {
 	Headers200 *PutMovieResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *PutMovieResponse400Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PutMovieResponse403Headers
 	// Headers408 the parsed response headers for an HTTP 408 response
 	Headers408 *PutMovieResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -4233,6 +4267,11 @@ func (r PutMovieResponse) GetJSON200() *Movie {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r PutMovieResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutMovieResponse) GetApplicationproblemJSON403() *HostNotAllowed {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
@@ -4352,6 +4391,7 @@ type ListSimilarMoviesResponse503Headers struct {
 // ListSimilarMoviesResponse504Headers the declared response headers of an HTTP 504 response for ListSimilarMovies
 type ListSimilarMoviesResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -4480,8 +4520,9 @@ type BatchGetMoviesResponse413Headers struct {
 
 // BatchGetMoviesResponse415Headers the declared response headers of an HTTP 415 response for BatchGetMovies
 type BatchGetMoviesResponse415Headers struct {
-	CacheControl *string
-	XRequestId   *string
+	AcceptEncoding *string
+	CacheControl   *string
+	XRequestId     *string
 }
 
 // BatchGetMoviesResponse500Headers the declared response headers of an HTTP 500 response for BatchGetMovies
@@ -4500,6 +4541,7 @@ type BatchGetMoviesResponse503Headers struct {
 // BatchGetMoviesResponse504Headers the declared response headers of an HTTP 504 response for BatchGetMovies
 type BatchGetMoviesResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -4657,6 +4699,7 @@ type LookupMovieResponse503Headers struct {
 // LookupMovieResponse504Headers the declared response headers of an HTTP 504 response for LookupMovie
 type LookupMovieResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -4803,6 +4846,7 @@ type SearchMoviesResponse503Headers struct {
 // SearchMoviesResponse504Headers the declared response headers of an HTTP 504 response for SearchMovies
 type SearchMoviesResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -4938,6 +4982,7 @@ type SuggestMoviesResponse503Headers struct {
 // SuggestMoviesResponse504Headers the declared response headers of an HTTP 504 response for SuggestMovies
 type SuggestMoviesResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -5079,6 +5124,7 @@ type ListRatingHistoryResponse503Headers struct {
 // ListRatingHistoryResponse504Headers the declared response headers of an HTTP 504 response for ListRatingHistory
 type ListRatingHistoryResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -5229,6 +5275,7 @@ type GetRatingSummaryResponse503Headers struct {
 // GetRatingSummaryResponse504Headers the declared response headers of an HTTP 504 response for GetRatingSummary
 type GetRatingSummaryResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -5375,6 +5422,7 @@ type ListRecordRatingsResponse503Headers struct {
 // ListRecordRatingsResponse504Headers the declared response headers of an HTTP 504 response for ListRecordRatings
 type ListRecordRatingsResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -5480,6 +5528,12 @@ type DeleteRatingResponse400Headers struct {
 	XRequestId   *string
 }
 
+// DeleteRatingResponse403Headers the declared response headers of an HTTP 403 response for DeleteRating
+type DeleteRatingResponse403Headers struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
 // DeleteRatingResponse500Headers the declared response headers of an HTTP 500 response for DeleteRating
 type DeleteRatingResponse500Headers struct {
 	CacheControl *string
@@ -5496,6 +5550,7 @@ type DeleteRatingResponse503Headers struct {
 // DeleteRatingResponse504Headers the declared response headers of an HTTP 504 response for DeleteRating
 type DeleteRatingResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -5506,6 +5561,8 @@ type DeleteRatingResponse struct {
 	JSON200 *Empty
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *HostNotAllowed
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -5516,6 +5573,8 @@ type DeleteRatingResponse struct {
 	Headers200 *DeleteRatingResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *DeleteRatingResponse400Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteRatingResponse403Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *DeleteRatingResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5532,6 +5591,11 @@ func (r DeleteRatingResponse) GetJSON200() *Empty {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r DeleteRatingResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteRatingResponse) GetApplicationproblemJSON403() *HostNotAllowed {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -5626,6 +5690,7 @@ type GetRatingResponse503Headers struct {
 // GetRatingResponse504Headers the declared response headers of an HTTP 504 response for GetRating
 type GetRatingResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -5742,6 +5807,12 @@ type PutRatingResponse400Headers struct {
 	XRequestId   *string
 }
 
+// PutRatingResponse403Headers the declared response headers of an HTTP 403 response for PutRating
+type PutRatingResponse403Headers struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
 // PutRatingResponse408Headers the declared response headers of an HTTP 408 response for PutRating
 type PutRatingResponse408Headers struct {
 	CacheControl *string
@@ -5756,8 +5827,9 @@ type PutRatingResponse413Headers struct {
 
 // PutRatingResponse415Headers the declared response headers of an HTTP 415 response for PutRating
 type PutRatingResponse415Headers struct {
-	CacheControl *string
-	XRequestId   *string
+	AcceptEncoding *string
+	CacheControl   *string
+	XRequestId     *string
 }
 
 // PutRatingResponse500Headers the declared response headers of an HTTP 500 response for PutRating
@@ -5776,6 +5848,7 @@ type PutRatingResponse503Headers struct {
 // PutRatingResponse504Headers the declared response headers of an HTTP 504 response for PutRating
 type PutRatingResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -5786,6 +5859,8 @@ type PutRatingResponse struct {
 	JSON200 *Rating
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *HostNotAllowed
 	// ApplicationproblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationproblemJSON408 *RequestTimeout
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -5802,6 +5877,8 @@ type PutRatingResponse struct {
 	Headers200 *PutRatingResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *PutRatingResponse400Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PutRatingResponse403Headers
 	// Headers408 the parsed response headers for an HTTP 408 response
 	Headers408 *PutRatingResponse408Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -5824,6 +5901,11 @@ func (r PutRatingResponse) GetJSON200() *Rating {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r PutRatingResponse) GetApplicationproblemJSON400() *InvalidRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutRatingResponse) GetApplicationproblemJSON403() *HostNotAllowed {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
@@ -5927,6 +6009,7 @@ type GetStatsResponse503Headers struct {
 // GetStatsResponse504Headers the declared response headers of an HTTP 504 response for GetStats
 type GetStatsResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -6064,6 +6147,7 @@ type ListUserRatingsResponse503Headers struct {
 // ListUserRatingsResponse504Headers the declared response headers of an HTTP 504 response for ListUserRatings
 type ListUserRatingsResponse504Headers struct {
 	CacheControl *string
+	RetryAfter   *string
 	XRequestId   *string
 }
 
@@ -6264,7 +6348,7 @@ func (c *ClientWithResponses) ListSimilarMoviesWithResponse(ctx context.Context,
 
 // BatchGetMoviesWithBodyWithResponse Read many movies
 //
-// Returns those of up to 200 movies that exist, and names the others.
+// Returns those of up to 200 movies that exist, and names the others. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6279,7 +6363,7 @@ func (c *ClientWithResponses) BatchGetMoviesWithBodyWithResponse(ctx context.Con
 
 // BatchGetMoviesWithResponse Read many movies
 //
-// Returns those of up to 200 movies that exist, and names the others.
+// Returns those of up to 200 movies that exist, and names the others. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6384,7 +6468,7 @@ func (c *ClientWithResponses) ListRecordRatingsWithResponse(ctx context.Context,
 
 // DeleteRatingWithResponse Take a rating back
 //
-// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back.
+// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6414,7 +6498,7 @@ func (c *ClientWithResponses) GetRatingWithResponse(ctx context.Context, recordT
 
 // PutRatingWithBodyWithResponse Rate
 //
-// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue.
+// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6429,7 +6513,7 @@ func (c *ClientWithResponses) PutRatingWithBodyWithResponse(ctx context.Context,
 
 // PutRatingWithResponse Rate
 //
-// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue.
+// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6680,6 +6764,13 @@ func ParseListChartResponse(rsp *http.Response) (*ListChartResponse, error) {
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6901,6 +6992,13 @@ func ParseListMoviesResponse(rsp *http.Response) (*ListMoviesResponse, error) {
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6941,6 +7039,13 @@ func ParseDeleteMovieResponse(rsp *http.Response) (*DeleteMovieResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest HostNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -7021,6 +7126,23 @@ func ParseDeleteMovieResponse(rsp *http.Response) (*DeleteMovieResponse, error) 
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteMovieResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers DeleteMovieResponse404Headers
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
@@ -7121,6 +7243,13 @@ func ParseDeleteMovieResponse(rsp *http.Response) (*DeleteMovieResponse, error) 
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -7353,6 +7482,13 @@ func ParseGetMovieResponse(rsp *http.Response) (*GetMovieResponse, error) {
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7393,6 +7529,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest HostNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
@@ -7501,6 +7644,23 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 403:
+		var headers PutMovieResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 408:
 		var headers PutMovieResponse408Headers
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
@@ -7571,6 +7731,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers PutMovieResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -7635,6 +7802,13 @@ func ParsePutMovieResponse(rsp *http.Response) (*PutMovieResponse, error) {
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -7867,6 +8041,13 @@ func ParseListSimilarMoviesResponse(rsp *http.Response) (*ListSimilarMoviesRespo
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8023,6 +8204,13 @@ func ParseBatchGetMoviesResponse(rsp *http.Response) (*BatchGetMoviesResponse, e
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers BatchGetMoviesResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8087,6 +8275,13 @@ func ParseBatchGetMoviesResponse(rsp *http.Response) (*BatchGetMoviesResponse, e
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -8319,6 +8514,13 @@ func ParseLookupMovieResponse(rsp *http.Response) (*LookupMovieResponse, error) 
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8540,6 +8742,13 @@ func ParseSearchMoviesResponse(rsp *http.Response) (*SearchMoviesResponse, error
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8746,6 +8955,13 @@ func ParseSuggestMoviesResponse(rsp *http.Response) (*SuggestMoviesResponse, err
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -8978,6 +9194,13 @@ func ParseListRatingHistoryResponse(rsp *http.Response) (*ListRatingHistoryRespo
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -9209,6 +9432,13 @@ func ParseGetRatingSummaryResponse(rsp *http.Response) (*GetRatingSummaryRespons
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -9430,6 +9660,13 @@ func ParseListRecordRatingsResponse(rsp *http.Response) (*ListRecordRatingsRespo
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -9470,6 +9707,13 @@ func ParseDeleteRatingResponse(rsp *http.Response) (*DeleteRatingResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest HostNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
@@ -9529,6 +9773,23 @@ func ParseDeleteRatingResponse(rsp *http.Response) (*DeleteRatingResponse, error
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteRatingResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 500:
 		var headers DeleteRatingResponse500Headers
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
@@ -9578,6 +9839,13 @@ func ParseDeleteRatingResponse(rsp *http.Response) (*DeleteRatingResponse, error
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -9810,6 +10078,13 @@ func ParseGetRatingResponse(rsp *http.Response) (*GetRatingResponse, error) {
 			}
 			headers.CacheControl = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -9850,6 +10125,13 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest HostNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
@@ -9944,6 +10226,23 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 403:
+		var headers PutRatingResponse403Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 408:
 		var headers PutRatingResponse408Headers
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
@@ -9980,6 +10279,13 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers PutRatingResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
 		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -10044,6 +10350,13 @@ func ParsePutRatingResponse(rsp *http.Response) (*PutRatingResponse, error) {
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -10251,6 +10564,13 @@ func ParseGetStatsResponse(rsp *http.Response) (*GetStatsResponse, error) {
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
@@ -10472,6 +10792,13 @@ func ParseListUserRatingsResponse(rsp *http.Response) (*ListUserRatingsResponse,
 				return nil, err
 			}
 			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
 		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string

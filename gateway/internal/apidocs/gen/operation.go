@@ -90,12 +90,12 @@ func (c *completion) operation(method, path string, from *object) (*object, erro
 	if given := about.Example.Method; given != strings.ToUpper(method) && (given != "" || method != "get") {
 		return nil, fmt.Errorf("the example's method is %q", given) // none is GET
 	}
+	if method != "get" && !about.Match {
+		description += " It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done."
+	}
 	op := obj(
 		member{"operationId", id}, member{"tags", []any{about.Tag}}, member{"summary", about.Summary}, member{"description", description},
 	)
-	if method != "get" && !about.Match {
-		description += " It takes no conditions: with `If-Match`, `If-None-Match`, `If-Modified-Since` or `If-Unmodified-Since` it is answered with 400, and nothing is done."
-	}
 	parameters, err := c.operationParameters(path, from, about)
 	if err != nil {
 		return nil, err
@@ -322,6 +322,9 @@ func (c *completion) responses(id string, from *object, about operation, failure
 	}
 	if about.Match {
 		texts[http.StatusPreconditionFailed] = ""
+	}
+	if m := about.Example.Method; m == http.MethodPut || m == http.MethodDelete {
+		texts[http.StatusForbidden] = ""
 	}
 	if about.ETag {
 		texts[http.StatusPreconditionFailed] = "What is there now has another ETag than If-Match names."

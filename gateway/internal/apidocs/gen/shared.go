@@ -37,6 +37,7 @@ func sharedHeaders() *object {
 		member{"ETag", header("Names this state of the answer, for If-None-Match; of a movie also for If-Match.", `W/"9f1c2a77d0b3e645.5d41402abc4b2a76"`)},
 		member{"ContentLocation", header("The address of what the answer shows, which the ETag belongs to.", "/v1/movies/tt0133093")},
 		member{"Link", header("The address of the next page, with rel=\"next\" (RFC 8288); missing on the last page.", `</v1/movies?page_size=2&page_token=AbC>; rel="next"`)},
+		member{"AcceptEncoding", header("Only where the coding of the body is what was refused: `identity`, for none.", "identity")},
 		member{"RetryAfter", header("Seconds until another try is worth it.", "1")},
 	)
 }
@@ -107,8 +108,11 @@ func (c *completion) problems() (*object, error) {
 			return nil, err
 		}
 		headers := obj(member{"X-Request-Id", headerRef("XRequestId")}, member{"Cache-Control", headerRef("CacheControl")})
-		if code == "503" {
+		switch code {
+		case "503", "504":
 			headers.set("Retry-After", headerRef("RetryAfter"))
+		case "415":
+			headers.set("Accept-Encoding", headerRef("AcceptEncoding"))
 		}
 		if p, _ := sample.(*object); fmt.Sprint(p.values["status"]) != code {
 			return nil, fmt.Errorf("examples/problem-%s.json has another status", code)

@@ -1395,8 +1395,8 @@ func (x *LookupMovieResponse) GetMovie() *Movie {
 type SearchMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What to look for: 1–200 characters after trimming. Any text is plain text. The last word may be the beginning of
-	// one; a leading article may be missing or too much; a year narrows; a word of the title of five letters or more may
-	// have one typo, of nine or more two (its length counts, not that of what is typed).
+	// one; a leading article may be missing or too much; a year narrows; a word of five letters or more may
+	// have one typo, of nine or more two: the title's or the one that is typed, whichever is longer.
 	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
 	// A genre's name, case-insensitive; empty means all.
 	Genre string `protobuf:"bytes,2,opt,name=genre,proto3" json:"genre,omitempty"`
@@ -1476,9 +1476,10 @@ func (x *SearchMoviesRequest) GetPageToken() string {
 
 type SearchMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Best first, in steps: a title is the query as typed; is it but for leading articles, the year or joined words; begins with it, leading
-	// article included; has all words; has all but the year; several titles or the director have them; and with other spellings a whole
-	// title, one typo, more typos. Within a step by number of ratings, then by title, then by id.
+	// Best first, in steps: a title is the query, accents and punctuation included; is it but for these; but for leading articles, the year
+	// or words written together; begins with it, leading article included, or with it as initials; has all its words; all but the year;
+	// several titles or the director have them; numbers or words are written otherwise; a whole title has typos; one word has one; there
+	// are more. Within a step by number of ratings, then by title, then by id.
 	Hits []*SearchMoviesResponse_Hit `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`

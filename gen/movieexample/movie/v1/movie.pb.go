@@ -30,7 +30,7 @@ type Movie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id of the movie, chosen by whoever puts it.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The title it is known by here: one line of 1–500 characters. White space at both ends is cut off, of this and of every other text.
+	// The title it is known by here: one line of 1–500 characters.
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
 	// The title in the film's own language, one line of at most 500 characters; empty where it is the same or not known.
 	OriginalTitle string `protobuf:"bytes,3,opt,name=original_title,json=originalTitle,proto3" json:"original_title,omitempty"`
@@ -1122,8 +1122,8 @@ func (x *ListChartResponse) GetAsOfTime() *timestamppb.Timestamp {
 type SearchMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What to look for: 1–200 characters, white space at the ends not counted. Any text is plain text. The last word may be the
-	// beginning of one; a leading article may be missing or too much; a year narrows; a word of the title of five letters or more may have
-	// one typo, of nine or more two (its length counts, not that of what is typed).
+	// beginning of one; a leading article may be missing or too much; a year narrows; a word of five letters or more may have one typo,
+	// of nine or more two: the title's or the one that is typed, whichever is longer.
 	Q string `protobuf:"bytes,1,opt,name=q,proto3" json:"q,omitempty"`
 	// Only movies of this genre; its name of at most 50 characters, case-insensitive.
 	Genre string `protobuf:"bytes,2,opt,name=genre,proto3" json:"genre,omitempty"`
@@ -1206,9 +1206,10 @@ func (x *SearchMoviesRequest) GetPageToken() string {
 // SearchMoviesResponse is a page of matches, and how many there are by genre and decade.
 type SearchMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Best first, in steps: a title is the query as typed; is it but for leading articles, the year or joined words; begins with it, leading
-	// article included; has all words; has all but the year; several titles or the director have them; and with other spellings a whole
-	// title, one typo, more typos. Within a step by number of ratings, then by title, then by id.
+	// Best first, in steps: a title is the query, accents and punctuation included; is it but for these; but for leading articles, the year
+	// or words written together; begins with it, leading article included, or with it as initials; has all its words; all but the year;
+	// several titles or the director have them; numbers or words are written otherwise; a whole title has typos; one word has one; there
+	// are more. Within a step by number of ratings, then by title, then by id.
 	Hits []*SearchMoviesResponse_Hit `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
 	// The page_token of the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -1885,8 +1886,9 @@ type SearchMoviesResponse_Hit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The movie.
 	Movie *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
-	// How the movie matches. "exact": one of its titles is the query, but for articles, the year and joined words; "title": its
-	// titles have every word; "director": it takes the director's name too; "spelling": a word or a title matches only by another spelling.
+	// How the movie matches. "exact": one of its titles is the query, but for articles, the year and words written together; "title":
+	// its titles have every word; "director": it takes the director's name too; "spelling": something matches only as it is written
+	// otherwise.
 	Match string `protobuf:"bytes,2,opt,name=match,proto3" json:"match,omitempty"`
 	// The movie's title in pieces; joined they are the title.
 	TitlePieces []*TextPiece `protobuf:"bytes,3,rep,name=title_pieces,json=titlePieces,proto3" json:"title_pieces,omitempty"`
