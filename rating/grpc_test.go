@@ -141,7 +141,7 @@ func TestBadInput(t *testing.T) {
 			return err
 		}
 	}
-	const altered = "page_token: is no token of this service: it must be next_page_token of an earlier answer, unchanged; leave page_token out to begin at the first page"
+	const altered = "page_token: is no token of this service: it must be next_page_token (nextPageToken in JSON) of an earlier answer, unchanged; leave page_token out to begin at the first page"
 	top := ratingv1.Chart_CHART_TOP
 	for _, c := range []struct {
 		name string
