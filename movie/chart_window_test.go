@@ -1,0 +1,126 @@
+package movie_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	moviev1 "movieexample.com/gen/movieexample/movie/v1"
+	"movieexample.com/movie"
+)
+
+// All filters and pages of a chart share what the rating service said, and each filter asks for a film once.
+func TestFiltersShareTheChart(t *testing.T) {
+	w := newVersionedWorld(t, movie.Config{})
+	genres := []string{"Drama", "War", "Comedy", "Western"}
+	for i := range 400 {
+		id := fmt.Sprintf("m%03d", i)
+		w.film(id, fmt.Sprint("Title ", i*31%97), 1950+int32(i%60), genres[i%4])
+		w.rating.set(id, 1+int32(i%50), 5)
+	}
+	read := func() string {
+		var all []string
+		for _, genre := range genres {
+			for _, decade := range []*int32{nil, ptr(int32(1980)), ptr(int32(2000))} {
+				all = append(all, fmt.Sprint(ids(walk(t, w, &moviev1.ListChartRequest{Chart: "popular", Genre: genre, Decade: decade, PageSize: 7}))))
+			}
+		}
+		return strings.Join(all, "\n")
+	}
+	cold := read()
+	if got := fmt.Sprint(w.ratingConn.take()); got != "map[ListChart:1]" {
+		t.Errorf("calls %v, want one window for all", got)
+	}
+	if n := w.metadataConn.take()["SelectMovies"]; n != 12 {
+		t.Errorf("%d selections, want one for each of 12 filters", n)
+	}
+	w.advance(aLook)
+	if warm := read(); warm != cold {
+		t.Error("a second later the pages are others")
+	}
+	if calls := w.metadataConn.take(); len(calls) != 0 {
+		t.Errorf("a second later: calls %v, want none", calls)
+	}
+	// The walk must be the same as one whose every page is read by itself, in windows from where it starts.
+	apart := newWorld(t, movie.Config{})
+	for i := range 400 {
+		id := fmt.Sprintf("m%03d", i)
+		apart.film(id, fmt.Sprint("Title ", i*31%97), 1950+int32(i%60), genres[i%4])
+		apart.rating.set(id, 1+int32(i%50), 5)
+	}
+	for _, genre := range genres {
+		var pages []*moviev1.ListChartResponse_Entry
+		req := &moviev1.ListChartRequest{Chart: "popular", Genre: genre, PageSize: 7}
+		for {
+			apart.advance(time.Minute)
+			r, err := apart.client.ListChart(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages = append(pages, r.GetEntries()...)
+			if req.PageToken = r.GetNextPageToken(); req.PageToken == "" {
+				break
+			}
+		}
+		if got, want := fmt.Sprint(ids(walk(t, w, &moviev1.ListChartRequest{Chart: "popular", Genre: genre, PageSize: 7}))), fmt.Sprint(ids(pages)); got != want {
+			t.Errorf("%s: shared window gives\n%s\npages read one by one\n%s", genre, got, want)
+		}
+	}
+}
+
+// A film that changes its genre or its title moves under all filters, although the chart's numbers stay.
+func TestChartFollowsTheCatalogue(t *testing.T) {
+	w := newVersionedWorld(t, movie.Config{})
+	for _, id := range []string{"a", "b", "c"} {
+		w.film(id, "Title "+id, 1990, "Drama")
+		w.rating.set(id, 5, 6)
+	}
+	shown := func(genre string) string {
+		t.Helper()
+		r, err := w.client.ListChart(t.Context(), &moviev1.ListChartRequest{Chart: "popular", Genre: genre})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(ids(r.GetEntries()))
+	}
+	check := func(when, drama, war string) {
+		t.Helper()
+		if d, w := shown("Drama"), shown("War"); d != drama || w != war {
+			t.Errorf("%s: drama %s, war %s; want %s and %s", when, d, w, drama, war)
+		}
+	}
+	check("first", "[a b c]", "[]")
+	w.film("a", "Title a", 1990, "War")
+	w.film("b", "Title z", 1990, "Drama")
+	w.advance(aLook)
+	check("another process wrote", "[c b]", "[a]")
+	if _, err := w.client.PutMovie(t.Context(), &moviev1.PutMovieRequest{Movie: &moviev1.Movie{Id: "c", Title: "C", Genres: []string{"War"}}}); err != nil {
+		t.Fatal(err)
+	}
+	check("this process wrote", "[b]", "[c a]")
+}
+
+// A page of a chart is as old as the oldest of what it was made of, although the rest was read a moment ago.
+func TestChartIsAsOldAsItsOldestPart(t *testing.T) {
+	w := newWorld(t, movie.Config{RatingTTL: 500 * time.Millisecond}) // without versions, so that time alone decides
+	w.film("a", "A", 1990, "Drama")
+	w.rating.set("a", 5, 6)
+	shown := func() int {
+		r, err := w.client.ListChart(t.Context(), &moviev1.ListChartRequest{Chart: "popular", Genre: "Drama"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(r.GetEntries())
+	}
+	if shown() != 1 {
+		t.Fatal("the chart does not have the film")
+	}
+	w.film("a", "A", 1990, "War")
+	w.advance(600 * time.Millisecond)
+	shown() // new numbers, and the verdict of before
+	w.advance(401 * time.Millisecond)
+	if shown() != 0 {
+		t.Error("a second after another process moved the film it is still there")
+	}
+}
