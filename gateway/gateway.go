@@ -82,7 +82,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	e := &edge{
 		router:  router{routes: routes},
 		pages:   pageMount(site, requests),
-		docs:    docsMount(apidocs.Handler(), requests),
+		docs:    docsMount(apidocs.Handler(apidocs.Options{FontURL: site.FontURL()}), requests),
 		recent:  recent,
 		hosts:   newHosts(cfg),
 		cors:    newCORS(cfg.CORSOrigins),

@@ -34,7 +34,8 @@ func TestEveryOperationMayFail(t *testing.T) {
 				_, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: imdb(film("new", "New"), "tt0000003")})
 				return err
 			},
-			[]*metadatav1.Movie{matrix(), imdb(film("new", "New"), "tt0000003"), film("other", "Other")}, nil,
+			[]*metadatav1.Movie{matrix(), imdb(film("new", "New"), "tt0000003"), film("other", "Other")},
+			nil,
 		},
 		"replace": {
 			func(t *testing.T, c *catalogue) error {
@@ -46,7 +47,8 @@ func TestEveryOperationMayFail(t *testing.T) {
 			[]*metadatav1.Movie{with(matrix(), func(m *metadatav1.Movie) {
 				m.Title, m.OriginalTitle, m.Year = "The Matrix", "", proto.Int32(2000)
 				m.Genres, m.ExternalIds = []string{"Drama", "Action"}, &metadatav1.ExternalIds{Tmdb: "604"}
-			}), film("other", "Other")}, nil,
+			}), film("other", "Other")},
+			nil,
 		},
 		"batch": {
 			func(t *testing.T, c *catalogue) error {
@@ -60,21 +62,24 @@ func TestEveryOperationMayFail(t *testing.T) {
 			},
 			[]*metadatav1.Movie{film("a", "A"), film("c", "C"), with(matrix(), func(m *metadatav1.Movie) {
 				m.AlternativeTitles = append(m.AlternativeTitles, "Matriks")
-			}), imdb(film("other", "Other"), "tt0000009")}, nil,
+			}), imdb(film("other", "Other"), "tt0000009")},
+			nil,
 		},
 		"book": {
 			func(t *testing.T, c *catalogue) error {
 				_, err := c.book.PutMetadata(t.Context(), &book.PutMetadataRequest{Metadata: &book.Metadata{Id: "other", Title: "Others"}})
 				return err
 			},
-			[]*metadatav1.Movie{matrix(), film("other", "Others")}, nil,
+			[]*metadatav1.Movie{matrix(), film("other", "Others")},
+			nil,
 		},
 		"delete": {
 			func(t *testing.T, c *catalogue) error {
 				_, err := c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "tt0133093"})
 				return err
 			},
-			[]*metadatav1.Movie{film("other", "Other")}, nil,
+			[]*metadatav1.Movie{film("other", "Other")},
+			nil,
 		},
 		"read": {
 			func(t *testing.T, c *catalogue) error {
@@ -102,7 +107,8 @@ func TestEveryOperationMayFail(t *testing.T) {
 				_, err := c.ListMovies(t.Context(), &metadatav1.ListMoviesRequest{Order: byYearDesc, PageSize: 1})
 				return err
 			},
-			[]*metadatav1.Movie{matrix(), film("other", "Other")}, nil,
+			[]*metadatav1.Movie{matrix(), film("other", "Other")},
+			nil,
 		},
 		"votes": {
 			func(t *testing.T, c *catalogue) error {
@@ -111,7 +117,8 @@ func TestEveryOperationMayFail(t *testing.T) {
 				})
 				return err
 			},
-			[]*metadatav1.Movie{matrix(), film("other", "Other")}, map[string]int32{"none": 3, "tt0133093": 278},
+			[]*metadatav1.Movie{matrix(), film("other", "Other")},
+			map[string]int32{"none": 3, "tt0133093": 278},
 		},
 	}
 	template := storedBefore(t)

@@ -52,7 +52,8 @@ func TestFillOverwrites(t *testing.T) {
 			}), updated,
 		},
 		"only the fields named": {
-			[]string{"year"}, valid(),
+			[]string{"year"},
+			valid(),
 			with(valid(), func(m *metadatav1.Movie) {
 				m.Year, m.RuntimeMinutes, m.Director = proto.Int32(1998), proto.Int32(131), "Somebody"
 			}),
@@ -61,27 +62,32 @@ func TestFillOverwrites(t *testing.T) {
 		"what the sender does not know stays": {overwriteAll(), valid(), film("tt0133093", "Matrix"), valid(), unchanged},
 		"the same changes nothing":            {overwriteAll(), valid(), valid(), valid(), unchanged},
 		"a title in another case replaces and is no alternative": {
-			[]string{"title"}, valid(), film("tt0133093", "MATRIX"),
+			[]string{"title"},
+			valid(), film("tt0133093", "MATRIX"),
 			with(valid(), func(m *metadatav1.Movie) { m.Title = "MATRIX" }), updated,
 		},
 		"an alternative becomes the title": {
-			[]string{"title"}, valid(), film("tt0133093", "La matrice"),
+			[]string{"title"},
+			valid(), film("tt0133093", "La matrice"),
 			with(valid(), func(m *metadatav1.Movie) { m.Title, m.AlternativeTitles = "La matrice", []string{"Matrix"} }), updated,
 		},
 		"the original becomes the title": {
-			[]string{"title"}, valid(), film("tt0133093", "The Matrix"),
+			[]string{"title"},
+			valid(), film("tt0133093", "The Matrix"),
 			with(valid(), func(m *metadatav1.Movie) {
 				m.Title, m.OriginalTitle, m.AlternativeTitles = "The Matrix", "", []string{"Matrix", "La matrice"}
 			}), updated,
 		},
 		"and makes room for another original": {
-			[]string{"title"}, valid(), with(film("tt0133093", "The Matrix"), func(m *metadatav1.Movie) { m.OriginalTitle = "Matriks" }),
+			[]string{"title"},
+			valid(), with(film("tt0133093", "The Matrix"), func(m *metadatav1.Movie) { m.OriginalTitle = "Matriks" }),
 			with(valid(), func(m *metadatav1.Movie) {
 				m.Title, m.OriginalTitle, m.AlternativeTitles = "The Matrix", "Matriks", []string{"Matrix", "La matrice"}
 			}), updated,
 		},
 		"a replaced title stays although the list is full": {
-			[]string{"title"}, with(valid(), func(m *metadatav1.Movie) { m.AlternativeTitles = many("t", 50) }), film("tt0133093", "Matriks"),
+			[]string{"title"},
+			with(valid(), func(m *metadatav1.Movie) { m.AlternativeTitles = many("t", 50) }), film("tt0133093", "Matriks"),
 			with(valid(), func(m *metadatav1.Movie) {
 				m.Title, m.AlternativeTitles = "Matriks", append([]string{"Matrix"}, many("t", 49)...)
 			}), updated,

@@ -136,8 +136,10 @@ func TestSearchErrors(t *testing.T) {
 		"long query":         {func(r *metadatav1.SearchMoviesRequest) { r.Query = strings.Repeat("ä", 201) }, []string{"query: must be at most 200 characters, got 201"}},
 		"control characters": {func(r *metadatav1.SearchMoviesRequest) { r.Query = "a\x00" }, []string{"query: must not contain control characters"}},
 		"long genre":         {func(r *metadatav1.SearchMoviesRequest) { r.Genre = strings.Repeat("x", 51) }, []string{"genre: must be at most 50 characters, got 51"}},
-		"a year": {func(r *metadatav1.SearchMoviesRequest) { r.Decade = proto.Int32(1995) },
-			[]string{"decade: must be the first year of a decade, a multiple of 10 from 1870 to 2100; got 1995"}},
+		"a year": {
+			func(r *metadatav1.SearchMoviesRequest) { r.Decade = proto.Int32(1995) },
+			[]string{"decade: must be the first year of a decade, a multiple of 10 from 1870 to 2100; got 1995"},
+		},
 		"decade zero":       {func(r *metadatav1.SearchMoviesRequest) { r.Decade = proto.Int32(0) }, []string{"decade", "got 0"}},
 		"decade too early":  {func(r *metadatav1.SearchMoviesRequest) { r.Decade = proto.Int32(1860) }, []string{"decade", "got 1860"}},
 		"decade too late":   {func(r *metadatav1.SearchMoviesRequest) { r.Decade = proto.Int32(2110) }, []string{"decade", "got 2110"}},

@@ -65,7 +65,10 @@ func TestChangesThatCancelOutInTheTotals(t *testing.T) {
 	}{
 		{
 			"at first", func() {},
-			5, []string{"c 5", "e 2", "d 1"}, []string{"c 5", "e 2", "d 1"}, []string{"e 2", "d 1", "c 5"},
+			5,
+			[]string{"c 5", "e 2", "d 1"},
+			[]string{"c 5", "e 2", "d 1"},
+			[]string{"e 2", "d 1", "c 5"},
 		},
 		{
 			"three fives from c to d", func() {
@@ -74,7 +77,10 @@ func TestChangesThatCancelOutInTheTotals(t *testing.T) {
 					f.put(t, "d", fmt.Sprint("fan ", i+1), 5)
 				}
 			},
-			4, []string{"d 4", "c 2", "e 2"}, []string{"d 4", "c 2", "e 2"}, []string{"e 2", "c 2", "d 4"},
+			4,
+			[]string{"d 4", "c 2", "e 2"},
+			[]string{"d 4", "c 2", "e 2"},
+			[]string{"e 2", "c 2", "d 4"},
 		},
 		{
 			"and back", func() {
@@ -83,7 +89,10 @@ func TestChangesThatCancelOutInTheTotals(t *testing.T) {
 					f.put(t, "c", fmt.Sprint("fan ", i+2), 5)
 				}
 			},
-			5, []string{"c 5", "e 2", "d 1"}, []string{"c 5", "e 2", "d 1"}, []string{"e 2", "d 1", "c 5"},
+			5,
+			[]string{"c 5", "e 2", "d 1"},
+			[]string{"c 5", "e 2", "d 1"},
+			[]string{"e 2", "d 1", "c 5"},
 		},
 	}
 	digests := map[string]int64{}

@@ -235,3 +235,6 @@ func (p *Pages) baseOf(r *http.Request) string {
 	}
 	return "http://" + r.Host
 }
+
+// FontURL is the address of the typeface of headings, for pages that others make.
+func (p *Pages) FontURL() string { return p.assets.Font }

@@ -82,12 +82,14 @@ func TestHistory(t *testing.T) {
 	}{
 		{
 			"one year", run(2004, 8.25), "Mean rating per year, 2004", "A mean of 8.2 in 2004, of 10 votes, and no vote in any other year.",
-			[]string{"2004", "8", "9"}, false,
+			[]string{"2004", "8", "9"},
+			false,
 		},
 		{
 			"three years", run(2004, 8, 7.5, 9), "Mean rating per year, 2004 to 2006",
 			"From 8.0 in 2004 to 9.0 in 2006; highest 9.0 in 2006, lowest 7.5 in 2005; 60 votes. The table below has the numbers.",
-			[]string{"2004", "2005", "2006", "7", "10"}, false,
+			[]string{"2004", "2005", "2006", "7", "10"},
+			false,
 		},
 		{"a gap", run(2000, 8, 0, 0, 7), "Mean rating per year, 2000 to 2003", "From 8.0 in 2000 to 7.0 in 2003", []string{"2001"}, true},
 		{"a year without votes is a gap", append(run(2000, 8, 0, 7), plot.Year{Year: 2001, Mean: 3}), "2000 to 2002", "lowest 7.0", nil, true},

@@ -69,8 +69,10 @@ func inspect(t *testing.T, svg string) (shown []string) {
 	t.Helper()
 	elements := []string{"svg", "g", "path", "circle", "ellipse", "text"}
 	numbers := []string{"x", "y", "cx", "cy", "r", "rx", "ry", "font-size", "textLength", "stroke-width", "pathLength"}
-	others := []string{"class", "viewBox", "role", "aria-label", "aria-hidden", "font-family", "fill", "stroke", "d", "transform", "text-anchor",
-		"lengthAdjust", "font-stretch", "font-weight", "stroke-dasharray", "stroke-linecap"}
+	others := []string{
+		"class", "viewBox", "role", "aria-label", "aria-hidden", "font-family", "fill", "stroke", "d", "transform", "text-anchor",
+		"lengthAdjust", "font-stretch", "font-weight", "stroke-dasharray", "stroke-linecap",
+	}
 	dec := xml.NewDecoder(strings.NewReader(svg))
 	depth, inText := 0, false
 	for {
