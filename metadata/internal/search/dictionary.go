@@ -2,6 +2,8 @@ package search
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -84,25 +86,107 @@ func (b *dictionaryBuilder) build() dictionary {
 	}
 	d.films = slices.Clip(d.films)
 
-	var out bytes.Buffer
-	// The registry finds equal ends of terms, which makes the transducer small, and is cleared first.
-	fst, err := vellum.New(&out, &vellum.BuilderOpts{Encoder: 1, RegistryTableSize: min(n, 10_000), RegistryMRUSize: 1})
+	fst := newFST(n)
 	for i, term := range terms {
-		if err != nil {
-			break
-		}
-		err = fst.Insert([]byte(term), uint64(i))
+		fst.insert([]byte(term), uint64(i))
 	}
-	if err == nil {
-		err = fst.Close()
+	d.fst = fst.load()
+	return d
+}
+
+// fstBuilder builds a transducer in memory.
+type fstBuilder struct {
+	out     *bytes.Buffer
+	builder *vellum.Builder
+	err     error
+}
+
+// newFST begins one of about n terms.
+func newFST(n int) *fstBuilder {
+	b := &fstBuilder{out: new(bytes.Buffer)}
+	// The registry finds equal ends of terms, which makes the transducer small, and is cleared first.
+	b.builder, b.err = vellum.New(b.out, &vellum.BuilderOpts{Encoder: 1, RegistryTableSize: min(n, 10_000), RegistryMRUSize: 1})
+	return b
+}
+
+// insert adds a term behind those before it.
+func (b *fstBuilder) insert(term []byte, number uint64) {
+	if b.err == nil {
+		b.err = b.builder.Insert(term, number)
 	}
-	if err == nil {
-		d.fst, err = vellum.Load(bytes.Clone(out.Bytes()))
+}
+
+func (b *fstBuilder) load() *vellum.FST {
+	if b.err == nil {
+		b.err = b.builder.Close()
 	}
-	if err != nil {
+	var fst *vellum.FST
+	if b.err == nil {
+		fst, b.err = vellum.Load(bytes.Clone(b.out.Bytes()))
+	}
+	if b.err != nil {
 		// The terms are in order and the buffer takes any number of bytes.
-		panic(fmt.Sprintf("build a dictionary of %d terms in memory: %v", n, err))
+		panic(fmt.Sprintf("build a dictionary in memory: %v", b.err))
 	}
+	return fst
+}
+
+// keyBuilder collects terms most of which only one film has, as names and pairs of words: a table of all different
+// ones, as a dictionaryBuilder has, would take many times the memory of the terms, and that of a million films at once
+// when large segments are merged. The zero value is empty.
+type keyBuilder struct {
+	text []byte
+	refs []keyRef
+}
+
+// keyRef is a term in a keyBuilder's text.
+type keyRef struct {
+	// head are the first eight bytes of the term, which decide most comparisons.
+	head             uint64
+	start, end, film uint32
+}
+
+// add gives a film a term. Films must come in order.
+func (b *keyBuilder) add(term string, film uint32) {
+	if term == "" {
+		return
+	}
+	var head [8]byte
+	copy(head[:], term)
+	start := uint32(len(b.text))
+	b.text = append(b.text, term...)
+	b.refs = append(b.refs, keyRef{head: binary.BigEndian.Uint64(head[:]), start: start, end: uint32(len(b.text)), film: film})
+}
+
+func (b *keyBuilder) build() dictionary {
+	if len(b.refs) == 0 {
+		return dictionary{}
+	}
+	term := func(r keyRef) []byte { return b.text[r.start:r.end] }
+	slices.SortFunc(b.refs, func(r, s keyRef) int {
+		if r.head != s.head {
+			return cmp.Compare(r.head, s.head)
+		}
+		return cmp.Or(bytes.Compare(term(r), term(s)), cmp.Compare(r.film, s.film))
+	})
+	d := dictionary{ends: []uint32{0}, films: make([]uint32, 0, len(b.refs))}
+	fst := newFST(len(b.refs))
+	for i, r := range b.refs {
+		switch {
+		case i == 0 || !bytes.Equal(term(r), term(b.refs[i-1])):
+			if i > 0 {
+				d.ends = append(d.ends, uint32(len(d.films)))
+			}
+			fst.insert(term(r), uint64(len(d.ends)-1))
+		case r.film == b.refs[i-1].film:
+			continue
+		}
+		d.films = append(d.films, r.film)
+	}
+	d.ends = slices.Clip(append(d.ends, uint32(len(d.films))))
+	d.films = slices.Clip(d.films)
+	*b = keyBuilder{} // what comes next needs the room
+	d.fst = fst.load()
 	return d
 }
 

@@ -108,7 +108,8 @@ func newSegment(entries []entry) *segment {
 		byYear:   map[int16]posting{},
 		seed:     maphash.MakeSeed(),
 	}
-	var titles, directors, names, spellings, solids, joins, initials dictionaryBuilder
+	var titles, directors, initials dictionaryBuilder
+	var names, spellings, solids, joins keyBuilder
 	var records []byte
 	sets := setNumbers{genres: map[string]uint32{}, sets: map[string]uint32{}}
 	for i, e := range entries {
