@@ -458,8 +458,3 @@ func (w word) in(words []string) bool {
 
 // titles are all titles of a film, the one that is shown first.
 func (r record) titles() []string { return append([]string{r.title}, r.others...) }
-
-// position is where a film stands that has the tier and votes.
-func (v view) position(film uint32, tier int, votes int32) Position {
-	return Position{Tier: tier, Votes: votes, Key: text.SortKey(v.title(film)), ID: v.id(film)}
-}
