@@ -33,7 +33,7 @@ func hold(t *testing.T, p *process) *heldRequest {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	// The server asks for the body when the handler reads it: then the request is in flight.
-	_, err = fmt.Fprintf(conn, "PUT /v1/records/movie/tt1/ratings/alice HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"+
+	_, err = fmt.Fprintf(conn, "PUT /v1/records/movie/tt1/ratings/alice HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
 		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(heldBody))
 	if err != nil {
 		t.Fatal(err)
