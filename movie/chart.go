@@ -38,6 +38,8 @@ type chartPage struct {
 
 	read moment   // of the oldest that is known of its films
 	age  boardAge // of the oldest numbers
+
+	windows []windowKey // that it was made of
 }
 
 // good reports whether the page may be shown now.
@@ -78,8 +80,10 @@ func chartPatience(cfg Config) time.Duration {
 // chart returns a page of films ranked by the rating service.
 func (s *Service) chart(ctx context.Context, q chartQuery) (*chartPage, error) {
 	now, key := s.moment(ctx), chartKey{chart: q.chart, filter: q.filter.key(), size: q.size, token: q.token}
-	s.charts.ahead(now, q.chart)
 	if p, ok := s.pages.charts.fresh(now, key); ok {
+		for _, w := range p.windows {
+			s.charts.ahead(now, w)
+		}
 		return p, nil
 	}
 	call := s.pages.charts.join(ctx, now, key, func(ctx context.Context, _ chartKey) (*chartPage, error) { return s.readChart(ctx, now, q) })
@@ -136,6 +140,7 @@ func (s *Service) readChart(ctx context.Context, now moment, q chartQuery) (*cha
 			}
 		}
 		result.age = result.age.oldest(w.age())
+		result.windows = append(result.windows, keyOf(q.chart, w.start))
 		for _, p := range picks[:min(len(picks), q.size+1-len(places))] { // one more tells that there is more
 			places = append(places, place{window: w, pick: p})
 		}

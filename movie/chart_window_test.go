@@ -124,3 +124,33 @@ func TestChartIsAsOldAsItsOldestPart(t *testing.T) {
 		t.Error("a second after another process moved the film it is still there")
 	}
 }
+
+// What a rare genre is looked for in far down is shared too.
+func TestFiltersShareTheDepthOfTheChart(t *testing.T) {
+	w := newVersionedWorld(t, movie.Config{})
+	for i := range 5_200 {
+		id := fmt.Sprintf("m%04d", i)
+		if i >= 5_100 {
+			w.film(id, "Title "+id, 1950+int32(i%60), []string{"Western", "War"}[i%2])
+		}
+		w.rating.set(id, int32(6_000-i), 5)
+	}
+	shown := func(genre string, size int32) {
+		t.Helper()
+		r, err := w.client.ListChart(t.Context(), &moviev1.ListChartRequest{Chart: "top", Genre: genre, PageSize: size})
+		if err != nil || len(r.GetEntries()) != int(size) {
+			t.Fatalf("%s: %d entries, %v; want %d", genre, len(r.GetEntries()), err, size)
+		}
+	}
+	shown("Western", 7)
+	if n := w.ratingConn.take()["ListChart"]; n != 2 {
+		t.Errorf("%d windows read, want 2", n)
+	}
+	for size := int32(1); size <= 5; size++ {
+		shown("Western", size)
+		shown("War", size)
+	}
+	if n := w.ratingConn.take()["ListChart"]; n != 0 {
+		t.Errorf("%d windows read by other pages and another genre, want none", n)
+	}
+}

@@ -133,8 +133,7 @@ func (a tie) below(b tie) bool {
 	return a.key < b.key || a.key == b.key && a.votes < b.votes
 }
 
-// holds reports whether the window has all that comes at and behind the position, up to its own end. Only a window from the top is
-// asked.
+// holds reports whether the window has all that comes at and behind the position, up to its own end, if it begins above it.
 func (w *window) holds(p *position) bool {
 	return p == nil || p.after == "" && (w.next == nil || w.next.below(p.tie))
 }
@@ -157,11 +156,36 @@ func (w *window) behind(picks []pick, c *cursor) []pick {
 	return picks[from:]
 }
 
-// charts keeps what pages of charts are made of: the first window of each chart, which all filters share, and what the metadata
-// service said of its films.
+// windowsKept bounds the windows that are kept: as many as a page of each chart may look through.
+const windowsKept = 3 * windowsMost
+
+// windowKey is a chart and where a window of the greatest size begins.
+type windowKey struct {
+	chart chart
+	start position
+	below bool // the top is not below anything, and has no start
+}
+
+func keyOf(c chart, start *position) windowKey {
+	if start == nil {
+		return windowKey{chart: c}
+	}
+	return windowKey{chart: c, start: *start, below: true}
+}
+
+// from is where the window begins; nil is the top.
+func (k windowKey) from() *position {
+	if !k.below {
+		return nil
+	}
+	return &k.start
+}
+
+// charts keeps what pages of charts are made of: the windows that filters look through, which all filters share, and what the
+// metadata service said of their films.
 type charts struct {
 	ratings ratings
-	tops    *flights[chart, *window]
+	windows *flights[windowKey, *window]
 	rolls   rolls
 	timeout time.Duration
 	ttl     time.Duration
@@ -171,47 +195,54 @@ type charts struct {
 func newCharts(cfg Config, c catalogue, r ratings, now func() time.Time) (*charts, error) {
 	s := &charts{ratings: r, rolls: rolls{catalogue: c}, timeout: cfg.ChartTimeout, ttl: cfg.RatingTTL, now: orReal(now)}
 	var err error
-	s.tops, err = newFlights[chart](store{size: 10, ttl: keptFor, now: now}, 2*cfg.ChartTimeout, rules[*window]{
+	s.windows, err = newFlights[windowKey](store{size: windowsKept, ttl: keptFor, now: now}, 2*cfg.ChartTimeout, rules[*window]{
 		good: func(k *kept[*window], now moment) bool { return k.value.age().good(now.at, s.ttl) },
 	})
 	return s, err
 }
 
-func (s *charts) close() { s.tops.close() }
+func (s *charts) close() { s.windows.close() }
 
 // window returns a piece of the chart that has what comes at start and behind it: at least size entries, where there are as many.
-// The first windows are kept; other pieces are asked for so rarely that the page made of them is enough to keep.
+// Those of the greatest size are kept, for every filter that looks through the chart; what is smaller is asked for by pages that
+// need no more, and the page is enough to keep.
 func (s *charts) window(ctx context.Context, now moment, c chart, start *position, size int) (*window, error) {
-	if k, ok := s.tops.cache.GetIfPresent(c); ok && k.value.holds(start) {
-		// Whoever comes while newer numbers are on their way is shown these, as what they are, rather than made to wait for a
-		// rating service that has much to do.
-		age := k.value.age()
-		if age.good(now.at, s.ttl) || k.due.Load() && age.usable(now.at, s.ttl) {
-			return k.value, nil
+	for _, key := range []windowKey{keyOf(c, nil), keyOf(c, start)} {
+		s.ahead(now, key)
+		if k, ok := s.windows.cache.GetIfPresent(key); ok && (k.value.holds(start) || key == keyOf(c, start)) {
+			// Whoever comes while newer numbers are on their way is shown these, as what they are, rather than made to wait
+			// for a rating service that has much to do.
+			age := k.value.age()
+			if age.good(now.at, s.ttl) || k.due.Load() && age.usable(now.at, s.ttl) {
+				return k.value, nil
+			}
 		}
 	}
-	if start == nil && size == windowMost {
-		call := s.tops.join(ctx, now, c, s.readTop)
+	if size == windowMost {
+		call := s.windows.join(ctx, now, keyOf(c, start), s.renew)
 		return await(ctx, call, 2*s.timeout, lateChart)
 	}
 	return s.piece(ctx, c, start, size)
 }
 
-// ahead has the first window of a chart that is asked for read again before it is too old.
-func (s *charts) ahead(now moment, c chart) {
-	k, ok := s.tops.entry(now, c)
+// ahead has a window that is asked for read again before it is too old.
+func (s *charts) ahead(now moment, key windowKey) {
+	k, ok := s.windows.entry(now, key)
 	if ok && k.value.age().due(now.at, s.ttl) && k.due.CompareAndSwap(false, true) {
-		s.tops.again(context.Background(), moment{at: s.now()}, []chart{c}, s.readTops)
+		s.windows.again(context.Background(), moment{at: s.now()}, []windowKey{key}, func(ctx context.Context, _ []windowKey) (map[windowKey]*window, error) {
+			w, err := s.renew(ctx, key)
+			return map[windowKey]*window{key: w}, err
+		})
 	}
 }
 
-// readTop reads the first window of a chart, or finds that it is as it was.
-func (s *charts) readTop(ctx context.Context, c chart) (*window, error) {
-	old, have := s.tops.cache.GetIfPresent(c)
+// renew reads a window of the greatest size, or finds that it is as it was.
+func (s *charts) renew(ctx context.Context, key windowKey) (*window, error) {
+	old, have := s.windows.cache.GetIfPresent(key)
 	read := s.now()
 	if have {
 		// Where charts are not computed every second, most looks find the one that is known: that costs one entry.
-		peek, err := s.read(ctx, c, nil, 1)
+		peek, err := s.read(ctx, key.chart, nil, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -221,23 +252,11 @@ func (s *charts) readTop(ctx context.Context, c chart) (*window, error) {
 			return &same, nil
 		}
 	}
-	w, err := s.piece(ctx, c, nil, windowMost)
+	w, err := s.piece(ctx, key.chart, key.from(), windowMost)
 	if err == nil && have && sameShape(old.value.entries, w.entries) {
 		w.shape = old.value.shape
 	}
 	return w, err
-}
-
-func (s *charts) readTops(ctx context.Context, all []chart) (map[chart]*window, error) {
-	found := map[chart]*window{}
-	for _, c := range all {
-		w, err := s.readTop(ctx, c)
-		if err != nil {
-			return nil, err
-		}
-		found[c] = w
-	}
-	return found, nil
 }
 
 // piece reads a window in which every group of ties is whole, so that it can be put into the order of titles.
