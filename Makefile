@@ -19,7 +19,7 @@ build: ## the binary, bin/movieexample
 
 .PHONY: test
 test: ## all tests that need nothing but Go
-	go test $(RACE) ./...
+	go test $(RACE) -timeout 20m ./...
 # The race detector allocates too, so what counts allocations asserts nothing under it.
 ifneq ($(strip $(RACE)),)
 	go test -run Alloc ./api/events ./internal/rpc ./movie ./rating ./test/bench
@@ -35,6 +35,7 @@ crash: ## the crash test in full: 200,000 events, 50 kills
 .PHONY: bench
 bench: ## the benchmarks of docs/performance.md
 	go test ./test/bench/ -run '^$$' -bench . -benchtime 1x -count=1 -timeout 40m -v
+	go test ./metadata/internal/search/ -run '^$$' -bench 'Million/^(prefix|typo)$$' -benchtime 4000x -count=1 -timeout 20m -v
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for 30 seconds
