@@ -3,16 +3,13 @@ package movie_test
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -226,72 +223,6 @@ func TestTTL(t *testing.T) {
 	}
 }
 
-// Who knows that a film was rated may demand numbers that were read since: what is kept will not do, nor the answer of a call
-// that began before.
-func TestReadAfter(t *testing.T) {
-	w := newWorld(t, movie.Config{RatingTTL: 500 * time.Millisecond})
-	w.film("a", "A", 2000)
-	w.rating.set("a", 1, 5)
-	w.get(t, "a")
-	w.rating.set("a", 2, 6)
-	w.advance(time.Millisecond)
-	after := func(at time.Time) context.Context {
-		return metadata.AppendToOutgoingContext(t.Context(), "x-read-after", strconv.FormatInt(at.UnixMicro(), 10))
-	}
-	votes := func(ctx context.Context) int32 {
-		t.Helper()
-		r, err := w.client.GetMovie(ctx, &moviev1.GetMovieRequest{Id: "a"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r.GetMovie().GetRatingSummary().GetVotes()
-	}
-	for name, ctx := range map[string]context.Context{
-		"nothing demanded": t.Context(),
-		"an earlier time":  after(w.clock().Add(-time.Millisecond)),
-		"no time":          metadata.AppendToOutgoingContext(t.Context(), "x-read-after", "now"),
-	} {
-		if got := votes(ctx); got != 1 {
-			t.Errorf("%s: %d votes, want the 1 that is kept", name, got)
-		}
-	}
-	if got := votes(after(w.clock())); got != 2 {
-		t.Errorf("%d votes, want the 2 of now", got)
-	}
-	if got := votes(t.Context()); got != 2 {
-		t.Errorf("%d votes afterwards, want the 2 that were read", got)
-	}
-	batch, err := w.client.BatchGetMovies(after(w.clock().Add(time.Second)), &moviev1.BatchGetMoviesRequest{Ids: []string{"a"}})
-	if err != nil || batch.GetMovies()[0].GetRatingSummary().GetVotes() != 2 {
-		t.Errorf("with a clock that is behind the caller's: %v, %v", batch, err)
-	}
-
-	// A call under way that began too early is not waited for.
-	w.advance(time.Second)
-	entered, release := make(chan struct{}), make(chan struct{})
-	var first atomic.Bool
-	w.rating.before.set(func(_ context.Context, method string) error {
-		if method == "GetRatingSummary" && first.CompareAndSwap(false, true) {
-			close(entered)
-			<-release
-		}
-		return nil
-	})
-	old := make(chan int32, 1)
-	go func() { old <- votes(t.Context()) }()
-	<-entered
-	w.rating.set("a", 3, 6)
-	w.advance(time.Millisecond)
-	if got := votes(after(w.clock())); got != 3 {
-		t.Errorf("%d votes while an early call is under way, want 3", got)
-	}
-	close(release)
-	<-old
-	if got := votes(t.Context()); got != 3 {
-		t.Errorf("%d votes after the early call has come back, want 3", got)
-	}
-}
-
 func TestWriteShowsAtOnce(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("a", "Old", 2000)
@@ -352,160 +283,6 @@ func TestOldReadDoesNotHideWrite(t *testing.T) {
 	}
 	if got := w.get(t, "a").GetTitle(); got != "New" {
 		t.Errorf("after the old read ended: %q, want New", got)
-	}
-}
-
-func TestRatingDown(t *testing.T) {
-	w := newWorld(t, movie.Config{})
-	w.film("known", "K", 2000)
-	w.film("unknown", "U", 2000)
-	w.film("unrated", "N", 2000)
-	w.rating.set("known", 9, 8)
-	w.get(t, "known")
-	w.get(t, "unrated")
-	w.advance(time.Minute)
-	w.rating.before.set(down)
-	w.ratingConn.take()
-
-	m := w.get(t, "known")
-	if m.GetRatingStatus() != "stale" || m.GetRatingSummary().GetVotes() != 9 || m.GetRatingSummary().GetAsOfTime().GetSeconds() != 1_700_000_000 {
-		t.Errorf("known film: status %q, summary %v; want stale with the last known summary and its own time", m.GetRatingStatus(), m.GetRatingSummary())
-	}
-	for _, id := range []string{"unknown", "unrated"} {
-		if m := w.get(t, id); m.GetRatingStatus() != "unavailable" || m.RatingSummary != nil {
-			t.Errorf("%s film: status %q, summary %v; want unavailable without summary", id, m.GetRatingStatus(), m.GetRatingSummary())
-		}
-	}
-	list, err := w.client.BatchGetMovies(t.Context(), &moviev1.BatchGetMoviesRequest{Ids: []string{"known", "unknown", "nobody"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a, b := list.GetMovies()[0].GetRatingStatus(), list.GetMovies()[1].GetRatingStatus(); a != "stale" || b != "unavailable" {
-		t.Errorf("batch: statuses %q, %q; want stale, unavailable", a, b)
-	}
-	if calls := w.ratingConn.take(); calls["GetRatingSummary"]+calls["BatchGetRatingSummaries"] != 1 {
-		t.Errorf("calls to a service that is down: %v, want one within the pause", calls)
-	}
-
-	// The book API cannot say how good a number is.
-	b, err := w.book.GetMovieDetails(t.Context(), &book.GetMovieDetailsRequest{MovieId: "known"})
-	if err != nil || b.GetMovieDetails().GetRating() != 8 {
-		t.Errorf("book, known: got %v, %v; want the last known 8", b, err)
-	}
-	_, err = w.book.GetMovieDetails(t.Context(), &book.GetMovieDetailsRequest{MovieId: "unknown"})
-	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "rating service") {
-		t.Errorf("book, unknown: got %v, want UNAVAILABLE that names the rating service", err)
-	}
-
-	// Nothing is known for ever.
-	w.advance(2 * time.Hour)
-	if got := w.get(t, "known").GetRatingStatus(); got != "unavailable" {
-		t.Errorf("after RatingStaleFor: status %q, want unavailable", got)
-	}
-
-	// One probe after the pause finds the service back.
-	w.rating.before.set(nil)
-	w.advance(time.Second)
-	w.ratingConn.take()
-	if m := w.get(t, "known"); m.GetRatingStatus() != "fresh" {
-		t.Errorf("service is back: status %q, want fresh", m.GetRatingStatus())
-	}
-	if m := w.get(t, "unrated"); m.GetRatingStatus() != "unrated" {
-		t.Errorf("service is back: status %q, want unrated", m.GetRatingStatus())
-	}
-}
-
-func TestRatingHangs(t *testing.T) {
-	w := newWorld(t, movie.Config{RatingTimeout: 30 * time.Millisecond})
-	w.film("a", "A", 2000)
-	w.film("b", "B", 2000)
-	w.rating.before.set(hang)
-	if m := w.get(t, "a"); m.GetRatingStatus() != "unavailable" {
-		t.Errorf("status %q, want unavailable", m.GetRatingStatus())
-	}
-	w.ratingConn.take()
-	for range 10 {
-		if m := w.get(t, "b"); m.GetRatingStatus() != "unavailable" {
-			t.Errorf("status %q, want unavailable", m.GetRatingStatus())
-		}
-	}
-	if calls := w.ratingConn.take(); len(calls) != 0 {
-		t.Errorf("calls within the pause after a timeout: %v, want none", calls)
-	}
-}
-
-// After the pause one call finds out whether the service is back; meanwhile nobody else waits.
-func TestOneProbe(t *testing.T) {
-	w := newWorld(t, movie.Config{RatingTimeout: time.Second})
-	w.film("a", "A", 2000)
-	w.film("b", "B", 2000)
-	w.rating.before.set(down)
-	w.get(t, "a")
-	w.advance(time.Second)
-	entered := make(chan struct{})
-	held, release := hold(t)
-	w.rating.before.set(func(context.Context, string) error {
-		close(entered) // a second probe would panic here
-		<-held
-		return nil
-	})
-	probe := make(chan string, 1)
-	go func() {
-		r, _ := w.client.GetMovie(context.Background(), &moviev1.GetMovieRequest{Id: "a"})
-		probe <- r.GetMovie().GetRatingStatus()
-	}()
-	<-entered
-	w.ratingConn.take()
-	if got := w.get(t, "b").GetRatingStatus(); got != "unavailable" {
-		t.Errorf("during the probe: status %q, want unavailable", got)
-	}
-	if calls := w.ratingConn.take(); len(calls) != 0 {
-		t.Errorf("during the probe: calls %v, want none", calls)
-	}
-	release()
-	if got := <-probe; got != "unrated" {
-		t.Errorf("the probe got %q, want unrated", got)
-	}
-}
-
-// A caller with less patience than RatingTimeout gets the film too, in its own time.
-func TestRatingHangsLongerThanTheCallerWaits(t *testing.T) {
-	w := newWorld(t, movie.Config{RatingTimeout: time.Second})
-	w.film("a", "A", 2000)
-	w.rating.before.set(hang)
-	for name, call := range map[string]func(ctx context.Context) (*moviev1.Movie, error){
-		"get": func(ctx context.Context) (*moviev1.Movie, error) {
-			r, err := w.client.GetMovie(ctx, &moviev1.GetMovieRequest{Id: "a"})
-			return r.GetMovie(), err
-		},
-		"batch": func(ctx context.Context) (*moviev1.Movie, error) {
-			r, err := w.client.BatchGetMovies(ctx, &moviev1.BatchGetMoviesRequest{Ids: []string{"a"}})
-			if err != nil {
-				return nil, err
-			}
-			return r.GetMovies()[0], nil
-		},
-	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		m, err := call(ctx)
-		cancel()
-		if err != nil || m.GetRatingStatus() != "unavailable" {
-			t.Errorf("%s: got %v, %v; want the film with status unavailable", name, m, err)
-		}
-	}
-}
-
-// An answer that is an error, not an absence, does not take the film away either.
-func TestRatingBroken(t *testing.T) {
-	w := newWorld(t, movie.Config{})
-	w.film("a", "A", 2000)
-	w.rating.before.set(func(context.Context, string) error { return errors.New("disk on fire") })
-	if m := w.get(t, "a"); m.GetRatingStatus() != "unavailable" {
-		t.Errorf("status %q, want unavailable", m.GetRatingStatus())
-	}
-	w.rating.before.set(nil)
-	if m := w.get(t, "a"); m.GetRatingStatus() != "unrated" {
-		t.Errorf("status %q right after, want unrated: a service that answers is asked again", m.GetRatingStatus())
 	}
 }
 
