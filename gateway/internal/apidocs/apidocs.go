@@ -24,7 +24,7 @@ func Document() []byte { return bytes.Clone(document) }
 
 // Options are what the page takes from those who mount it. The zero value works.
 type Options struct {
-	// FontURL is the path on this server of League Gothic (WOFF2, with its axis of width) for the name at the top. Empty means that
+	// FontURL is the path on this server of League Gothic (WOFF2, with its axis of width) for the masthead and the title. Empty means that
 	// the page loads no font, and takes the narrow one that the reader has.
 	FontURL string
 }
@@ -57,7 +57,7 @@ func Handler(options ...Options) http.Handler {
 	return mux
 }
 
-// fontFace is the rule that loads the font. It says nothing of what else the font could do: the page sets one line in it.
+// fontFace is the rule that loads the font. It says nothing of what else the font could do: the page sets its masthead and title in it.
 func fontFace(path string) string {
 	address := url.URL{Path: path} // escapes what would end the text in quotes
 	return `@font-face { font-family: "League Gothic"; src: url("` + address.EscapedPath() + `") format("woff2"); font-weight: 400; font-stretch: 75% 100%; font-display: swap; }` + "\n\n"
