@@ -1,6 +1,6 @@
 //go:build servers
 
-package servers
+package servers_test
 
 import (
 	"context"
