@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,7 +79,7 @@ func TestMigrationOfAnEarlierCatalogue(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		first, err := fs.ReadFile(os.DirFS("schema"), "00001_init.sql")
+		first, err := fs.ReadFile(metadata.Schema(), "sqlite/00001_init.sql")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,21 +31,24 @@ type Deps struct {
 	Now func() time.Time
 }
 
-//go:embed schema
-var schema embed.FS
+//go:embed schema/*/*.sql
+var schemaFiles embed.FS
+
+// Schema returns the migrations of the catalogue's database as [sqldb.DB.Migrate] takes them: a directory per engine.
+func Schema() fs.FS {
+	files, err := fs.Sub(schemaFiles, "schema")
+	if err != nil {
+		panic(err) // the name above is no path
+	}
+	return files
+}
 
 // store keeps the catalogue (schema/): the table movies is the truth, movie_listings and
 // external_ids are its indexes, movie_changes tells which films changed last, and every transaction
 // that changes one changes the others. Beside it movie_votes keeps what others count.
 type store struct{ db *sqldb.DB }
 
-func (s *store) migrate(ctx context.Context) error {
-	files, err := fs.Sub(schema, "schema")
-	if err != nil {
-		return err
-	}
-	return s.db.Migrate(ctx, files)
-}
+func (s *store) migrate(ctx context.Context) error { return s.db.Migrate(ctx, Schema()) }
 
 func (s *store) check(ctx context.Context) error {
 	return explain(ctx, "check the catalogue", s.db.Check(ctx))
@@ -229,10 +232,17 @@ func (s *store) owners(ctx context.Context, q sqldb.Queryer, keys []externalKey,
 // update reads the movies with the ids, and who owns the external ids, into an excerpt, lets
 // rules change it, and writes the difference: in one transaction, in which nobody else changes
 // what was read. It returns the number that the transaction has in the change feed, 0 if it changed nothing. If
-// rules return an error, it is returned and nothing is written.
+// rules return an error, it is returned and nothing is written. Rules may be called again, with a new excerpt.
 func (s *store) update(ctx context.Context, ids []string, keys []externalKey, rules func(*excerpt) error) (number int64, err error) {
-	var refused error
-	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	var (
+		refused error
+		written trace
+	)
+	err = s.write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		number, written = 0, trace{}
+		if err := takeTurn(ctx, tx, movieSequence); err != nil {
+			return err
+		}
 		before, err := s.rows(ctx, tx, ids)
 		if err != nil {
 			return fmt.Errorf("read movies: %w", err)
@@ -248,13 +258,18 @@ func (s *store) update(ctx context.Context, ids []string, keys []externalKey, ru
 		if refused = rules(x); refused != nil {
 			return refused
 		}
-		number, err = s.save(ctx, tx, difference(ids, before, x.movies))
+		c := difference(ids, before, x.movies)
+		number, err = s.save(ctx, tx, c)
+		written = trace{number: number, ids: c.announce, etags: etagsOf(x.movies, c.announce)}
 		return err
-	})
+	}, func(ctx context.Context) (outcome, error) { return s.find(ctx, written) })
 	if refused != nil {
 		return 0, refused
 	}
-	return number, explain(ctx, "write movies", err)
+	if err != nil {
+		return 0, explain(ctx, "write movies", err)
+	}
+	return number, nil
 }
 
 // changes is what one transaction writes.

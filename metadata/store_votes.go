@@ -63,7 +63,10 @@ func (s *store) votesPage(ctx context.Context, afterID, throughID string) ([]Vot
 
 // writeVotes writes the votes that are not stored already and returns how many that were.
 func (s *store) writeVotes(ctx context.Context, votes []Votes) (written int, err error) {
-	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if err := takeTurn(ctx, tx, voteSequence); err != nil {
+			return err
+		}
 		// Another process may have written the same meanwhile.
 		stored := make(map[string]int32, len(votes))
 		err := sqldb.QueryRows(ctx, tx, len(votes),
@@ -86,7 +89,9 @@ func (s *store) writeVotes(ctx context.Context, votes []Votes) (written int, err
 				changes = append(changes, v)
 			}
 		}
-		if written = len(changes); written == 0 {
+		// A second attempt finds what the first one wrote, if its commit took place after all.
+		written = max(written, len(changes))
+		if len(changes) == 0 {
 			return nil
 		}
 		number, err := takeNumber(ctx, tx, voteSequence)
@@ -98,7 +103,7 @@ func (s *store) writeVotes(ctx context.Context, votes []Votes) (written int, err
 				return tx.Dialect().Upsert("movie_votes", []string{"movie_id"}, []string{"votes", "seq"}, rows)
 			},
 			func(i int, dst []any) []any { return append(dst, changes[i].MovieID, changes[i].Votes, number) })
-	})
+	}, func(context.Context) (outcome, error) { return absent, nil }) // writing the same again is nothing new
 	if err != nil {
 		return 0, err
 	}

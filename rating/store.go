@@ -6,14 +6,25 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"movieexample.com/internal/sqldb"
 )
 
-//go:embed schema/*.sql
+//go:embed schema/*/*.sql
 var schemaFiles embed.FS
+
+// Schema returns the migrations of the service's database as [sqldb.DB.Migrate] takes them: a directory per engine.
+func Schema() fs.FS {
+	files, err := fs.Sub(schemaFiles, "schema")
+	if err != nil {
+		panic(err) // the name above is no path
+	}
+	return files
+}
 
 // Database is where the service keeps its rows.
 type Database = sqldb.DB
@@ -23,6 +34,7 @@ type store struct {
 	db  *Database
 	now func() time.Time
 
+	lockRecords   func(n int) string
 	selectBefore  func(n int) string
 	upsertRatings func(n int) string
 	addAggregates func(n int) string
@@ -31,11 +43,7 @@ type store struct {
 }
 
 func newStore(ctx context.Context, db *Database, now func() time.Time) (*store, error) {
-	schema, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		return nil, fmt.Errorf("open embedded schema: %w", err)
-	}
-	if err := db.Migrate(ctx, schema); err != nil {
+	if err := db.Migrate(ctx, Schema()); err != nil {
 		return nil, fmt.Errorf("migrate rating database: %w", err)
 	}
 	d := db.Dialect()
@@ -43,6 +51,10 @@ func newStore(ctx context.Context, db *Database, now func() time.Time) (*store, 
 	return &store{
 		db:  db,
 		now: now,
+		// Adds no votes: it makes the row where there is none, and locks it in any case. The other counters are 0 by default.
+		lockRecords: perSize(func(n int) string {
+			return d.UpsertAdd("aggregates", []string{"record_type", "record_id"}, []string{"votes"}, nil, n)
+		}),
 		selectBefore: perSize(func(n int) string {
 			return "SELECT " + ratingColumns + " FROM ratings WHERE " + d.In(key, n) + d.ForUpdate()
 		}),
@@ -93,8 +105,12 @@ func scanAggregate(scan scanFunc) (d delta, err error) {
 	return d, err
 }
 
-// before reads the rows that changes are about, and locks them.
+// before reads the rows that changes are about. Nobody else changes them, or any rating of their records, until the
+// transaction ends.
 func (s *store) before(ctx context.Context, tx *sqldb.Tx, changes []Rating) (map[Key]Rating, error) {
+	if err := s.lock(ctx, tx, changes); err != nil {
+		return nil, err
+	}
 	rows := make(map[Key]Rating, len(changes))
 	err := sqldb.QueryRows(ctx, tx, len(changes), s.selectBefore,
 		func(i int, dst []any) []any {
@@ -110,6 +126,30 @@ func (s *store) before(ctx context.Context, tx *sqldb.Tx, changes []Rating) (map
 		return nil, fmt.Errorf("read ratings before the change: %w", err)
 	}
 	return rows, nil
+}
+
+// lock makes those who change ratings of the same record take turns, in whichever process they are: whoever reads, folds
+// and writes has the record's aggregate to itself meanwhile. Two who rate a film for the first time would otherwise both
+// read nothing, since a row that is not there cannot be locked. The records are locked in the order of their keys, after
+// an offset or a dead letter and before anything else, so that no two transactions wait for each other. On an engine with
+// one writer every transaction is alone.
+func (s *store) lock(ctx context.Context, tx *sqldb.Tx, changes []Rating) error {
+	if tx.Dialect().ForUpdate() == "" {
+		return nil
+	}
+	records := make([]Record, len(changes))
+	for i := range changes {
+		records[i] = changes[i].Record
+	}
+	slices.SortFunc(records, Record.compare)
+	records = slices.Compact(records)
+	err := tx.ExecRows(ctx, len(records), s.lockRecords, func(i int, dst []any) []any {
+		return append(dst, records[i].Type, records[i].ID, 0)
+	})
+	if err != nil {
+		return fmt.Errorf("lock records: %w", err)
+	}
+	return nil
 }
 
 // apply is the one way in which ratings change: winners and their deltas, in the order of the keys.
@@ -291,25 +331,72 @@ func (s *store) scanAggregates(ctx context.Context, recordType string, each func
 	return storeError("scan aggregates", rows.Err())
 }
 
-// scanNewestFirst calls each for every rating of a type, newest first, until each returns false.
+// scanPage is how many ratings scanNewestFirst reads with one query. A client of MySQL that stops reading still gets the
+// rest of the answer, so that an answer must have an end.
+const scanPage = 4096
+
+// errEnough ends a scan whose caller has what it wants.
+var errEnough = errors.New("enough")
+
+// scanNewestFirst calls each for every rating of a type as of one moment, newest first, until each returns false.
 func (s *store) scanNewestFirst(ctx context.Context, recordType string, each func(id string, at Micros) (more bool)) error {
-	rows, err := s.db.Read().QueryContext(ctx, "SELECT record_id, rated_at FROM ratings"+
-		" WHERE record_type = ? AND value > 0 ORDER BY rated_at DESC, record_id DESC", recordType)
-	if err != nil {
-		return storeError("scan ratings, newest first", err)
+	err := s.db.Snapshot(ctx, func(ctx context.Context, q sqldb.Queryer) error {
+		for through, limit := Micros(math.MaxInt64), scanPage; ; {
+			next, err := scanNewestPage(ctx, q, recordType, through, limit, each)
+			switch {
+			case errors.Is(err, errEnough):
+				return nil
+			case err != nil || next == nil:
+				return err
+			case *next == through:
+				limit *= 2 // a page full of ratings of one moment, and perhaps not all of them
+			default:
+				through, limit = *next, scanPage
+			}
+		}
+	})
+	return storeError("scan ratings, newest first", err)
+}
+
+// scanNewestPage reads up to limit ratings that were given at through or before. What comes last on a full page is kept
+// back, as there may be more of the same moment: next is that moment, and nil after the last rating.
+func scanNewestPage(ctx context.Context, q sqldb.Queryer, recordType string, through Micros, limit int, each func(string, Micros) bool) (next *Micros, err error) {
+	var (
+		n    int
+		last = through
+		held []string // the records of the ratings that were given at last
+	)
+	pass := func() error {
+		for _, id := range held {
+			if !each(id, last) {
+				return errEnough
+			}
+		}
+		held = held[:0]
+		return nil
 	}
-	defer rows.Close()
-	for rows.Next() {
+	err = eachRow(ctx, q, func(scan scanFunc) error {
 		var id string
 		var at Micros
-		if err := rows.Scan(&id, &at); err != nil {
-			return storeError("scan ratings, newest first", err)
+		if err := scan(&id, &at); err != nil {
+			return err
 		}
-		if !each(id, at) {
-			return nil
+		if at != last {
+			if err := pass(); err != nil {
+				return err
+			}
 		}
+		n, last, held = n+1, at, append(held, id)
+		return nil
+	}, "SELECT record_id, rated_at FROM ratings WHERE record_type = ? AND rated_at <= ? AND value > 0 ORDER BY rated_at DESC, record_id DESC LIMIT ?",
+		recordType, int64(through), limit)
+	if err != nil {
+		return nil, err
 	}
-	return storeError("scan ratings, newest first", rows.Err())
+	if n < limit {
+		return nil, pass()
+	}
+	return &last, nil
 }
 
 // storeError turns what a database says into a kind: driver errors end here.

@@ -1,0 +1,165 @@
+package metadata
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"movieexample.com/internal/sqldb"
+)
+
+// outcome is what a look at the tables tells of a transaction whose commit nobody confirmed.
+type outcome uint8
+
+const (
+	// undecided: others have changed since whatever it would have changed.
+	undecided outcome = iota
+	stored
+	absent
+)
+
+// writePatience bounds for how long a write is tried again. It is longer than a database needs to restart or to find a
+// deadlock, and short enough for a caller without a deadline to hear what is wrong.
+const writePatience = 20 * time.Second
+
+// write runs a transaction until its outcome is known, and returns nil if it took place. What the engine gave up for others
+// (a deadlock, a lock that was not to be had, a lost connection) runs again. After a commit of unknown outcome, find looks
+// whether it took place; only if that cannot be told either, the *sqldb.CommitError is returned.
+func (s *store) write(ctx context.Context, change func(context.Context, *sqldb.Tx) error, find func(context.Context) (outcome, error)) error {
+	began := time.Now()
+	for attempt := 0; ; attempt++ {
+		err := s.db.Write(ctx, change)
+		unknown := (*sqldb.CommitError)(nil)
+		switch {
+		case errors.As(err, &unknown):
+			found, findErr := s.retry(ctx, began, find)
+			switch {
+			case findErr != nil:
+				return fmt.Errorf("%w (reading back: %w)", err, findErr)
+			case found == stored:
+				return nil
+			case found == undecided:
+				return err
+			case sqldb.Full(err):
+				return unknown.Err // it is known now, and waiting frees no disk
+			}
+		case err == nil || !sqldb.Transient(err):
+			return err
+		}
+		if !pause(ctx, began, attempt) {
+			return err
+		}
+	}
+}
+
+// retry repeats a look at the tables until it succeeds or patience is at its end.
+func (s *store) retry(ctx context.Context, began time.Time, find func(context.Context) (outcome, error)) (outcome, error) {
+	for attempt := 0; ; attempt++ {
+		found, err := find(ctx)
+		if err == nil || !pause(ctx, began, attempt) {
+			return found, err
+		}
+	}
+}
+
+// pause waits before another attempt, with full jitter so that those who collided do not meet again, and reports whether
+// there should be one.
+func pause(ctx context.Context, began time.Time, attempt int) bool {
+	limit := min(10*time.Millisecond<<min(attempt, 10), time.Second)
+	wait := time.Millisecond + rand.N(limit)
+	if time.Since(began)+wait > writePatience {
+		return false
+	}
+	return sleep(ctx, wait, nil)
+}
+
+// trace is what a transaction leaves behind: its number in the feed, and the films it changed with their etags, "" for one
+// that it removed.
+type trace struct {
+	number int64
+	ids    []string
+	etags  map[string]string
+}
+
+func etagsOf(movies map[string]Movie, ids []string) map[string]string {
+	etags := make(map[string]string, len(ids))
+	for _, id := range ids {
+		etags[id] = movies[id].ETag
+	}
+	return etags
+}
+
+// find tells whether the transaction that would have left a trace took place. It waits for its turn, and so for the
+// transaction itself, should the server still be at it.
+func (s *store) find(ctx context.Context, t trace) (found outcome, err error) {
+	if t.number == 0 {
+		return stored, nil // there was nothing to write
+	}
+	read := false
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if err := takeTurn(ctx, tx, movieSequence); err != nil {
+			return err
+		}
+		var last int64
+		if err := tx.QueryRowContext(ctx, "SELECT last_number FROM sequences WHERE name = ?", movieSequence).Scan(&last); err != nil {
+			return err
+		}
+		present, err := s.versions(ctx, tx, t.ids)
+		if err != nil {
+			return err
+		}
+		found, read = t.verdict(last, present), true
+		return nil
+	})
+	if read {
+		return found, nil // nothing was written, so that it does not matter how the transaction ended
+	}
+	return undecided, fmt.Errorf("look for a write of unknown outcome: %w", err)
+}
+
+// version is a film's last change.
+type version struct {
+	number int64
+	etag   string // "" where the film was removed
+}
+
+func (s *store) versions(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]version, error) {
+	found := make(map[string]version, len(ids))
+	err := sqldb.QueryRows(ctx, q, len(ids),
+		func(n int) string {
+			return "SELECT c.movie_id, c.seq, COALESCE(m.etag, '') FROM movie_changes c LEFT JOIN movies m ON m.id = c.movie_id WHERE c.movie_id IN " +
+				s.db.Dialect().Placeholders(n, 1)
+		},
+		func(i int, dst []any) []any { return append(dst, ids[i]) },
+		func(scan func(...any) error) error {
+			var (
+				id string
+				v  version
+			)
+			err := scan(&id, &v.number, &v.etag)
+			found[id] = v
+			return err
+		})
+	return found, err
+}
+
+// verdict compares the trace with what is there. The number alone proves nothing: it was given out again if the
+// transaction that took it first was rolled back. The etag does, as it depends on the content, the version before and the
+// time.
+func (t trace) verdict(last int64, present map[string]version) outcome {
+	if last < t.number {
+		return absent
+	}
+	found := undecided
+	for _, id := range t.ids {
+		switch v := present[id]; {
+		case v.number < t.number, v.number == t.number && v.etag != t.etags[id]:
+			return absent
+		case v.number == t.number:
+			found = stored
+		}
+	}
+	return found
+}
