@@ -74,7 +74,7 @@ func BenchmarkUpsert(b *testing.B) {
 		}
 		run := func(name string, write func(db *sqldb.DB, pool *sql.DB) error) {
 			b.Run(fmt.Sprintf("%s/rows=%d", name, per), func(b *testing.B) {
-				db := open(b, sqldb.Options{}, benchSchema)
+				db := openFile(b, sqldb.Options{}, benchSchema)
 				pool := bare(b, db)
 				next = 0
 				for b.Loop() {
@@ -103,7 +103,7 @@ func BenchmarkUpsert(b *testing.B) {
 
 // BenchmarkRead measures reading one row by its key.
 func BenchmarkRead(b *testing.B) {
-	db := open(b, sqldb.Options{}, benchSchema)
+	db := openFile(b, sqldb.Options{}, benchSchema)
 	const n = 100_000
 	if err := db.Write(b.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 		return tx.ExecRows(ctx, n, benchText, benchRow)

@@ -34,6 +34,15 @@ func (d Dialect) MaxArgs() int {
 	return 32766
 }
 
+// MaxRowsPerStatement is the greatest number of rows that [Tx.ExecRows], and of keys that
+// [QueryRows], puts into one statement: a power of two.
+func (d Dialect) MaxRowsPerStatement() int {
+	if d == MySQL {
+		return maxRowsMySQL
+	}
+	return MaxRowsPerStatement
+}
+
 // ForUpdate is the suffix of a SELECT whose rows must not change before this
 // transaction ends. SQLite needs none: a [Tx] holds the only write lock.
 func (d Dialect) ForUpdate() string {

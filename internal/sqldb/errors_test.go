@@ -31,7 +31,7 @@ func TestNoErrorHasNoKind(t *testing.T) {
 }
 
 func TestLockedByAnotherProcess(t *testing.T) {
-	db := open(t, sqldb.Options{BusyTimeout: time.Millisecond}, accounts)
+	db := openFile(t, sqldb.Options{BusyTimeout: time.Millisecond}, accounts)
 	other, err := sql.Open("sqlite", "file:"+db.Name())
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestLockedByAnotherProcess(t *testing.T) {
 }
 
 func TestDiskFull(t *testing.T) {
-	db := open(t, sqldb.Options{}, accounts)
+	db := openFile(t, sqldb.Options{}, accounts)
 	if err := set(t.Context(), db, "kept", 1); err != nil {
 		t.Fatal(err)
 	}

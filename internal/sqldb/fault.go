@@ -14,6 +14,7 @@ import (
 //     repeated with the same effect, so a client that retries is right in both cases.
 //   - [Full]: Unavailable, with a text that says so to the client as well; it is not
 //     the client's quota that is exhausted.
+//   - a server that is read-only: Unavailable. It is being replaced, or was replaced.
 //   - an error that has a kind already, or is about a context: unchanged.
 //   - any other: unchanged, which means Internal; its text stays in the log.
 func Fault(err error) error {
@@ -26,6 +27,8 @@ func Fault(err error) error {
 		return fault.Unavailable(err, "the database's disk is full; the operator must free space, then the same request succeeds")
 	case errors.As(err, &unknown):
 		return fault.Unavailable(err, "the database did not confirm the change; read it back, or repeat the same request")
+	case mysqlReadOnlyServer(err):
+		return fault.Unavailable(err, "the database takes no writes at the moment; repeat the same request later")
 	case Transient(err):
 		return fault.Unavailable(err, "the database is busy or was not reached; repeat the same request")
 	default:

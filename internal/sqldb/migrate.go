@@ -26,24 +26,57 @@ const migrateTimeout = time.Minute
 // reason a schema that is newer than fsys is accepted, and logged.
 //
 // Several processes may call Migrate on the same database at once; they take turns.
+//
+// # Migrations for MySQL
+//
+// MySQL commits before and after each statement that changes the schema, so that a crash
+// can leave a migration done in part. Migrate marks a migration as begun before its first
+// statement; one that was interrupted is executed again from its beginning, and then (only
+// then) a statement that creates or alters what was created or altered already counts as
+// done. That is enough if each file keeps to this:
+//
+//   - A statement is one change: CREATE TABLE with all its keys, or an ALTER TABLE whose
+//     parts belong together; each takes place as a whole. CREATE INDEX is fine.
+//   - A statement that changes rows can be executed twice with the same effect, and after
+//     each statement of the same file that comes after it: INSERT … ON DUPLICATE KEY
+//     UPDATE, INSERT … SELECT … WHERE NOT EXISTS, UPDATE … WHERE it is not done yet.
+//   - Nothing is renamed or dropped; the previous release runs on the new schema anyway.
+//
+// The user needs the [Rights]. Building an index on a large table takes its time: nothing
+// bounds it but ctx.
 func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
-	if err := db.migrate(ctx, fsys); err != nil {
+	fsys, err := db.migrations(fsys)
+	if err == nil && db.dialect == MySQL {
+		err = db.migrateMySQL(ctx, fsys)
+	} else if err == nil {
+		err = db.migrateSQLite(ctx, fsys)
+	}
+	if err != nil {
 		return db.explain(fmt.Errorf("migrate database %s: %w", db.name, err))
 	}
 	return nil
 }
 
-func (db *DB) migrate(ctx context.Context, fsys fs.FS) (err error) {
-	if own, err := fs.Stat(fsys, db.dialect.String()); err == nil && own.IsDir() {
-		if fsys, err = fs.Sub(fsys, db.dialect.String()); err != nil {
-			return err
-		}
+// migrations are the files of this engine.
+func (db *DB) migrations(fsys fs.FS) (fs.FS, error) {
+	own, err := fs.Stat(fsys, db.dialect.String())
+	if err != nil || !own.IsDir() {
+		return fsys, nil // one set of files for every engine
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db.writer, fsys,
-		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	return fs.Sub(fsys, db.dialect.String())
+}
+
+func newProvider(dialect goose.Dialect, pool *sql.DB, fsys fs.FS, options ...goose.ProviderOption) (*goose.Provider, error) {
+	provider, err := goose.NewProvider(dialect, pool, fsys,
+		append(options, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))...)
 	if errors.Is(err, goose.ErrNoMigrations) {
-		return errors.New(`no migrations: no file is named like "00001_init.sql"`)
+		return nil, errors.New(`no migrations: no file is named like "00001_init.sql"`)
 	}
+	return provider, err
+}
+
+func (db *DB) migrateSQLite(ctx context.Context, fsys fs.FS) (err error) {
+	provider, err := newProvider(goose.DialectSQLite3, db.writer, fsys)
 	if err != nil {
 		return err
 	}
@@ -54,6 +87,14 @@ func (db *DB) migrate(ctx context.Context, fsys fs.FS) (err error) {
 	defer func() { err = errors.Join(err, unlock()) }()
 
 	results, err := provider.Up(ctx)
+	if err := db.report(ctx, results, err); err != nil {
+		return err
+	}
+	return db.compareVersions(ctx, provider)
+}
+
+// report logs what was applied, and names the file that failed.
+func (db *DB) report(ctx context.Context, results []*goose.MigrationResult, err error) error {
 	if partial := (*goose.PartialError)(nil); errors.As(err, &partial) {
 		results, err = partial.Applied, fmt.Errorf("apply %s: %w", partial.Failed.Source.Path, partial.Err)
 	}
@@ -61,9 +102,10 @@ func (db *DB) migrate(ctx context.Context, fsys fs.FS) (err error) {
 		db.log.InfoContext(ctx, "migration applied",
 			slog.String("database", db.name), slog.String("file", r.Source.Path), slog.Duration("duration", r.Duration))
 	}
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+func (db *DB) compareVersions(ctx context.Context, provider *goose.Provider) error {
 	current, newest, err := provider.GetVersions(ctx)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"movieexample.com/internal/sqldb"
+	"movieexample.com/internal/sqldb/sqltest"
 )
 
 // accounts is the schema of most tests: a sum that no half-done transfer keeps.
@@ -24,15 +25,26 @@ func schema(text string) fs.FS {
 	return fstest.MapFS{"00001_init.sql": {Data: []byte(text)}}
 }
 
-// open opens and migrates a database in a directory of its own.
+// open opens and migrates a database of its own, on the engine that is asked for.
 func open(tb testing.TB, opt sqldb.Options, text string) *sqldb.DB {
+	tb.Helper()
+	return openURL(tb, sqltest.URL(tb), opt, text)
+}
+
+// openFile opens and migrates an SQLite file, for what is true of SQLite only.
+func openFile(tb testing.TB, opt sqldb.Options, text string) *sqldb.DB {
 	tb.Helper()
 	return openAt(tb, filepath.Join(tb.TempDir(), "test.db"), opt, text)
 }
 
 func openAt(tb testing.TB, path string, opt sqldb.Options, text string) *sqldb.DB {
 	tb.Helper()
-	db, err := sqldb.Open(tb.Context(), "sqlite:"+path, opt)
+	return openURL(tb, "sqlite:"+path, opt, text)
+}
+
+func openURL(tb testing.TB, url string, opt sqldb.Options, text string) *sqldb.DB {
+	tb.Helper()
+	db, err := sqldb.Open(tb.Context(), url, opt)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -111,7 +123,6 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		"no kind":           {"ratings.db", []string{`"ratings.db"`, "sqlite:PATH"}},
 		"another kind":      {"postgres://u:secret@h/db", []string{`"postgres"`, "sqlite:PATH"}},
-		"mysql":             {"mysql://u:secret@h/db", []string{"no MySQL support yet", "sqlite:PATH"}},
 		"no path":           {"sqlite:", []string{"a file is needed"}},
 		"in memory":         {"sqlite::memory:", []string{"in-memory databases cannot be shared"}},
 		"host":              {"sqlite://data/ratings.db", []string{"has no host", `"sqlite:data/ratings.db"`}},

@@ -2,25 +2,46 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 )
 
-// MaxRowsPerStatement is the greatest number of rows that [Tx.ExecRows] puts into
-// one statement. BenchmarkUpsert is the measurement behind it (rows per second on 2
+// MaxRowsPerStatement is [Dialect.MaxRowsPerStatement] of SQLite. BenchmarkUpsert is the measurement behind it (rows per second on 2
 // busy cores, in brackets bare database/sql): 1 row 75,000 (46,000), 32 rows 114,000
 // (81,000), 64 rows 128,000 (86,000), 256 rows 127,000 (88,000). Beyond 64 the time
 // goes into the tree, not into the calls.
 const MaxRowsPerStatement = 64
 
+// maxRowsMySQL is [Dialect.MaxRowsPerStatement] of MySQL.
+const maxRowsMySQL = 256
+
+// The Queryers of this package know their engine.
+type (
+	reader struct {
+		*sql.DB
+		dialect Dialect
+	}
+	snapshot struct {
+		*sql.Tx
+		dialect Dialect
+	}
+)
+
+// Dialect tells which engine's texts it understands.
+func (r reader) Dialect() Dialect { return r.dialect }
+
+// Dialect tells which engine's texts it understands.
+func (s snapshot) Dialect() Dialect { return s.dialect }
+
 // ExecRows runs a statement for n rows, many at a time. text returns the statement
 // for the given number of rows (a method of [Dialect] makes it), args appends the
 // arguments of row i to dst and returns it, in the order that the statement wants.
 //
-// The numbers of rows asked for are powers of two up to [MaxRowsPerStatement], so
+// The numbers of rows asked for are powers of two up to [Dialect.MaxRowsPerStatement], so
 // that a handful of texts serves every n and each is parsed once. The rows are
 // executed in order. An error says which rows it is about; it wraps the driver's.
 func (tx *Tx) ExecRows(ctx context.Context, n int, text func(rows int) string, args func(i int, dst []any) []any) error {
-	return inChunks(n, func(from, rows int, dst []any) ([]any, error) {
+	return inChunks(n, tx.dialect.MaxRowsPerStatement(), func(from, rows int, dst []any) ([]any, error) {
 		for i := from; i < from+rows; i++ {
 			dst = args(i, dst)
 		}
@@ -39,7 +60,11 @@ func (tx *Tx) ExecRows(ctx context.Context, n int, text func(rows int) string, a
 func QueryRows(ctx context.Context, q Queryer, n int, text func(keys int) string, args func(i int, dst []any) []any,
 	scan func(scan func(dest ...any) error) error,
 ) error {
-	return inChunks(n, func(from, keys int, dst []any) ([]any, error) {
+	size := MaxRowsPerStatement
+	if d, ok := q.(interface{ Dialect() Dialect }); ok {
+		size = d.Dialect().MaxRowsPerStatement()
+	}
+	return inChunks(n, size, func(from, keys int, dst []any) ([]any, error) {
 		for i := from; i < from+keys; i++ {
 			dst = args(i, dst)
 		}
@@ -59,9 +84,8 @@ func QueryRows(ctx context.Context, q Queryer, n int, text func(keys int) string
 
 // inChunks calls do for consecutive ranges that cover 0 to n, with an empty slice
 // whose memory is used again.
-func inChunks(n int, do func(from, rows int, dst []any) ([]any, error)) error {
+func inChunks(n, size int, do func(from, rows int, dst []any) ([]any, error)) error {
 	var dst []any
-	size := MaxRowsPerStatement
 	for from := 0; from < n; from += size {
 		for size > n-from {
 			size /= 2

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -79,6 +80,8 @@ func dsn(path, mode string, opt Options, pragmas []pragma) string {
 }
 
 func openSQLite(ctx context.Context, path string, opt Options) (*DB, error) {
+	fill(&opt.ReadConns, max(4, 2*runtime.GOMAXPROCS(0)))
+	fill(&opt.BusyTimeout, defaultBusyTimeout)
 	if rest, ok := strings.CutPrefix(path, "//"); ok {
 		if !strings.HasPrefix(rest, "/") {
 			return nil, fmt.Errorf(`open database "sqlite:%s": an SQLite URL has no host; write "sqlite:%s" or an absolute path`, path, rest)
@@ -92,7 +95,7 @@ func openSQLite(ctx context.Context, path string, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	db := &DB{dialect: SQLite, name: path, log: opt.Logger}
+	db := &DB{dialect: SQLite, name: path, log: opt.Logger, writeConns: 1}
 
 	// The writer goes first: it creates the file and sets its journal mode.
 	db.writer, err = openPool(dsn(path, "rwc", opt, writerPragmas()), false, opt)

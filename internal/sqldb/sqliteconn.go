@@ -1,7 +1,6 @@
 package sqldb
 
 import (
-	"container/list"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -45,7 +44,7 @@ func (c *sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("SQLite driver: connection is a %T, which lacks a method", conn), conn.Close())
 	}
-	return &sqliteConn{raw: raw, idle: map[string]*list.Element{}, lru: list.New()}, nil
+	return &sqliteConn{raw: raw, statements: newStatements(maxIdleStatements)}, nil
 }
 
 // rawSQLite is what sqliteConn needs of the driver's connection.
@@ -57,19 +56,10 @@ type rawSQLite interface {
 	driver.Validator
 }
 
-// rawStmt is what sqliteConn needs of the driver's statement.
-type rawStmt interface {
-	driver.Stmt
-	driver.StmtExecContext
-	driver.StmtQueryContext
-}
-
 // sqliteConn is one connection. database/sql never calls it concurrently.
 type sqliteConn struct {
-	raw rawSQLite
-
-	idle map[string]*list.Element // by text; values are idleStmt
-	lru  *list.List               // front: used last
+	raw        rawSQLite
+	statements *statements
 
 	inTx    bool
 	aborted error // set once SQLite may have ended the transaction; an *abortedError
@@ -87,52 +77,23 @@ var _ interface {
 	driver.Validator
 } = (*sqliteConn)(nil)
 
-type idleStmt struct {
-	query string
-	stmt  rawStmt
-}
-
-// take returns a prepared statement that nobody else uses until it is put back.
-func (c *sqliteConn) take(ctx context.Context, query string) (rawStmt, error) {
-	if e, ok := c.idle[query]; ok {
-		c.lru.Remove(e)
-		delete(c.idle, query)
-		return e.Value.(idleStmt).stmt, nil
-	}
-	s, err := c.raw.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	stmt, ok := s.(rawStmt)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("SQLite driver: statement is a %T, which lacks a method", s), s.Close())
-	}
-	return stmt, nil
-}
-
 func (c *sqliteConn) put(query string, stmt rawStmt) error {
-	if _, ok := c.idle[query]; ok || c.broken {
-		return stmt.Close() // the text was in use twice at the same time
+	if c.broken {
+		return stmt.Close()
 	}
-	c.idle[query] = c.lru.PushFront(idleStmt{query, stmt})
-	if c.lru.Len() <= maxIdleStatements {
-		return nil
-	}
-	last := c.lru.Remove(c.lru.Back()).(idleStmt)
-	delete(c.idle, last.query)
-	return last.stmt.Close()
+	return c.statements.put(query, stmt)
 }
 
 // note remembers an error that may have ended the transaction.
 func (c *sqliteConn) note(err error) error {
-	if c.inTx && c.aborted == nil && endsTransaction(err) {
+	if c.inTx && c.aborted == nil && sqliteEndsTransaction(err) {
 		c.aborted = &abortedError{cause: err}
 	}
 	return err
 }
 
 func (c *sqliteConn) exec(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	stmt, err := c.take(ctx, query)
+	stmt, err := c.statements.take(ctx, c.raw, query)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +120,7 @@ func (c *sqliteConn) QueryContext(ctx context.Context, query string, args []driv
 	if c.aborted != nil {
 		return nil, c.aborted
 	}
-	stmt, err := c.take(ctx, query)
+	stmt, err := c.statements.take(ctx, c.raw, query)
 	if err != nil {
 		return nil, c.note(err)
 	}
@@ -275,11 +236,5 @@ func (c *sqliteConn) ResetSession(ctx context.Context) error {
 func (c *sqliteConn) IsValid() bool { return !c.broken && c.raw.IsValid() }
 
 func (c *sqliteConn) Close() error {
-	var errs []error
-	for e := c.lru.Front(); e != nil; e = e.Next() {
-		errs = append(errs, e.Value.(idleStmt).stmt.Close())
-	}
-	c.lru.Init()
-	clear(c.idle)
-	return errors.Join(append(errs, c.raw.Close())...)
+	return errors.Join(c.statements.close(), c.raw.Close())
 }

@@ -59,21 +59,35 @@ func (e *CommitError) Error() string {
 // Unwrap returns what the driver said.
 func (e *CommitError) Unwrap() error { return e.Err }
 
-// Write runs fn in one transaction that holds the write lock from its beginning, so
-// that what fn reads cannot change before it writes. If fn returns nil the
-// transaction is committed and durable; if fn returns an error or panics, it is
-// rolled back and the error (or the panic) passed on.
+// Write runs fn in one transaction. If fn returns nil the transaction is committed and
+// durable; if fn returns an error or panics, it is rolled back and the error (or the
+// panic) passed on.
 //
-// Writers of an SQLite file wait here for each other, in order of arrival, until ctx
-// ends. Write must not be called inside fn: it would wait for itself.
+// On SQLite it holds the write lock from its beginning, so that what fn reads cannot
+// change before it writes. Writers of a file wait here for each other, in order of
+// arrival, until ctx ends.
+//
+// On MySQL up to [DB.WriteConns] run at the same time, at READ COMMITTED: what fn reads
+// can change before it writes, unless it locks the rows ([Dialect.ForUpdate]), and each
+// statement sees what was committed before it. Who locks several rows does so in one
+// order everywhere, or meets deadlocks, which are [Transient].
+//
+// Write must not be called inside fn: it would wait for itself.
 //
 // If ctx ends before COMMIT begins, nothing is written and ctx's error is returned.
 // Once COMMIT has begun it runs to its end, whatever happens to ctx: neither
 // database/sql nor the driver is given a context that can end, because an interrupted
 // COMMIT leaves a caller who does not know what was stored. For the same reason the
-// wait for another process's lock at the beginning is bounded by Options.BusyTimeout
-// and not by ctx. A COMMIT that fails is a [*CommitError].
+// wait for another process's lock on an SQLite file at the beginning is bounded by
+// Options.BusyTimeout and not by ctx, and a server's answer to COMMIT by
+// Options.ReadTimeout. A COMMIT that fails is a [*CommitError].
 func (db *DB) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	if db.dialect == MySQL {
+		if !db.writes.enter() {
+			return fmt.Errorf("begin transaction: database %s is closed", db.name)
+		}
+		defer db.writes.leave()
+	}
 	conn, tx, err := db.begin(ctx)
 	if err != nil {
 		return db.explain(fmt.Errorf("begin transaction: %w", err))

@@ -1,0 +1,215 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// The defaults of [Options] for MySQL.
+const (
+	// Two processes each of two services with databases of their own then take at most
+	// 128 connections, and fit into a server as it comes (max_connections is 151). More
+	// writers than the server has cores wait for each other's commits and locks anyway.
+	defaultConns = 16
+	maxConns     = 10_000
+
+	// A lifetime moves the connections to where the name now points after a fail-over,
+	// and frees what a session gathers in the server. It is long, because a new
+	// connection begins without prepared statements.
+	defaultConnLifetime = 30 * time.Minute
+	// Shorter than the 10 minutes after which common load balancers forget a connection
+	// silently.
+	defaultConnIdleTime = 5 * time.Minute
+
+	// A host in the same site answers within milliseconds; three lost SYN packets are
+	// repeated within 7 s.
+	defaultDialTimeout = 7 * time.Second
+	// Bounds the wait for one answer where no context does: above all for that of COMMIT.
+	// A server that is paused for less does no harm, and no statement of ours is silent
+	// for so long. Migrations are exempt.
+	defaultReadTimeout = time.Minute
+	// A server that takes no bytes for so long is gone.
+	defaultWriteTimeout = 30 * time.Second
+
+	// openTimeout bounds Open where its context does not.
+	openTimeout = 15 * time.Second
+)
+
+// mysqlModes are the same for every session, whatever the server's default is. Values
+// that do not fit are errors, not truncated. The others make texts mean what they mean to
+// SQLite: "x" is a name and never a string, || joins texts, a backslash is a character.
+const mysqlModes = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO," +
+	"NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY,ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES"
+
+// side is what a pool of MySQL connections is for.
+type side uint8
+
+const (
+	writing side = iota
+	reading
+	migrating
+)
+
+func openMySQL(ctx context.Context, rest string, opt Options) (*DB, error) {
+	server, err := parseMySQL(rest, &opt)
+	if err != nil {
+		return nil, fmt.Errorf("open MySQL database: %w", err)
+	}
+	fill(&opt.WriteConns, defaultConns)
+	fill(&opt.ReadConns, defaultConns)
+	fill(&opt.BusyTimeout, defaultBusyTimeout)
+	fill(&opt.ConnLifetime, defaultConnLifetime)
+	fill(&opt.ConnIdleTime, defaultConnIdleTime)
+	fill(&opt.DialTimeout, defaultDialTimeout)
+	fill(&opt.ReadTimeout, defaultReadTimeout)
+	fill(&opt.WriteTimeout, defaultWriteTimeout)
+
+	db := &DB{dialect: MySQL, name: server.name(), log: opt.Logger, writeConns: opt.WriteConns, server: server, opt: opt}
+	db.writes.init()
+	open := func(s side, conns int) (*sql.DB, error) {
+		connector, err := newMySQLConnector(server, s, opt, nil)
+		if err != nil {
+			return nil, fmt.Errorf("open database %s: %w", db.name, err)
+		}
+		pool := sql.OpenDB(connector)
+		pool.SetMaxOpenConns(conns)
+		pool.SetMaxIdleConns(conns) // ConnIdleTime closes what is not needed
+		pool.SetConnMaxLifetime(opt.ConnLifetime)
+		pool.SetConnMaxIdleTime(opt.ConnIdleTime)
+		if err := probeMySQL(ctx, pool); err != nil {
+			return nil, errors.Join(explainMySQLOpen(server, err), pool.Close())
+		}
+		return pool, nil
+	}
+	if db.writer, err = open(writing, opt.WriteConns); err != nil {
+		return nil, err
+	}
+	if db.readers, err = open(reading, opt.ReadConns); err != nil {
+		return nil, errors.Join(err, db.writer.Close())
+	}
+	return db, nil
+}
+
+func fill[T int | time.Duration](v *T, zero T) {
+	if *v <= 0 {
+		*v = zero
+	}
+}
+
+// errNoAnswer is the end of Open's own bound on the wait for a server that accepts
+// connections and says nothing.
+var errNoAnswer = errors.New("no answer within " + openTimeout.String())
+
+func probeMySQL(ctx context.Context, pool *sql.DB) error {
+	bounded, cancel := context.WithTimeoutCause(ctx, openTimeout, errNoAnswer)
+	defer cancel()
+	var n int64
+	err := pool.QueryRowContext(bounded, MySQL.checkQuery()).Scan(&n)
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		return errNoAnswer
+	}
+	return err
+}
+
+// mysqlConnector makes connections that are set up for one side, and wraps them (see mysqlConn).
+type mysqlConnector struct {
+	raw   driver.Connector
+	side  side
+	setup []string // executed on each new connection
+	redo  *redo    // of the migrating side, else nil
+}
+
+func newMySQLConnector(server *mysqlServer, s side, opt Options, again *redo) (driver.Connector, error) {
+	cfg := mysql.NewConfig()
+	cfg.Net, cfg.Addr, cfg.DBName = "tcp", server.addr(), server.database
+	cfg.User, cfg.Passwd = server.user, server.password
+	cfg.TLS, cfg.AllowFallbackToPlaintext = server.tls, server.fallback
+	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout
+	if s == migrating {
+		cfg.ReadTimeout = 0 // building an index may take an hour
+	}
+	// A host that vanished without a word is noticed within half a minute, also while
+	// nothing but an answer is expected.
+	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	cfg.DialFunc = dialer.DialContext
+	// An UPDATE that finds its row has found it, whether the value was new or not.
+	cfg.ClientFoundRows = true
+	cfg.MultiStatements = false
+	// Ask the server how large a packet may be; larger values are then sent in pieces.
+	cfg.MaxAllowedPacket = 0
+	cfg.ConnectionAttributes = "program_name:movieexample"
+	cfg.Logger = mysqlLogger{opt.Logger}
+	if server.fallback {
+		// The driver notes in its configuration that the server has no TLS. It must do so
+		// in one of the connection's own: connections are made at the same time.
+		if err := cfg.Apply(mysql.BeforeConnect(func(context.Context, *mysql.Config) error { return nil })); err != nil {
+			return nil, err
+		}
+	}
+	raw, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	// Whole seconds is what the server counts in.
+	lockSeconds := strconv.FormatInt(int64((opt.BusyTimeout+time.Second-1)/time.Second), 10)
+	c := &mysqlConnector{raw: raw, side: s, redo: again, setup: []string{
+		"SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+		"SET SESSION sql_mode='" + mysqlModes + "', innodb_lock_wait_timeout=" + lockSeconds,
+	}}
+	switch s {
+	case writing:
+		// Stores lock the rows they depend on. REPEATABLE READ would lock the gaps between
+		// them as well, and writers of neighbouring keys would become deadlocks.
+		c.setup = append(c.setup, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
+	case reading:
+		// READ ONLY is kept by the server, for single statements too.
+		c.setup = append(c.setup, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+	case migrating:
+		// Others may hold locks on the tables for as long as their transactions last, and
+		// this session may be silent for as long as a statement takes.
+		c.setup = append(c.setup, "SET SESSION lock_wait_timeout=60, wait_timeout=86400")
+	}
+	if opt.Wrap != nil {
+		return opt.Wrap(c), nil
+	}
+	return c, nil
+}
+
+// ReadOnly tells a wrapper (see [Options]) which side it wraps.
+func (c *mysqlConnector) ReadOnly() bool { return c.side == reading }
+
+func (c *mysqlConnector) Driver() driver.Driver { return c.raw.Driver() }
+
+func (c *mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.raw.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	raw, ok := conn.(rawMySQL)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("MySQL driver: connection is a %T, which lacks a method", conn), conn.Close())
+	}
+	for _, text := range c.setup {
+		if _, err := raw.ExecContext(ctx, text, nil); err != nil {
+			return nil, errors.Join(fmt.Errorf("set up connection (%s): %w", text, err), conn.Close())
+		}
+	}
+	return &mysqlConn{raw: raw, statements: newStatements(maxIdleMySQLStatements), redo: c.redo}, nil
+}
+
+// mysqlLogger gets what the driver would print: details of errors that it also returns.
+type mysqlLogger struct{ log *slog.Logger }
+
+func (l mysqlLogger) Print(v ...any) {
+	l.log.Debug("MySQL driver", slog.String("message", strings.TrimSpace(fmt.Sprintln(v...))))
+}

@@ -1,0 +1,79 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// code is SQLite's extended result code, or 0 if err is not from SQLite.
+func code(err error) int {
+	if e := (*sqlite.Error)(nil); errors.As(err, &e) {
+		return e.Code()
+	}
+	return 0
+}
+
+// primary is the result code without its details.
+func primary(err error) int { return code(err) & 0xff }
+
+// sqliteEndsTransaction reports whether SQLite may have rolled the transaction back on its
+// own because of err (https://sqlite.org/lang_transaction.html, "response to errors
+// within a transaction"). Codes that are about the statement alone are listed;
+// anything else, an interrupt by the context included, is taken for the end.
+func sqliteEndsTransaction(err error) bool {
+	switch primary(err) {
+	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH,
+		sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_READONLY:
+		return false
+	case 0: // not from SQLite: the driver refused an argument, or the context ended
+		return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	}
+	return true
+}
+
+func sqliteTransient(err error) bool {
+	switch primary(err) {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL:
+		return true
+	}
+	return false
+}
+
+func sqliteFull(err error) bool {
+	// Before a page is written, SQLite reserves room in its shared-memory file; on a
+	// full disk that is what fails first, as an I/O error of its own.
+	return primary(err) == sqlite3.SQLITE_FULL || code(err) == sqlite3.SQLITE_IOERR_SHMSIZE
+}
+
+func sqliteDuplicate(err error) bool {
+	switch code(err) {
+	case sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_ROWID:
+		return true
+	}
+	return false
+}
+
+func sqliteReadOnly(err error) bool { return primary(err) == sqlite3.SQLITE_READONLY }
+
+func sqliteCorrupt(err error) bool {
+	switch primary(err) {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return true
+	}
+	return false
+}
+
+// sqliteHint is what an operator has to do about err, or "".
+func sqliteHint(path string, err error) string {
+	switch {
+	case sqliteFull(err):
+		return "disk full: free space on the file system of " + filepath.Dir(path) + " and retry; nothing stored so far is lost"
+	case sqliteCorrupt(err):
+		return "the file is damaged or is not an SQLite database: stop, keep a copy, and restore a backup"
+	}
+	return ""
+}
