@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -297,11 +298,21 @@ func (p *Process) Log() (string, error) {
 	return string(text), nil
 }
 
-// logTail is the end of the log for an error's message.
+// errorLine matches what servers write about a failure; a Java exception has a line of its own.
+var errorLine = regexp.MustCompile(`ERROR|^(Caused by: )?[A-Za-z.]+(Exception|Error): `)
+
+// logTail is what of the log belongs into an error's message: the last lines that say ERROR, and the end. A server that
+// fails goes on to report each step of its own shutdown, and the reason is far above the end.
 func (p *Process) logTail() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
 		return "\nits log cannot be read: " + err.Error()
+	}
+	var errs [][]byte
+	for line := range bytes.Lines(text) {
+		if errorLine.Match(line) {
+			errs = append(errs, line)
+		}
 	}
 	if len(text) > tailBytes {
 		text = text[len(text)-tailBytes:]
@@ -309,7 +320,11 @@ func (p *Process) logTail() string {
 			text = text[i+1:]
 		}
 	}
-	return fmt.Sprintf("\nthe end of %s:\n%s", p.log, text)
+	message := ""
+	if len(errs) > 0 {
+		message = fmt.Sprintf("\nerrors in %s:\n%s", p.log, bytes.Join(errs[max(0, len(errs)-10):], nil))
+	}
+	return message + fmt.Sprintf("\nthe end of %s:\n%s", p.log, text)
 }
 
 // runTool runs a program to its end, in dir, and returns what it printed. The error has that too.
