@@ -52,35 +52,35 @@ func newStore(ctx context.Context, db *Database, now func() time.Time) (*store, 
 		db:  db,
 		now: now,
 		// Adds no votes: it makes the row where there is none, and locks it in any case. The other counters are 0 by default.
-		lockRecords: perSize(func(n int) string {
+		lockRecords: perSize(d, func(n int) string {
 			return d.UpsertAdd("aggregates", []string{"record_type", "record_id"}, []string{"votes"}, nil, n)
 		}),
-		selectBefore: perSize(func(n int) string {
+		selectBefore: perSize(d, func(n int) string {
 			return "SELECT " + ratingColumns + " FROM ratings WHERE " + d.In(key, n) + d.ForUpdate()
 		}),
-		upsertRatings: perSize(func(n int) string {
+		upsertRatings: perSize(d, func(n int) string {
 			return d.Upsert("ratings", key, []string{"value", "rated_at", "event_id"}, n)
 		}),
-		addAggregates: perSize(func(n int) string {
+		addAggregates: perSize(d, func(n int) string {
 			return d.UpsertAdd("aggregates", []string{"record_type", "record_id"},
 				[]string{"votes", "total", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10"}, nil, n)
 		}),
-		insertDead: perSize(func(n int) string {
+		insertDead: perSize(d, func(n int) string {
 			return d.InsertIgnore("dead_letters", []string{"id"}, []string{
 				"topic", "topic_id", "part", "record_offset", "class", "reason", "record_key", "payload",
 				"content_type", "record_time", "created_at",
 			}, n)
 		}),
-		selectAggs: perSize(func(n int) string {
+		selectAggs: perSize(d, func(n int) string {
 			return "SELECT " + aggregateColumns + " FROM aggregates WHERE record_type = ? AND " + d.In([]string{"record_id"}, n)
 		}),
 	}, nil
 }
 
 // perSize keeps the statement of each size that sqldb asks for, so that building it costs nothing per batch.
-func perSize(text func(n int) string) func(n int) string {
+func perSize(d sqldb.Dialect, text func(n int) string) func(n int) string {
 	texts := make(map[int]string)
-	for n := 1; n <= sqldb.MaxRowsPerStatement; n *= 2 {
+	for n := 1; n <= d.MaxRowsPerStatement(); n *= 2 {
 		texts[n] = text(n)
 	}
 	return func(n int) string { return texts[n] }

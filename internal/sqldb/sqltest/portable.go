@@ -52,8 +52,7 @@ func everywhere() []rule {
 		words("joins that not all engines have", "SELECT t.a FROM t FULL JOIN u ON u.a = t.a", "FULL", "RIGHT JOIN", "STRAIGHT_JOIN", "NATURAL"),
 		words("set operations that MySQL got late", "SELECT a FROM t EXCEPT SELECT a FROM u", "EXCEPT", "INTERSECT"),
 		words("index hints", "SELECT a FROM t FORCE INDEX (i)", "FORCE INDEX", "USE INDEX", "IGNORE INDEX", "INDEXED BY"),
-		words("types that engines convert in their own ways; times and flags are integers", "CREATE TABLE t (a DATETIME)",
-			"DATETIME", "TIMESTAMP", "DATE", "TIME", "YEAR", "BOOLEAN", "BOOL", "ENUM", "JSON", "FLOAT", "DOUBLE", "REAL", "DECIMAL"),
+		{"types that engines convert in their own ways; times and flags are integers", foreignType, "CREATE TABLE t (a DATETIME)"},
 		words("the database's clock", "UPDATE t SET a = CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "INTERVAL"),
 		words("transactions are sqldb's", "BEGIN", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "LOCK TABLES"),
 		words("NULLS FIRST and LAST", "SELECT a FROM t ORDER BY a NULLS LAST", "NULLS"),
@@ -194,6 +193,12 @@ func manyTables(s []token) bool {
 		return has(s, "LIMIT") || has(s, "ORDER") || has(s, "JOIN") || has(s, "FROM")
 	}
 	return false
+}
+
+// foreignType finds types whose values the drivers of two engines would not give alike.
+func foreignType(s []token) bool {
+	types := []string{"DATETIME", "TIMESTAMP", "DATE", "TIME", "YEAR", "BOOLEAN", "BOOL", "ENUM", "JSON", "FLOAT", "DOUBLE", "REAL", "DECIMAL", "NUMERIC"}
+	return startsWith(s, "CREATE", "TABLE") && slices.ContainsFunc(s, func(t token) bool { return t.kind == word && slices.Contains(types, strings.ToUpper(t.text)) })
 }
 
 // foreignCall finds a word before a bracket that is no keyword, no table of an INSERT, and none of the functions that

@@ -3,7 +3,7 @@ package sqltest
 import (
 	"go/ast"
 	"go/parser"
-	"go/token"
+	gotoken "go/token"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,7 +40,7 @@ func statements(dir string) ([]statement, error) {
 		return nil, err
 	}
 	var (
-		set     = token.NewFileSet()
+		set     = gotoken.NewFileSet()
 		files   []*ast.File
 		folding = folder{consts: map[string]ast.Expr{}}
 	)
@@ -99,7 +99,7 @@ type folder struct{ consts map[string]ast.Expr }
 func (f folder) fold(e ast.Expr, depth int) (text string, ok bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:
-		if e.Kind != token.STRING {
+		if e.Kind != gotoken.STRING {
 			return "", false
 		}
 		text, err := strconv.Unquote(e.Value)
@@ -107,7 +107,7 @@ func (f folder) fold(e ast.Expr, depth int) (text string, ok bool) {
 	case *ast.ParenExpr:
 		return f.fold(e.X, depth)
 	case *ast.BinaryExpr:
-		if e.Op != token.ADD {
+		if e.Op != gotoken.ADD {
 			return "", false
 		}
 		left, leftOK := f.fold(e.X, depth)
