@@ -26,7 +26,6 @@ type films struct {
 	writes int
 	votes  int32
 	reads  int
-	meddle func() // called without the lock before a write that depends on a version
 }
 
 func newFilms() *films { return &films{stored: map[string]*moviev1.Movie{}} }
@@ -34,11 +33,11 @@ func newFilms() *films { return &films{stored: map[string]*moviev1.Movie{}} }
 func (f *films) GetMovie(_ context.Context, r *moviev1.GetMovieRequest) (*moviev1.GetMovieResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.reads++
 	m := f.stored[r.GetId()]
 	if m == nil {
 		return nil, fault.NotFound("no movie has the id %q", r.GetId())
 	}
-	f.reads++
 	return &moviev1.GetMovieResponse{Movie: &moviev1.Movie{
 		Id: m.GetId(), Title: m.GetTitle(), Etag: m.GetEtag(),
 		RatingSummary: &moviev1.RatingSummary{Votes: f.votes, AsOfTime: timestamppb.New(time.Unix(int64(f.reads), 0))},
@@ -46,9 +45,6 @@ func (f *films) GetMovie(_ context.Context, r *moviev1.GetMovieRequest) (*moviev
 }
 
 func (f *films) PutMovie(_ context.Context, r *moviev1.PutMovieRequest) (*moviev1.PutMovieResponse, error) {
-	if f.meddle != nil && r.GetMovie().GetEtag() != "" {
-		f.meddle()
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.check("movie.etag", r.GetMovie().GetId(), r.GetMovie().GetEtag()); err != nil {
@@ -75,10 +71,18 @@ func (f *films) DeleteMovie(_ context.Context, r *moviev1.DeleteMovieRequest) (*
 
 func (f *films) check(field, id, etag string) error {
 	stored := f.stored[id]
-	if etag == "" || stored.GetEtag() == etag {
+	reason := ""
+	switch {
+	case etag == "", etag == "none" && stored == nil, stored != nil && (etag == "*" || etag == stored.GetEtag()):
 		return nil
+	case stored == nil:
+		reason = fmt.Sprintf("the movie %q does not exist", id)
+	case etag == "none":
+		reason = fmt.Sprintf("the movie %q exists", id)
+	default:
+		reason = fmt.Sprintf("the movie %q has the etag %q now, not %q", id, stored.GetEtag(), etag)
 	}
-	return &fault.Error{Kind: fault.KindConflict, Fields: []fault.Field{{Name: field, Reason: fmt.Sprintf("the movie %q has the etag %q now, not %q", id, stored.GetEtag(), etag)}}}
+	return &fault.Error{Kind: fault.KindConflict, Fields: []fault.Field{{Name: field, Reason: reason}}}
 }
 
 // browser asks a gateway and remembers nothing.
@@ -172,43 +176,51 @@ func TestIfMatch(t *testing.T) {
 		status             int
 		text               string
 	}{
-		"one of several":           {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "x", W/"e1.00", "y"`}, 200, ""},
-		"in several lines":         {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "x"`, `If-Match: ,"e1"`}, 200, ""},
-		"none of several":          {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "x", "y"`}, 412, ""},
-		"too many":                 {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "1","2","3","4","5","6","7","8","9"`}, 400, "at most 8"},
-		"any":                      {"PUT", "a", `{"title":"T"}`, []string{"If-Match: *"}, 200, ""},
-		"any, none there":          {"PUT", "b", `{"title":"T"}`, []string{"If-Match: *"}, 412, "there is no movie"},
-		"any, with the body's":     {"PUT", "a", `{"title":"T","etag":"e1"}`, []string{"If-Match: *"}, 200, ""},
-		"any, with another body's": {"PUT", "a", `{"title":"T","etag":"e0"}`, []string{"If-Match: *"}, 412, ""},
-		"version, none there":      {"PUT", "b", `{"title":"T"}`, []string{`If-Match: "e1"`}, 412, ""},
-		"with the body's":          {"PUT", "a", `{"title":"T","etag":"e1"}`, []string{`If-Match: "e0", "e1"`}, 200, ""},
-		"against the body's":       {"PUT", "a", `{"title":"T","etag":"e0"}`, []string{`If-Match: "e1"`}, 400, "etag: must be one of those in If-Match"},
-		"empty body's":             {"PUT", "a", `{"title":"T","etag":""}`, []string{`If-Match: "e1"`}, 200, ""},
-		"the body's alone":         {"PUT", "a", `{"title":"T","etag":"e0"}`, nil, 409, "/problems/conflict"},
-		"empty":                    {"PUT", "a", `{"title":"T"}`, []string{"If-Match: "}, 400, "entity tags"},
-		"star among tags":          {"PUT", "a", `{"title":"T"}`, []string{`If-Match: *, "e1"`}, 400, "entity tags"},
-		"no quotes":                {"PUT", "a", `{"title":"T"}`, []string{"If-Match: e1"}, 400, "double quotes"},
-		"no second quote":          {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "e1`}, 400, "double quotes"},
-		"no comma":                 {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "e1" "e2"`}, 400, "double quotes"},
-		"only a hash":              {"PUT", "a", `{"title":"T"}`, []string{`If-Match: W/".00"`}, 412, ""},
-		"create":                   {"PUT", "b", `{"title":"T"}`, []string{"If-None-Match: *"}, 200, ""},
-		"create what exists":       {"PUT", "a", `{"title":"T"}`, []string{"If-None-Match: *"}, 412, "exists"},
-		"create a version":         {"PUT", "b", `{"title":"T","etag":"e1"}`, []string{"If-None-Match: *"}, 400, "has no version"},
-		"both":                     {"PUT", "a", `{"title":"T"}`, []string{"If-None-Match: *", "If-Match: *"}, 400, "must not stand beside If-Match"},
-		"dates are ignored":        {"PUT", "a", `{"title":"T"}`, []string{"If-Unmodified-Since: Sat, 29 Oct 1994 19:43:31 GMT", "If-Modified-Since: x"}, 200, ""},
-		"dates beside If-Match":    {"PUT", "a", `{"title":"T"}`, []string{"If-Unmodified-Since: Sat, 29 Oct 1994 19:43:31 GMT", `If-Match: "e0"`}, 412, ""},
-		"delete":                   {"DELETE", "a", "", []string{`If-Match: W/"e1.00"`}, 200, ""},
-		"delete another":           {"DELETE", "a", "", []string{`If-Match: "e0"`}, 412, ""},
-		"delete any":               {"DELETE", "a", "", []string{"If-Match: *"}, 200, ""},
-		"delete what is not there": {"DELETE", "b", "", []string{`If-Match: "e1"`}, 404, ""},
-		"delete any, none there":   {"DELETE", "b", "", []string{"If-Match: *"}, 404, ""},
-		"delete, against query":    {"DELETE", "a?etag=e0", "", []string{`If-Match: "e1"`}, 400, "etag: must be one of"},
-		"delete, with query":       {"DELETE", "a?etag=e1", "", []string{`If-Match: "e1"`}, 200, ""},
-		"read the version":         {"GET", "a", "", []string{"If-Match: *"}, 200, ""},
-		"read another":             {"GET", "a", "", []string{`If-Match: "e0"`}, 412, "If-Match"},
-		"read, dates are ignored":  {"GET", "a", "", []string{"If-Unmodified-Since: Sat, 29 Oct 1994 19:43:31 GMT", "Range: bytes=0-1"}, 200, `"title":"One"`},
-		"read, no tags":            {"GET", "a", "", []string{"If-None-Match: e1"}, 200, ""},
-		"read, any":                {"GET", "a", "", []string{"If-None-Match: *"}, 304, ""},
+		"one of several":            {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "x", W/"e1.00", "y"`}, 200, ""},
+		"in several lines":          {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "x"`, `If-Match: ,"e1"`}, 200, ""},
+		"none of several":           {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "x", "y"`}, 412, ""},
+		"too many":                  {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "1","2","3","4","5","6","7","8","9"`}, 400, "at most 8"},
+		"any":                       {"PUT", "a", `{"title":"T"}`, []string{"If-Match: *"}, 200, ""},
+		"any, none there":           {"PUT", "b", `{"title":"T"}`, []string{"If-Match: *"}, 412, "If-Match: the movie \\\"b\\\" does not exist"},
+		"any, with the body's":      {"PUT", "a", `{"title":"T","etag":"e1"}`, []string{"If-Match: *"}, 200, ""},
+		"any, with the body's any":  {"PUT", "a", `{"title":"T","etag":"*"}`, []string{"If-Match: *"}, 200, ""},
+		"any, with the body's none": {"PUT", "b", `{"title":"T","etag":"none"}`, []string{"If-Match: *"}, 400, "must not be \\\"none\\\" with If-Match"},
+		"any, with another body's":  {"PUT", "a", `{"title":"T","etag":"e0"}`, []string{"If-Match: *"}, 412, ""},
+		"version, none there":       {"PUT", "b", `{"title":"T"}`, []string{`If-Match: "e1"`}, 412, ""},
+		"with the body's":           {"PUT", "a", `{"title":"T","etag":"e1"}`, []string{`If-Match: "e0", "e1"`}, 200, ""},
+		"against the body's":        {"PUT", "a", `{"title":"T","etag":"e0"}`, []string{`If-Match: "e1"`}, 400, "etag: must be one of those in If-Match"},
+		"empty body's":              {"PUT", "a", `{"title":"T","etag":""}`, []string{`If-Match: "e1"`}, 200, ""},
+		"the body's none alone":     {"PUT", "b", `{"title":"T","etag":"none"}`, nil, 200, ""},
+		"the body's none, exists":   {"PUT", "a", `{"title":"T","etag":"none"}`, nil, 409, "exists"},
+		"the body's any alone":      {"PUT", "b", `{"title":"T","etag":"*"}`, nil, 409, "does not exist"},
+		"no tag of ours: none":      {"PUT", "b", `{"title":"T"}`, []string{`If-Match: "none", W/"none.00"`}, 412, ""},
+		"no tag of ours: *":         {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "*", "*.00"`}, 412, ""},
+		"the body's alone":          {"PUT", "a", `{"title":"T","etag":"e0"}`, nil, 409, "/problems/conflict"},
+		"empty":                     {"PUT", "a", `{"title":"T"}`, []string{"If-Match: "}, 400, "entity tags"},
+		"star among tags":           {"PUT", "a", `{"title":"T"}`, []string{`If-Match: *, "e1"`}, 400, "entity tags"},
+		"no quotes":                 {"PUT", "a", `{"title":"T"}`, []string{"If-Match: e1"}, 400, "double quotes"},
+		"no second quote":           {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "e1`}, 400, "double quotes"},
+		"no comma":                  {"PUT", "a", `{"title":"T"}`, []string{`If-Match: "e1" "e2"`}, 400, "double quotes"},
+		"only a hash":               {"PUT", "a", `{"title":"T"}`, []string{`If-Match: W/".00"`}, 412, ""},
+		"create":                    {"PUT", "b", `{"title":"T"}`, []string{"If-None-Match: *"}, 200, ""},
+		"create, with the body's":   {"PUT", "b", `{"title":"T","etag":"none"}`, []string{"If-None-Match: *"}, 200, ""},
+		"create what exists":        {"PUT", "a", `{"title":"T"}`, []string{"If-None-Match: *"}, 412, "exists"},
+		"create a version":          {"PUT", "b", `{"title":"T","etag":"e1"}`, []string{"If-None-Match: *"}, 400, "has no version"},
+		"both":                      {"PUT", "a", `{"title":"T"}`, []string{"If-None-Match: *", "If-Match: *"}, 400, "must not stand beside If-Match"},
+		"dates are ignored":         {"PUT", "a", `{"title":"T"}`, []string{"If-Unmodified-Since: Sat, 29 Oct 1994 19:43:31 GMT", "If-Modified-Since: x"}, 200, ""},
+		"dates beside If-Match":     {"PUT", "a", `{"title":"T"}`, []string{"If-Unmodified-Since: Sat, 29 Oct 1994 19:43:31 GMT", `If-Match: "e0"`}, 412, ""},
+		"delete":                    {"DELETE", "a", "", []string{`If-Match: W/"e1.00"`}, 200, ""},
+		"delete another":            {"DELETE", "a", "", []string{`If-Match: "e0"`}, 412, ""},
+		"delete any":                {"DELETE", "a", "", []string{"If-Match: *"}, 200, ""},
+		"delete what is not there":  {"DELETE", "b", "", []string{`If-Match: "e1"`}, 404, ""},
+		"delete any, none there":    {"DELETE", "b", "", []string{"If-Match: *"}, 404, ""},
+		"delete, against query":     {"DELETE", "a?etag=e0", "", []string{`If-Match: "e1"`}, 400, "etag: must be one of"},
+		"delete, with query":        {"DELETE", "a?etag=e1", "", []string{`If-Match: "e1"`}, 200, ""},
+		"read the version":          {"GET", "a", "", []string{"If-Match: *"}, 200, ""},
+		"read another":              {"GET", "a", "", []string{`If-Match: "e0"`}, 412, "If-Match"},
+		"read, dates are ignored":   {"GET", "a", "", []string{"If-Unmodified-Since: Sat, 29 Oct 1994 19:43:31 GMT", "Range: bytes=0-1"}, 200, `"title":"One"`},
+		"read, no tags":             {"GET", "a", "", []string{"If-None-Match: e1"}, 200, ""},
+		"read, any":                 {"GET", "a", "", []string{"If-None-Match: *"}, 304, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBrowser(t)
@@ -218,29 +230,41 @@ func TestIfMatch(t *testing.T) {
 			if changed := b.film.writes > 1 || len(b.film.stored) == 0 || other; tc.method != "GET" && changed != (tc.status == 200) {
 				t.Errorf("answered %d, and something was written: %v", tc.status, changed)
 			}
+			if tc.method != "GET" && b.film.reads > 0 {
+				t.Error("the film was read to decide the condition: it may be otherwise when the write comes")
+			}
 		})
 	}
 }
 
-// "Any version" is kept in the transaction that writes too: a film that changes between the look and the write is looked at again, and
-// one that is deleted there is not brought back.
-func TestIfMatchAnyIsKept(t *testing.T) {
+// Of many who create the same film at the same moment one does, and the others are told so.
+func TestOneOfManyCreates(t *testing.T) {
 	b := newBrowser(t)
-	b.want(b.ask("PUT", "/v1/movies/a", `{"title":"One"}`), 200)
-	once := sync.OnceFunc(func() {
-		b.film.mu.Lock()
-		defer b.film.mu.Unlock()
-		b.film.stored["a"].Etag = "meddled"
-	})
-	b.film.meddle = once
-	b.want(b.ask("PUT", "/v1/movies/a", `{"title":"Two"}`, "If-Match: *"), 200)
-	b.film.meddle = func() {
-		b.film.mu.Lock()
-		defer b.film.mu.Unlock()
-		delete(b.film.stored, "a")
-	}
-	b.want(b.ask("PUT", "/v1/movies/a", `{"title":"Three"}`, "If-Match: *"), 412)
-	if len(b.film.stored) != 0 {
-		t.Error("the deleted film was brought back")
+	const rounds, writers = 50, 8
+	for round := range rounds {
+		path := fmt.Sprintf("/v1/movies/f%d", round)
+		answers := make([]*httptest.ResponseRecorder, writers)
+		var ready, done sync.WaitGroup
+		ready.Add(writers)
+		for w := range writers {
+			done.Go(func() {
+				ready.Done()
+				ready.Wait()
+				answers[w] = b.ask("PUT", path, fmt.Sprintf(`{"title":"by %d"}`, w), "If-None-Match: *")
+			})
+		}
+		done.Wait()
+		var winners []int
+		for w, a := range answers {
+			if a.Code == http.StatusOK {
+				winners = append(winners, w)
+				continue
+			}
+			b.want(a, 412, "/problems/precondition-failed", "If-None-Match", "exists")
+		}
+		if len(winners) != 1 {
+			t.Fatalf("round %d: %d of %d created the film", round, len(winners), writers)
+		}
+		b.want(b.ask("GET", path, ""), 200, fmt.Sprintf(`"title":"by %d"`, winners[0]))
 	}
 }

@@ -104,7 +104,8 @@ func (l tagList) has(tag string) bool {
 }
 
 // versions are the versions of the tags, each once: what stands before the dot, or all of it, because the etag in the JSON is a
-// version too.
+// version too. Tags that nobody got from us and that the services would take for something else than a version are left out: as
+// tags they match nothing.
 func (l tagList) versions() []string {
 	var versions []string
 	seen := map[string]bool{}
@@ -113,7 +114,7 @@ func (l tagList) versions() []string {
 		if dot := strings.LastIndexByte(t, '.'); dot >= 0 {
 			version = t[:dot]
 		}
-		if version != "" && !seen[version] {
+		if version != "" && version != anyETag && version != noETag && !seen[version] {
 			seen[version] = true
 			versions = append(versions, version)
 		}

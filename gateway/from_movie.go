@@ -50,124 +50,73 @@ func (s seeing) Invoke(ctx context.Context, method string, args, reply any, opts
 	return s.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
 }
 
+// What the etag of a write may be beside a version (movie.proto).
+const (
+	anyETag = "*"    // the film must exist
+	noETag  = "none" // it must not
+)
+
 // conditional is a connection to the movie service on which writes keep the precondition in their context: it becomes the etag of
-// the request, which the metadata service compares in the transaction that writes.
+// the request, which the metadata service compares in the transaction that writes. Nothing is read here to decide it: what is read
+// may be otherwise when the write comes.
 type conditional struct{ grpc.ClientConnInterface }
 
 // Invoke implements grpc.ClientConnInterface.
 func (c conditional) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
-	w := write{conn: c.ClientConnInterface}
+	w := write{send: func() error { return c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...) }}
 	switch req := args.(type) {
 	case *moviev1.PutMovieRequest:
 		if req.GetMovie() == nil {
 			break
 		}
-		w.id, w.etag, w.field = req.GetMovie().GetId(), &req.Movie.Etag, "movie.etag"
+		w.etag, w.field = &req.Movie.Etag, "movie.etag"
 	case *moviev1.DeleteMovieRequest:
-		w.id, w.etag, w.field = req.GetId(), &req.Etag, "etag"
+		w.etag, w.field = &req.Etag, "etag"
 	}
-	send := func() error { return c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...) }
-	if w.etag == nil {
-		return send()
+	if p := preconditionOf(ctx); p != nil && w.etag != nil {
+		return w.on(p)
 	}
-	if p := preconditionOf(ctx); p != nil {
-		return w.on(ctx, p, send)
-	}
-	return send()
+	return w.send()
 }
 
-// write is a write that depends on a version.
+// write is a write that can depend on a version.
 type write struct {
-	conn  grpc.ClientConnInterface
-	id    string
+	send  func() error
 	etag  *string // of the request
 	field string  // its name
 }
 
-// tries bounds how often a write that wants any version is sent again because the film changed since it was looked at.
-const tries = 4
-
-func (w write) on(ctx context.Context, p *precondition, send func() error) error {
+// on does the write if the precondition is met. The request may have an etag of its own, which must not demand anything else.
+func (w write) on(p *precondition) error {
 	given := *w.etag
 	switch {
+	case p.absent && (given == "" || given == noETag):
+		return w.with("If-None-Match", noETag)
 	case p.absent:
-		return w.create(ctx, given, send)
-	case p.exists && given == "":
-		return w.replaceAny(ctx, send)
-	case p.exists:
-		return w.replace([]string{given}, send)
-	case given != "" && !slices.Contains(p.versions, given):
-		return fault.Invalid(w.field, "must be one of those in If-Match or be left out, got %s", quote(given))
-	case given != "":
-		return w.replace([]string{given}, send)
-	}
-	return w.replace(p.versions, send)
-}
-
-// replace sends the write with each version in turn, until it is that of the film.
-func (w write) replace(versions []string, send func() error) error {
-	var err error
-	for _, version := range versions {
-		*w.etag = version
-		if err = send(); !conflicts(err) {
-			return err
-		}
-	}
-	return notMet("If-Match", err)
-}
-
-// replaceAny sends the write with the version that the film has. One that is changed at the same moment is looked at again.
-func (w write) replaceAny(ctx context.Context, send func() error) error {
-	var err error
-	for range tries {
-		film, missing, readErr := w.read(ctx)
-		switch {
-		case readErr != nil:
-			return readErr
-		case missing && w.field == "etag":
-			return send() // nothing to delete: the service says so (RFC 9110 §13.2.1)
-		case missing:
-			return &unmet{"If-Match", "there is no movie " + quote(w.id) + ": leave the header out to create it"}
-		case film.GetEtag() == "":
-			return send()
-		}
-		*w.etag = film.GetEtag()
-		if err = send(); !conflicts(err) {
-			return err
-		}
-	}
-	return err
-}
-
-// create sends the write if there is no such film. The contract has no write that only creates, so two clients that create the
-// same film at the same moment may both succeed, the later one replacing what the other wrote.
-func (w write) create(ctx context.Context, given string, send func() error) error {
-	if given != "" {
 		return fault.Invalid(w.field, "must be left out with If-None-Match: what does not exist has no version; got %s", quote(given))
+	case p.exists && given == noETag:
+		return fault.Invalid(w.field, "must not be %s with If-Match: the one wants that it does not exist, the other that it does", quote(given))
+	case p.exists && given == "":
+		return w.with("If-Match", anyETag)
+	case given == "":
+		return w.with("If-Match", p.versions...)
+	case !p.exists && !slices.Contains(p.versions, given):
+		return fault.Invalid(w.field, "must be one of those in If-Match or be left out, got %s", quote(given))
 	}
-	film, missing, err := w.read(ctx)
-	switch {
-	case err != nil:
-		return err
-	case !missing:
-		return &unmet{"If-None-Match", "the movie " + quote(w.id) + " exists, its etag is " + quote(film.GetEtag()) + ": leave the header out to replace it"}
-	}
-	return send()
+	return w.with("If-Match", given)
 }
 
-// read looks at the film.
-func (w write) read(ctx context.Context) (film *moviev1.Movie, missing bool, err error) {
-	got, err := moviev1.NewMovieServiceClient(w.conn).GetMovie(ctx, &moviev1.GetMovieRequest{Id: w.id})
-	switch {
-	case err == nil:
-		return got.GetMovie(), false, nil
-	case fault.KindOf(err) == fault.KindNotFound:
-		return nil, true, nil
+// with sends the write with each etag in turn, until one is what the film has. The header is where they come from.
+func (w write) with(header string, etags ...string) error {
+	var err error
+	for _, etag := range etags {
+		*w.etag = etag
+		if err = w.send(); err == nil || fault.KindOf(err) != fault.KindConflict {
+			return err
+		}
 	}
-	return nil, false, err
+	return notMet(header, err)
 }
-
-func conflicts(err error) bool { return err != nil && fault.KindOf(err) == fault.KindConflict }
 
 // notMet says of which header a conflict comes.
 func notMet(header string, err error) error {

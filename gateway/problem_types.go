@@ -116,7 +116,7 @@ var kindTypes = map[fault.Kind]explained{
 		detail:  `no movie has the id "heat-1996"`, path: "/v1/movies/heat-1996",
 	},
 	fault.KindConflict: {
-		meaning: "The etag in the request is not the film's any more: somebody changed it since you read it. Nothing was written.",
+		meaning: "The film is not what the etag in the request demands: somebody changed, created or deleted it since you read it. Nothing was written.",
 		remedy:  "Read it again, apply your change to what you read, and send that with the new etag.",
 		detail:  `etag: the movie "heat-1995" has the etag "9f1c2a77d0b3e645" now, not "0c6d5e4f3a2b1908": read it again, then retry`, path: "/v1/movies/heat-1995",
 		fields: []fault.Field{{Name: "etag", Reason: `the movie "heat-1995" has the etag "9f1c2a77d0b3e645" now, not "0c6d5e4f3a2b1908": read it again, then retry`}},

@@ -77,8 +77,19 @@ func (f *fakeMovie) GetMovie(ctx context.Context, r *moviev1.GetMovieRequest) (*
 
 func (f *fakeMovie) PutMovie(ctx context.Context, r *moviev1.PutMovieRequest) (*moviev1.PutMovieResponse, error) {
 	f.keep(ctx, r)
-	if etag := r.GetMovie().GetEtag(); etag != "" && r.GetMovie().GetId() != "a" && etag != "v1" {
-		return nil, &fault.Error{Kind: fault.KindConflict, Fields: []fault.Field{{Name: "movie.etag", Reason: fmt.Sprintf("the movie %q has the etag %q now, not %q: read it again, then retry", r.GetMovie().GetId(), "v1", etag)}}}
+	id, etag := r.GetMovie().GetId(), r.GetMovie().GetEtag()
+	reason := ""
+	switch missing := id == "missing"; {
+	case missing && (etag == "" || etag == "none"), !missing && (etag == "" || etag == "*" || etag == "v1"), id == "a" && etag != "none":
+	case missing:
+		reason = fmt.Sprintf("the movie %q does not exist (any more): leave it out to create the movie", id)
+	case etag == "none":
+		reason = fmt.Sprintf("the movie %q exists, its etag is %q: leave it out to replace the movie", id, "v1")
+	default:
+		reason = fmt.Sprintf("the movie %q has the etag %q now, not %q: read it again, then retry", id, "v1", etag)
+	}
+	if reason != "" {
+		return nil, &fault.Error{Kind: fault.KindConflict, Fields: []fault.Field{{Name: "movie.etag", Reason: reason}}}
 	}
 	switch r.GetMovie().GetTitle() {
 	case "Slow":
@@ -95,7 +106,11 @@ func (f *fakeMovie) PutMovie(ctx context.Context, r *moviev1.PutMovieRequest) (*
 	case "Taken":
 		return nil, &fault.Error{Kind: fault.KindExists, Fields: []fault.Field{{Name: "movie.external_ids.imdb", Reason: `"tt0111161" belongs to the movie "b"`}}}
 	}
-	return &moviev1.PutMovieResponse{Movie: r.GetMovie()}, nil
+	stored := proto.Clone(r.GetMovie()).(*moviev1.Movie)
+	if etag == "none" || etag == "*" {
+		stored.Etag = "v2"
+	}
+	return &moviev1.PutMovieResponse{Movie: stored}, nil
 }
 
 func (f *fakeMovie) DeleteMovie(ctx context.Context, r *moviev1.DeleteMovieRequest) (*moviev1.DeleteMovieResponse, error) {

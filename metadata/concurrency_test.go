@@ -12,41 +12,59 @@ import (
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 )
 
-// Of all who hold the same etag, one writes.
-func TestOneOfManyWinsAnETag(t *testing.T) {
-	c := newCatalogue(t)
-	const rounds, writers = 10, 8
-	etag := c.put(t, film("x", "start")).GetEtag()
-	for round := range rounds {
-		var (
-			wg   sync.WaitGroup
-			mu   sync.Mutex
-			wins []*metadatav1.Movie
-		)
-		for w := range writers {
-			wg.Go(func() {
-				resp, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: film("x", fmt.Sprintf("round %d, writer %d", round, w)), ExpectedEtag: etag})
-				if err != nil {
-					if status.Code(err) != codes.Aborted {
-						t.Error(err)
-					}
-					return
+// Of all who hold the same etag, one writes; of all who create the same film, one does, and so again once it is deleted.
+func TestOneOfManyWins(t *testing.T) {
+	const rounds = 10
+	t.Run("replacing a version", func(t *testing.T) {
+		c := newCatalogue(t)
+		etag := c.put(t, film("x", "start")).GetEtag()
+		for round := range rounds {
+			etag = oneWins(t, c, etag, round).GetEtag()
+		}
+	})
+	t.Run("creating", func(t *testing.T) {
+		c := newCatalogue(t)
+		for round := range rounds {
+			etag := oneWins(t, c, "none", round).GetEtag()
+			if _, err := c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "x", ExpectedEtag: etag}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// oneWins lets many write the film x with the same expected etag. It returns what the one who succeeded wrote.
+func oneWins(t *testing.T, c *catalogue, etag string, round int) *metadatav1.Movie {
+	t.Helper()
+	const writers = 8
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		wins []*metadatav1.Movie
+	)
+	for w := range writers {
+		wg.Go(func() {
+			resp, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: film("x", fmt.Sprintf("round %d, writer %d", round, w)), ExpectedEtag: etag})
+			if err != nil {
+				if status.Code(err) != codes.Aborted {
+					t.Error(err)
 				}
-				mu.Lock()
-				defer mu.Unlock()
-				wins = append(wins, resp.GetMovie())
-			})
-		}
-		wg.Wait()
-		if len(wins) != 1 {
-			t.Fatalf("round %d: %d writers won", round, len(wins))
-		}
-		got := c.get(t, "x")
-		if got.GetEtag() != wins[0].GetEtag() || got.GetTitle() != wins[0].GetTitle() {
-			t.Fatalf("round %d: stored %v, acknowledged %v", round, got, wins[0])
-		}
-		etag = got.GetEtag()
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			wins = append(wins, resp.GetMovie())
+		})
 	}
+	wg.Wait()
+	if len(wins) != 1 {
+		t.Fatalf("round %d: %d writers won", round, len(wins))
+	}
+	got := c.get(t, "x")
+	if got.GetEtag() != wins[0].GetEtag() || got.GetTitle() != wins[0].GetTitle() {
+		t.Fatalf("round %d: stored %v, acknowledged %v", round, got, wins[0])
+	}
+	return got
 }
 
 // Writers that fight for the same ids and external ids, and readers beside them, who must never

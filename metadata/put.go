@@ -51,9 +51,18 @@ type putResult struct {
 	err     error // why it was refused; nil for all other outcomes
 }
 
+// What an expected etag may be beside the etag of a stored movie, which is never one of them. A
+// service from before they had a meaning refuses a write that has one, because no movie has such
+// an etag; that is why the condition is not a field of its own, which such a service would ignore.
+const (
+	anyETag = "*"    // the movie must exist
+	noETag  = "none" // it must not
+)
+
 // Put creates the movie or replaces it whole, and returns it as stored. If expectedETag is not
-// empty, the stored movie must have it. KindInvalid: a field is out of range. KindConflict: the
-// etag is another one. KindExists: an external id belongs to another movie.
+// empty, the stored movie must have it; with "*" it must exist, with "none" it must not.
+// KindInvalid: a field is out of range. KindConflict: the stored movie is not what the etag
+// demands. KindExists: an external id belongs to another movie.
 func (s *Service) Put(ctx context.Context, m Movie, expectedETag string) (Movie, Outcome, error) {
 	return s.put(ctx, "movie", m, expectedETag, func(_, m Movie) Movie { return m })
 }
@@ -143,11 +152,15 @@ func (s *Service) putBatch(ctx context.Context, movies []Movie, unreadable []err
 	return results, nil
 }
 
-// Delete removes a movie. If expectedETag is not empty, the movie must have it. KindNotFound:
-// there is no such movie. KindConflict: the etag is another one.
+// Delete removes a movie. If expectedETag is neither empty nor "*", the movie must have it.
+// KindInvalid: it is "none". KindNotFound: there is no such movie. KindConflict: the etag is
+// another one.
 func (s *Service) Delete(ctx context.Context, id, expectedETag string) error {
 	if err := fault.ID("id", id); err != nil {
 		return err
+	}
+	if expectedETag == noETag {
+		return fault.Invalid("expected_etag", "must not be %q: a movie that does not exist cannot be deleted", noETag)
 	}
 	number, err := s.store.update(ctx, []string{id}, nil, func(x *excerpt) error {
 		return x.remove(id, expectedETag)
@@ -234,10 +247,13 @@ func (x *excerpt) remove(id, expectedETag string) error {
 	return nil
 }
 
+// checkETag reports whether the stored movie is what the expected etag demands.
 func checkETag(id string, stored Movie, exists bool, expected string) error {
 	switch {
-	case expected == "" || exists && stored.ETag == expected:
+	case expected == "", expected == noETag && !exists, exists && (expected == anyETag || expected == stored.ETag):
 		return nil
+	case expected == noETag:
+		return clash(fault.KindConflict, "expected_etag", "the movie %s exists, its etag is %q: leave it out to replace the movie", quote(id), stored.ETag)
 	case !exists:
 		return clash(fault.KindConflict, "expected_etag", "the movie %s does not exist (any more): leave it out to create the movie", quote(id))
 	}

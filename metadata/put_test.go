@@ -137,6 +137,44 @@ func TestExpectedETag(t *testing.T) {
 	}
 }
 
+// "none" only creates, "*" only replaces; what would change nothing is no exception.
+func TestExpectedExistence(t *testing.T) {
+	c := newCatalogue(t)
+	put := func(title, etag string) (*metadatav1.PutMovieResponse, error) {
+		return c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: film("x", title), ExpectedEtag: etag})
+	}
+	_, err := put("A", "*")
+	wantConflict(t, err, codes.Aborted, "expected_etag", `"x"`, "does not exist", "leave it out to create")
+	_, err = c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "x", ExpectedEtag: "*"})
+	wantError(t, err, codes.NotFound, `"x"`)
+
+	first, err := put("A", "none")
+	if err != nil || !first.GetCreated() {
+		t.Fatalf("create what is not there: %v, %v", first, err)
+	}
+	for _, title := range []string{"A", "B"} {
+		_, err = put(title, "none")
+		wantConflict(t, err, codes.Aborted, "expected_etag", `"x" exists`, first.GetMovie().GetEtag(), "leave it out to replace")
+	}
+	wantMovie(t, c.get(t, "x"), film("x", "A"))
+
+	if same, err := put("A", "*"); err != nil || same.GetChanged() {
+		t.Errorf("replace by the same: %v, %v", same, err)
+	}
+	if second, err := put("B", "*"); err != nil || second.GetCreated() || !second.GetChanged() {
+		t.Errorf("replace what is there: %v, %v", second, err)
+	}
+	_, err = c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "x", ExpectedEtag: "none"})
+	wantError(t, err, codes.InvalidArgument, "expected_etag", `"none"`)
+	wantMovie(t, c.get(t, "x"), film("x", "B"))
+	if _, err = c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "x", ExpectedEtag: "*"}); err != nil {
+		t.Error(err)
+	}
+	if third, err := put("C", "none"); err != nil || !third.GetCreated() {
+		t.Errorf("create what is not there any more: %v, %v", third, err)
+	}
+}
+
 func TestUpdateTimeDoesNotGoBack(t *testing.T) {
 	c := newCatalogue(t)
 	first := c.put(t, film("x", "A"))

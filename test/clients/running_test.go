@@ -18,6 +18,7 @@ func TestRunning(t *testing.T) {
 	t.Run("headers", func(t *testing.T) { testHeaders(t, p.Gateway) })
 	t.Run("no request", func(t *testing.T) { testNoRequest(t, p.Gateway) })
 	t.Run("go", func(t *testing.T) { testGoClient(t, p.Gateway) })
+	t.Run("writers", func(t *testing.T) { testWriters(t, p.Gateway) })
 	t.Run("bounds", func(t *testing.T) { testBounds(t, p.Gateway) }) // last: it writes what it may
 }
 

@@ -211,7 +211,7 @@ type Movie struct {
 	// Director The director, one line of at most 500 characters; several are joined by ", ".
 	Director string `json:"director"`
 
-	// Etag Version of the metadata. On a write: replace only this version; empty replaces any.
+	// Etag Version of the metadata. On a write: replace only this version; "*" replaces any but creates nothing, "none" only creates, empty does either.
 	Etag string `json:"etag"`
 
 	// ExternalIds The film's ids elsewhere. Always set in answers, its members empty where not known; absent on input means none.
@@ -265,7 +265,7 @@ type MovieInput struct {
 	// Director The director, one line of at most 500 characters; several are joined by ", ".
 	Director *string `json:"director,omitempty"`
 
-	// Etag Version of the metadata. On a write: replace only this version; empty replaces any.
+	// Etag Version of the metadata. On a write: replace only this version; "*" replaces any but creates nothing, "none" only creates, empty does either.
 	Etag *string `json:"etag,omitempty"`
 
 	// ExternalIds The film's ids elsewhere. Always set in answers, its members empty where not known; absent on input means none.
@@ -670,7 +670,7 @@ type ListMoviesParamsOrderBy string
 
 // DeleteMovieParams defines parameters for DeleteMovie.
 type DeleteMovieParams struct {
-	// Etag Delete only this version; empty deletes any.
+	// Etag Delete only this version; empty and "*" delete any.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
 	// IfMatch The ETag of the movie as it was read, or its property etag in quotes: change it only if it still is that version, else answer 412. At most eight tags; `*` means any that is there. The gateway compares the version before the dot, so ratings that came in meanwhile do not matter.

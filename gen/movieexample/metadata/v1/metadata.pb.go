@@ -469,7 +469,8 @@ func (x *ExternalIds) GetMovielens() string {
 type PutMovieRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Movie *Movie                 `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
-	// Write only if the stored movie has this etag; empty writes always.
+	// Write only if the stored movie has this etag. "*": only if the movie exists, whatever its etag. "none": only if it does not;
+	// whatever others do at the same time, of all who create a movie with "none" one succeeds. Empty writes always.
 	ExpectedEtag  string `protobuf:"bytes,2,opt,name=expected_etag,json=expectedEtag,proto3" json:"expected_etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1162,7 +1163,7 @@ func (x *ListMoviesResponse) GetNextPageToken() string {
 type DeleteMovieRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Delete only if the stored movie has this etag; empty deletes always.
+	// Delete only if the stored movie has this etag; empty and "*" delete always. "none" is refused: there would be nothing to delete.
 	ExpectedEtag  string `protobuf:"bytes,2,opt,name=expected_etag,json=expectedEtag,proto3" json:"expected_etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

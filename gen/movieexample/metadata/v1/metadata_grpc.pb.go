@@ -44,7 +44,7 @@ const (
 // MetadataService keeps the catalogue: one Movie per id.
 type MetadataServiceClient interface {
 	// PutMovie creates the movie or replaces it whole.
-	// ABORTED: expected_etag is given and is not the stored movie's.
+	// ABORTED: the stored movie is not what expected_etag demands.
 	// ALREADY_EXISTS: an external id belongs to another movie.
 	PutMovie(ctx context.Context, in *PutMovieRequest, opts ...grpc.CallOption) (*PutMovieResponse, error)
 	// BatchPutMovies writes up to 200 movies; each succeeds or fails by itself.
@@ -58,7 +58,7 @@ type MetadataServiceClient interface {
 	SelectMovies(ctx context.Context, in *SelectMoviesRequest, opts ...grpc.CallOption) (*SelectMoviesResponse, error)
 	// ListMovies lists movies by title or year, a page at a time and as deep as the catalogue goes.
 	ListMovies(ctx context.Context, in *ListMoviesRequest, opts ...grpc.CallOption) (*ListMoviesResponse, error)
-	// DeleteMovie removes a movie. NOT_FOUND: no such id. ABORTED: expected_etag is not the stored movie's.
+	// DeleteMovie removes a movie. NOT_FOUND: no such id. ABORTED: the stored movie is not what expected_etag demands.
 	DeleteMovie(ctx context.Context, in *DeleteMovieRequest, opts ...grpc.CallOption) (*DeleteMovieResponse, error)
 	// LookupMovie finds the movie that carries an external id. NOT_FOUND: none does.
 	LookupMovie(ctx context.Context, in *LookupMovieRequest, opts ...grpc.CallOption) (*LookupMovieResponse, error)
@@ -234,7 +234,7 @@ func (c *metadataServiceClient) SyncVotes(ctx context.Context, in *SyncVotesRequ
 // MetadataService keeps the catalogue: one Movie per id.
 type MetadataServiceServer interface {
 	// PutMovie creates the movie or replaces it whole.
-	// ABORTED: expected_etag is given and is not the stored movie's.
+	// ABORTED: the stored movie is not what expected_etag demands.
 	// ALREADY_EXISTS: an external id belongs to another movie.
 	PutMovie(context.Context, *PutMovieRequest) (*PutMovieResponse, error)
 	// BatchPutMovies writes up to 200 movies; each succeeds or fails by itself.
@@ -248,7 +248,7 @@ type MetadataServiceServer interface {
 	SelectMovies(context.Context, *SelectMoviesRequest) (*SelectMoviesResponse, error)
 	// ListMovies lists movies by title or year, a page at a time and as deep as the catalogue goes.
 	ListMovies(context.Context, *ListMoviesRequest) (*ListMoviesResponse, error)
-	// DeleteMovie removes a movie. NOT_FOUND: no such id. ABORTED: expected_etag is not the stored movie's.
+	// DeleteMovie removes a movie. NOT_FOUND: no such id. ABORTED: the stored movie is not what expected_etag demands.
 	DeleteMovie(context.Context, *DeleteMovieRequest) (*DeleteMovieResponse, error)
 	// LookupMovie finds the movie that carries an external id. NOT_FOUND: none does.
 	LookupMovie(context.Context, *LookupMovieRequest) (*LookupMovieResponse, error)

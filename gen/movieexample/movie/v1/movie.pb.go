@@ -51,7 +51,8 @@ type Movie struct {
 	// "unavailable": the rating service cannot be reached and nothing is known;
 	// "unrated": nobody rated it. Output only: ignored on input.
 	RatingStatus string `protobuf:"bytes,10,opt,name=rating_status,json=ratingStatus,proto3" json:"rating_status,omitempty"`
-	// Version of the metadata. On a write: replace only this version; empty replaces any.
+	// Version of the metadata. On a write: replace only this version; "*" replaces any but creates nothing, "none" only creates, empty does
+	// either.
 	Etag string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Running time in minutes, 1–6000; absent where not known.
 	RuntimeMinutes *int32 `protobuf:"varint,12,opt,name=runtime_minutes,json=runtimeMinutes,proto3,oneof" json:"runtime_minutes,omitempty"`
@@ -512,7 +513,7 @@ type DeleteMovieRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id of the movie.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Delete only this version; empty deletes any.
+	// Delete only this version; empty and "*" delete any.
 	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

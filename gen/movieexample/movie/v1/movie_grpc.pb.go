@@ -49,7 +49,7 @@ type MovieServiceClient interface {
 	GetMovie(ctx context.Context, in *GetMovieRequest, opts ...grpc.CallOption) (*GetMovieResponse, error)
 	// PutMovie creates the movie or replaces its metadata whole; ratings stay. What is left out of the body is empty afterwards.
 	//
-	// ABORTED: an etag is given and is not the stored movie's: somebody changed it meanwhile.
+	// ABORTED: the stored movie is not what the etag demands: somebody changed, created or deleted it meanwhile.
 	// ALREADY_EXISTS: another movie has one of the external ids.
 	PutMovie(ctx context.Context, in *PutMovieRequest, opts ...grpc.CallOption) (*PutMovieResponse, error)
 	// DeleteMovie removes the movie from the catalogue. Its ratings stay with the rating service, and are there again if the movie is put
@@ -217,7 +217,7 @@ type MovieServiceServer interface {
 	GetMovie(context.Context, *GetMovieRequest) (*GetMovieResponse, error)
 	// PutMovie creates the movie or replaces its metadata whole; ratings stay. What is left out of the body is empty afterwards.
 	//
-	// ABORTED: an etag is given and is not the stored movie's: somebody changed it meanwhile.
+	// ABORTED: the stored movie is not what the etag demands: somebody changed, created or deleted it meanwhile.
 	// ALREADY_EXISTS: another movie has one of the external ids.
 	PutMovie(context.Context, *PutMovieRequest) (*PutMovieResponse, error)
 	// DeleteMovie removes the movie from the catalogue. Its ratings stay with the rating service, and are there again if the movie is put
