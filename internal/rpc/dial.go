@@ -58,7 +58,10 @@ func Dial(target string, cfg DialConfig) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", cfg.Name, err)
 	}
-	client := clientSide{name: cfg.Name, target: target, timeout: cfg.Timeout}
+	client := clientSide{name: cfg.Name, target: target, timeout: cfg.Timeout, idempotent: make(map[string]bool)}
+	for _, method := range cfg.Idempotent {
+		client.idempotent["/"+strings.TrimPrefix(method, "/")] = true
+	}
 	opts := append(client.options(cfg.Version, cfg.MaxMessageBytes),
 		grpc.WithDefaultServiceConfig(sc),
 		// A name server's own service config could switch retries on for any method.
@@ -98,9 +101,11 @@ func serviceConfig(idempotent []string) (string, error) {
 	sc := object{
 		"loadBalancingConfig": []object{{"round_robin": object{}}},
 		"healthCheckConfig":   object{"serviceName": ""},
-		// The budget: 20 failures without success stop retries until successes,
-		// ten for each further retry, have refilled half of it.
-		"retryThrottling": object{"maxTokens": 40, "tokenRatio": 0.1},
+		// The budget: 500 failures without success stop retries until successes, ten
+		// for each further retry, have refilled half of it. So many, the most that
+		// gRPC allows, because an instance that dies takes all calls with it that are
+		// under way there, at once, and none of them shall fail for that.
+		"retryThrottling": object{"maxTokens": 1000, "tokenRatio": 0.1},
 	}
 	if len(names) > 0 {
 		sc["methodConfig"] = []object{{
@@ -132,6 +137,7 @@ func userAgent(version string) string {
 type clientSide struct {
 	name, target string
 	timeout      time.Duration
+	idempotent   map[string]bool // full names of methods
 }
 
 // options are the dial options of every connection, to another process or in memory.
@@ -150,7 +156,15 @@ func (c clientSide) unary(ctx context.Context, method string, req, reply any, cc
 	defer cancel()
 	var header, trailer metadata.MD
 	opts = append(opts[:len(opts):len(opts)], grpc.Header(&header), grpc.Trailer(&trailer))
-	if err := invoke(outgoing(ctx), method, req, reply, cc, opts...); err != nil {
+	ctx = outgoing(ctx)
+	err := invoke(ctx, method, req, reply, cc, opts...)
+	if c.idempotent[method] && brokenOff(err, header, trailer) {
+		// gRPC does not retry what an answer has begun to. Once is enough: it takes
+		// another instance's death in the same moment of another answer to need more.
+		header, trailer = nil, nil
+		err = invoke(ctx, method, req, reply, cc, opts...)
+	}
+	if err != nil {
 		return c.explain(err, header, trailer)
 	}
 	return nil

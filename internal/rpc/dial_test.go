@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -103,16 +104,20 @@ func TestRetries(t *testing.T) {
 func TestRetriesHaveABudget(t *testing.T) {
 	i := startInstance(t, func(int64) error { return fault.Unavailable(nil, "busy") })
 	client := dialTest(t, i.addr, rpc.DialConfig{Idempotent: []string{testpb.TestService_UnaryCall_FullMethodName}})
-	const calls = 30
+	const calls, budget = 600, 500
+	var wg sync.WaitGroup
 	for range calls {
-		if _, err := client.UnaryCall(t.Context(), &testpb.SimpleRequest{}); status.Code(err) != codes.Unavailable {
-			t.Fatalf("got %v, want UNAVAILABLE", err)
-		}
+		wg.Go(func() {
+			if _, err := client.UnaryCall(t.Context(), &testpb.SimpleRequest{}); status.Code(err) != codes.Unavailable {
+				t.Errorf("got %v, want UNAVAILABLE", err)
+			}
+		})
 	}
-	// Without a budget each call is three. With it, the first twenty failures use
+	wg.Wait()
+	// Without a budget each call is three. With it, the first five hundred failures use
 	// it up, and from then on a call is one.
-	if got := i.calls.Load(); got <= calls || got > calls+20 {
-		t.Errorf("%d calls became %d, want more, and at most %d", calls, got, calls+20)
+	if got := i.calls.Load(); got <= calls+budget/2 || got > calls+budget {
+		t.Errorf("%d calls became %d, want more than %d and at most %d", calls, got, calls+budget/2, calls+budget)
 	}
 }
 

@@ -29,6 +29,9 @@ func (c clientSide) explain(err error, header, trailer metadata.MD) error {
 		return err
 	}
 	st := inner.GRPCStatus()
+	if brokenOff(err, header, trailer) {
+		return unreachable(c.name, c.target, st.Message())
+	}
 	if len(header) > 0 || len(trailer) > 0 {
 		return st.Err() // a server's own words; without a server not even a request id comes back
 	}
@@ -40,6 +43,12 @@ func (c clientSide) explain(err error, header, trailer metadata.MD) error {
 			"the %s service did not answer in time: try again later", c.name)
 	}
 	return st.Err()
+}
+
+// brokenOff reports whether an answer had begun to arrive when the connection broke:
+// a [Server] sends a header with an answer and a trailer with every error.
+func brokenOff(err error, header, trailer metadata.MD) bool {
+	return status.Code(err) == codes.Unavailable && len(header) > 0 && len(trailer) == 0
 }
 
 // unreachable is the UNAVAILABLE of a call that no server answered: target is
