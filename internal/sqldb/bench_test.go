@@ -24,8 +24,8 @@ CREATE TABLE ratings (
 `
 
 // benchText is the upsert of so many ratings.
-func benchText(rows int) string {
-	return sqldb.SQLite.Upsert("ratings", []string{"record_type", "record_id", "user_id"},
+func benchText(d sqldb.Dialect, rows int) string {
+	return d.Upsert("ratings", []string{"record_type", "record_id", "user_id"},
 		[]string{"value", "deleted", "rated_at", "event_id"}, rows)
 }
 
@@ -66,7 +66,7 @@ func BenchmarkUpsert(b *testing.B) {
 					args = benchRow(next, args)
 					next++
 				}
-				if _, err := exec(ctx, benchText(per), args...); err != nil {
+				if _, err := exec(ctx, benchText(sqldb.SQLite, per), args...); err != nil {
 					return err
 				}
 			}
@@ -106,7 +106,7 @@ func BenchmarkRead(b *testing.B) {
 	db := openFile(b, sqldb.Options{}, benchSchema)
 	const n = 100_000
 	if err := db.Write(b.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
-		return tx.ExecRows(ctx, n, benchText, benchRow)
+		return tx.ExecRows(ctx, n, func(rows int) string { return benchText(tx.Dialect(), rows) }, benchRow)
 	}); err != nil {
 		b.Fatal(err)
 	}

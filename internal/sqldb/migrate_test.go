@@ -2,11 +2,14 @@ package sqldb_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/sqldb/sqltest"
@@ -137,5 +140,60 @@ func TestMigrateRefuses(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// The list says what is where, and asking changes nothing.
+func TestMigrations(t *testing.T) {
+	db, err := sqldb.Open(t.Context(), sqltest.URL(t), sqldb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	one := files("00001_init.sql", accounts)
+	two := files("00001_init.sql", accounts, "00002_name.sql", addName)
+	check := func(fsys fstest.MapFS, want ...string) {
+		t.Helper()
+		list, err := db.Migrations(t.Context(), fsys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range list {
+			state := "pending"
+			if !m.AppliedAt.IsZero() {
+				if state = "applied"; time.Since(m.AppliedAt).Abs() > time.Hour || m.AppliedAt.Location() != time.UTC {
+					t.Errorf("%s was applied at %v", m.File, m.AppliedAt)
+				}
+			}
+			got = append(got, fmt.Sprint(m.Version, " ", m.File, " ", state))
+			if m.Interrupted {
+				t.Errorf("%s is called interrupted", m.File)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("migrations %q, want %q", got, want)
+		}
+	}
+	check(two, "1 00001_init.sql pending", "2 00002_name.sql pending")
+	tables := "SELECT count(*) FROM sqlite_schema"
+	if db.Dialect() == sqldb.MySQL {
+		tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = database()"
+	}
+	var n int
+	if err := db.Read().QueryRowContext(t.Context(), tables).Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d tables after asking, %v", n, err)
+	}
+	if err := db.Migrate(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	check(two, "1 00001_init.sql applied", "2 00002_name.sql pending")
+	if err := db.Migrate(t.Context(), two); err != nil {
+		t.Fatal(err)
+	}
+	check(two, "1 00001_init.sql applied", "2 00002_name.sql applied")
+	check(one, "1 00001_init.sql applied", "2  applied")
+	if _, err := db.Migrations(t.Context(), files("readme.txt", "hello")); err == nil || !strings.Contains(err.Error(), "no migrations") {
+		t.Errorf("no files: %v", err)
 	}
 }
