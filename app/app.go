@@ -136,7 +136,7 @@ type builder struct {
 	metrics *prometheus.Registry
 	ready   *telemetry.Readiness
 	// registry knows where the services are that other processes run.
-	registry *discovery.Memory
+	registry *discovery.Registry
 	conns    map[string]grpc.ClientConnInterface
 }
 
@@ -298,7 +298,7 @@ func (b *builder) connect(ctx context.Context, callee string) error {
 	if err != nil {
 		return err
 	}
-	b.onClose("registration of "+callee, func(context.Context) error { deregister(); return nil })
+	b.onClose("registration of "+callee, deregister)
 	conn, err := rpc.Dial(discovery.MemoryScheme+":///"+callee, rpc.DialConfig{
 		Name: callee, Version: b.version, Idempotent: idempotentMethods(callee), Resolvers: []resolver.Builder{b.registry.Resolver()},
 	})

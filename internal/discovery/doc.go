@@ -1,17 +1,97 @@
 // Package discovery owns the answer to "where does this service live?".
 //
-// A [Registry] is told by instances that they exist. A client learns of them
-// through gRPC's resolver, which is the other half of the same value: pass
-// Resolver() to rpc.Dial and dial "<scheme>:///<service>". That is all of the
-// seam; [Memory] is the registry of one process, and registries that many
-// processes share come beside it.
+// A [Registry] is told by instances that they exist ([Registry.Register]), and
+// tells clients through gRPC's resolver: pass [Registry.Resolver] to rpc.Dial and
+// dial [Registry.Target] of the service. That is all of the seam; which kind of
+// registry is behind it is said by a spec, in one line of configuration:
 //
-// It promises that a service without instances is an UNAVAILABLE error which
-// names the service, and that calls succeed again as soon as there is one,
-// without a new dial.
+//	memory                    the instances that this process registers; nobody else sees them
+//	static:FILE               a file that lists them, read again when it changes
+//	dns://[SERVER]/NAME       A, AAAA or SRV records, asked for again every few seconds
+//	consul://HOST:PORT        a Consul agent
 //
-// It refuses global state: no resolver is registered for the whole process, so
-// that two systems in one process (a test's) cannot find each other's instances.
-// Health is not its business either: a registry says who exists, grpc.health.v1
-// says who can serve.
+// What follows "?" are parameters; a wrong one is an error that names it.
+//
+// # static
+//
+// The file is YAML, of which JSON is a part: a list of host:port for each service.
+//
+//	metadata: [10.0.0.5:8081]
+//	rating:
+//	  - 10.0.0.5:8082
+//	  - 10.0.0.6:8082
+//
+// It is looked at every second and taken when it was the same twice, so within two
+// seconds, and never in the middle of writing unless the writer rests there; a new
+// file that is renamed into place cannot be half-written at all. A file that cannot
+// be read or used is logged once, with what is wrong, and changes nothing. An empty
+// file is one of those, because a file that is written anew begins empty: no
+// services are written as {}. Register does nothing.
+//
+// # dns
+//
+// NAME has {service} where the service's name goes, and may end in a port:
+//
+//	dns:///{service}.movies.svc.cluster.local:8080       A and AAAA records; one port for all
+//	dns:///{service}.movies.svc.cluster.local            A and AAAA records; the port of Options.Ports
+//	dns:///_grpc._tcp.{service}.movies.svc.cluster.local  SRV records, which say host and port
+//	dns://127.0.0.1:8053/{service}.example:8080          asked of this name server
+//
+// In Kubernetes NAME is the name of a headless Service; for SRV records its port is
+// named grpc. An instance is an IPv4 address where the name has any, else an IPv6
+// address; the priorities and weights of SRV records do not matter, all instances
+// are peers. Parameter interval is the time between two questions: 3s, or what is
+// given, from 1s to 1m; after a lost connection it asks sooner. A name server that
+// does not answer, or answers that it cannot, changes nothing; "no such name" and
+// "no such records" are answers: no instance. Register does nothing.
+//
+// # consul
+//
+// Every instance registers under its service's name, as SERVICE-HOST-PORT, with the
+// tag version=…, and with a gRPC health check that the agent makes. What the agent
+// forgets is registered again within seconds; an instance that died without
+// deregistering is removed by Consul minutes later. Changes arrive by blocking
+// queries. Parameters:
+//
+//	tls=true          HTTPS
+//	ca_file=F         PEM certificates of the authorities to trust, instead of the system's
+//	cert_file=F       PEM certificate to show, with key_file=F; read anew for each connection
+//	server_name=N     the name that the agent's certificate must have, instead of HOST
+//	token_file=F      the ACL token, read anew for each request; it needs service:write for
+//	                  its own service, service:read for those it calls, and node:read
+//	datacenter=N      where to look services up, instead of the agent's own datacenter
+//
+// Consul's own environment variables (CONSUL_HTTP_TOKEN …) fill what is not said.
+//
+// # Promises
+//
+// A registry says who exists; who can serve is found out by the client, from its
+// connections and grpc.health.v1, within moments. So a registry may be late, wrong
+// or away:
+//
+// While it does not answer, the last known instances stay, also those that a
+// connection finds when it wakes from idleness. When it answers again, what it has
+// lost meanwhile may be about to register again; instances that are missing from
+// its answers are dropped only after some seconds of answers without them (10 s
+// with Consul, 5 s with DNS, at once with a file).
+//
+// Consul's checks are used for one thing, to leave out instances that hang without
+// losing their connections, and only while there are others: an agent that believes
+// everybody ill cannot take a service down.
+//
+// A service without instances is an UNAVAILABLE error that names the service, and
+// calls succeed again as soon as there is one, without a new dial. A connection never
+// asks the registry by itself: a service is looked up once for the whole process, from
+// the first connection to it until [Registry.Close].
+//
+// Metrics: discovery_instances, discovery_stale and discovery_registered, by
+// service. A log line tells of every change of the instances, and of the registry's
+// going and coming, not of every question.
+//
+// # Refusals
+//
+// It refuses global state: no resolver is registered for the whole process, so that
+// two systems in one process (a test's) cannot find each other's instances. It
+// refuses to fail a start because a registry is away: a registration is repeated
+// until it holds.
 package discovery

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -20,8 +19,6 @@ import (
 	"movieexample.com/internal/discovery"
 	"movieexample.com/internal/rpc"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // start serves an instance and returns its address.
 func start(t *testing.T) string {
@@ -48,7 +45,7 @@ func start(t *testing.T) string {
 	return lis.Addr().String()
 }
 
-func dial(t *testing.T, m *discovery.Memory) *grpc.ClientConn {
+func dial(t *testing.T, m *discovery.Registry) *grpc.ClientConn {
 	t.Helper()
 	cc, err := rpc.Dial("memory:///rating", rpc.DialConfig{
 		Name:      "rating",
@@ -61,13 +58,18 @@ func dial(t *testing.T, m *discovery.Memory) *grpc.ClientConn {
 	return cc
 }
 
-func register(t *testing.T, m *discovery.Memory, addr string) (deregister func()) {
+func register(t *testing.T, m *discovery.Registry, addr string) (deregister func()) {
 	t.Helper()
-	deregister, err := m.Register(t.Context(), "rating", addr)
+	leave, err := m.Register(t.Context(), "rating", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return deregister
+	return func() {
+		t.Helper()
+		if err := leave(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // call returns the address that answered.
@@ -80,8 +82,8 @@ func call(ctx context.Context, cc *grpc.ClientConn, opts ...grpc.CallOption) (st
 	return p.Addr.String(), nil
 }
 
-// eventually calls until the answer is as wanted.
-func eventually(t *testing.T, what string, cc *grpc.ClientConn, ok func(addr string, err error) bool) {
+// callUntil calls until the answer is as wanted.
+func callUntil(t *testing.T, what string, cc *grpc.ClientConn, ok func(addr string, err error) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -126,7 +128,7 @@ func TestRecoversAsSoonAsAnInstanceAppears(t *testing.T) {
 		}
 		deregister()
 		deregister() // no effect
-		eventually(t, "gone again", cc, func(_ string, err error) bool {
+		callUntil(t, "gone again", cc, func(_ string, err error) bool {
 			return status.Code(err) == codes.Unavailable && strings.Contains(err.Error(), "no instance")
 		})
 	}
@@ -141,13 +143,13 @@ func TestSpreadsOverInstancesAndDropsTheDeregistered(t *testing.T) {
 	cc := dial(t, m)
 
 	seen := map[string]bool{}
-	eventually(t, "both answer", cc, func(addr string, err error) bool {
+	callUntil(t, "both answer", cc, func(addr string, err error) bool {
 		seen[addr] = err == nil
 		return seen[a] && seen[b]
 	})
 	deregisterB()
 	run := 0
-	eventually(t, "only the first answers", cc, func(addr string, err error) bool {
+	callUntil(t, "only the first answers", cc, func(addr string, err error) bool {
 		if err != nil {
 			t.Fatalf("a call failed while an instance was there: %v", err)
 		}
@@ -168,7 +170,7 @@ func TestSameAddressTwiceStaysUntilTheLast(t *testing.T) {
 		t.Fatalf("after the first of two deregistrations: %q, %v; want %q", got, err, addr)
 	}
 	second()
-	eventually(t, "gone", cc, func(_ string, err error) bool { return status.Code(err) == codes.Unavailable })
+	callUntil(t, "gone", cc, func(_ string, err error) bool { return status.Code(err) == codes.Unavailable })
 }
 
 func TestRegistriesDoNotSeeEachOther(t *testing.T) {
@@ -192,7 +194,9 @@ func TestConcurrentRegistrationsAndClients(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				deregister()
+				if err := deregister(t.Context()); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 		wg.Go(func() {
@@ -214,6 +218,10 @@ func TestRefusals(t *testing.T) {
 		{"rating", "127.0.0.1", "want host:port"},
 		{"rating", ":8081", "want host:port"},
 		{"rating", "127.0.0.1:0", "want host:port"},
+		{"rating", "127.0.0.1:http", "want host:port"},
+		{"rating", "127.0.0.1:65536", "want host:port"},
+		{"rating", "0.0.0.0:8081", "no client can connect"},
+		{"rating", "[::]:8081", "no client can connect"},
 	} {
 		_, err := m.Register(t.Context(), row.service, row.addr)
 		if err == nil || !strings.Contains(err.Error(), row.want) {

@@ -1,0 +1,165 @@
+package discovery
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/resolver"
+)
+
+// lookup is one service: the instances that are known of it, and the connections
+// that want to know them. There is one for each service that was ever dialled, and
+// it lives as long as the registry: a connection that wakes from idleness while the
+// registry is away finds here what was last known.
+type lookup struct {
+	registry *Registry
+	service  string
+	// settle is the time for which instances that an outage of the registry has lost
+	// may come back before they are dropped.
+	settle time.Duration
+	// asked has an element when a connection wants news at once.
+	asked chan struct{}
+
+	mu        sync.Mutex
+	conns     map[*conn]struct{}
+	told      bool      // whether instances says anything yet
+	instances []string  // sorted, without duplicates; a new slice on every change
+	failing   bool      // whether the registry did not answer when it was last asked
+	keep      time.Time // until then nothing that was known is dropped
+}
+
+func newLookup(r *Registry, service string) *lookup {
+	r.metrics.instances.WithLabelValues(service).Set(0)
+	r.metrics.stale.WithLabelValues(service).Set(0)
+	return &lookup{registry: r, service: service, asked: make(chan struct{}, 1), conns: make(map[*conn]struct{})}
+}
+
+// found takes an answer of the registry: these are all instances of the service. It
+// returns the time after which the answer has to be given again because it may mean
+// something else then, or 0.
+func (l *lookup) found(instances []string) (again time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if l.failing {
+		l.failing = false
+		l.keep = now.Add(l.settle)
+		l.registry.metrics.stale.WithLabelValues(l.service).Set(0)
+		l.registry.log.Info("the registry answers again", "service", l.service)
+	}
+	next := slices.Clone(instances)
+	slices.Sort(next)
+	next = slices.Compact(next)
+	if now.Before(l.keep) {
+		answer := len(next)
+		next = append(next, l.instances...)
+		slices.Sort(next)
+		if next = slices.Compact(next); len(next) > answer {
+			again = l.keep.Sub(now)
+		}
+	}
+	l.set(next)
+	return again
+}
+
+// doubt says that the registry has changed in a way that looks like a loss of data:
+// the answers that follow are taken as after an outage.
+func (l *lookup) doubt() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keep = time.Now().Add(l.settle)
+}
+
+// failed says that the registry did not answer, and reports whether that is news.
+func (l *lookup) failed() (first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first = !l.failing
+	l.failing = true
+	if first {
+		l.registry.metrics.stale.WithLabelValues(l.service).Set(1)
+	}
+	if !l.told {
+		l.set(nil) // calls do not wait for what may never come
+	}
+	return first
+}
+
+// unanswered is failed, with a line in the log when it is news.
+func (l *lookup) unanswered(err error) {
+	if l.failed() {
+		l.registry.log.Warn("the registry does not answer; the last known instances stay", "service", l.service, "instances", l.known(), "error", err)
+	}
+}
+
+// known returns the instances.
+func (l *lookup) known() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.instances
+}
+
+// set changes the instances and tells the connections. They are told with l.mu held,
+// so that none of them hears of two changes in the wrong order; gRPC does not call
+// back into a resolver from UpdateState.
+func (l *lookup) set(next []string) {
+	if l.told && slices.Equal(l.instances, next) {
+		return
+	}
+	gone := slices.DeleteFunc(slices.Clone(l.instances), func(addr string) bool { return slices.Contains(next, addr) })
+	added := slices.DeleteFunc(slices.Clone(next), func(addr string) bool { return slices.Contains(l.instances, addr) })
+	l.told, l.instances = true, next
+	l.registry.metrics.instances.WithLabelValues(l.service).Set(float64(len(next)))
+	if len(gone)+len(added) > 0 {
+		l.registry.log.Info("a service's instances changed", "service", l.service, "instances", next, "added", added, "gone", gone)
+	}
+	for c := range l.conns {
+		c.tell(next)
+	}
+}
+
+// add lets a connection know the instances, now and whenever they change.
+func (l *lookup) add(cc resolver.ClientConn) *conn {
+	c := &conn{lookup: l, cc: cc}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns[c] = struct{}{}
+	if l.told {
+		c.tell(l.instances)
+	}
+	return c
+}
+
+// conn is the resolver of one gRPC connection.
+type conn struct {
+	lookup *lookup
+	cc     resolver.ClientConn
+}
+
+// tell passes the instances on. No instances are a state like any other: calls fail
+// with UNAVAILABLE, in rpc's words, until the next state. The error of UpdateState
+// asks for another attempt, but what a registry has said does not change by that.
+func (c *conn) tell(instances []string) {
+	endpoints := make([]resolver.Endpoint, len(instances))
+	for i, addr := range instances {
+		endpoints[i] = resolver.Endpoint{Addresses: []resolver.Address{{Addr: addr}}}
+	}
+	_ = c.cc.UpdateState(resolver.State{Endpoints: endpoints})
+}
+
+// ResolveNow implements resolver.Resolver. gRPC calls it when it has lost a
+// connection; who polls may poll sooner.
+func (c *conn) ResolveNow(resolver.ResolveNowOptions) {
+	select {
+	case c.lookup.asked <- struct{}{}:
+	default:
+	}
+}
+
+// Close implements resolver.Resolver.
+func (c *conn) Close() {
+	c.lookup.mu.Lock()
+	defer c.lookup.mu.Unlock()
+	delete(c.lookup.conns, c)
+}
