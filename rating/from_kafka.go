@@ -1,21 +1,19 @@
 package rating
 
 import (
-	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"movieexample.com/api/events"
-	"movieexample.com/internal/fault"
 	"movieexample.com/internal/kafka"
 )
 
@@ -27,22 +25,30 @@ const (
 	// under the least that brokers allow; much more is idle time. A member that is only slow is protected by
 	// heartbeats, and fenced by the database if it comes back too late.
 	sessionTimeout = 10 * time.Second
-	// rebalanceTimeout bounds how long a rebalance waits for a batch in progress.
+	// rebalanceTimeout bounds how long a rebalance waits for a batch in progress. A member whose batch takes longer (it waits
+	// for the database, as all others do) loses its partitions; its batch then either still finds the offset where it
+	// expects it, or is fenced.
 	rebalanceTimeout = 30 * time.Second
+	// reviewInterval is how often partitions that stand still are looked at again, and the ends of the log are asked for.
+	reviewInterval = time.Second
 	// displayInterval is how often offsets are told to Kafka, for those who look at its consumer lag.
 	displayInterval = time.Second
+	// warnInterval is how often the log repeats that something is waited for.
+	warnInterval = 30 * time.Second
 )
 
-// consumer feeds the ingester from a Kafka topic.
+// consumer feeds the ingester from a Kafka topic. It lives as long as the topic has the same id: every record that its client
+// fetches belongs to that one, since the client never goes over to a topic that was made anew.
 type consumer struct {
 	cfg    Config
 	in     *ingester
 	now    func() time.Time
 	client *kgo.Client
+	// stranger: the topic was seen under another id than ours.
+	stranger atomic.Bool
 
 	mu sync.Mutex
-	// topicID is the id that the topic had at the first assignment. Every record that the client fetches belongs to
-	// that topic, whatever is called so by now: it never goes over to a topic that was made anew.
+	// topicID is the id that the topic had at the first assignment; empty before.
 	topicID string
 	owned   map[int32]partition // assigned to us
 }
@@ -50,9 +56,33 @@ type consumer struct {
 // consume reads the topic until ctx ends. It waits for brokers that are not there, and for a topic that cannot be made;
 // an error is a mistake in the configuration of the client.
 func (s *Service) consume(ctx context.Context) error {
-	c := &consumer{cfg: s.cfg, in: s.ingester, now: s.now, owned: make(map[int32]partition)}
-	client, err := kafka.NewClient(kafka.Config{Brokers: s.cfg.Brokers, ClientID: "movieexample-rating", Logger: s.log},
-		kgo.ConsumerGroup(s.cfg.Group),
+	for round := 0; ; round++ {
+		c := &consumer{cfg: s.cfg, in: s.ingester, now: s.now, owned: make(map[int32]partition)}
+		if err := c.run(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
+		// Made anew by somebody who does so again and again, say.
+		if backoff(ctx, min(round, 5)) != nil {
+			return nil
+		}
+	}
+}
+
+// kafkaConfig is how this service reaches the brokers. The client's name is also what shows who has a partition.
+func (c Config) kafkaConfig() kafka.Config {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown-host"
+	}
+	return kafka.Config{Brokers: c.Brokers, ClientID: fmt.Sprintf("movieexample-rating-%s-%d", host, os.Getpid()), Security: c.Kafka}
+}
+
+// run consumes until ctx ends or the topic has another id.
+func (c *consumer) run(ctx context.Context) error {
+	cfg := c.cfg.kafkaConfig()
+	cfg.Logger = c.in.log
+	client, err := kafka.NewClient(cfg,
+		kgo.ConsumerGroup(c.cfg.Group),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.HeartbeatInterval(sessionTimeout/5),
@@ -65,6 +95,10 @@ func (s *Service) consume(ctx context.Context) error {
 		kgo.OnPartitionsRevoked(c.stop),
 		kgo.OnPartitionsLost(c.stop),
 		kgo.BlockRebalanceOnPoll(),
+		// What a producer's transaction has not committed never happened. The markers of its end are read too: without them
+		// a partition that ends with one would never be at its end.
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
 		// Half of it to all of it, so that consumers do not come back all at once. The library's own limit is 2.5 s, which
 		// is long for a broker that restarts on the same machine.
 		kgo.RetryBackoffFn(func(fails int) time.Duration {
@@ -79,19 +113,31 @@ func (s *Service) consume(ctx context.Context) error {
 		return fmt.Errorf("consume rating events: %w", err)
 	}
 	c.client = client
+	defer c.stopAll()
 	defer client.CloseAllowingRebalance()
 	if !c.awaitTopic(ctx) {
 		return nil
 	}
 	// Not before: a client that knows its topic from the start may ask startOffsets while NewClient still runs, when
 	// the consumer has no client yet.
-	client.AddConsumeTopics(s.cfg.Topic)
-	s.log.Info("ingesting rating events", "topic", s.cfg.Topic, "group", s.cfg.Group, "brokers", s.cfg.Brokers)
-	var showing sync.WaitGroup
-	defer showing.Wait()
-	showing.Go(func() { c.display(ctx) })
+	client.AddConsumeTopics(c.cfg.Topic)
+	c.in.log.Info("ingesting rating events", "topic", c.cfg.Topic, "group", c.cfg.Group, "brokers", c.cfg.Brokers)
+	aside, end := context.WithCancel(ctx)
+	var others sync.WaitGroup
+	defer others.Wait()
+	defer end()
+	others.Go(func() { c.display(aside) })
+	others.Go(func() { c.measure(aside) })
+	return c.poll(ctx)
+}
+
+// poll reads and ingests until ctx ends or the topic has another id.
+func (c *consumer) poll(ctx context.Context) error {
+	reviewed := time.Now()
 	for failures := 0; ; {
-		fetches := client.PollRecords(ctx, s.cfg.BatchRecords)
+		polling, cancel := context.WithTimeout(ctx, reviewInterval)
+		fetches := c.client.PollRecords(polling, c.cfg.BatchRecords)
+		cancel()
 		if fetches.IsClientClosed() || ctx.Err() != nil {
 			return nil
 		}
@@ -100,7 +146,14 @@ func (s *Service) consume(ctx context.Context) error {
 		} else {
 			failures++
 		}
-		client.AllowRebalance()
+		// Here, where no partition can be taken from us.
+		if time.Since(reviewed) >= reviewInterval {
+			if c.review(ctx) {
+				return nil
+			}
+			reviewed = time.Now()
+		}
+		c.client.AllowRebalance()
 		// The client reports some errors again with every poll.
 		if failures > 0 && backoff(ctx, failures) != nil {
 			return nil
@@ -116,9 +169,10 @@ func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool) {
 		records []*kgo.Record
 		end     int64
 	}
-	partitions := make(map[int32]*fetched)
+	partitions, failed := make(map[int32]*fetched), false
 	fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
-		if fp.Err != nil {
+		if fp.Err != nil && !errors.Is(fp.Err, context.DeadlineExceeded) {
+			failed = true
 			c.fetchError(ctx, fp.Topic, fp.Partition, fp.Err)
 		}
 		if len(fp.Records) == 0 {
@@ -136,16 +190,15 @@ func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool) {
 		wg.Go(func() { c.partition(ctx, number, f.records, f.end) })
 	}
 	wg.Wait()
-	return len(partitions) > 0
+	return len(partitions) > 0 || !failed
 }
 
 // awaitTopic creates the topic if it is not there, and waits for the brokers as long as it takes; false: ctx ended.
 func (c *consumer) awaitTopic(ctx context.Context) bool {
-	const repeat = 30 * time.Second // of the log line
 	var logged time.Time
 	for attempt := 5; ; attempt++ {
 		_, err := kafka.EnsureTopic(ctx, c.client, kafka.TopicConfig{
-			Name: c.cfg.Topic, Partitions: int32(c.cfg.Partitions), Replication: int16(c.cfg.Replication),
+			Name: c.cfg.Topic, Partitions: int32(c.cfg.Partitions), Replication: int16(c.cfg.Replication), MinInSync: int16(c.cfg.MinInSyncReplicas),
 			Retention: c.cfg.Retention, RetentionBytes: int64(c.cfg.RetentionBytes), Logger: c.in.log,
 		})
 		if err == nil {
@@ -154,7 +207,7 @@ func (c *consumer) awaitTopic(ctx context.Context) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		if now := time.Now(); now.Sub(logged) > repeat {
+		if now := time.Now(); now.Sub(logged) > warnInterval {
 			logged = now
 			c.in.log.Warn("rating events are not ingested: waiting for Kafka", "brokers", c.cfg.Brokers, "topic", c.cfg.Topic, "error", err)
 		}
@@ -172,49 +225,59 @@ func (c *consumer) part(number int32) (p partition, owned bool) {
 	return p, owned
 }
 
-// startOffsets replaces what Kafka believes to be committed by what the database holds.
+// startOffsets replaces what Kafka believes to be committed by what the database holds. The member that had the partitions
+// before has given them up, or is taken for dead. If it is not, and still commits a batch, the fence of ours tells.
+//
+// It waits for brokers and database as long as the assignment holds: an error would make this member leave with all that
+// it has and join again, which makes every other one stop for a rebalance, again and again.
 func (c *consumer) startOffsets(ctx context.Context, assigned map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	if len(assigned[c.cfg.Topic]) == 0 {
 		return assigned, nil
 	}
-	topic, err := kafka.DescribeTopic(ctx, c.client, c.cfg.Topic)
+	var logged time.Time
+	for attempt := 0; ; attempt++ {
+		err := c.takeOver(ctx, assigned[c.cfg.Topic])
+		if err == nil {
+			return assigned, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if now := time.Now(); now.Sub(logged) > warnInterval {
+			logged = now
+			c.in.log.Warn("partitions are assigned and not ingested yet: waiting", "topic", c.cfg.Topic, "partitions", len(assigned[c.cfg.Topic]), "error", err)
+		}
+		if err := backoff(ctx, attempt); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// takeOver makes assigned partitions ours and fills in the offsets to read from.
+func (c *consumer) takeOver(ctx context.Context, assigned map[int32]kgo.Offset) error {
+	state, err := c.look(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.mu.Lock()
 	if c.topicID == "" {
-		c.topicID = hex.EncodeToString(topic.ID[:])
+		c.topicID = state.log.id
 	}
 	id := c.topicID
 	c.mu.Unlock()
-	for number := range assigned[c.cfg.Topic] {
-		p := partition{Topic: topic.Name, TopicID: id, Number: number}
-		next, err := c.start(ctx, p)
+	for number := range assigned {
+		p := partition{Topic: c.cfg.Topic, TopicID: id, Number: number}
+		next, err := c.settle(ctx, p, state)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		// No epoch: the database does not keep one, and truncation shows as an offset out of range.
-		assigned[c.cfg.Topic][number] = kgo.NewOffset().At(next).WithEpoch(-1)
+		c.mu.Lock()
+		c.owned[number] = p
+		c.mu.Unlock()
+		// No epoch: the database does not keep one.
+		assigned[number] = kgo.NewOffset().At(next).WithEpoch(-1)
 	}
-	return assigned, nil
-}
-
-// start takes one partition over and returns the offset to read from.
-func (c *consumer) start(ctx context.Context, p partition) (int64, error) {
-	first, _, err := c.bounds(ctx, p.Number)
-	if err != nil {
-		return 0, err
-	}
-	next, err := c.in.start(ctx, p, first)
-	if err != nil {
-		return 0, fmt.Errorf("look up where ingestion goes on: %w", err)
-	}
-	c.mu.Lock()
-	c.owned[p.Number] = p
-	c.mu.Unlock()
-	// A pause for a halt before outlives the assignment that it was about.
-	c.client.ResumeFetchPartitions(map[string][]int32{p.Topic: {p.Number}})
-	return next, nil
+	return nil
 }
 
 // stop gives up partitions that were revoked or lost.
@@ -229,26 +292,15 @@ func (c *consumer) stop(_ context.Context, _ *kgo.Client, given map[string][]int
 	}
 }
 
-// bounds returns the offset of the first record that the log has and of the one behind the last.
-func (c *consumer) bounds(ctx context.Context, number int32) (first, end int64, err error) {
-	adm := kadm.NewClient(c.client)
-	firsts, err := adm.ListStartOffsets(ctx, c.cfg.Topic)
-	if err != nil {
-		return 0, 0, fmt.Errorf("look up where topic %q begins: %w", c.cfg.Topic, err)
+// stopAll gives up what is left when the client is closed.
+func (c *consumer) stopAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for number, p := range c.owned {
+		c.in.stop(p)
+		delete(c.owned, number)
 	}
-	ends, err := adm.ListEndOffsets(ctx, c.cfg.Topic)
-	if err != nil {
-		return 0, 0, fmt.Errorf("look up where topic %q ends: %w", c.cfg.Topic, err)
-	}
-	f, okFirst := firsts.Lookup(c.cfg.Topic, number)
-	e, okEnd := ends.Lookup(c.cfg.Topic, number)
-	if err := errors.Join(f.Err, e.Err); err != nil || !okFirst || !okEnd {
-		return 0, 0, fmt.Errorf("look up where partition %d of topic %q begins and ends: %w", number, c.cfg.Topic, cmp.Or(err, errNoPartition))
-	}
-	return f.Offset, e.Offset, nil
 }
-
-var errNoPartition = errors.New("there is no such partition")
 
 // fetchError handles an error of reading. The client itself repeats what may pass; what remains is logged, and a
 // partition stands still if the record to go on with is gone for good.
@@ -257,53 +309,23 @@ func (c *consumer) fetchError(ctx context.Context, topic string, number int32, e
 		return
 	}
 	p, owned := c.part(number)
-	reason := ""
+	loss := (*kgo.ErrDataLoss)(nil)
 	switch {
 	case !owned:
-	case errors.Is(err, kerr.OffsetOutOfRange):
-		reason = c.lostRecords(ctx, p)
-	case errors.Is(err, kerr.UnknownTopicID):
-		reason = c.lostTopic(ctx, p)
+	case errors.As(err, &loss):
+		c.halt(ctx, p, halt{reason: replacedReason(p, loss.ResetTo, loss.ConsumedTo), lasting: true, known: true})
+	case errors.Is(err, kerr.OffsetOutOfRange), errors.Is(err, kerr.UnknownTopicID):
+		if state, lookErr := c.look(ctx); lookErr != nil {
+			err = errors.Join(err, lookErr)
+		} else if next, ours := c.in.position(p); ours {
+			if reason, lasting := state.log.objection(p, next); reason != "" {
+				c.halt(ctx, p, halt{reason: reason, lasting: lasting, known: true})
+				c.noteTruncation(p, state.log)
+			}
+		}
 	}
-	if reason == "" {
+	if !owned || c.in.haltedReason(p) == "" {
 		c.in.log.Warn("reading rating events", "topic", topic, "partition", number, "error", err)
-		return
-	}
-	c.client.PauseFetchPartitions(map[string][]int32{topic: {number}})
-	c.in.halt(p, reason)
-}
-
-// lostRecords says why the log has not the record to go on with; "" if it has, or cannot be asked.
-func (c *consumer) lostRecords(ctx context.Context, p partition) string {
-	first, end, err := c.bounds(ctx, p.Number)
-	next, _ := c.in.position(p)
-	gone := ""
-	switch {
-	case err != nil:
-		return ""
-	case next < first:
-		gone = fmt.Sprintf("the records %d to %d were deleted from the log before they were ingested (was its retention too short?)", next, first-1)
-	case next > end:
-		gone = fmt.Sprintf("the log ends at %d, before the record to go on with, %d: it was truncated", end, next)
-		first = end
-	default:
-		return ""
-	}
-	return fmt.Sprintf("%s; nothing was skipped. To go on without them, stop the service, set next_offset = %d in ingest_offsets"+
-		" where topic_id = '%s' and part = %d, and start it again", gone, first, p.TopicID, p.Number)
-}
-
-// lostTopic says what became of the topic that p belongs to; "" if it is there, or cannot be asked.
-func (c *consumer) lostTopic(ctx context.Context, p partition) string {
-	const again = "restart the service to ingest the new topic from its beginning"
-	topic, err := kafka.DescribeTopic(ctx, c.client, p.Topic)
-	switch id := hex.EncodeToString(topic.ID[:]); {
-	case fault.KindOf(err) == fault.KindNotFound:
-		return fmt.Sprintf("topic %q (id %s) was deleted; what it held and was not ingested is lost. Create it anew, then %s", p.Topic, p.TopicID, again)
-	case err != nil || id == p.TopicID:
-		return ""
-	default:
-		return fmt.Sprintf("topic %q was deleted and made anew (id %s, was %s): its offsets mean other records; %s", p.Topic, id, p.TopicID, again)
 	}
 }
 
@@ -313,16 +335,28 @@ func (c *consumer) partition(ctx context.Context, number int32, records []*kgo.R
 	if !owned || c.in.haltedReason(p) != "" {
 		return
 	}
+	ingested := c.in.gaps.fetched(p, recordTime(records[0]), recordTime(records[len(records)-1]), end)
 	next, err := c.in.records(ctx, p, c.decodeAll(p, records))
 	if err != nil {
-		if fenced := (*fencedError)(nil); !errors.As(err, &fenced) {
-			return // ctx ended, or the partition was given up; nothing was acknowledged
+		if fenced := (*fencedError)(nil); errors.As(err, &fenced) {
+			c.seek(p, next)
 		}
-		c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{
-			p.Topic: {number: {Epoch: -1, Offset: next}},
-		})
+		return // otherwise ctx ended, or the partition was given up; nothing was acknowledged
 	}
-	c.in.metrics.position(p, next, end)
+	ingested()
+}
+
+// seek makes the client read on from next.
+func (c *consumer) seek(p partition, next int64) {
+	c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{p.Topic: {p.Number: {Epoch: -1, Offset: next}}})
+}
+
+// recordTime is a record's timestamp; zero where it has none.
+func recordTime(r *kgo.Record) time.Time {
+	if r.Timestamp.UnixMicro() <= 0 {
+		return time.Time{}
+	}
+	return r.Timestamp
 }
 
 func (c *consumer) decodeAll(p partition, records []*kgo.Record) []logRecord {
@@ -335,7 +369,10 @@ func (c *consumer) decodeAll(p partition, records []*kgo.Record) []logRecord {
 
 // decode reads one record.
 func (c *consumer) decode(p partition, r *kgo.Record) logRecord {
-	rec := logRecord{offset: r.Offset}
+	rec := logRecord{offset: r.Offset, marker: r.Attrs.IsControl()}
+	if rec.marker {
+		return rec
+	}
 	letter := func(class string, err error) deadLetter {
 		d := deadLetter{
 			partition: p, Offset: r.Offset, Class: class, Reason: err.Error(), RecordKey: r.Key, Payload: r.Value,

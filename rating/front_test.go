@@ -68,7 +68,15 @@ type front struct {
 // start starts a service on the database at path; Run runs if there are brokers.
 func start(t testing.TB, path string, cfg rating.Config, now func() time.Time) *front {
 	t.Helper()
-	f := &front{metrics: prometheus.NewRegistry(), log: &logBuffer{}}
+	f := startIdle(t, path, cfg, now)
+	f.run(t)
+	return f
+}
+
+// startIdle starts a service that answers and ingests nothing.
+func startIdle(t testing.TB, path string, cfg rating.Config, now func() time.Time) *front {
+	t.Helper()
+	f := &front{stopRun: func() {}, metrics: prometheus.NewRegistry(), log: &logBuffer{}}
 	var err error
 	if f.db, err = sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{}); err != nil {
 		t.Fatal(err)
@@ -85,7 +93,12 @@ func start(t testing.TB, path string, cfg rating.Config, now func() time.Time) *
 	f.RatingServiceClient = ratingv1.NewRatingServiceClient(conn)
 	f.admin = ratingv1.NewRatingAdminServiceClient(conn)
 	f.book = book.NewRatingServiceClient(conn)
+	t.Cleanup(func() { f.close(t) })
+	return f
+}
 
+// run lets it ingest until it is closed.
+func (f *front) run(t testing.TB) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- f.svc.Run(ctx) }()
@@ -99,8 +112,6 @@ func start(t testing.TB, path string, cfg rating.Config, now func() time.Time) *
 			t.Errorf("Run took %v to end", took)
 		}
 	})
-	t.Cleanup(func() { f.close(t) })
-	return f
 }
 
 // serve starts a service on a database of its own, without Kafka, and with a clock that stands.

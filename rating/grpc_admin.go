@@ -16,17 +16,56 @@ type adminServer struct {
 	s *Service
 }
 
-func (g *adminServer) ListIngestPartitions(ctx context.Context, _ *ratingv1.ListIngestPartitionsRequest) (*ratingv1.ListIngestPartitionsResponse, error) {
-	offsets, err := g.s.store.offsets(ctx)
+func (g *adminServer) ListIngestPartitions(ctx context.Context, req *ratingv1.ListIngestPartitionsRequest) (*ratingv1.ListIngestPartitionsResponse, error) {
+	list, brokersErr, err := g.s.ingestion(ctx, req.GetAskBrokers())
 	if err != nil {
 		return nil, err
 	}
 	resp := &ratingv1.ListIngestPartitionsResponse{}
-	for _, o := range offsets {
-		resp.Partitions = append(resp.Partitions, &ratingv1.IngestPartition{
-			Topic: o.Topic, TopicId: o.TopicID, Partition: o.Number, NextOffset: o.next,
-			Halted: g.s.ingester.haltedReason(o.partition),
-		})
+	if brokersErr != nil {
+		resp.BrokersError = reason(brokersErr)
+	}
+	for _, o := range list {
+		p := &ratingv1.IngestPartition{
+			Topic: o.Topic, TopicId: o.TopicID, Partition: o.Number, NextOffset: o.next, Halted: o.halted, Owner: o.owner,
+		}
+		if o.log != nil {
+			p.EndOffset, p.LagRecords = &o.log.end, &o.lag
+		}
+		if o.age != nil {
+			seconds := o.age.Seconds()
+			p.LagSeconds = &seconds
+		}
+		resp.Partitions = append(resp.Partitions, p)
+	}
+	return resp, nil
+}
+
+func (g *adminServer) ResumeIngestPartition(ctx context.Context, req *ratingv1.ResumeIngestPartitionRequest) (*ratingv1.ResumeIngestPartitionResponse, error) {
+	w := wish{topic: req.GetTopic(), number: req.GetPartition(), offset: req.GetOffset(), dryRun: req.GetValidateOnly(), force: req.GetForce()}
+	switch req.GetFrom() {
+	case ratingv1.ResumeIngestPartitionRequest_FROM_EARLIEST:
+		w.from = fromEarliest
+	case ratingv1.ResumeIngestPartitionRequest_FROM_END:
+		w.from = fromEnd
+	case ratingv1.ResumeIngestPartitionRequest_FROM_OFFSET:
+		w.from = fromOffset
+	default:
+		return nil, fault.Invalid("from", "is required: FROM_EARLIEST, FROM_OFFSET or FROM_END")
+	}
+	if w.offset != 0 && w.from != fromOffset {
+		return nil, fault.Invalid("offset", "belongs to FROM_OFFSET; got %d with %s", w.offset, req.GetFrom())
+	}
+	e, err := g.s.resume(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	resp := &ratingv1.ResumeIngestPartitionResponse{
+		TopicId: e.TopicID, NewOffset: e.to, SkippedRecords: e.skipped, LostRecords: e.lost, RepeatedRecords: e.repeated,
+		GivenUp: e.givenUp, Halted: e.halted,
+	}
+	if e.known {
+		resp.OldOffset = &e.from
 	}
 	return resp, nil
 }

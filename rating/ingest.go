@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 )
@@ -17,6 +18,8 @@ type logRecord struct {
 	dead *deadLetter
 	// bury makes a dead letter of a record that decoded, for the case that the database refuses it.
 	bury func(class string, err error) deadLetter
+	// marker: it is no event but the end of somebody's transaction. It only moves the offset.
+	marker bool
 }
 
 // ingester turns runs of records into transactions. It knows nothing of Kafka: from_kafka.go feeds it.
@@ -24,14 +27,33 @@ type ingester struct {
 	store   *store
 	log     *slog.Logger
 	metrics *ingestMetrics
+	// writers has a place for each partition that may write at the same time. The others wait for it and not for a connection
+	// to the database, so that there are always connections left for people.
+	writers chan struct{}
+	gaps    *gaps
 
 	mu     sync.Mutex
-	next   map[partition]int64  // where each owned partition goes on
-	halted map[partition]string // why a partition stands still
+	next   map[partition]int64 // where each owned partition goes on
+	halted map[partition]halt  // owned partitions that stand still
 }
 
-func newIngester(s *store, log *slog.Logger, m *ingestMetrics) *ingester {
-	return &ingester{store: s, log: log, metrics: m, next: make(map[partition]int64), halted: make(map[partition]string)}
+// halt is why a partition stands still.
+type halt struct {
+	reason string
+	// lasting: only an operator ends it; otherwise it ends when its cause has passed.
+	lasting bool
+	// known: the partition had been ingested under this topic id before.
+	known bool
+	// recorded: the database has it.
+	recorded bool
+}
+
+// newIngester makes an ingester of which at most writers partitions write at the same time.
+func newIngester(s *store, log *slog.Logger, m *ingestMetrics, writers int) *ingester {
+	return &ingester{
+		store: s, log: log, metrics: m, writers: make(chan struct{}, max(1, writers)), gaps: m.gaps,
+		next: make(map[partition]int64), halted: make(map[partition]halt),
+	}
 }
 
 // fencedError says that the partition goes on at another offset than expected.
@@ -57,12 +79,18 @@ func (in *ingester) start(ctx context.Context, p partition, earliest int64) (int
 		}
 		in.log.Info("ingestion of a new partition begins", "partition", p.String(), "topic_id", p.TopicID, "offset", next)
 	}
+	in.take(p, next)
+	return next, nil
+}
+
+// take makes a partition ours, at next; it does not stand still.
+func (in *ingester) take(p partition, next int64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.next[p] = next
 	delete(in.halted, p)
 	in.metrics.halted.Set(float64(len(in.halted)))
-	return next, nil
+	in.gaps.moved(p, next)
 }
 
 // stop gives a partition up: another process may have it from now on.
@@ -72,26 +100,35 @@ func (in *ingester) stop(p partition) {
 	delete(in.next, p)
 	delete(in.halted, p)
 	in.metrics.halted.Set(float64(len(in.halted)))
-	in.metrics.forget(p)
+	in.gaps.forget(p)
 }
 
-// halt stops reading a partition and says why. It starts again when it is assigned again.
-func (in *ingester) halt(p partition, reason string) {
+// halt makes an owned partition stand still and says why. The first reason stays.
+func (in *ingester) halt(p partition, h halt) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.halted[p] == "" {
+	if old, halted := in.halted[p]; halted {
+		h = halt{reason: old.reason, lasting: old.lasting || h.lasting, known: old.known || h.known, recorded: old.recorded || h.recorded}
+	} else {
 		in.log.Error("ingestion of a partition stands still", "partition", p.String(), "topic_id", p.TopicID,
-			"next_offset", in.next[p], "reason", reason)
+			"next_offset", in.next[p], "reason", h.reason)
 	}
-	in.halted[p] = reason
+	in.halted[p] = h
 	in.metrics.halted.Set(float64(len(in.halted)))
+}
+
+// standing returns the owned partitions that stand still.
+func (in *ingester) standing() map[partition]halt {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return maps.Clone(in.halted)
 }
 
 // haltedReason says why a partition stands still; "" while it runs, or is not ours.
 func (in *ingester) haltedReason(p partition) string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.halted[p]
+	return in.halted[p].reason
 }
 
 // position returns where an owned partition goes on.
@@ -132,10 +169,17 @@ func (in *ingester) records(ctx context.Context, p partition, recs []logRecord) 
 	in.mu.Lock()
 	if _, owned := in.next[p]; owned {
 		in.next[p] = next
+		in.gaps.moved(p, next)
 	}
 	in.mu.Unlock()
 	if err == nil {
-		in.metrics.batch(len(recs), buried, time.Since(began))
+		events := len(recs)
+		for _, r := range recs {
+			if r.marker {
+				events--
+			}
+		}
+		in.metrics.batch(events, buried, time.Since(began))
 		in.report(p, recs, buried)
 	}
 	return next, err
@@ -162,9 +206,10 @@ const refusals = 3
 func (in *ingester) run(ctx context.Context, p partition, start int64, recs []logRecord) (next int64, buried int, err error) {
 	b := batch{partition: p, start: start, end: recs[len(recs)-1].offset + 1, changes: make([]Rating, 0, len(recs))}
 	for _, r := range recs {
-		if r.dead != nil {
+		switch {
+		case r.dead != nil:
 			b.dead = append(b.dead, *r.dead)
-		} else {
+		case !r.marker:
 			b.changes = append(b.changes, r.change)
 		}
 	}
@@ -210,6 +255,13 @@ func (in *ingester) run(ctx context.Context, p partition, start int64, recs []lo
 // try makes one attempt. Without errors the batch is durable. cause is why it was not, and can be tried again; err ends
 // all attempts: ctx's error, or *fencedError.
 func (in *ingester) try(ctx context.Context, b batch) (cause, err error) {
+	select {
+	case in.writers <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	// Only for the attempt: whoever waits before the next one shall not keep others from theirs.
+	defer func() { <-in.writers }()
 	if cause = in.store.ingest(ctx, b); cause == nil {
 		return nil, nil
 	}

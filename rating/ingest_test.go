@@ -93,7 +93,7 @@ func TestAPartitionThatWasGivenUpIngestsNothing(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	in := newTestIngester(t, s, nil)
 	mustStart(t, in, 0)
-	in.halt(testPartition, "for a test")
+	in.halt(testPartition, halt{reason: "for a test"})
 	if n := testutil.ToFloat64(in.metrics.halted); n != 1 {
 		t.Errorf("metric of halted partitions %v, want 1", n)
 	}
@@ -111,8 +111,8 @@ func TestHaltIsToldOnceAndEndsWithANewAssignment(t *testing.T) {
 	log := &logBuffer{}
 	in := newTestIngester(t, openStore(t, sqldb.Options{}), log.logger())
 	mustStart(t, in, 0)
-	in.halt(testPartition, "the log lost records")
-	in.halt(testPartition, "the log lost records")
+	in.halt(testPartition, halt{reason: "the log lost records"})
+	in.halt(testPartition, halt{reason: "the log lost records"})
 	if n := strings.Count(log.String(), "stands still"); n != 1 {
 		t.Errorf("%d log lines, want 1:\n%s", n, log)
 	}
@@ -355,10 +355,10 @@ func TestDeadLettersAreStoredOnceAndWhole(t *testing.T) {
 
 func TestMetricsAreRegisteredOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	if _, err := newIngestMetrics(reg, func() float64 { return 0 }); err != nil {
+	if _, err := newIngestMetrics(reg, time.Now, func() float64 { return 0 }); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newIngestMetrics(reg, func() float64 { return 0 }); err == nil {
+	if _, err := newIngestMetrics(reg, time.Now, func() float64 { return 0 }); err == nil {
 		t.Error("a second registration gives no error")
 	}
 }

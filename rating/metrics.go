@@ -1,7 +1,6 @@
 package rating
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,15 +8,15 @@ import (
 
 // ingestMetrics are what an operator watches of ingestion.
 type ingestMetrics struct {
-	applied, refused         prometheus.Counter
-	batches                  prometheus.Histogram
-	retries, fenced          prometheus.Counter
-	halted                   prometheus.Gauge
-	nextOffset, lagInRecords *prometheus.GaugeVec
+	applied, refused prometheus.Counter
+	batches          prometheus.Histogram
+	retries, fenced  prometheus.Counter
+	halted           prometheus.Gauge
+	gaps             *gaps
 }
 
-// newIngestMetrics registers the metrics. deadLetters counts those that are there.
-func newIngestMetrics(reg prometheus.Registerer, deadLetters func() float64) (*ingestMetrics, error) {
+// newIngestMetrics registers the metrics. deadLetters counts those that are there, now is the clock of ages.
+func newIngestMetrics(reg prometheus.Registerer, now func() time.Time, deadLetters func() float64) (*ingestMetrics, error) {
 	records := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rating_ingest_records_total",
 		Help: "Records read from the rating topic, by what became of them: applied, or refused to the dead letters.",
@@ -42,20 +41,13 @@ func newIngestMetrics(reg prometheus.Registerer, deadLetters func() float64) (*i
 			Name: "rating_ingest_halted_partitions",
 			Help: "Partitions that stand still until an operator looks at them; ListIngestPartitions says why.",
 		}),
-		nextOffset: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "rating_ingest_next_offset",
-			Help: "Offset of the next record to ingest.",
-		}, []string{"topic", "partition"}),
-		lagInRecords: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "rating_ingest_lag_records",
-			Help: "Records between the next one to ingest and the end of the partition, as of the last fetch.",
-		}, []string{"topic", "partition"}),
+		gaps: newGaps(now),
 	}
 	present := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rating_dead_letters",
 		Help: "Dead letters that wait for an operator to replay or drop them; NaN where the database does not answer.",
 	}, deadLetters)
-	for _, c := range []prometheus.Collector{records, present, m.batches, m.retries, m.fenced, m.halted, m.nextOffset, m.lagInRecords} {
+	for _, c := range []prometheus.Collector{records, present, m.batches, m.retries, m.fenced, m.halted, m.gaps} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -67,17 +59,4 @@ func (m *ingestMetrics) batch(records, refused int, took time.Duration) {
 	m.refused.Add(float64(refused))
 	m.applied.Add(float64(records - refused))
 	m.batches.Observe(took.Seconds())
-}
-
-func (m *ingestMetrics) position(p partition, next, end int64) {
-	number := strconv.Itoa(int(p.Number))
-	m.nextOffset.WithLabelValues(p.Topic, number).Set(float64(next))
-	m.lagInRecords.WithLabelValues(p.Topic, number).Set(float64(max(0, end-next)))
-}
-
-// forget drops the gauges of a partition that another process shows from now on.
-func (m *ingestMetrics) forget(p partition) {
-	number := strconv.Itoa(int(p.Number))
-	m.nextOffset.DeleteLabelValues(p.Topic, number)
-	m.lagInRecords.DeleteLabelValues(p.Topic, number)
 }

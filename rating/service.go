@@ -12,10 +12,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"movieexample.com/internal/config"
+	"movieexample.com/internal/kafka"
 )
 
-// Config tunes the service. For [New] a zero field means its default, see [DefaultConfig]; only in Replication and in the
-// two retentions zero has a meaning of its own.
+// Config tunes the service. For [New] a zero field means its default, see [DefaultConfig]; only in Replication, MinInSyncReplicas
+// and the two retentions zero has a meaning of its own.
 type Config struct {
 	// ChartMinVotes is m of the Bayesian estimate, in ratings: the weight of the global mean, and the least number
 	// of ratings a record needs for the chart "top".
@@ -24,6 +25,8 @@ type Config struct {
 	ChartMaxAge time.Duration `yaml:"chart_max_age" usage:"how old charts and the global mean may be (10ms to 1m)"`
 	// Brokers are Kafka bootstrap addresses; none: no events are ingested.
 	Brokers []string `yaml:"brokers" usage:"Kafka brokers to ingest rating events from, host:port; empty means the embedded broker"`
+	// Kafka is TLS and login for Brokers.
+	Kafka kafka.Security `yaml:"kafka"`
 	// Topic is the topic of rating events, created where it does not exist.
 	Topic string `yaml:"topic" usage:"Kafka topic of rating events"`
 	// Group is the Kafka consumer group.
@@ -31,6 +34,8 @@ type Config struct {
 	// Partitions and Replication of the topic, where the service creates it.
 	Partitions  int `yaml:"partitions" usage:"partitions of the topic, where it is created (1 to 1024)"`
 	Replication int `yaml:"replication" usage:"replicas of the topic, where it is created; 0 means the broker's default"`
+	// MinInSyncReplicas of the topic, where the service creates it: how many replicas have a record before it is acknowledged.
+	MinInSyncReplicas int `yaml:"min_insync_replicas" usage:"replicas that must have an event before it is acknowledged, where the topic is created; 0 means the broker's default"`
 	// Retention and RetentionBytes of the topic, where the service creates it. Retention counts from a record's own
 	// timestamp, so it expires what a producer dates back, and it can empty a partition; RetentionBytes cannot (ADR 006).
 	Retention      time.Duration `yaml:"retention" usage:"how long the topic keeps events, where it is created, counted from the record's timestamp; 0 means for ever"`
@@ -84,6 +89,16 @@ func (c Config) Validate() error {
 	within("chart_min_votes", c.ChartMinVotes, 1, 1_000_000)
 	within("partitions", c.Partitions, 1, 1024)
 	within("replication", c.Replication, 0, 100)
+	within("min_insync_replicas", c.MinInSyncReplicas, 0, 100)
+	if c.Replication > 0 && c.MinInSyncReplicas > c.Replication {
+		errs = append(errs, &config.Problem{
+			Path:   "min_insync_replicas",
+			Reason: fmt.Sprintf("must not be more than replication, which is %d, or nothing could be published; got %d", c.Replication, c.MinInSyncReplicas),
+		})
+	}
+	if err := config.Under("kafka", c.Kafka.Validate()); err != nil {
+		errs = append(errs, err)
+	}
 	within("batch_records", c.BatchRecords, 1, 100_000)
 	if c.ChartMaxAge < 10*time.Millisecond || c.ChartMaxAge > time.Minute {
 		errs = append(errs, &config.Problem{Path: "chart_max_age", Reason: fmt.Sprintf("must be from 10ms to 1m, got %s", c.ChartMaxAge)})
@@ -144,11 +159,11 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := newIngestMetrics(deps.Metrics, st.deadLetterGauge)
+	metrics, err := newIngestMetrics(deps.Metrics, deps.Now, st.deadLetterGauge)
 	if err != nil {
 		return nil, fmt.Errorf("register rating metrics: %w", err)
 	}
-	return newService(cfg, deps.Logger, deps.Now, st, newIngester(st, deps.Logger, metrics)), nil
+	return newService(cfg, deps.Logger, deps.Now, st, newIngester(st, deps.Logger, metrics, deps.DB.WriteConns()/2)), nil
 }
 
 func newService(cfg Config, log *slog.Logger, now func() time.Time, st *store, in *ingester) *Service {

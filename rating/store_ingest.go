@@ -123,14 +123,17 @@ func (s *store) offset(ctx context.Context, p partition) (next int64, known bool
 	return 0, false, nil
 }
 
+// ingestOffset is how far a partition is ingested.
 type ingestOffset struct {
 	partition
-	next int64
+	next   int64
+	halted string // why it stands still until an operator lets it go on; empty if it does not
 }
 
 // offsets returns how far every partition is ingested.
 func (s *store) offsets(ctx context.Context) ([]ingestOffset, error) {
-	rows, err := s.db.Read().QueryContext(ctx, "SELECT topic, topic_id, part, next_offset FROM ingest_offsets")
+	rows, err := s.db.Read().QueryContext(ctx, "SELECT o.topic, o.topic_id, o.part, o.next_offset, h.reason FROM ingest_offsets o"+
+		" LEFT JOIN ingest_halts h ON h.topic_id = o.topic_id AND h.part = o.part")
 	if err != nil {
 		return nil, storeError("read ingest offsets", err)
 	}
@@ -138,8 +141,12 @@ func (s *store) offsets(ctx context.Context) ([]ingestOffset, error) {
 	var out []ingestOffset
 	for rows.Next() {
 		var o ingestOffset
-		if err := rows.Scan(&o.Topic, &o.TopicID, &o.Number, &o.next); err != nil {
+		var halted *string
+		if err := rows.Scan(&o.Topic, &o.TopicID, &o.Number, &o.next, &halted); err != nil {
 			return nil, storeError("read ingest offsets", err)
+		}
+		if halted != nil {
+			o.halted = *halted
 		}
 		out = append(out, o)
 	}

@@ -190,14 +190,14 @@ func poison(offset int64) logRecord {
 
 func newTestIngester(t testing.TB, s *store, log *slog.Logger) *ingester {
 	t.Helper()
-	m, err := newIngestMetrics(prometheus.NewRegistry(), func() float64 { return 0 })
+	m, err := newIngestMetrics(prometheus.NewRegistry(), s.now, func() float64 { return 0 })
 	if err != nil {
 		t.Fatal(err)
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return newIngester(s, log, m)
+	return newIngester(s, log, m, 2)
 }
 
 // logBuffer is a logger whose lines a test can read.

@@ -2,10 +2,13 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -27,6 +30,8 @@ type Config struct {
 	Brokers []string
 	// ClientID names this client in the brokers' logs and metrics. Default "movieexample".
 	ClientID string
+	// Security is TLS and login; the zero value is neither.
+	Security Security
 	// Logger receives what the client library has to say: its warnings and errors,
 	// each message at most once in 30 seconds, its chatter on debug level. Default:
 	// nothing is logged.
@@ -43,7 +48,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate reports, as a fault of kind Invalid on "brokers", an address that cannot be one.
+// Validate reports, as a fault of kind Invalid on "brokers", an address that cannot be one, and what [Security.Validate] reports.
 func (c Config) Validate() error {
 	if len(c.Brokers) == 0 {
 		return fault.Invalid("brokers", "is required: the host:port of at least one Kafka broker")
@@ -53,7 +58,7 @@ func (c Config) Validate() error {
 			return err
 		}
 	}
-	return nil
+	return c.Security.Validate()
 }
 
 // checkAddr accepts host:port with a host, and any port that a client could dial.
@@ -69,7 +74,8 @@ func checkAddr(field, addr string) error {
 }
 
 // NewClient makes a client. It does not connect: the first use does, and [Ping]
-// tells whether that works. opts come last and win.
+// tells whether that works. opts come last and win. Besides those of Validate there are
+// errors of certificate files that cannot be read, as *config.Problem.
 //
 // Records are partitioned by the hash that Java clients use (murmur2 of the key),
 // so that producers of any make agree where a key lives.
@@ -78,10 +84,19 @@ func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
+	secure, err := cfg.Security.options()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Security.SASLMechanism == mechanismPlain && !cfg.Security.TLS {
+		cfg.Logger.Warn("the password for Kafka is sent in the clear: PLAIN without TLS is for trusted networks only", "brokers", cfg.Brokers)
+	}
+	trouble := &lastTrouble{security: cfg.Security}
 	base := []kgo.Opt{
+		kgo.WithHooks(trouble),
 		kgo.SeedBrokers(cfg.Brokers...),
 		kgo.ClientID(cfg.ClientID),
-		kgo.WithLogger(newClientLog(cfg.Logger, time.Now)),
+		kgo.WithLogger(newClientLog(cfg.Logger, time.Now, trouble)),
 		kgo.DialTimeout(dialTimeout),
 		kgo.RetryTimeout(requestTimeout),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
@@ -95,7 +110,7 @@ func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
 		// last push delays Close by up to a second.
 		kgo.DisableClientMetrics(),
 	}
-	cl, err := kgo.NewClient(append(base, opts...)...)
+	cl, err := kgo.NewClient(slices.Concat(base, secure, opts)...)
 	if err != nil {
 		return nil, fmt.Errorf("make a Kafka client: %w", err)
 	}
@@ -113,8 +128,16 @@ func Ping(ctx context.Context, cl *kgo.Client) error {
 	return nil
 }
 
-// unreachable says which brokers did not answer, and what can be done.
+// unreachable says which brokers did not answer, why as far as the connections told, and what can be done.
 func unreachable(cl *kgo.Client, err error) error {
+	why := ""
+	// The library keeps our logger for us, and a hook of ours it would not give back.
+	if l, ok := cl.OptValue(kgo.WithLogger).(*clientLog); ok {
+		why = l.trouble.hint(err)
+	}
+	if why != "" {
+		return fault.Unavailable(err, "Kafka at %s cannot be used: %s", seeds(cl), why)
+	}
 	return fault.Unavailable(err, "no Kafka broker answers at %s: check the address, and that the broker runs", seeds(cl))
 }
 
@@ -123,4 +146,49 @@ func seeds(cl *kgo.Client) string {
 		return strings.Join(s, ", ")
 	}
 	return "the configured address"
+}
+
+// lastTrouble remembers why the last connection came to nothing. What a request returns is often no more than the end of
+// its time.
+type lastTrouble struct {
+	security Security
+	err      atomic.Pointer[error]
+}
+
+var (
+	_ kgo.HookBrokerConnect = (*lastTrouble)(nil)
+	_ kgo.HookBrokerRead    = (*lastTrouble)(nil)
+)
+
+// OnBrokerConnect is called by the library.
+func (t *lastTrouble) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	t.note(err)
+}
+
+// OnBrokerRead is called by the library.
+func (t *lastTrouble) OnBrokerRead(_ kgo.BrokerMetadata, _ int16, n int, _, _ time.Duration, err error) {
+	if err != nil || n > 0 {
+		t.note(err)
+	}
+}
+
+func (t *lastTrouble) note(err error) {
+	switch {
+	case err == nil:
+		t.err.Store(nil)
+	case !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
+		t.err.Store(&err)
+	}
+}
+
+func (t *lastTrouble) hint(err error) string {
+	if err != nil {
+		if why := t.security.hint(err); why != "" {
+			return why
+		}
+	}
+	if last := t.err.Load(); last != nil {
+		return t.security.hint(*last)
+	}
+	return ""
 }

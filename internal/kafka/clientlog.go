@@ -20,6 +20,8 @@ const repeatAfter = 30 * time.Second
 type clientLog struct {
 	logger *slog.Logger
 	now    func() time.Time
+	// trouble is kept here for [unreachable].
+	trouble *lastTrouble
 
 	mu sync.Mutex
 	// said is by message. Messages are constants of the library, what varies is in
@@ -35,8 +37,8 @@ type saying struct {
 
 var _ kgo.Logger = (*clientLog)(nil)
 
-func newClientLog(logger *slog.Logger, now func() time.Time) *clientLog {
-	return &clientLog{logger: logger, now: now, said: make(map[string]*saying)}
+func newClientLog(logger *slog.Logger, now func() time.Time, trouble *lastTrouble) *clientLog {
+	return &clientLog{logger: logger, now: now, trouble: trouble, said: make(map[string]*saying)}
 }
 
 // Level is asked by the library, to spare itself what nobody reads.

@@ -26,7 +26,7 @@ func TestClientLogDoesNotRepeatItself(t *testing.T) {
 		},
 	}))
 	now := time.Unix(0, 0)
-	log := newClientLog(logger, func() time.Time { return now })
+	log := newClientLog(logger, func() time.Time { return now }, nil)
 	refused := errors.New("connection refused")
 	expect := func(when, want string) {
 		t.Helper()

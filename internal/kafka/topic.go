@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,9 @@ type TopicConfig struct {
 	Partitions int32
 	// Replication is the number of copies; default: what the broker has as default.
 	Replication int16
+	// MinInSync is how many replicas must have a record before it is acknowledged (min.insync.replicas); default: what the
+	// broker has as default. One less than Replication lets one broker fail without a stop.
+	MinInSync int16
 	// Retention is how long a record is kept, counted from the record's own
 	// timestamp; default: for ever. A limit is dangerous on a topic whose
 	// records carry old timestamps: an imported event of 1998 is expired on arrival.
@@ -43,11 +47,13 @@ type Topic struct {
 	// the same name has another one, and its offsets mean something else.
 	ID         [16]byte
 	Partitions int32
+	// Replication is the number of copies that each partition has, at least.
+	Replication int16
 }
 
 // EnsureTopic creates the topic if it is not there, and returns it. It is safe
 // to call from several processes at once. An existing topic is never altered; where it
-// differs from tc in partitions or retention, a warning says so, and what is
+// differs from tc in what tc sets, a warning says so, and what is
 // there counts. ctx bounds the wait for the brokers, which is 15 s per request anyway.
 //
 // Errors are faults: Invalid for a name or number that Kafka refuses,
@@ -61,12 +67,12 @@ func EnsureTopic(ctx context.Context, cl *kgo.Client, tc TopicConfig) (Topic, er
 	if replication <= 0 {
 		replication = -1
 	}
-	want := retentionConfig(tc)
+	want := topicConfig(tc)
 	adm := kadm.NewClient(cl)
 	resp, err := adm.CreateTopic(ctx, tc.Partitions, replication, want, tc.Name)
 	switch {
 	case err == nil:
-		tc.Logger.Info("topic created", "topic", tc.Name, "partitions", tc.Partitions,
+		tc.Logger.Info("topic created", "topic", tc.Name, "partitions", tc.Partitions, "replication", replication,
 			"retention.ms", *want["retention.ms"], "retention.bytes", *want["retention.bytes"])
 		return awaitTopic(ctx, cl, tc.Name)
 	case errors.Is(err, kerr.TopicAlreadyExists):
@@ -78,14 +84,18 @@ func EnsureTopic(ctx context.Context, cl *kgo.Client, tc TopicConfig) (Topic, er
 			tc.Logger.Warn("topic has another number of partitions than configured; going on with what is there",
 				"topic", tc.Name, "partitions", t.Partitions, "configured", tc.Partitions)
 		}
-		warnRetention(ctx, adm, tc, want)
+		if replication > 0 && t.Replication != replication {
+			tc.Logger.Warn("topic has another number of replicas than configured; going on with what is there",
+				"topic", tc.Name, "replication", t.Replication, "configured", replication)
+		}
+		warnConfig(ctx, adm, tc, want)
 		return t, nil
 	case isRefusal(err):
 		reason := resp.ErrMessage
 		if reason == "" {
 			reason = err.Error()
 		}
-		return Topic{}, fault.Invalid("topic", "%q with %d partitions is refused by the broker: %s", tc.Name, tc.Partitions, reason)
+		return Topic{}, fault.Invalid("topic", "%q with %d partitions%s is refused by the broker: %s", tc.Name, tc.Partitions, spellReplication(replication), reason)
 	default:
 		return Topic{}, fmt.Errorf("create topic %q: %w", tc.Name, unreachable(cl, err))
 	}
@@ -105,8 +115,21 @@ func DescribeTopic(ctx context.Context, cl *kgo.Client, name string) (Topic, err
 	case d.Err != nil:
 		return Topic{}, fault.Unavailable(d.Err, "topic %q at %s is not usable now", name, seeds(cl))
 	}
-	return Topic{Name: name, ID: d.ID, Partitions: int32(len(d.Partitions))}, nil
+	return topicOf(d), nil
 }
+
+func topicOf(d kadm.TopicDetail) Topic {
+	t := Topic{Name: d.Topic, ID: d.ID, Partitions: int32(len(d.Partitions))}
+	for _, p := range d.Partitions {
+		if n := int16(len(p.Replicas)); t.Replication == 0 || n < t.Replication {
+			t.Replication = n
+		}
+	}
+	return t
+}
+
+// HexID is the topic's identity as text: 32 hexadecimal digits.
+func (t Topic) HexID() string { return hex.EncodeToString(t.ID[:]) }
 
 // awaitTopic waits until the topic that exists is in the metadata with a leader
 // for every partition: brokers of a cluster learn of a new topic one after the other.
@@ -119,7 +142,7 @@ func awaitTopic(ctx context.Context, cl *kgo.Client, name string) (Topic, error)
 	for {
 		list, err := adm.ListTopics(ctx, name)
 		if d, ok := list[name]; err == nil && ok && d.Err == nil && len(d.Partitions) > 0 && led(d) {
-			return Topic{Name: name, ID: d.ID, Partitions: int32(len(d.Partitions))}, nil
+			return topicOf(d), nil
 		}
 		select {
 		case <-ctx.Done():
@@ -141,8 +164,8 @@ func led(d kadm.TopicDetail) bool {
 	return true
 }
 
-// retentionConfig spells both limits out; -1 is Kafka's word for no limit.
-func retentionConfig(tc TopicConfig) map[string]*string {
+// topicConfig spells both limits of retention out; -1 is Kafka's word for no limit.
+func topicConfig(tc TopicConfig) map[string]*string {
 	ms, size := "-1", "-1"
 	if tc.Retention > 0 {
 		ms = strconv.FormatInt(tc.Retention.Milliseconds(), 10)
@@ -150,23 +173,42 @@ func retentionConfig(tc TopicConfig) map[string]*string {
 	if tc.RetentionBytes > 0 {
 		size = strconv.FormatInt(tc.RetentionBytes, 10)
 	}
-	return map[string]*string{"retention.ms": &ms, "retention.bytes": &size}
+	want := map[string]*string{"retention.ms": &ms, "retention.bytes": &size}
+	if tc.MinInSync > 0 {
+		least := strconv.Itoa(int(tc.MinInSync))
+		want[minInSync] = &least
+	}
+	return want
 }
 
-// warnRetention compares only: whoever changed a topic's retention had a reason.
-func warnRetention(ctx context.Context, adm *kadm.Client, tc TopicConfig, want map[string]*string) {
+const minInSync = "min.insync.replicas"
+
+func spellReplication(n int16) string {
+	if n < 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d replicas", n)
+}
+
+// warnConfig compares only: whoever changed a topic had a reason.
+func warnConfig(ctx context.Context, adm *kadm.Client, tc TopicConfig, want map[string]*string) {
 	got, err := adm.DescribeTopicConfigs(ctx, tc.Name)
 	if ctx.Err() != nil {
 		return // the program is stopping, and nobody waits for the comparison
 	}
 	if err != nil {
-		tc.Logger.Warn("cannot compare the topic's retention with the configured one", "topic", tc.Name, "error", err)
+		tc.Logger.Warn("cannot compare the topic's settings with the configured ones", "topic", tc.Name, "error", err)
 		return
 	}
 	for _, rc := range got {
 		for _, c := range rc.Configs {
 			w, ok := want[c.Key]
 			if !ok || c.MaybeValue() == *w {
+				continue
+			}
+			if c.Key == minInSync {
+				tc.Logger.Warn("the topic has another min.insync.replicas than configured; going on with what is there",
+					"topic", tc.Name, "setting", c.Key, "value", c.MaybeValue(), "configured", *w)
 				continue
 			}
 			keeps, setting, value := spellRetention(c.Key, c.MaybeValue())

@@ -24,8 +24,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// From is where ingestion goes on.
+type ResumeIngestPartitionRequest_From int32
+
+const (
+	ResumeIngestPartitionRequest_FROM_UNSPECIFIED ResumeIngestPartitionRequest_From = 0
+	// At the oldest record that the log has: everything that is left is ingested. A record that was ingested before changes nothing.
+	ResumeIngestPartitionRequest_FROM_EARLIEST ResumeIngestPartitionRequest_From = 1
+	// At an offset.
+	ResumeIngestPartitionRequest_FROM_OFFSET ResumeIngestPartitionRequest_From = 2
+	// Behind the newest record: nothing that is in the log now is ingested.
+	ResumeIngestPartitionRequest_FROM_END ResumeIngestPartitionRequest_From = 3
+)
+
+// Enum value maps for ResumeIngestPartitionRequest_From.
+var (
+	ResumeIngestPartitionRequest_From_name = map[int32]string{
+		0: "FROM_UNSPECIFIED",
+		1: "FROM_EARLIEST",
+		2: "FROM_OFFSET",
+		3: "FROM_END",
+	}
+	ResumeIngestPartitionRequest_From_value = map[string]int32{
+		"FROM_UNSPECIFIED": 0,
+		"FROM_EARLIEST":    1,
+		"FROM_OFFSET":      2,
+		"FROM_END":         3,
+	}
+)
+
+func (x ResumeIngestPartitionRequest_From) Enum() *ResumeIngestPartitionRequest_From {
+	p := new(ResumeIngestPartitionRequest_From)
+	*p = x
+	return p
+}
+
+func (x ResumeIngestPartitionRequest_From) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ResumeIngestPartitionRequest_From) Descriptor() protoreflect.EnumDescriptor {
+	return file_movieexample_rating_v1_admin_proto_enumTypes[0].Descriptor()
+}
+
+func (ResumeIngestPartitionRequest_From) Type() protoreflect.EnumType {
+	return &file_movieexample_rating_v1_admin_proto_enumTypes[0]
+}
+
+func (x ResumeIngestPartitionRequest_From) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ResumeIngestPartitionRequest_From.Descriptor instead.
+func (ResumeIngestPartitionRequest_From) EnumDescriptor() ([]byte, []int) {
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{3, 0}
+}
+
 type ListIngestPartitionsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Also ask the brokers: for the ends of the log, the lag and the owners. It takes some milliseconds, and up to 5 seconds where
+	// they do not answer.
+	AskBrokers    bool `protobuf:"varint,1,opt,name=ask_brokers,json=askBrokers,proto3" json:"ask_brokers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -60,9 +119,18 @@ func (*ListIngestPartitionsRequest) Descriptor() ([]byte, []int) {
 	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{0}
 }
 
+func (x *ListIngestPartitionsRequest) GetAskBrokers() bool {
+	if x != nil {
+		return x.AskBrokers
+	}
+	return false
+}
+
 type ListIngestPartitionsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Partitions    []*IngestPartition     `protobuf:"bytes,1,rep,name=partitions,proto3" json:"partitions,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Partitions []*IngestPartition     `protobuf:"bytes,1,rep,name=partitions,proto3" json:"partitions,omitempty"`
+	// Why the brokers could not be asked; then the fields that come from them are missing. Empty without ask_brokers.
+	BrokersError  string `protobuf:"bytes,2,opt,name=brokers_error,json=brokersError,proto3" json:"brokers_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -104,6 +172,13 @@ func (x *ListIngestPartitionsResponse) GetPartitions() []*IngestPartition {
 	return nil
 }
 
+func (x *ListIngestPartitionsResponse) GetBrokersError() string {
+	if x != nil {
+		return x.BrokersError
+	}
+	return ""
+}
+
 // IngestPartition is the position of ingestion in one partition.
 type IngestPartition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -114,7 +189,16 @@ type IngestPartition struct {
 	// The offset of the next record to ingest: every record before it is in the aggregates.
 	NextOffset int64 `protobuf:"varint,4,opt,name=next_offset,json=nextOffset,proto3" json:"next_offset,omitempty"`
 	// Why ingestion of this partition stands still; empty while it runs.
-	Halted        string `protobuf:"bytes,5,opt,name=halted,proto3" json:"halted,omitempty"`
+	Halted string `protobuf:"bytes,5,opt,name=halted,proto3" json:"halted,omitempty"`
+	// The rest comes from the brokers, with ask_brokers; it is missing where nobody knows.
+	// The offset behind the last record of the log. Missing for a topic that is there no more, too.
+	EndOffset *int64 `protobuf:"varint,6,opt,name=end_offset,json=endOffset,proto3,oneof" json:"end_offset,omitempty"`
+	// Offsets from next_offset to the end. In a log with transactions or compaction not every offset is an event.
+	LagRecords *int64 `protobuf:"varint,7,opt,name=lag_records,json=lagRecords,proto3,oneof" json:"lag_records,omitempty"`
+	// Age of the oldest record that is not ingested, by its timestamp; 0 where there is none.
+	LagSeconds *float64 `protobuf:"fixed64,8,opt,name=lag_seconds,json=lagSeconds,proto3,oneof" json:"lag_seconds,omitempty"`
+	// The member of the consumer group that has the partition: its client id and the host it connects from.
+	Owner         string `protobuf:"bytes,9,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -184,6 +268,229 @@ func (x *IngestPartition) GetHalted() string {
 	return ""
 }
 
+func (x *IngestPartition) GetEndOffset() int64 {
+	if x != nil && x.EndOffset != nil {
+		return *x.EndOffset
+	}
+	return 0
+}
+
+func (x *IngestPartition) GetLagRecords() int64 {
+	if x != nil && x.LagRecords != nil {
+		return *x.LagRecords
+	}
+	return 0
+}
+
+func (x *IngestPartition) GetLagSeconds() float64 {
+	if x != nil && x.LagSeconds != nil {
+		return *x.LagSeconds
+	}
+	return 0
+}
+
+func (x *IngestPartition) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+type ResumeIngestPartitionRequest struct {
+	state     protoimpl.MessageState            `protogen:"open.v1"`
+	Topic     string                            `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Partition int32                             `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	From      ResumeIngestPartitionRequest_From `protobuf:"varint,3,opt,name=from,proto3,enum=movieexample.rating.v1.ResumeIngestPartitionRequest_From" json:"from,omitempty"`
+	// Only with FROM_OFFSET: the offset of the next record to ingest.
+	Offset int64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Only tell what would be given up; change nothing.
+	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Move a partition that does not stand still, too.
+	Force         bool `protobuf:"varint,6,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeIngestPartitionRequest) Reset() {
+	*x = ResumeIngestPartitionRequest{}
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeIngestPartitionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeIngestPartitionRequest) ProtoMessage() {}
+
+func (x *ResumeIngestPartitionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeIngestPartitionRequest.ProtoReflect.Descriptor instead.
+func (*ResumeIngestPartitionRequest) Descriptor() ([]byte, []int) {
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ResumeIngestPartitionRequest) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *ResumeIngestPartitionRequest) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *ResumeIngestPartitionRequest) GetFrom() ResumeIngestPartitionRequest_From {
+	if x != nil {
+		return x.From
+	}
+	return ResumeIngestPartitionRequest_FROM_UNSPECIFIED
+}
+
+func (x *ResumeIngestPartitionRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ResumeIngestPartitionRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *ResumeIngestPartitionRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+type ResumeIngestPartitionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The topic that the partition belongs to from now on.
+	TopicId string `protobuf:"bytes,1,opt,name=topic_id,json=topicId,proto3" json:"topic_id,omitempty"`
+	// Where the partition stood; missing where it was never ingested under this topic id.
+	OldOffset *int64 `protobuf:"varint,2,opt,name=old_offset,json=oldOffset,proto3,oneof" json:"old_offset,omitempty"`
+	// Where it goes on.
+	NewOffset int64 `protobuf:"varint,3,opt,name=new_offset,json=newOffset,proto3" json:"new_offset,omitempty"`
+	// Offsets that the log has and that are passed over without being ingested.
+	SkippedRecords int64 `protobuf:"varint,4,opt,name=skipped_records,json=skippedRecords,proto3" json:"skipped_records,omitempty"`
+	// Offsets that were never ingested and that the log has no more.
+	LostRecords int64 `protobuf:"varint,5,opt,name=lost_records,json=lostRecords,proto3" json:"lost_records,omitempty"`
+	// Offsets that are read again though they were ingested, which changes nothing.
+	RepeatedRecords int64 `protobuf:"varint,6,opt,name=repeated_records,json=repeatedRecords,proto3" json:"repeated_records,omitempty"`
+	// What is given up, for a person; empty where nothing is.
+	GivenUp []string `protobuf:"bytes,7,rep,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
+	// Why the partition stood still; empty where it did not.
+	Halted        string `protobuf:"bytes,8,opt,name=halted,proto3" json:"halted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeIngestPartitionResponse) Reset() {
+	*x = ResumeIngestPartitionResponse{}
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeIngestPartitionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeIngestPartitionResponse) ProtoMessage() {}
+
+func (x *ResumeIngestPartitionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeIngestPartitionResponse.ProtoReflect.Descriptor instead.
+func (*ResumeIngestPartitionResponse) Descriptor() ([]byte, []int) {
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ResumeIngestPartitionResponse) GetTopicId() string {
+	if x != nil {
+		return x.TopicId
+	}
+	return ""
+}
+
+func (x *ResumeIngestPartitionResponse) GetOldOffset() int64 {
+	if x != nil && x.OldOffset != nil {
+		return *x.OldOffset
+	}
+	return 0
+}
+
+func (x *ResumeIngestPartitionResponse) GetNewOffset() int64 {
+	if x != nil {
+		return x.NewOffset
+	}
+	return 0
+}
+
+func (x *ResumeIngestPartitionResponse) GetSkippedRecords() int64 {
+	if x != nil {
+		return x.SkippedRecords
+	}
+	return 0
+}
+
+func (x *ResumeIngestPartitionResponse) GetLostRecords() int64 {
+	if x != nil {
+		return x.LostRecords
+	}
+	return 0
+}
+
+func (x *ResumeIngestPartitionResponse) GetRepeatedRecords() int64 {
+	if x != nil {
+		return x.RepeatedRecords
+	}
+	return 0
+}
+
+func (x *ResumeIngestPartitionResponse) GetGivenUp() []string {
+	if x != nil {
+		return x.GivenUp
+	}
+	return nil
+}
+
+func (x *ResumeIngestPartitionResponse) GetHalted() string {
+	if x != nil {
+		return x.Halted
+	}
+	return ""
+}
+
 type ListRatingsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only ratings of this type; empty means all.
@@ -197,7 +504,7 @@ type ListRatingsRequest struct {
 
 func (x *ListRatingsRequest) Reset() {
 	*x = ListRatingsRequest{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[3]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -209,7 +516,7 @@ func (x *ListRatingsRequest) String() string {
 func (*ListRatingsRequest) ProtoMessage() {}
 
 func (x *ListRatingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[3]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -222,7 +529,7 @@ func (x *ListRatingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRatingsRequest.ProtoReflect.Descriptor instead.
 func (*ListRatingsRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListRatingsRequest) GetRecordType() string {
@@ -257,7 +564,7 @@ type ListRatingsResponse struct {
 
 func (x *ListRatingsResponse) Reset() {
 	*x = ListRatingsResponse{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[4]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -269,7 +576,7 @@ func (x *ListRatingsResponse) String() string {
 func (*ListRatingsResponse) ProtoMessage() {}
 
 func (x *ListRatingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[4]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -282,7 +589,7 @@ func (x *ListRatingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRatingsResponse.ProtoReflect.Descriptor instead.
 func (*ListRatingsResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListRatingsResponse) GetRatings() []*Rating {
@@ -310,7 +617,7 @@ type AuditAggregatesRequest struct {
 
 func (x *AuditAggregatesRequest) Reset() {
 	*x = AuditAggregatesRequest{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[5]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -322,7 +629,7 @@ func (x *AuditAggregatesRequest) String() string {
 func (*AuditAggregatesRequest) ProtoMessage() {}
 
 func (x *AuditAggregatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[5]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -335,7 +642,7 @@ func (x *AuditAggregatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditAggregatesRequest.ProtoReflect.Descriptor instead.
 func (*AuditAggregatesRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AuditAggregatesRequest) GetPageSize() int32 {
@@ -367,7 +674,7 @@ type AuditAggregatesResponse struct {
 
 func (x *AuditAggregatesResponse) Reset() {
 	*x = AuditAggregatesResponse{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[6]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +686,7 @@ func (x *AuditAggregatesResponse) String() string {
 func (*AuditAggregatesResponse) ProtoMessage() {}
 
 func (x *AuditAggregatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[6]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +699,7 @@ func (x *AuditAggregatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditAggregatesResponse.ProtoReflect.Descriptor instead.
 func (*AuditAggregatesResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AuditAggregatesResponse) GetChecked() int64 {
@@ -446,7 +753,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[7]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -458,7 +765,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[7]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -471,7 +778,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeadLetter) GetId() string {
@@ -562,7 +869,7 @@ type ListDeadLettersRequest struct {
 
 func (x *ListDeadLettersRequest) Reset() {
 	*x = ListDeadLettersRequest{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[8]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +881,7 @@ func (x *ListDeadLettersRequest) String() string {
 func (*ListDeadLettersRequest) ProtoMessage() {}
 
 func (x *ListDeadLettersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[8]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +894,7 @@ func (x *ListDeadLettersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadLettersRequest.ProtoReflect.Descriptor instead.
 func (*ListDeadLettersRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListDeadLettersRequest) GetPageSize() int32 {
@@ -617,7 +924,7 @@ type ListDeadLettersResponse struct {
 
 func (x *ListDeadLettersResponse) Reset() {
 	*x = ListDeadLettersResponse{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[9]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +936,7 @@ func (x *ListDeadLettersResponse) String() string {
 func (*ListDeadLettersResponse) ProtoMessage() {}
 
 func (x *ListDeadLettersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[9]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +949,7 @@ func (x *ListDeadLettersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadLettersResponse.ProtoReflect.Descriptor instead.
 func (*ListDeadLettersResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListDeadLettersResponse) GetDeadLetters() []*DeadLetter {
@@ -676,7 +983,7 @@ type ReplayDeadLettersRequest struct {
 
 func (x *ReplayDeadLettersRequest) Reset() {
 	*x = ReplayDeadLettersRequest{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[10]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +995,7 @@ func (x *ReplayDeadLettersRequest) String() string {
 func (*ReplayDeadLettersRequest) ProtoMessage() {}
 
 func (x *ReplayDeadLettersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[10]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +1008,7 @@ func (x *ReplayDeadLettersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDeadLettersRequest.ProtoReflect.Descriptor instead.
 func (*ReplayDeadLettersRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReplayDeadLettersRequest) GetIds() []string {
@@ -723,7 +1030,7 @@ type ReplayDeadLettersResponse struct {
 
 func (x *ReplayDeadLettersResponse) Reset() {
 	*x = ReplayDeadLettersResponse{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[11]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +1042,7 @@ func (x *ReplayDeadLettersResponse) String() string {
 func (*ReplayDeadLettersResponse) ProtoMessage() {}
 
 func (x *ReplayDeadLettersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[11]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +1055,7 @@ func (x *ReplayDeadLettersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDeadLettersResponse.ProtoReflect.Descriptor instead.
 func (*ReplayDeadLettersResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReplayDeadLettersResponse) GetReplayed() int64 {
@@ -775,7 +1082,7 @@ type DropDeadLettersRequest struct {
 
 func (x *DropDeadLettersRequest) Reset() {
 	*x = DropDeadLettersRequest{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[12]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +1094,7 @@ func (x *DropDeadLettersRequest) String() string {
 func (*DropDeadLettersRequest) ProtoMessage() {}
 
 func (x *DropDeadLettersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[12]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +1107,7 @@ func (x *DropDeadLettersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropDeadLettersRequest.ProtoReflect.Descriptor instead.
 func (*DropDeadLettersRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DropDeadLettersRequest) GetIds() []string {
@@ -819,7 +1126,7 @@ type DropDeadLettersResponse struct {
 
 func (x *DropDeadLettersResponse) Reset() {
 	*x = DropDeadLettersResponse{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[13]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +1138,7 @@ func (x *DropDeadLettersResponse) String() string {
 func (*DropDeadLettersResponse) ProtoMessage() {}
 
 func (x *DropDeadLettersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[13]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +1151,7 @@ func (x *DropDeadLettersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropDeadLettersResponse.ProtoReflect.Descriptor instead.
 func (*DropDeadLettersResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DropDeadLettersResponse) GetDropped() int64 {
@@ -868,7 +1175,7 @@ type AuditAggregatesResponse_Difference struct {
 
 func (x *AuditAggregatesResponse_Difference) Reset() {
 	*x = AuditAggregatesResponse_Difference{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[14]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +1187,7 @@ func (x *AuditAggregatesResponse_Difference) String() string {
 func (*AuditAggregatesResponse_Difference) ProtoMessage() {}
 
 func (x *AuditAggregatesResponse_Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[14]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +1200,7 @@ func (x *AuditAggregatesResponse_Difference) ProtoReflect() protoreflect.Message
 
 // Deprecated: Use AuditAggregatesResponse_Difference.ProtoReflect.Descriptor instead.
 func (*AuditAggregatesResponse_Difference) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{6, 0}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{8, 0}
 }
 
 func (x *AuditAggregatesResponse_Difference) GetRecordType() string {
@@ -941,7 +1248,7 @@ type ReplayDeadLettersResponse_Refusal struct {
 
 func (x *ReplayDeadLettersResponse_Refusal) Reset() {
 	*x = ReplayDeadLettersResponse_Refusal{}
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[15]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1260,7 @@ func (x *ReplayDeadLettersResponse_Refusal) String() string {
 func (*ReplayDeadLettersResponse_Refusal) ProtoMessage() {}
 
 func (x *ReplayDeadLettersResponse_Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[15]
+	mi := &file_movieexample_rating_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1273,7 @@ func (x *ReplayDeadLettersResponse_Refusal) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use ReplayDeadLettersResponse_Refusal.ProtoReflect.Descriptor instead.
 func (*ReplayDeadLettersResponse_Refusal) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{11, 0}
+	return file_movieexample_rating_v1_admin_proto_rawDescGZIP(), []int{13, 0}
 }
 
 func (x *ReplayDeadLettersResponse_Refusal) GetId() string {
@@ -987,19 +1294,56 @@ var File_movieexample_rating_v1_admin_proto protoreflect.FileDescriptor
 
 const file_movieexample_rating_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\"movieexample/rating/v1/admin.proto\x12\x16movieexample.rating.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#movieexample/rating/v1/rating.proto\"\x1d\n" +
-	"\x1bListIngestPartitionsRequest\"g\n" +
+	"\"movieexample/rating/v1/admin.proto\x12\x16movieexample.rating.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#movieexample/rating/v1/rating.proto\">\n" +
+	"\x1bListIngestPartitionsRequest\x12\x1f\n" +
+	"\vask_brokers\x18\x01 \x01(\bR\n" +
+	"askBrokers\"\x8c\x01\n" +
 	"\x1cListIngestPartitionsResponse\x12G\n" +
 	"\n" +
 	"partitions\x18\x01 \x03(\v2'.movieexample.rating.v1.IngestPartitionR\n" +
-	"partitions\"\x99\x01\n" +
+	"partitions\x12#\n" +
+	"\rbrokers_error\x18\x02 \x01(\tR\fbrokersError\"\xce\x02\n" +
 	"\x0fIngestPartition\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x19\n" +
 	"\btopic_id\x18\x02 \x01(\tR\atopicId\x12\x1c\n" +
 	"\tpartition\x18\x03 \x01(\x05R\tpartition\x12\x1f\n" +
 	"\vnext_offset\x18\x04 \x01(\x03R\n" +
 	"nextOffset\x12\x16\n" +
-	"\x06halted\x18\x05 \x01(\tR\x06halted\"q\n" +
+	"\x06halted\x18\x05 \x01(\tR\x06halted\x12\"\n" +
+	"\n" +
+	"end_offset\x18\x06 \x01(\x03H\x00R\tendOffset\x88\x01\x01\x12$\n" +
+	"\vlag_records\x18\a \x01(\x03H\x01R\n" +
+	"lagRecords\x88\x01\x01\x12$\n" +
+	"\vlag_seconds\x18\b \x01(\x01H\x02R\n" +
+	"lagSeconds\x88\x01\x01\x12\x14\n" +
+	"\x05owner\x18\t \x01(\tR\x05ownerB\r\n" +
+	"\v_end_offsetB\x0e\n" +
+	"\f_lag_recordsB\x0e\n" +
+	"\f_lag_seconds\"\xc4\x02\n" +
+	"\x1cResumeIngestPartitionRequest\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12M\n" +
+	"\x04from\x18\x03 \x01(\x0e29.movieexample.rating.v1.ResumeIngestPartitionRequest.FromR\x04from\x12\x16\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12#\n" +
+	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\x12\x14\n" +
+	"\x05force\x18\x06 \x01(\bR\x05force\"N\n" +
+	"\x04From\x12\x14\n" +
+	"\x10FROM_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rFROM_EARLIEST\x10\x01\x12\x0f\n" +
+	"\vFROM_OFFSET\x10\x02\x12\f\n" +
+	"\bFROM_END\x10\x03\"\xb6\x02\n" +
+	"\x1dResumeIngestPartitionResponse\x12\x19\n" +
+	"\btopic_id\x18\x01 \x01(\tR\atopicId\x12\"\n" +
+	"\n" +
+	"old_offset\x18\x02 \x01(\x03H\x00R\toldOffset\x88\x01\x01\x12\x1d\n" +
+	"\n" +
+	"new_offset\x18\x03 \x01(\x03R\tnewOffset\x12'\n" +
+	"\x0fskipped_records\x18\x04 \x01(\x03R\x0eskippedRecords\x12!\n" +
+	"\flost_records\x18\x05 \x01(\x03R\vlostRecords\x12)\n" +
+	"\x10repeated_records\x18\x06 \x01(\x03R\x0frepeatedRecords\x12\x19\n" +
+	"\bgiven_up\x18\a \x03(\tR\agivenUp\x12\x16\n" +
+	"\x06halted\x18\b \x01(\tR\x06haltedB\r\n" +
+	"\v_old_offset\"q\n" +
 	"\x12ListRatingsRequest\x12\x1f\n" +
 	"\vrecord_type\x18\x01 \x01(\tR\n" +
 	"recordType\x12\x1b\n" +
@@ -1063,9 +1407,10 @@ const file_movieexample_rating_v1_admin_proto_rawDesc = "" +
 	"\x16DropDeadLettersRequest\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\"3\n" +
 	"\x17DropDeadLettersResponse\x12\x18\n" +
-	"\adropped\x18\x01 \x01(\x03R\adropped2\xd6\x05\n" +
+	"\adropped\x18\x01 \x01(\x03R\adropped2\xdd\x06\n" +
 	"\x12RatingAdminService\x12\x81\x01\n" +
-	"\x14ListIngestPartitions\x123.movieexample.rating.v1.ListIngestPartitionsRequest\x1a4.movieexample.rating.v1.ListIngestPartitionsResponse\x12r\n" +
+	"\x14ListIngestPartitions\x123.movieexample.rating.v1.ListIngestPartitionsRequest\x1a4.movieexample.rating.v1.ListIngestPartitionsResponse\x12\x84\x01\n" +
+	"\x15ResumeIngestPartition\x124.movieexample.rating.v1.ResumeIngestPartitionRequest\x1a5.movieexample.rating.v1.ResumeIngestPartitionResponse\x12r\n" +
 	"\x0fAuditAggregates\x12..movieexample.rating.v1.AuditAggregatesRequest\x1a/.movieexample.rating.v1.AuditAggregatesResponse\x12f\n" +
 	"\vListRatings\x12*.movieexample.rating.v1.ListRatingsRequest\x1a+.movieexample.rating.v1.ListRatingsResponse\x12r\n" +
 	"\x0fListDeadLetters\x12..movieexample.rating.v1.ListDeadLettersRequest\x1a/.movieexample.rating.v1.ListDeadLettersResponse\x12x\n" +
@@ -1084,52 +1429,59 @@ func file_movieexample_rating_v1_admin_proto_rawDescGZIP() []byte {
 	return file_movieexample_rating_v1_admin_proto_rawDescData
 }
 
-var file_movieexample_rating_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_movieexample_rating_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_movieexample_rating_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_movieexample_rating_v1_admin_proto_goTypes = []any{
-	(*ListIngestPartitionsRequest)(nil),        // 0: movieexample.rating.v1.ListIngestPartitionsRequest
-	(*ListIngestPartitionsResponse)(nil),       // 1: movieexample.rating.v1.ListIngestPartitionsResponse
-	(*IngestPartition)(nil),                    // 2: movieexample.rating.v1.IngestPartition
-	(*ListRatingsRequest)(nil),                 // 3: movieexample.rating.v1.ListRatingsRequest
-	(*ListRatingsResponse)(nil),                // 4: movieexample.rating.v1.ListRatingsResponse
-	(*AuditAggregatesRequest)(nil),             // 5: movieexample.rating.v1.AuditAggregatesRequest
-	(*AuditAggregatesResponse)(nil),            // 6: movieexample.rating.v1.AuditAggregatesResponse
-	(*DeadLetter)(nil),                         // 7: movieexample.rating.v1.DeadLetter
-	(*ListDeadLettersRequest)(nil),             // 8: movieexample.rating.v1.ListDeadLettersRequest
-	(*ListDeadLettersResponse)(nil),            // 9: movieexample.rating.v1.ListDeadLettersResponse
-	(*ReplayDeadLettersRequest)(nil),           // 10: movieexample.rating.v1.ReplayDeadLettersRequest
-	(*ReplayDeadLettersResponse)(nil),          // 11: movieexample.rating.v1.ReplayDeadLettersResponse
-	(*DropDeadLettersRequest)(nil),             // 12: movieexample.rating.v1.DropDeadLettersRequest
-	(*DropDeadLettersResponse)(nil),            // 13: movieexample.rating.v1.DropDeadLettersResponse
-	(*AuditAggregatesResponse_Difference)(nil), // 14: movieexample.rating.v1.AuditAggregatesResponse.Difference
-	(*ReplayDeadLettersResponse_Refusal)(nil),  // 15: movieexample.rating.v1.ReplayDeadLettersResponse.Refusal
-	(*Rating)(nil),                             // 16: movieexample.rating.v1.Rating
-	(*timestamppb.Timestamp)(nil),              // 17: google.protobuf.Timestamp
+	(ResumeIngestPartitionRequest_From)(0),     // 0: movieexample.rating.v1.ResumeIngestPartitionRequest.From
+	(*ListIngestPartitionsRequest)(nil),        // 1: movieexample.rating.v1.ListIngestPartitionsRequest
+	(*ListIngestPartitionsResponse)(nil),       // 2: movieexample.rating.v1.ListIngestPartitionsResponse
+	(*IngestPartition)(nil),                    // 3: movieexample.rating.v1.IngestPartition
+	(*ResumeIngestPartitionRequest)(nil),       // 4: movieexample.rating.v1.ResumeIngestPartitionRequest
+	(*ResumeIngestPartitionResponse)(nil),      // 5: movieexample.rating.v1.ResumeIngestPartitionResponse
+	(*ListRatingsRequest)(nil),                 // 6: movieexample.rating.v1.ListRatingsRequest
+	(*ListRatingsResponse)(nil),                // 7: movieexample.rating.v1.ListRatingsResponse
+	(*AuditAggregatesRequest)(nil),             // 8: movieexample.rating.v1.AuditAggregatesRequest
+	(*AuditAggregatesResponse)(nil),            // 9: movieexample.rating.v1.AuditAggregatesResponse
+	(*DeadLetter)(nil),                         // 10: movieexample.rating.v1.DeadLetter
+	(*ListDeadLettersRequest)(nil),             // 11: movieexample.rating.v1.ListDeadLettersRequest
+	(*ListDeadLettersResponse)(nil),            // 12: movieexample.rating.v1.ListDeadLettersResponse
+	(*ReplayDeadLettersRequest)(nil),           // 13: movieexample.rating.v1.ReplayDeadLettersRequest
+	(*ReplayDeadLettersResponse)(nil),          // 14: movieexample.rating.v1.ReplayDeadLettersResponse
+	(*DropDeadLettersRequest)(nil),             // 15: movieexample.rating.v1.DropDeadLettersRequest
+	(*DropDeadLettersResponse)(nil),            // 16: movieexample.rating.v1.DropDeadLettersResponse
+	(*AuditAggregatesResponse_Difference)(nil), // 17: movieexample.rating.v1.AuditAggregatesResponse.Difference
+	(*ReplayDeadLettersResponse_Refusal)(nil),  // 18: movieexample.rating.v1.ReplayDeadLettersResponse.Refusal
+	(*Rating)(nil),                             // 19: movieexample.rating.v1.Rating
+	(*timestamppb.Timestamp)(nil),              // 20: google.protobuf.Timestamp
 }
 var file_movieexample_rating_v1_admin_proto_depIdxs = []int32{
-	2,  // 0: movieexample.rating.v1.ListIngestPartitionsResponse.partitions:type_name -> movieexample.rating.v1.IngestPartition
-	16, // 1: movieexample.rating.v1.ListRatingsResponse.ratings:type_name -> movieexample.rating.v1.Rating
-	14, // 2: movieexample.rating.v1.AuditAggregatesResponse.differences:type_name -> movieexample.rating.v1.AuditAggregatesResponse.Difference
-	17, // 3: movieexample.rating.v1.DeadLetter.record_time:type_name -> google.protobuf.Timestamp
-	17, // 4: movieexample.rating.v1.DeadLetter.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 5: movieexample.rating.v1.ListDeadLettersResponse.dead_letters:type_name -> movieexample.rating.v1.DeadLetter
-	15, // 6: movieexample.rating.v1.ReplayDeadLettersResponse.refused:type_name -> movieexample.rating.v1.ReplayDeadLettersResponse.Refusal
-	0,  // 7: movieexample.rating.v1.RatingAdminService.ListIngestPartitions:input_type -> movieexample.rating.v1.ListIngestPartitionsRequest
-	5,  // 8: movieexample.rating.v1.RatingAdminService.AuditAggregates:input_type -> movieexample.rating.v1.AuditAggregatesRequest
-	3,  // 9: movieexample.rating.v1.RatingAdminService.ListRatings:input_type -> movieexample.rating.v1.ListRatingsRequest
-	8,  // 10: movieexample.rating.v1.RatingAdminService.ListDeadLetters:input_type -> movieexample.rating.v1.ListDeadLettersRequest
-	10, // 11: movieexample.rating.v1.RatingAdminService.ReplayDeadLetters:input_type -> movieexample.rating.v1.ReplayDeadLettersRequest
-	12, // 12: movieexample.rating.v1.RatingAdminService.DropDeadLetters:input_type -> movieexample.rating.v1.DropDeadLettersRequest
-	1,  // 13: movieexample.rating.v1.RatingAdminService.ListIngestPartitions:output_type -> movieexample.rating.v1.ListIngestPartitionsResponse
-	6,  // 14: movieexample.rating.v1.RatingAdminService.AuditAggregates:output_type -> movieexample.rating.v1.AuditAggregatesResponse
-	4,  // 15: movieexample.rating.v1.RatingAdminService.ListRatings:output_type -> movieexample.rating.v1.ListRatingsResponse
-	9,  // 16: movieexample.rating.v1.RatingAdminService.ListDeadLetters:output_type -> movieexample.rating.v1.ListDeadLettersResponse
-	11, // 17: movieexample.rating.v1.RatingAdminService.ReplayDeadLetters:output_type -> movieexample.rating.v1.ReplayDeadLettersResponse
-	13, // 18: movieexample.rating.v1.RatingAdminService.DropDeadLetters:output_type -> movieexample.rating.v1.DropDeadLettersResponse
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	3,  // 0: movieexample.rating.v1.ListIngestPartitionsResponse.partitions:type_name -> movieexample.rating.v1.IngestPartition
+	0,  // 1: movieexample.rating.v1.ResumeIngestPartitionRequest.from:type_name -> movieexample.rating.v1.ResumeIngestPartitionRequest.From
+	19, // 2: movieexample.rating.v1.ListRatingsResponse.ratings:type_name -> movieexample.rating.v1.Rating
+	17, // 3: movieexample.rating.v1.AuditAggregatesResponse.differences:type_name -> movieexample.rating.v1.AuditAggregatesResponse.Difference
+	20, // 4: movieexample.rating.v1.DeadLetter.record_time:type_name -> google.protobuf.Timestamp
+	20, // 5: movieexample.rating.v1.DeadLetter.create_time:type_name -> google.protobuf.Timestamp
+	10, // 6: movieexample.rating.v1.ListDeadLettersResponse.dead_letters:type_name -> movieexample.rating.v1.DeadLetter
+	18, // 7: movieexample.rating.v1.ReplayDeadLettersResponse.refused:type_name -> movieexample.rating.v1.ReplayDeadLettersResponse.Refusal
+	1,  // 8: movieexample.rating.v1.RatingAdminService.ListIngestPartitions:input_type -> movieexample.rating.v1.ListIngestPartitionsRequest
+	4,  // 9: movieexample.rating.v1.RatingAdminService.ResumeIngestPartition:input_type -> movieexample.rating.v1.ResumeIngestPartitionRequest
+	8,  // 10: movieexample.rating.v1.RatingAdminService.AuditAggregates:input_type -> movieexample.rating.v1.AuditAggregatesRequest
+	6,  // 11: movieexample.rating.v1.RatingAdminService.ListRatings:input_type -> movieexample.rating.v1.ListRatingsRequest
+	11, // 12: movieexample.rating.v1.RatingAdminService.ListDeadLetters:input_type -> movieexample.rating.v1.ListDeadLettersRequest
+	13, // 13: movieexample.rating.v1.RatingAdminService.ReplayDeadLetters:input_type -> movieexample.rating.v1.ReplayDeadLettersRequest
+	15, // 14: movieexample.rating.v1.RatingAdminService.DropDeadLetters:input_type -> movieexample.rating.v1.DropDeadLettersRequest
+	2,  // 15: movieexample.rating.v1.RatingAdminService.ListIngestPartitions:output_type -> movieexample.rating.v1.ListIngestPartitionsResponse
+	5,  // 16: movieexample.rating.v1.RatingAdminService.ResumeIngestPartition:output_type -> movieexample.rating.v1.ResumeIngestPartitionResponse
+	9,  // 17: movieexample.rating.v1.RatingAdminService.AuditAggregates:output_type -> movieexample.rating.v1.AuditAggregatesResponse
+	7,  // 18: movieexample.rating.v1.RatingAdminService.ListRatings:output_type -> movieexample.rating.v1.ListRatingsResponse
+	12, // 19: movieexample.rating.v1.RatingAdminService.ListDeadLetters:output_type -> movieexample.rating.v1.ListDeadLettersResponse
+	14, // 20: movieexample.rating.v1.RatingAdminService.ReplayDeadLetters:output_type -> movieexample.rating.v1.ReplayDeadLettersResponse
+	16, // 21: movieexample.rating.v1.RatingAdminService.DropDeadLetters:output_type -> movieexample.rating.v1.DropDeadLettersResponse
+	15, // [15:22] is the sub-list for method output_type
+	8,  // [8:15] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_movieexample_rating_v1_admin_proto_init() }
@@ -1138,18 +1490,21 @@ func file_movieexample_rating_v1_admin_proto_init() {
 		return
 	}
 	file_movieexample_rating_v1_rating_proto_init()
+	file_movieexample_rating_v1_admin_proto_msgTypes[2].OneofWrappers = []any{}
+	file_movieexample_rating_v1_admin_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_movieexample_rating_v1_admin_proto_rawDesc), len(file_movieexample_rating_v1_admin_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   16,
+			NumEnums:      1,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_movieexample_rating_v1_admin_proto_goTypes,
 		DependencyIndexes: file_movieexample_rating_v1_admin_proto_depIdxs,
+		EnumInfos:         file_movieexample_rating_v1_admin_proto_enumTypes,
 		MessageInfos:      file_movieexample_rating_v1_admin_proto_msgTypes,
 	}.Build()
 	File_movieexample_rating_v1_admin_proto = out.File

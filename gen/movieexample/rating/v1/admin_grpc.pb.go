@@ -21,12 +21,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RatingAdminService_ListIngestPartitions_FullMethodName = "/movieexample.rating.v1.RatingAdminService/ListIngestPartitions"
-	RatingAdminService_AuditAggregates_FullMethodName      = "/movieexample.rating.v1.RatingAdminService/AuditAggregates"
-	RatingAdminService_ListRatings_FullMethodName          = "/movieexample.rating.v1.RatingAdminService/ListRatings"
-	RatingAdminService_ListDeadLetters_FullMethodName      = "/movieexample.rating.v1.RatingAdminService/ListDeadLetters"
-	RatingAdminService_ReplayDeadLetters_FullMethodName    = "/movieexample.rating.v1.RatingAdminService/ReplayDeadLetters"
-	RatingAdminService_DropDeadLetters_FullMethodName      = "/movieexample.rating.v1.RatingAdminService/DropDeadLetters"
+	RatingAdminService_ListIngestPartitions_FullMethodName  = "/movieexample.rating.v1.RatingAdminService/ListIngestPartitions"
+	RatingAdminService_ResumeIngestPartition_FullMethodName = "/movieexample.rating.v1.RatingAdminService/ResumeIngestPartition"
+	RatingAdminService_AuditAggregates_FullMethodName       = "/movieexample.rating.v1.RatingAdminService/AuditAggregates"
+	RatingAdminService_ListRatings_FullMethodName           = "/movieexample.rating.v1.RatingAdminService/ListRatings"
+	RatingAdminService_ListDeadLetters_FullMethodName       = "/movieexample.rating.v1.RatingAdminService/ListDeadLetters"
+	RatingAdminService_ReplayDeadLetters_FullMethodName     = "/movieexample.rating.v1.RatingAdminService/ReplayDeadLetters"
+	RatingAdminService_DropDeadLetters_FullMethodName       = "/movieexample.rating.v1.RatingAdminService/DropDeadLetters"
 )
 
 // RatingAdminServiceClient is the client API for RatingAdminService service.
@@ -37,6 +38,9 @@ const (
 type RatingAdminServiceClient interface {
 	// ListIngestPartitions tells how far ingestion is, per partition.
 	ListIngestPartitions(ctx context.Context, in *ListIngestPartitionsRequest, opts ...grpc.CallOption) (*ListIngestPartitionsResponse, error)
+	// ResumeIngestPartition lets a partition that stands still go on where the operator says, and tells what is given up by that.
+	// Any process of the rating service answers it; the one that has the partition notices within seconds.
+	ResumeIngestPartition(ctx context.Context, in *ResumeIngestPartitionRequest, opts ...grpc.CallOption) (*ResumeIngestPartitionResponse, error)
 	// AuditAggregates recomputes a page of aggregates from the rows and reports differences.
 	AuditAggregates(ctx context.Context, in *AuditAggregatesRequest, opts ...grpc.CallOption) (*AuditAggregatesResponse, error)
 	// ListRatings walks all ratings by record type, record id and user id, compared byte by byte: for exports.
@@ -61,6 +65,16 @@ func (c *ratingAdminServiceClient) ListIngestPartitions(ctx context.Context, in 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListIngestPartitionsResponse)
 	err := c.cc.Invoke(ctx, RatingAdminService_ListIngestPartitions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ratingAdminServiceClient) ResumeIngestPartition(ctx context.Context, in *ResumeIngestPartitionRequest, opts ...grpc.CallOption) (*ResumeIngestPartitionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeIngestPartitionResponse)
+	err := c.cc.Invoke(ctx, RatingAdminService_ResumeIngestPartition_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +139,9 @@ func (c *ratingAdminServiceClient) DropDeadLetters(ctx context.Context, in *Drop
 type RatingAdminServiceServer interface {
 	// ListIngestPartitions tells how far ingestion is, per partition.
 	ListIngestPartitions(context.Context, *ListIngestPartitionsRequest) (*ListIngestPartitionsResponse, error)
+	// ResumeIngestPartition lets a partition that stands still go on where the operator says, and tells what is given up by that.
+	// Any process of the rating service answers it; the one that has the partition notices within seconds.
+	ResumeIngestPartition(context.Context, *ResumeIngestPartitionRequest) (*ResumeIngestPartitionResponse, error)
 	// AuditAggregates recomputes a page of aggregates from the rows and reports differences.
 	AuditAggregates(context.Context, *AuditAggregatesRequest) (*AuditAggregatesResponse, error)
 	// ListRatings walks all ratings by record type, record id and user id, compared byte by byte: for exports.
@@ -147,6 +164,9 @@ type UnimplementedRatingAdminServiceServer struct{}
 
 func (UnimplementedRatingAdminServiceServer) ListIngestPartitions(context.Context, *ListIngestPartitionsRequest) (*ListIngestPartitionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListIngestPartitions not implemented")
+}
+func (UnimplementedRatingAdminServiceServer) ResumeIngestPartition(context.Context, *ResumeIngestPartitionRequest) (*ResumeIngestPartitionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeIngestPartition not implemented")
 }
 func (UnimplementedRatingAdminServiceServer) AuditAggregates(context.Context, *AuditAggregatesRequest) (*AuditAggregatesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AuditAggregates not implemented")
@@ -198,6 +218,24 @@ func _RatingAdminService_ListIngestPartitions_Handler(srv interface{}, ctx conte
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RatingAdminServiceServer).ListIngestPartitions(ctx, req.(*ListIngestPartitionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RatingAdminService_ResumeIngestPartition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeIngestPartitionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RatingAdminServiceServer).ResumeIngestPartition(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RatingAdminService_ResumeIngestPartition_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RatingAdminServiceServer).ResumeIngestPartition(ctx, req.(*ResumeIngestPartitionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -302,6 +340,10 @@ var RatingAdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListIngestPartitions",
 			Handler:    _RatingAdminService_ListIngestPartitions_Handler,
+		},
+		{
+			MethodName: "ResumeIngestPartition",
+			Handler:    _RatingAdminService_ResumeIngestPartition_Handler,
 		},
 		{
 			MethodName: "AuditAggregates",

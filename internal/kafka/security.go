@@ -1,0 +1,164 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"movieexample.com/internal/config"
+)
+
+// Security is how a client proves the brokers' identity and its own. The zero value is a plain connection without either.
+type Security struct {
+	// TLS encrypts the connection and checks the brokers' certificates.
+	TLS bool `yaml:"tls" usage:"encrypt connections to Kafka with TLS"`
+	// CAFile has the certificates, in PEM, that the brokers' must be signed by; empty means those that the system trusts.
+	CAFile string `yaml:"ca_file" placeholder:"FILE" usage:"certificates (PEM) that those of the Kafka brokers are signed by; empty means the system's"`
+	// CertFile and KeyFile are the client's own certificate and key, in PEM, for brokers that ask for one. They are read at
+	// every connection, so that a renewed certificate needs no restart.
+	CertFile string `yaml:"cert_file" placeholder:"FILE" usage:"certificate (PEM) to show to Kafka brokers that ask for one"`
+	KeyFile  string `yaml:"key_file" placeholder:"FILE" usage:"key (PEM) of the certificate"`
+	// ServerName is the name that the brokers' certificates must have; empty means each one's host, as it is dialed.
+	ServerName string `yaml:"server_name" placeholder:"HOST" usage:"name in the certificates of the Kafka brokers; empty means the host of each"`
+	// SASLMechanism is how User and Password are shown: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty means not at all.
+	SASLMechanism string `yaml:"sasl_mechanism" placeholder:"MECHANISM" usage:"how to log in to Kafka: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN; empty means not at all"`
+	User          string `yaml:"user" usage:"user to log in to Kafka"`
+	Password      string `yaml:"password" secret:"true" usage:"password to log in to Kafka"`
+}
+
+// The mechanisms, by the names that Kafka has for them.
+const (
+	mechanismPlain    = "PLAIN"
+	mechanismScram256 = "SCRAM-SHA-256"
+	mechanismScram512 = "SCRAM-SHA-512"
+)
+
+// Validate reports, joined, every setting that makes no sense, as a *config.Problem that names it. It opens no file; a file
+// that cannot be used is told by [NewClient].
+func (s Security) Validate() error {
+	var errs []error
+	bad := func(path, format string, args ...any) {
+		errs = append(errs, &config.Problem{Path: path, Reason: fmt.Sprintf(format, args...)})
+	}
+	if !s.TLS {
+		for _, f := range []struct{ path, value string }{
+			{"ca_file", s.CAFile}, {"cert_file", s.CertFile}, {"key_file", s.KeyFile}, {"server_name", s.ServerName},
+		} {
+			if f.value != "" {
+				bad(f.path, "is for TLS, which is off: set tls too, or leave this empty")
+			}
+		}
+	}
+	switch {
+	case s.CertFile != "" && s.KeyFile == "":
+		bad("key_file", "is required with cert_file")
+	case s.CertFile == "" && s.KeyFile != "":
+		bad("cert_file", "is required with key_file")
+	}
+	if s.SASLMechanism == "" {
+		if s.User != "" || s.Password != "" {
+			bad("sasl_mechanism", "is required with a user or password: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN, as the brokers offer it")
+		}
+		return errors.Join(errs...)
+	}
+	if !slices.Contains([]string{mechanismPlain, mechanismScram256, mechanismScram512}, s.SASLMechanism) {
+		bad("sasl_mechanism", "must be SCRAM-SHA-512, SCRAM-SHA-256, PLAIN or empty, got %q", s.SASLMechanism)
+	}
+	if s.User == "" {
+		bad("user", "is required with sasl_mechanism")
+	}
+	if s.Password == "" {
+		bad("password", "is required with sasl_mechanism")
+	}
+	return errors.Join(errs...)
+}
+
+// options are the client's settings.
+func (s Security) options() ([]kgo.Opt, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	var opts []kgo.Opt
+	if s.TLS {
+		cfg, err := s.tlsConfig()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, kgo.DialTLSConfig(cfg))
+	}
+	switch s.SASLMechanism {
+	case mechanismPlain:
+		opts = append(opts, kgo.SASL(plain.Auth{User: s.User, Pass: s.Password}.AsMechanism()))
+	case mechanismScram256:
+		opts = append(opts, kgo.SASL(scram.Auth{User: s.User, Pass: s.Password}.AsSha256Mechanism()))
+	case mechanismScram512:
+		opts = append(opts, kgo.SASL(scram.Auth{User: s.User, Pass: s.Password}.AsSha512Mechanism()))
+	}
+	return opts, nil
+}
+
+func (s Security) tlsConfig() (*tls.Config, error) {
+	// Kafka itself offers TLS 1.2 and 1.3 by default.
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName}
+	if s.CAFile != "" {
+		text, err := os.ReadFile(s.CAFile)
+		if err != nil {
+			return nil, &config.Problem{Path: "ca_file", Reason: err.Error()}
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(text) {
+			return nil, &config.Problem{Path: "ca_file", Reason: fmt.Sprintf("%s has no certificate in PEM form (-----BEGIN CERTIFICATE-----)", s.CAFile)}
+		}
+	}
+	if s.CertFile == "" {
+		return cfg, nil
+	}
+	load := func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
+		if err != nil {
+			return nil, &config.Problem{Path: "cert_file", Reason: fmt.Sprintf("the pair of %s and %s cannot be used: %v", s.CertFile, s.KeyFile, err)}
+		}
+		return &pair, nil
+	}
+	if _, err := load(); err != nil {
+		return nil, err
+	}
+	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
+	return cfg, nil
+}
+
+// hint says what in the settings may be the reason for err, which a connection ended with; "" where nobody can tell.
+func (s Security) hint(err error) string {
+	text := err.Error()
+	switch {
+	case isRefusedLogin(err):
+		return fmt.Sprintf("it refuses the login of user %q by %s: check user, password and mechanism", s.User, s.SASLMechanism)
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return "its certificate is not trusted: check ca_file and server_name"
+	case errors.As(err, new(tls.RecordHeaderError)):
+		return "it does not speak TLS on this port: check the address, or switch tls off"
+	case strings.Contains(text, "remote error: tls:"):
+		return "it refuses this client's certificate, or the lack of one: check cert_file and key_file"
+	case isHangUp(err) && !s.TLS:
+		return "it hangs up: perhaps it wants TLS or a login, and neither is set that way"
+	}
+	return ""
+}
+
+func isRefusedLogin(err error) bool {
+	return errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.UnsupportedSaslMechanism) || errors.Is(err, kerr.IllegalSaslState)
+}
+
+// isHangUp tells a new connection that the other side closed without an answer.
+func isHangUp(err error) bool {
+	return errors.As(err, new(*kgo.ErrFirstReadEOF))
+}
