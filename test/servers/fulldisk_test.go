@@ -3,7 +3,6 @@
 package servers_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,30 +10,23 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"movieexample.com/test/servers"
 	"movieexample.com/test/system"
 )
 
 // TestFullDisk runs the system on a small tmpfs, fills it, and frees it again: a writer gets an error that a person
 // understands, what was acknowledged stays, and afterwards everything goes on by itself.
 func TestFullDisk(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "disk")
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	disk, err := servers.NewSmallDisk(48 << 20)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=48m"); err != nil {
-		t.Fatalf("mount a small tmpfs (this test must run as root): %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Errorf("unmount: %v", err)
-		}
-	})
+	closing(t, disk)
 	bin := system.Build(t)
-	p := system.Start(t, bin, filepath.Join(dir, "data"))
+	p := system.Start(t, bin, filepath.Join(disk.Dir(), "data"))
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	put := func(user int) (int, string) {
@@ -61,18 +53,8 @@ func TestFullDisk(t *testing.T) {
 	}
 	acked++
 
-	ballast := filepath.Join(dir, "ballast")
-	f, err := os.Create(ballast)
-	if err != nil {
+	if err := disk.Fill(); err != nil {
 		t.Fatal(err)
-	}
-	block := bytes.Repeat([]byte("x"), 4096)
-	for err == nil {
-		_, err = f.Write(block)
-	}
-	_ = f.Close()
-	if !strings.Contains(err.Error(), "no space left") {
-		t.Fatalf("fill the disk: %v", err)
 	}
 	refused := ""
 	for range 20_000 {
@@ -96,7 +78,7 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 
-	if err := os.Remove(ballast); err != nil {
+	if err := disk.Free(); err != nil {
 		t.Fatal(err)
 	}
 	if code, body := put(acked); code != http.StatusOK {
@@ -133,7 +115,7 @@ func TestFullDisk(t *testing.T) {
 		t.Error(err)
 	}
 	// The database is whole: the next start says so by serving the same.
-	p = system.Start(t, bin, filepath.Join(dir, "data"))
+	p = system.Start(t, bin, filepath.Join(disk.Dir(), "data"))
 	if r := system.Run(ctx, t, bin, "audit", "--addresses", p.File, "-o", "json"); r.Code != 0 || !strings.Contains(r.Stdout, want) {
 		t.Errorf("after a restart: %d %s%s", r.Code, r.Stdout, r.Stderr)
 	}

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -153,7 +152,7 @@ func (k *Kafka) prepare(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(k.room.dir, "log4j2.properties"), []byte(kafkaLog), 0o644); err != nil {
 		return err
 	}
-	id, err := k.clusterID()
+	id, err := kept(filepath.Join(k.room.dir, "cluster-id"), newClusterID)
 	if err != nil {
 		return err
 	}
@@ -193,22 +192,12 @@ func (k *Kafka) prepare(ctx context.Context) error {
 	return formats.Wait()
 }
 
-// clusterID is the id that the directory's data have, or a new one.
-func (k *Kafka) clusterID() (string, error) {
-	file := filepath.Join(k.room.dir, "cluster-id")
-	text, err := os.ReadFile(file)
-	if err == nil {
-		return string(text), nil
-	}
-	// Kafka writes a UUID in base64, and takes none that begins with a dash.
+// newClusterID makes one: Kafka writes a UUID in base64, and takes none that begins with a dash.
+func newClusterID() string {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:]) // never fails: crypto/rand
 	raw[0] &= 0x7f
-	id := base64.RawURLEncoding.EncodeToString(raw[:])
-	if err := os.WriteFile(file, []byte(id), 0o644); err != nil {
-		return "", err
-	}
-	return id, nil
+	return base64.RawURLEncoding.EncodeToString(raw[:])
 }
 
 // jvm is how a class of Kafka is run, up to the class.
@@ -312,7 +301,7 @@ func (k *Kafka) ready(ctx context.Context, b *KafkaBroker) error {
 		return err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
 	metadata, err := kadm.NewClient(client).BrokerMetadata(ctx)
 	if err != nil {

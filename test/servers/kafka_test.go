@@ -112,7 +112,7 @@ func TestKafka(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 	defer cancel()
-	if err := dial(t, k.Internal()).Ping(short); err == nil {
+	if err := dial(t, k.Internal(), kgo.RequestTimeoutOverhead(time.Second)).Ping(short); err == nil {
 		t.Error("a paused broker answers")
 	}
 	if err := b.Resume(); err != nil {

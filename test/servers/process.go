@@ -23,6 +23,8 @@ const (
 	stopTimeout = time.Minute
 	// pollEvery is how often a start asks whether the server answers.
 	pollEvery = 50 * time.Millisecond
+	// readyPatience bounds one such question.
+	readyPatience = 3 * time.Second
 	// tailBytes is how much of a log an error shows.
 	tailBytes = 4 << 10
 )

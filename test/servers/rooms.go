@@ -194,3 +194,16 @@ func (r *room) close() error {
 
 // address is the address of a port.
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// kept returns the text of a file, which is written with what first returns where there is none.
+func kept(file string, first func() string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		return string(text), nil
+	}
+	value := first()
+	if err := os.WriteFile(file, []byte(value), 0o600); err != nil {
+		return "", err
+	}
+	return value, nil
+}
