@@ -3,8 +3,6 @@ package metadata_test
 import (
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,6 +14,7 @@ import (
 	"movieexample.com/gen/book"
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/sqltest"
 )
 
 // Whatever operation of the database fails, and however: the tables agree with each other, a call
@@ -131,43 +130,41 @@ func TestEveryOperationMayFail(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, n, failed, settled := t.TempDir(), 0, 0, 0
+			next, n, failed, settled := template.Copies(t), 0, 0, 0
 			for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
 				n++
-				path := filepath.Join(dir, fmt.Sprint(n))
-				if err := os.WriteFile(path, template, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				c := openCatalogue(t, path, plan.Wrap)
-				before := stateOf(t, c)
+				t.Run(fmt.Sprint(n), func(t *testing.T) { // closes the database at its end
+					c := openCatalogue(t, next(), plan.Wrap)
+					before := stateOf(t, c)
 
-				plan.Start()
-				err := sc.call(t, c)
-				plan.Stop()
+					plan.Start()
+					err := sc.call(t, c)
+					plan.Stop()
 
-				checkTables(t, c.db)
-				after := stateOf(t, c)
-				checkFeed(t, before, after)
-				switch code := status.Code(err); {
-				case err == nil:
-					wantCatalogue(t, plan, c, sc.want, sc.votes)
-					if strings.Contains(plan.String(), ": commit") {
-						settled++
+					checkTables(t, c.db)
+					after := stateOf(t, c)
+					checkFeed(t, before, after)
+					switch code := status.Code(err); {
+					case err == nil:
+						wantCatalogue(t, plan, c, sc.want, sc.votes)
+						if strings.Contains(plan.String(), ": commit") {
+							settled++
+						}
+					case code == codes.Unavailable || code == codes.Internal:
+						failed++
+						if !before.equal(after) {
+							t.Errorf("%v: the call failed with %v, but changed the catalogue", plan, err)
+						}
+					default:
+						t.Errorf("%v: the call failed with %v", plan, err)
 					}
-				case code == codes.Unavailable || code == codes.Internal:
-					failed++
-					if !before.equal(after) {
-						t.Errorf("%v: the call failed with %v, but changed the catalogue", plan, err)
+					if err != nil {
+						if err := sc.call(t, c); err != nil {
+							t.Errorf("%v: calling again: %v", plan, err)
+						}
+						wantCatalogue(t, plan, c, sc.want, sc.votes)
 					}
-				default:
-					t.Errorf("%v: the call failed with %v", plan, err)
-				}
-				if err != nil {
-					if err := sc.call(t, c); err != nil {
-						t.Errorf("%v: calling again: %v", plan, err)
-					}
-					wantCatalogue(t, plan, c, sc.want, sc.votes)
-				}
+				})
 				if t.Failed() {
 					return
 				}
@@ -180,22 +177,18 @@ func TestEveryOperationMayFail(t *testing.T) {
 	}
 }
 
-// storedBefore is the file of a catalogue with two films: copying it is faster than making it.
-func storedBefore(t *testing.T) []byte {
+// storedBefore is a catalogue with two films: copying it is faster than making it.
+func storedBefore(t *testing.T) *sqltest.Template {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "metadata.db")
-	t.Run("prepare", func(t *testing.T) { // closes the database at its end
-		c := openCatalogue(t, path, nil)
-		wantOutcomes(t, c.replace(t, matrix(), film("other", "Other")), created, created)
-		if _, err := c.SyncVotes(t.Context(), &metadatav1.SyncVotesRequest{Votes: []*metadatav1.SyncVotesRequest_MovieVotes{{MovieId: "other", Votes: 1}}}); err != nil {
-			t.Fatal(err)
-		}
+	return sqltest.NewTemplate(t, func(url string) {
+		t.Run("prepare", func(t *testing.T) { // closes the database at its end
+			c := openCatalogue(t, url, nil)
+			wantOutcomes(t, c.replace(t, matrix(), film("other", "Other")), created, created)
+			if _, err := c.SyncVotes(t.Context(), &metadatav1.SyncVotesRequest{Votes: []*metadatav1.SyncVotesRequest_MovieVotes{{MovieId: "other", Votes: 1}}}); err != nil {
+				t.Fatal(err)
+			}
+		})
 	})
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 func snapshot(t *testing.T, c *catalogue) []*metadatav1.Movie {

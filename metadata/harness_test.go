@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +20,7 @@ import (
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	"movieexample.com/internal/rpc"
 	"movieexample.com/internal/sqldb"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/metadata"
 )
 
@@ -53,7 +53,7 @@ func (c *clock) advance(d time.Duration) {
 
 func newCatalogue(t testing.TB) *catalogue {
 	t.Helper()
-	c := openCatalogue(t, filepath.Join(t.TempDir(), "metadata.db"), nil)
+	c := openCatalogue(t, sqltest.URL(t), nil)
 	c.run(t)
 	return c
 }
@@ -90,17 +90,17 @@ func until(t testing.TB, what string, happened func() error) {
 	}
 }
 
-// openCatalogue opens the catalogue in a file, and does nothing in the background; wrap may stand
+// openCatalogue opens the catalogue in a database, and does nothing in the background; wrap may stand
 // before its driver.
-func openCatalogue(t testing.TB, path string, wrap func(driver.Connector) driver.Connector) *catalogue {
+func openCatalogue(t testing.TB, url string, wrap func(driver.Connector) driver.Connector) *catalogue {
 	t.Helper()
-	return openWith(t, path, wrap, metadata.Config{}, metadata.Deps{})
+	return openWith(t, url, wrap, metadata.Config{}, metadata.Deps{})
 }
 
 // openWith is openCatalogue with a configuration, and with a logger and metrics.
-func openWith(t testing.TB, path string, wrap func(driver.Connector) driver.Connector, cfg metadata.Config, deps metadata.Deps) *catalogue {
+func openWith(t testing.TB, url string, wrap func(driver.Connector) driver.Connector, cfg metadata.Config, deps metadata.Deps) *catalogue {
 	t.Helper()
-	db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{Wrap: wrap})
+	db, err := sqldb.Open(t.Context(), url, sqldb.Options{Wrap: wrap})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,23 +20,20 @@ import (
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/metadata"
 )
 
 // Whatever operation fails while the index is loaded: New succeeds if the schema could be made,
 // search says that it is not ready, and becomes ready by itself.
 func TestLoadingMayFail(t *testing.T) {
-	template := storedBefore(t)
-	dir, n, notReady := t.TempDir(), 0, 0
+	next, n, notReady := storedBefore(t).Copies(t), 0, 0
 	for plan := range sqlfault.Sweep(sqlfault.ErrorBefore, sqlfault.LostAfter) {
 		n++
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			path := filepath.Join(dir, fmt.Sprint(n))
-			if err := os.WriteFile(path, template, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			url := next()
 			plan.Readers = true // New only reads there; what fails in the migrations is their own test's
-			db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{Wrap: plan.Wrap})
+			db, err := sqldb.Open(t.Context(), url, sqldb.Options{Wrap: plan.Wrap})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,12 +67,9 @@ func TestLoadingMayFail(t *testing.T) {
 }
 
 func TestSearchBeforeTheIndexIsLoaded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "metadata.db")
-	if err := os.WriteFile(path, storedBefore(t), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	url := storedBefore(t).Copies(t)()
 	plan := &sqlfault.Plan{N: 1, Ops: []sqlfault.Op{sqlfault.Query}, Readers: true}
-	db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{Wrap: plan.Wrap})
+	db, err := sqldb.Open(t.Context(), url, sqldb.Options{Wrap: plan.Wrap})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,16 +108,12 @@ func TestSearchBeforeTheIndexIsLoaded(t *testing.T) {
 // Whatever operation fails while the index follows the feed: nothing is passed by. The call that
 // brings the index up to date here says so, and succeeds when it is made again.
 func TestFollowingMayFail(t *testing.T) {
-	template := storedBefore(t)
-	dir, n, failed := t.TempDir(), 0, 0
+	next, n, failed := storedBefore(t).Copies(t), 0, 0
 	for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
 		n++
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			path := filepath.Join(dir, fmt.Sprint(n))
-			if err := os.WriteFile(path, template, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			c, elsewhere := openWith(t, path, plan.Wrap, quick(), metadata.Deps{}), openCatalogue(t, path, nil)
+			url := next()
+			c, elsewhere := openWith(t, url, plan.Wrap, quick(), metadata.Deps{}), openCatalogue(t, url, nil)
 			elsewhere.replace(t, film("new", "New"), film("newer", "New: The Sequel"), film("other", "Another"))
 			if _, err := elsewhere.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "tt0133093"}); err != nil {
 				t.Fatal(err)
@@ -147,7 +135,7 @@ func TestFollowingMayFail(t *testing.T) {
 			}
 			queries := []string{"new", "another", "matrix", "n"}
 			c.run(t)
-			want := answers(t, openCatalogue(t, path, nil), queries...)
+			want := answers(t, openCatalogue(t, url, nil), queries...)
 			until(t, plan.String(), func() error {
 				if diff := cmp.Diff(want, answers(t, c, queries...)); diff != "" {
 					return errors.New(diff)
@@ -183,7 +171,7 @@ func (s *syncBuffer) String() string {
 func TestFailingDatabaseIsLoggedOnce(t *testing.T) {
 	var log syncBuffer
 	registry := prometheus.NewRegistry()
-	c := openWith(t, filepath.Join(t.TempDir(), "metadata.db"), nil, quick(), metadata.Deps{Logger: slog.New(slog.NewTextHandler(&log, nil)), Metrics: registry})
+	c := openWith(t, sqltest.URL(t), nil, quick(), metadata.Deps{Logger: slog.New(slog.NewTextHandler(&log, nil)), Metrics: registry})
 	c.put(t, matrix())
 	value := func(name string) float64 {
 		families, err := registry.Gather()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	"movieexample.com/internal/sqldb"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/metadata"
 )
 
@@ -72,9 +72,9 @@ func TestSearchRefreshIsChecked(t *testing.T) {
 
 // A catalogue of the release before the change feed is followed from the first moment.
 func TestMigrationOfAnEarlierCatalogue(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "metadata.db")
+	url := sqltest.URL(t)
 	t.Run("earlier release", func(t *testing.T) {
-		db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{})
+		db, err := sqldb.Open(t.Context(), url, sqldb.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestMigrationOfAnEarlierCatalogue(t *testing.T) {
 			}
 		}
 	})
-	c := openCatalogue(t, path, nil)
+	c := openCatalogue(t, url, nil)
 	checkTables(t, c.db)
 	changes, last := feed(t, c.db)
 	if len(changes) != 2 || last < 1 {
@@ -111,8 +111,8 @@ func TestMigrationOfAnEarlierCatalogue(t *testing.T) {
 
 // What one process writes, another one on the same database finds within two seconds.
 func TestSearchFollowsOtherProcesses(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "metadata.db")
-	one, two := openCatalogue(t, path, nil), openCatalogue(t, path, nil)
+	url := sqltest.URL(t)
+	one, two := openCatalogue(t, url, nil), openCatalogue(t, url, nil)
 	one.run(t)
 	two.run(t)
 	within := func(query string, want ...string) {
@@ -145,8 +145,8 @@ func TestSearchFollowsOtherProcesses(t *testing.T) {
 // The catalogue's version moves with each write that changes something, through whichever process, and not without one;
 // and a search answers as of the indexed version.
 func TestCatalogueVersion(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "metadata.db")
-	one, two := openCatalogue(t, path, nil), openCatalogue(t, path, nil)
+	url := sqltest.URL(t)
+	one, two := openCatalogue(t, url, nil), openCatalogue(t, url, nil)
 	two.run(t) // one's own index stands still: only the stored numbers move there
 	version := func(c *catalogue) *metadatav1.GetCatalogueVersionResponse {
 		t.Helper()
@@ -194,7 +194,7 @@ func TestCatalogueVersion(t *testing.T) {
 
 // What the process itself wrote is found long before it looks at the feed on its own.
 func TestSearchFindsOwnWritesAtOnce(t *testing.T) {
-	c := openWith(t, filepath.Join(t.TempDir(), "metadata.db"), nil, metadata.Config{SearchRefresh: 2 * time.Second}, metadata.Deps{})
+	c := openWith(t, sqltest.URL(t), nil, metadata.Config{SearchRefresh: 2 * time.Second}, metadata.Deps{})
 	c.run(t)
 	began := time.Now()
 	for i := range 20 {
@@ -210,7 +210,7 @@ func TestSearchFindsOwnWritesAtOnce(t *testing.T) {
 // Whoever writes a film and looks for it finds it, even while others write all the time; at worst a moment
 // later.
 func TestSearchFindsOwnWritesUnderLoad(t *testing.T) {
-	c := openWith(t, filepath.Join(t.TempDir(), "metadata.db"), nil, metadata.Config{SearchRefresh: 2 * time.Second}, metadata.Deps{})
+	c := openWith(t, sqltest.URL(t), nil, metadata.Config{SearchRefresh: 2 * time.Second}, metadata.Deps{})
 	c.run(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -252,7 +252,7 @@ func TestSearchFindsOwnWritesUnderLoad(t *testing.T) {
 
 // A film that the index does not know yet is asked for in the database.
 func TestSimilarToANewFilm(t *testing.T) {
-	c := openCatalogue(t, filepath.Join(t.TempDir(), "metadata.db"), nil) // does not run: only the call itself can look
+	c := openCatalogue(t, sqltest.URL(t), nil) // does not run: only the call itself can look
 	drama := func(id string, year int32) *metadatav1.Movie {
 		return with(film(id, id), func(m *metadatav1.Movie) { m.Year, m.Genres = &year, []string{"Drama"} })
 	}
@@ -272,7 +272,7 @@ func TestSimilarToANewFilm(t *testing.T) {
 // A hit whose film is gone, or that the query does not match any more, is left out; one whose names are others by
 // now is shown with these, and with how the query matches them.
 func TestSearchShowsMoviesAsTheyAreNow(t *testing.T) {
-	c := openCatalogue(t, filepath.Join(t.TempDir(), "metadata.db"), nil)
+	c := openCatalogue(t, sqltest.URL(t), nil)
 	c.replace(t, film("a", "Alien"), film("b", "Alien"), film("c", "Alien: Resurrection"), film("d", "Aliens"))
 	_, _ = c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "c"}) // brings the index up to date, for the last time
 	if _, err := c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: "a"}); err != nil {
@@ -352,10 +352,10 @@ func answers(t testing.TB, c *catalogue, queries ...string) string {
 // Several processes write to one database at the same time. When they are quiet again, each of them
 // answers as one does that has just been started.
 func TestIndexesOfAllProcessesAgree(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "metadata.db")
+	url := sqltest.URL(t)
 	processes := make([]*catalogue, 3)
 	for i := range processes {
-		processes[i] = openWith(t, path, nil, quick(), metadata.Deps{})
+		processes[i] = openWith(t, url, nil, quick(), metadata.Deps{})
 		processes[i].run(t)
 	}
 	var wg sync.WaitGroup
@@ -379,7 +379,7 @@ func TestIndexesOfAllProcessesAgree(t *testing.T) {
 	}
 	wg.Wait()
 	queries := []string{"story", "story 0", "s", "of", "1951"}
-	want := answers(t, openCatalogue(t, path, nil), queries...)
+	want := answers(t, openCatalogue(t, url, nil), queries...)
 	if !strings.Contains(want, "film 1") {
 		t.Fatalf("nothing is found: %s", want)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -15,14 +14,15 @@ import (
 
 	"movieexample.com/data"
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/movielens"
 )
 
 // Two processes on one database answer the judged queries as well as the engine does by itself: nothing
 // is lost on the way through the tables, the feed and the door.
 func TestJudgedQueriesThroughTheDoor(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "metadata.db")
-	one, two := openCatalogue(t, path, nil), openCatalogue(t, path, nil)
+	url := sqltest.URL(t)
+	one, two := openCatalogue(t, url, nil), openCatalogue(t, url, nil)
 	one.run(t)
 	two.run(t)
 	judgeSearch(t, one, two)

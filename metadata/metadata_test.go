@@ -2,7 +2,6 @@ package metadata_test
 
 import (
 	"context"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,6 +14,7 @@ import (
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	"movieexample.com/internal/rpc"
 	"movieexample.com/internal/sqldb"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/metadata"
 )
 
@@ -25,13 +25,13 @@ func TestNewSaysWhatIsMissing(t *testing.T) {
 }
 
 func TestCatalogueSurvivesARestart(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "metadata.db")
+	url := sqltest.URL(t)
 	var stored *metadatav1.Movie
 	t.Run("before", func(t *testing.T) {
-		stored = openCatalogue(t, path, nil).put(t, matrix())
+		stored = openCatalogue(t, url, nil).put(t, matrix())
 	})
 	t.Run("after", func(t *testing.T) {
-		c := openCatalogue(t, path, nil)
+		c := openCatalogue(t, url, nil)
 		if got := c.get(t, "tt0133093"); !proto.Equal(got, stored) {
 			t.Errorf("got %v, want %v", got, stored)
 		}
@@ -41,7 +41,7 @@ func TestCatalogueSurvivesARestart(t *testing.T) {
 
 func TestMetricsCountMoviesByOutcome(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "m.db"), sqldb.Options{})
+	db, err := sqldb.Open(t.Context(), sqltest.URL(t), sqldb.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

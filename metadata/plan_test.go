@@ -131,10 +131,10 @@ func manyFilms(t testing.TB, c *catalogue, n int) {
 	}
 }
 
-// No statement reads a whole table or index, or sorts: the engine says so itself.
+// No statement reads a whole table or index, or sorts: SQLite says so itself (store_servers_test.go asks MySQL).
 func TestQueryPlans(t *testing.T) {
 	rec := &recorder{statements: map[string]int{}}
-	c := openCatalogue(t, filepath.Join(t.TempDir(), "metadata.db"), rec.wrap)
+	c := openCatalogue(t, "sqlite:"+filepath.Join(t.TempDir(), "metadata.db"), rec.wrap)
 	manyFilms(t, c, 300)
 	rec.forget() // the migrations
 	for _, req := range variations() {
@@ -221,10 +221,10 @@ func checkPlan(t *testing.T, c *catalogue, query string, args int) {
 }
 
 // A page in the depth of a list costs as many operations as the first one, and no list needs more
-// of them than its years make necessary.
+// of them than its years make necessary. The numbers are those of SQLite.
 func TestPagesCostTheSame(t *testing.T) {
 	plan := &sqlfault.Plan{} // counts, and never fails
-	c := openCatalogue(t, filepath.Join(t.TempDir(), "metadata.db"), plan.Wrap)
+	c := openCatalogue(t, "sqlite:"+filepath.Join(t.TempDir(), "metadata.db"), plan.Wrap)
 	manyFilms(t, c, 600)
 	cost := func(req *metadatav1.ListMoviesRequest) (int, string) {
 		t.Helper()

@@ -2,7 +2,6 @@ package metadata_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/metadata"
 )
 
@@ -262,7 +262,7 @@ func walkSearch(tb testing.TB, t errorer, c *catalogue, req *metadatav1.SearchMo
 // Films that nobody touches are found exactly once, and in the order in which they are found when all
 // is quiet, whatever happens to others while somebody pages through.
 func TestSearchWhileOthersWrite(t *testing.T) {
-	c := openWith(t, filepath.Join(t.TempDir(), "metadata.db"), nil, quick(), metadata.Deps{})
+	c := openWith(t, sqltest.URL(t), nil, quick(), metadata.Deps{})
 	c.run(t)
 	found := 0
 	quietOnes := func(ids []string) []string {
