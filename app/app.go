@@ -17,7 +17,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/resolver"
 
 	"movieexample.com/internal/discovery"
 	"movieexample.com/internal/kafka"
@@ -40,14 +39,18 @@ type App struct {
 	log       *slog.Logger
 	began     time.Time
 	timeout   time.Duration
+	delay     time.Duration // between the end of readiness and the end of serving
 	addresses Addresses
 	readiness *telemetry.Readiness
 	servers   []*rpc.Server
-	serving   []job  // serve until shut down
-	jobs      []job  // run until their context ends
-	first     []job  // are done before the process is ready
-	drains    []stop // ended first, last one first
-	closes    []stop // ended then, last one first
+	serving   []job               // serve until shut down
+	jobs      []job               // run until their context ends
+	first     []job               // are done before the process is ready
+	registry  *discovery.Registry // knows where the services are that other processes run
+	instances []instance          // of this process, registered when it is ready
+	leaves    []stop              // done before the draining: what tells others that this process goes
+	drains    []stop              // ended first, last one first
+	closes    []stop              // ended then, last one first
 	ready     chan struct{}
 }
 
@@ -73,7 +76,7 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 		return nil, err
 	}
 	dir := ""
-	if slices.ContainsFunc(services, func(s service) bool { return s.keepsData }) {
+	if slices.ContainsFunc(services, cfg.usesDataDirectory) {
 		if dir, err = cfg.DataDirectory(); err != nil {
 			return nil, err
 		}
@@ -91,10 +94,10 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 	registry := telemetry.NewRegistry()
 	b := &builder{
 		App: &App{
-			log: opt.Logger, began: began, timeout: cfg.ShutdownTimeout, readiness: &telemetry.Readiness{}, ready: make(chan struct{}),
+			log: opt.Logger, began: began, timeout: cfg.ShutdownTimeout, delay: cfg.DrainDelay, readiness: &telemetry.Readiness{}, ready: make(chan struct{}),
 			addresses: Addresses{Data: dir, PID: os.Getpid()},
 		},
-		cfg: cfg, dataDir: dir, metrics: registry, conns: make(map[string]grpc.ClientConnInterface), registry: discovery.NewMemory(),
+		cfg: cfg, dataDir: dir, metrics: registry, conns: make(map[string]grpc.ClientConnInterface),
 		version: build.Version,
 	}
 	b.ready = b.App.readiness
@@ -105,13 +108,19 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 	}()
 	// Before any address: two processes on the same data shall hear about the data.
 	for _, s := range services {
-		if s.keepsData {
-			if err := b.lock(b.directory(s.name)); err != nil {
+		if !s.keepsData() {
+			continue
+		}
+		if own := cfg.ownDirectory(s.name, dir); own != "" {
+			if err := b.lock(own); err != nil {
 				return nil, err
 			}
 		}
 	}
 	if err := b.admin(ctx, registry); err != nil {
+		return nil, err
+	}
+	if err := b.openRegistry(ctx); err != nil {
 		return nil, err
 	}
 	for _, s := range services {
@@ -135,14 +144,17 @@ type builder struct {
 	version string
 	metrics *prometheus.Registry
 	ready   *telemetry.Readiness
-	// registry knows where the services are that other processes run.
-	registry *discovery.Registry
-	conns    map[string]grpc.ClientConnInterface
+	conns   map[string]grpc.ClientConnInterface
 }
 
 // onClose registers what is closed at the end, in the reverse order of registration.
 func (b *builder) onClose(name string, f func(context.Context) error) {
 	b.closes = append(b.closes, stop{name, f})
+}
+
+// onLeave registers what tells callers, before the draining, that this process goes.
+func (b *builder) onLeave(name string, f func(context.Context) error) {
+	b.leaves = append(b.leaves, stop{name, f})
 }
 
 // onDrain registers what ends first: whatever lets calls in. Those who call come after those who are called, and end before them.
@@ -164,9 +176,6 @@ func (b *builder) background(name string, f func(context.Context) error) {
 func (b *builder) beforeReady(name string, f func(context.Context) error) {
 	b.first = append(b.first, job{name, f})
 }
-
-// directory is where a service keeps its data.
-func (b *builder) directory(service string) string { return filepath.Join(b.dataDir, service) }
 
 // lock makes this process the only owner of a data directory.
 func (b *builder) lock(dir string) error {
@@ -285,28 +294,8 @@ func (b *builder) serveGRPC(name string, svc registrar) error {
 	}
 	b.conns[name] = srv.Conn()
 	b.servers = append(b.servers, srv)
+	b.advertise(name, ln.Addr().String())
 	b.serve(name, func() error { return srv.Serve(ln) })
-	return nil
-}
-
-// connect makes sure that there is a connection to a service: the in-process one where this process runs it.
-func (b *builder) connect(ctx context.Context, callee string) error {
-	if b.conns[callee] != nil {
-		return nil
-	}
-	deregister, err := b.registry.Register(ctx, callee, b.cfg.Connect.of(callee))
-	if err != nil {
-		return err
-	}
-	b.onClose("registration of "+callee, deregister)
-	conn, err := rpc.Dial(discovery.MemoryScheme+":///"+callee, rpc.DialConfig{
-		Name: callee, Version: b.version, Idempotent: idempotentMethods(callee), Resolvers: []resolver.Builder{b.registry.Resolver()},
-	})
-	if err != nil {
-		return err
-	}
-	b.onClose("connection to "+callee, func(context.Context) error { return conn.Close() })
-	b.conns[callee] = conn
 	return nil
 }
 
@@ -316,10 +305,24 @@ func (b *builder) admin(ctx context.Context, registry *prometheus.Registry) erro
 		return err
 	}
 	admin := telemetry.NewAdmin(telemetry.AdminDeps{Logger: b.log.With("component", "admin"), Gatherer: registry, Ready: b.ready.Ready})
-	b.serve("admin", func() error { return admin.Serve(ln) })
+	// At once, not with the others: an operator can watch what the start waits for.
+	served := make(chan error, 1)
+	go func() { served <- admin.Serve(ln) }()
+	b.ready.Add("start", b.started)
+	b.serve("admin", func() error { return <-served })
 	// Closed, not drained: an operator can watch the whole stop.
 	b.onClose("admin", admin.Shutdown)
 	return nil
+}
+
+// started is the readiness check that fails until everything serves.
+func (a *App) started(context.Context) error {
+	select {
+	case <-a.ready:
+		return nil
+	default:
+		return errors.New("the services of this process are still being started; the log says what is waited for")
+	}
 }
 
 // Addresses tells where the process listens.

@@ -12,6 +12,7 @@ import (
 
 	"movieexample.com/gateway"
 	"movieexample.com/internal/config"
+	"movieexample.com/internal/discovery"
 	"movieexample.com/internal/telemetry"
 	"movieexample.com/metadata"
 	"movieexample.com/movie"
@@ -23,6 +24,13 @@ type Config struct {
 	DataDir         string        `yaml:"data_dir" flag:"data" placeholder:"DIR" usage:"where data is kept; empty means the user's data directory (XDG_DATA_HOME)"`
 	InsecureNoAuth  bool          `yaml:"insecure_no_auth" flag:"insecure-no-auth" usage:"allow listeners on other than loopback addresses although anybody who reaches them can write"`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" usage:"how long a stop may take before calls in flight are cut off (100ms to 5m)"`
+
+	Database   string        `yaml:"database" placeholder:"URL" secret:"true" usage:"where the one service of this process that keeps data has it: mysql://user:password@host:port/name or sqlite:FILE; empty means an SQLite file in the data directory"`
+	Databases  Databases     `yaml:"databases"`
+	DrainDelay time.Duration `yaml:"drain_delay" usage:"how long a stop waits, still serving, for load balancers and callers to look elsewhere (0 to 1m)"`
+
+	Discovery string `yaml:"discovery" placeholder:"SPEC" usage:"how processes find each other: memory, static:FILE, dns:///NAME or consul://host:port (docs/operations.md)"`
+	Advertise string `yaml:"advertise" placeholder:"host" usage:"host that other processes are told to reach this one's services at, where it is not the one listened on"`
 
 	KafkaAdvertise string `yaml:"kafka_advertise" placeholder:"host:port" usage:"address that clients of the embedded Kafka broker are told to use, where it is not the one listened on"`
 
@@ -56,7 +64,8 @@ type Connect struct {
 // DefaultConfig returns the defaults: everything embedded, on loopback.
 func DefaultConfig() Config {
 	return Config{
-		ShutdownTimeout: 8 * time.Second,
+		ShutdownTimeout: 20 * time.Second,
+		Discovery:       discovery.MemoryScheme,
 		Listen: Listen{
 			Gateway:  "127.0.0.1:8080",
 			Metadata: "127.0.0.1:8081",
@@ -122,6 +131,9 @@ func (c Config) Validate() error {
 	if c.ShutdownTimeout < 100*time.Millisecond || c.ShutdownTimeout > 5*time.Minute {
 		problem("shutdown_timeout", "must be from 100ms to 5m, got %s", c.ShutdownTimeout)
 	}
+	if c.DrainDelay < 0 || c.DrainDelay > time.Minute {
+		problem("drain_delay", "must be from 0s to 1m, got %s", c.DrainDelay)
+	}
 	taken := map[string]string{}
 	for _, l := range c.Listen.all() {
 		host, port, err := net.SplitHostPort(l.addr)
@@ -153,6 +165,7 @@ func (c Config) Validate() error {
 	if host, _, err := net.SplitHostPort(c.Listen.Kafka); err == nil && wildcard(host) && c.KafkaAdvertise == "" {
 		problem("listen.kafka", "%q is every address of this machine, and Kafka clients want to be told one: say which with --kafka-advertise host:port", c.Listen.Kafka)
 	}
+	errs = append(errs, c.checkDiscovery()...)
 	errs = append(errs,
 		config.Under("log", c.Log.Validate()),
 		config.Under("metadata", c.Metadata.Validate()),
@@ -169,7 +182,7 @@ func (c Config) ValidateFor(names []string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.Validate(), c.reachable(services))
+	return errors.Join(c.Validate(), c.checkDatabases(services), c.checkAdvertised(services), c.reachable(services))
 }
 
 func (c Config) reachable(services []service) error {
@@ -178,13 +191,13 @@ func (c Config) reachable(services []service) error {
 	}
 	var errs []error
 	for _, callee := range serviceTable() {
-		if runs(callee.name) || c.Connect.of(callee.name) != "" {
+		if runs(callee.name) || c.Connect.of(callee.name) != "" || c.Discovery != discovery.MemoryScheme {
 			continue
 		}
 		for _, s := range services {
 			if slices.Contains(s.calls, callee.name) {
 				errs = append(errs, &config.Problem{Path: "connect." + callee.name, Reason: fmt.Sprintf(
-					"%s calls %s, which this process does not run: say where it is with --connect-%s host:port, or run it here too", s.name, callee.name, callee.name)})
+					"%s calls %s, which this process does not run: say where it is with --connect-%s host:port or how to find it with --discovery, or run it here too", s.name, callee.name, callee.name)})
 				break // one caller is reason enough
 			}
 		}

@@ -46,25 +46,48 @@ func TestValidate(t *testing.T) {
 		"broker everywhere, advertised": {change: func(c *app.Config) {
 			c.Listen.Kafka, c.InsecureNoAuth, c.KafkaAdvertise = "0.0.0.0:9092", true, "kafka.example.com:9092"
 		}},
-		"advertised nonsense":   {change: func(c *app.Config) { c.KafkaAdvertise = "kafka" }, paths: "kafka_advertise", text: `got "kafka"`},
-		"no port":               {change: func(c *app.Config) { c.Listen.Metadata = "127.0.0.1" }, paths: "listen.metadata", text: "for example 127.0.0.1:8081"},
-		"port too large":        {change: func(c *app.Config) { c.Listen.Metadata = "127.0.0.1:65536" }, paths: "listen.metadata", text: "from 0 to 65535"},
-		"port by name":          {change: func(c *app.Config) { c.Listen.Metadata = "127.0.0.1:http" }, paths: "listen.metadata"},
-		"no address":            {change: func(c *app.Config) { c.Listen.Metadata = "" }, paths: "listen.metadata"},
-		"connect nonsense":      {change: func(c *app.Config) { c.Connect.Rating = "rating" }, paths: "connect.rating", text: `got "rating"`},
-		"stop at once":          {change: func(c *app.Config) { c.ShutdownTimeout = 0 }, paths: "shutdown_timeout", text: "got 0s"},
-		"stop never":            {change: func(c *app.Config) { c.ShutdownTimeout = time.Hour }, paths: "shutdown_timeout", text: "got 1h0m0s"},
-		"a service's own":       {change: func(c *app.Config) { c.Rating.ChartMinVotes = -1 }, paths: "rating.chart_min_votes"},
-		"the log's":             {change: func(c *app.Config) { c.Log.Level = "loud" }, paths: "log.level", text: `"loud" given`},
-		"all of it":             {change: func(c *app.Config) { c.Listen.Gateway, c.Listen.Admin, c.Log.Level = "x", "y", "z" }, paths: "listen.gateway listen.admin log.level"},
-		"metadata alone":        {change: func(*app.Config) {}, services: "metadata"},
-		"movie alone":           {change: func(*app.Config) {}, services: "movie", paths: "connect.metadata connect.rating", text: "movie calls rating"},
-		"movie and metadata":    {change: func(*app.Config) {}, services: "movie metadata", paths: "connect.rating", text: "--connect-rating"},
-		"movie, connected":      {change: func(c *app.Config) { c.Connect = app.Connect{Metadata: "a:1", Rating: "b:1"} }, services: "movie"},
-		"gateway alone":         {change: func(*app.Config) {}, services: "gateway", paths: "connect.rating connect.movie"},
-		"gateway and movie":     {change: func(*app.Config) {}, services: "gateway movie", paths: "connect.metadata connect.rating"},
-		"rating alone":          {change: func(*app.Config) {}, services: "rating", paths: "rating.brokers", text: "--rating-brokers"},
-		"rating with a broker":  {change: func(c *app.Config) { c.Rating.Brokers = []string{"a:1"} }, services: "rating"},
+		"advertised nonsense":  {change: func(c *app.Config) { c.KafkaAdvertise = "kafka" }, paths: "kafka_advertise", text: `got "kafka"`},
+		"no port":              {change: func(c *app.Config) { c.Listen.Metadata = "127.0.0.1" }, paths: "listen.metadata", text: "for example 127.0.0.1:8081"},
+		"port too large":       {change: func(c *app.Config) { c.Listen.Metadata = "127.0.0.1:65536" }, paths: "listen.metadata", text: "from 0 to 65535"},
+		"port by name":         {change: func(c *app.Config) { c.Listen.Metadata = "127.0.0.1:http" }, paths: "listen.metadata"},
+		"no address":           {change: func(c *app.Config) { c.Listen.Metadata = "" }, paths: "listen.metadata"},
+		"connect nonsense":     {change: func(c *app.Config) { c.Connect.Rating = "rating" }, paths: "connect.rating", text: `got "rating"`},
+		"stop at once":         {change: func(c *app.Config) { c.ShutdownTimeout = 0 }, paths: "shutdown_timeout", text: "got 0s"},
+		"stop never":           {change: func(c *app.Config) { c.ShutdownTimeout = time.Hour }, paths: "shutdown_timeout", text: "got 1h0m0s"},
+		"a service's own":      {change: func(c *app.Config) { c.Rating.ChartMinVotes = -1 }, paths: "rating.chart_min_votes"},
+		"the log's":            {change: func(c *app.Config) { c.Log.Level = "loud" }, paths: "log.level", text: `"loud" given`},
+		"all of it":            {change: func(c *app.Config) { c.Listen.Gateway, c.Listen.Admin, c.Log.Level = "x", "y", "z" }, paths: "listen.gateway listen.admin log.level"},
+		"metadata alone":       {change: func(*app.Config) {}, services: "metadata"},
+		"movie alone":          {change: func(*app.Config) {}, services: "movie", paths: "connect.metadata connect.rating", text: "movie calls rating"},
+		"movie and metadata":   {change: func(*app.Config) {}, services: "movie metadata", paths: "connect.rating", text: "--connect-rating"},
+		"movie, connected":     {change: func(c *app.Config) { c.Connect = app.Connect{Metadata: "a:1", Rating: "b:1"} }, services: "movie"},
+		"gateway alone":        {change: func(*app.Config) {}, services: "gateway", paths: "connect.rating connect.movie"},
+		"gateway and movie":    {change: func(*app.Config) {}, services: "gateway movie", paths: "connect.metadata connect.rating"},
+		"rating alone":         {change: func(*app.Config) {}, services: "rating", paths: "rating.brokers", text: "--rating-brokers"},
+		"rating with a broker": {change: func(c *app.Config) { c.Rating.Brokers = []string{"a:1"} }, services: "rating"},
+		"a database for one": {change: func(c *app.Config) {
+			c.Database, c.Rating.Brokers = "mysql://rating:pw@db.example/rating", []string{"a:1"}
+		}, services: "rating"},
+		"one database for two":  {change: func(c *app.Config) { c.Database = "sqlite:x.db" }, services: "metadata rating movie gateway", paths: "database", text: "--databases-metadata and --databases-rating"},
+		"a database for nobody": {change: func(c *app.Config) { c.Database, c.Discovery = "sqlite:x.db", "dns:///{service}.example:80" }, services: "movie", paths: "database", text: "runs none"},
+		"a database each": {change: func(c *app.Config) {
+			c.Databases = app.Databases{Metadata: "mysql://m:pw@db.example/metadata", Rating: "sqlite:r.db"}
+		}},
+		"the same database": {change: func(c *app.Config) {
+			c.Databases = app.Databases{Metadata: "sqlite:x.db", Rating: "sqlite:x.db"}
+		}, paths: "databases.rating", text: "the database of metadata too"},
+		"no such database":        {change: func(c *app.Config) { c.Databases.Rating = "postgres://x" }, paths: "databases.rating", text: "mysql://user:password@host:port/database"},
+		"a database without user": {change: func(c *app.Config) { c.Databases.Rating = "mysql://db.example/rating" }, paths: "databases.rating", text: "no user"},
+		"no such discovery":       {change: func(c *app.Config) { c.Discovery = "zookeeper://x" }, paths: "discovery", text: "consul"},
+		"movie finds by itself":   {change: func(c *app.Config) { c.Discovery = "consul://127.0.0.1:8500" }, services: "movie"},
+		"everywhere, with Consul": {change: func(c *app.Config) {
+			c.Discovery, c.InsecureNoAuth, c.Listen.Movie = "consul://127.0.0.1:8500", true, ":8083"
+		}, services: "movie", paths: "advertise", text: "listen.movie"},
+		"everywhere, and its name": {change: func(c *app.Config) {
+			c.Discovery, c.InsecureNoAuth, c.Listen.Movie, c.Advertise = "consul://127.0.0.1:8500", true, ":8083", "movie-1.example"
+		}, services: "movie"},
+		"advertised with port":  {change: func(c *app.Config) { c.Advertise = "host:80" }, paths: "advertise", text: "without a port"},
+		"a long goodbye":        {change: func(c *app.Config) { c.DrainDelay = time.Hour }, paths: "drain_delay", text: "from 0s to 1m"},
 		"all, named":            {change: func(*app.Config) {}, services: "gateway movie rating metadata"},
 		"a service not there":   {change: func(*app.Config) {}, services: "films", paths: "?", text: "metadata, rating, movie, gateway"},
 		"both kinds of mistake": {change: func(c *app.Config) { c.Log.Level = "loud" }, services: "movie metadata", paths: "log.level connect.rating"},

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// Run serves until ctx ends, then stops in order: readiness off, calls drained from the street door inwards, background
-// work ended, everything closed, last opened first. It returns nil after an orderly stop, and what failed if something
+// Run serves until ctx ends, then stops in order: readiness and health off, registrations taken back, a pause in which it
+// still serves those who have not noticed, calls drained from the street door inwards, background work ended (ingestion after
+// its transaction), everything closed, last opened first. It returns nil after an orderly stop, and what failed if something
 // that should serve did not, or something did not end. It must be called once.
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, len(a.serving)+len(a.jobs))
@@ -31,7 +32,8 @@ func (a *App) Run(ctx context.Context) error {
 	began := time.Now()
 	a.readiness.SetDraining()
 	ctx = context.WithoutCancel(ctx)
-	deadline := began.Add(a.timeout)
+	errs = append(errs, a.leave(ctx))
+	deadline := time.Now().Add(a.timeout)
 	errs = append(errs, runStops(ctx, deadline, a.drains))
 	a.drains = nil
 	endJobs()
@@ -43,6 +45,25 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
 	return errors.Join(errs...)
 }
+
+// leave tells everybody who might send calls to look elsewhere, and gives them the time that was configured to do so.
+func (a *App) leave(ctx context.Context) error {
+	err := runStops(ctx, time.Now().Add(leaveTimeout), a.leaves)
+	a.leaves = nil
+	if a.delay > 0 {
+		a.log.Info("serving on until those who call have noticed", "for", a.delay)
+		// Not without a pause: then each server says so when its turn to drain has come, and until then those who end before
+		// it can call it.
+		for _, s := range a.servers {
+			s.SetServing(false)
+		}
+		<-time.After(a.delay)
+	}
+	return err
+}
+
+// leaveTimeout bounds the deregistrations, so that a registry that is gone does not hold up the stop.
+const leaveTimeout = 2 * time.Second
 
 // becomeReady waits for what has to be there first, but not for ever: a process that can answer calls is of use without
 // it. It does nothing more once ctx has ended.
@@ -59,6 +80,9 @@ func (a *App) becomeReady(ctx context.Context) {
 	}
 	for _, s := range a.servers {
 		s.SetServing(true)
+	}
+	if err := a.register(ctx); err != nil && ctx.Err() == nil {
+		a.log.Error("other processes will not find this one", "error", err)
 	}
 	close(a.ready)
 	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", append(a.addresses.attrs(), slog.Duration("took", time.Since(a.began).Round(time.Millisecond)))...)

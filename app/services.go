@@ -3,14 +3,13 @@ package app
 import (
 	"context"
 	"fmt"
-	"path/filepath"
+	"io/fs"
 	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
 
 	"movieexample.com/gateway"
-	"movieexample.com/internal/sqldb"
 	"movieexample.com/metadata"
 	"movieexample.com/movie"
 	"movieexample.com/rating"
@@ -21,18 +20,21 @@ type service struct {
 	name string
 	// calls names the services it calls; they are built before it.
 	calls []string
-	// keepsData: it has a database in a directory of its own.
-	keepsData bool
+	// schema has the migrations of its database; nil: it keeps no data.
+	schema func() fs.FS
 	// build makes it. What it opens it registers for closing with b.onClose.
 	build func(ctx context.Context, b *builder) error
 }
+
+// keepsData reports whether the service has a database.
+func (s service) keepsData() bool { return s.schema != nil }
 
 // serviceTable is the system: which service there is, what it calls, how it is built. The import law (imports_test.go)
 // and the order of start and stop derive from it.
 func serviceTable() []service {
 	return []service{
-		{name: "metadata", keepsData: true, build: buildMetadata},
-		{name: "rating", keepsData: true, build: buildRating},
+		{name: "metadata", schema: metadata.Schema, build: buildMetadata},
+		{name: "rating", schema: rating.Schema, build: buildRating},
 		{name: "movie", calls: []string{"metadata", "rating"}, build: buildMovie},
 		{name: "gateway", calls: []string{"movie", "rating"}, build: buildGateway},
 	}
@@ -132,19 +134,9 @@ func buildGateway(ctx context.Context, b *builder) error {
 		return err
 	}
 	b.serve("gateway", func() error { return svc.Serve(ln) })
+	b.onLeave("gateway", func(context.Context) error { svc.Leave(); return nil })
 	b.onDrain("gateway", svc.Shutdown)
 	return nil
-}
-
-// database opens the service's own database in its own directory, of which this process is the only owner.
-func (b *builder) database(ctx context.Context, name string) (*sqldb.DB, error) {
-	db, err := sqldb.Open(ctx, "sqlite:"+filepath.Join(b.directory(name), name+".db"), sqldb.Options{Logger: b.log.With("component", name)})
-	if err != nil {
-		return nil, err
-	}
-	b.onClose(name+" database", func(context.Context) error { return db.Close() })
-	b.ready.Add(name+"-database", db.Check)
-	return db, nil
 }
 
 // endpoints are the addresses, of what was built so far, that the gateway's front page names.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,7 @@ type Service struct {
 	handler http.Handler
 	hosts   *hosts
 	server  *http.Server
+	leaving atomic.Bool
 }
 
 // New returns a gateway. It makes no call yet.
@@ -103,20 +105,24 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if e.coded, err = newCompressed(serve, 0); err != nil {
 		return nil, err
 	}
-	return &Service{
-		handler: e,
-		hosts:   e.hosts,
-		server: &http.Server{
-			Handler:           e,
-			ReadHeaderTimeout: cfg.ReadTimeout,
-			ReadTimeout:       cfg.ReadTimeout,
-			// Answers are small: what takes longer than this after the services answered is a client that does not read.
-			WriteTimeout:   cfg.ReadTimeout + cfg.RequestTimeout + cfg.ReadTimeout,
-			IdleTimeout:    cfg.IdleTimeout,
-			MaxHeaderBytes: 32 << 10,
-			ErrorLog:       slog.NewLogLogger(deps.Logger.Handler(), slog.LevelWarn),
-		},
-	}, nil
+	s := &Service{hosts: e.hosts}
+	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		e.ServeHTTP(w, r)
+	})
+	s.server = &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: cfg.ReadTimeout,
+		ReadTimeout:       cfg.ReadTimeout,
+		// Answers are small: what takes longer than this after the services answered is a client that does not read.
+		WriteTimeout:   cfg.ReadTimeout + cfg.RequestTimeout + cfg.ReadTimeout,
+		IdleTimeout:    cfg.IdleTimeout,
+		MaxHeaderBytes: 32 << 10,
+		ErrorLog:       slog.NewLogLogger(deps.Logger.Handler(), slog.LevelWarn),
+	}
+	return s, nil
 }
 
 // Handler returns what answers requests, for a server of the caller's own.
@@ -131,6 +137,10 @@ func (s *Service) Serve(l net.Listener) error {
 	}
 	return nil
 }
+
+// Leave makes every answer from now on the last of its connection, so that clients which keep connections open go to another
+// instance by themselves: a connection that Shutdown closes may have a request on its way. It serves on.
+func (s *Service) Leave() { s.leaving.Store(true) }
 
 // Shutdown stops taking requests and waits for those under way. When ctx ends first they are cut off, and ctx's error is returned.
 func (s *Service) Shutdown(ctx context.Context) error {

@@ -64,6 +64,7 @@ func newRootCommand() *cobra.Command {
 		newDemoCommand(),
 		newServeCommand(),
 		newConfigCommand(),
+		newMigrateCommand(),
 		newImportCommand(),
 		newExportCommand(),
 		newPublishCommand(),

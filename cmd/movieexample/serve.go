@@ -43,16 +43,20 @@ func (s *settings) addFlags(cmd *cobra.Command) error {
 	)
 }
 
-// load works the configuration out for a process that runs the services, all where none is named: flags, then environment,
-// then file, then defaults.
+// load works the configuration out for a process that runs the services, all where none is named.
 func (s *settings) load(services ...string) error {
+	return s.read(func(cfg app.Config) error { return cfg.ValidateFor(services) })
+}
+
+// read works the configuration out: flags, then environment, then file, then defaults.
+func (s *settings) read(validate func(app.Config) error) error {
 	file := s.file
 	if file == "" {
 		file = os.Getenv("MOVIEEXAMPLE_CONFIG")
 	}
 	err := s.set.Load(config.LoadOptions{File: file, Environ: os.Environ(), IgnoreEnv: []string{"MOVIEEXAMPLE_CONFIG"}})
 	if err == nil {
-		err = s.set.Locate(s.cfg.ValidateFor(services))
+		err = s.set.Locate(validate(s.cfg))
 	}
 	if err != nil {
 		return &codedError{code: exitUsage, err: fmt.Errorf("the configuration is wrong:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))}
@@ -129,10 +133,14 @@ Data is kept in the user's data directory ($XDG_DATA_HOME/movieexample, else
 variable (MOVIEEXAMPLE_…) and a key of the YAML file; flags win over the environment, that over the
 file. 'movieexample config print' shows what comes out and from where.
 
-A process that runs some of the services needs to be told where those are that they call
-(--connect-…), and rating alone where Kafka is (--rating-brokers).
+A process that runs some of the services needs to be told how to find those that they call
+(--discovery, or --connect-… for a single address), and rating alone where Kafka is
+(--rating-brokers). A database on a server (--database) is shared by all processes of a service;
+what is not there yet, database, Kafka or registry, is waited for.
 
-SIGTERM and Ctrl-C stop in order and lose nothing, with exit code 0; a second one ends at once.`
+SIGTERM and Ctrl-C stop in order and lose nothing, with exit code 0: not ready any more, taken back
+from the registry, calls under way finished, then the batch of events being written, then all is
+closed. A second one ends at once.`
 
 func newServeCommand() *cobra.Command {
 	s := &settings{}
@@ -143,6 +151,7 @@ func newServeCommand() *cobra.Command {
 		Example: `  movieexample serve
   movieexample serve --data ./data --listen-gateway 127.0.0.1:0 --addresses addresses.json
   movieexample serve metadata --data ./metadata
+  movieexample serve rating --database mysql://rating:…@db.example/rating --rating-brokers kafka.example:9092 --discovery consul://127.0.0.1:8500
   movieexample serve movie --connect-metadata 127.0.0.1:8081 --connect-rating 127.0.0.1:8082
   movieexample serve --config movieexample.yaml`,
 		ValidArgsFunction: completeServices,
