@@ -90,7 +90,7 @@ func record(offset int64, r Rating) *kgo.Record {
 // bare opens a database with the service's schema and nothing but database/sql and the driver.
 func bare(b *testing.B) *sql.DB {
 	path := filepath.Join(b.TempDir(), "bare.db")
-	if err := storeOn(b, openDB(b, path, sqldb.Options{})).db.Close(); err != nil {
+	if err := storeOn(b, openDB(b, "sqlite:"+path, sqldb.Options{})).db.Close(); err != nil {
 		b.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", "file:"+path+

@@ -14,6 +14,7 @@ import (
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/internal/kafka"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/rating"
 )
 
@@ -48,8 +49,8 @@ func (f *front) checkHalted(t *testing.T, reasons ...string) {
 // skipped, the others go on, and what the message says to do works.
 func TestTruncatedLogHalts(t *testing.T) {
 	t.Parallel()
-	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
-	f := start(t, path, s.cfg(), nil)
+	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
+	f := start(t, url, s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	s.publish(t, event("1", "a", 5, time.Now()))
 	eventually(t, "the first event", func() bool { return f.ingested(t) == 1 })
@@ -59,7 +60,7 @@ func TestTruncatedLogHalts(t *testing.T) {
 	if _, err := s.admin.DeleteRecords(t.Context(), kadm.Offsets{"ratings": {0: {Topic: "ratings", Partition: 0, At: 3}}}); err != nil {
 		t.Fatal(err)
 	}
-	g := start(t, path, s.cfg(), nil)
+	g := start(t, url, s.cfg(), nil)
 	g.checkHalted(t, "the records 1 to 2 were deleted from the log before they were ingested", "nothing was skipped",
 		"movieexample ingestion resume --topic ratings --partition 0 --from earliest")
 	other := event("2", "a", 5, time.Now())
@@ -71,7 +72,7 @@ func TestTruncatedLogHalts(t *testing.T) {
 	}
 	g.close(t)
 
-	h := start(t, path, s.cfg(), nil)
+	h := start(t, url, s.cfg(), nil)
 	h.checkHalted(t, "the records 1 to 2") // a restart alone skips nothing either
 	told := h.resume(t, &ratingv1.ResumeIngestPartitionRequest{From: earliest, ValidateOnly: true})
 	want := &ratingv1.ResumeIngestPartitionResponse{
@@ -101,15 +102,15 @@ var noKafka = rating.Config{}
 // records at these offsets would be others.
 func TestLogThatEndsBeforeThePositionHalts(t *testing.T) {
 	t.Parallel()
-	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
-	f := start(t, path, s.cfg(), nil)
+	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
+	f := start(t, url, s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	f.close(t)
-	db := start(t, path, noKafka, nil)
+	db := start(t, url, noKafka, nil)
 	execSQL(t, db.db, "UPDATE ingest_offsets SET next_offset = 50 WHERE part = 0")
 	db.close(t)
 	s.publish(t, event("1", "a", 5, time.Now()))
-	g := start(t, path, s.cfg(), nil)
+	g := start(t, url, s.cfg(), nil)
 	g.checkHalted(t, "the log ends at 1, before the record to go on with, 50: it was truncated", "--from earliest")
 	if n := g.votes(t, "1"); n != 0 {
 		t.Errorf("%d votes", n)
@@ -120,9 +121,9 @@ func TestLogThatEndsBeforeThePositionHalts(t *testing.T) {
 // one's records, before an operator says so and without a restart.
 func TestTopicMadeAnewHalts(t *testing.T) {
 	t.Parallel()
-	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
+	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
 	old := s.makeTopic(t)
-	f := start(t, path, s.cfg(), nil)
+	f := start(t, url, s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	s.publish(t, event("1", "a", 5, time.Now()), event("1", "b", 5, time.Now()))
 	eventually(t, "two events", func() bool { return f.ingested(t) == 2 })
@@ -155,7 +156,7 @@ func TestTopicMadeAnewHalts(t *testing.T) {
 		t.Errorf("partitions, of which those of the old topic should be gone: %v", p)
 	}
 	f.close(t)
-	g := start(t, path, s.cfg(), nil)
+	g := start(t, url, s.cfg(), nil)
 	u.publish(t, event("2", "again", 5, time.Now()))
 	eventually(t, "ingestion after a restart", func() bool { return g.votes(t, "2") == 6 })
 	g.checkAudit(t)
@@ -164,7 +165,7 @@ func TestTopicMadeAnewHalts(t *testing.T) {
 func TestDeletedTopicHalts(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
-	f := start(t, dbPath(t), s.cfg(), nil)
+	f := start(t, sqltest.URL(t), s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	s.publish(t, event("1", "a", 5, time.Now()))
 	eventually(t, "the event", func() bool { return f.ingested(t) == 1 })
@@ -180,7 +181,7 @@ func TestBrokerComesAndGoes(t *testing.T) {
 	t.Parallel()
 	addr, dir := freeAddr(t), t.TempDir()
 	cfg := (&stream{addr: addr}).cfg()
-	f := start(t, dbPath(t), cfg, nil)
+	f := start(t, sqltest.URL(t), cfg, nil)
 	f.put(t, "1", "sync", 9)
 	eventually(t, "a log line", func() bool { return strings.Contains(f.log.String(), "waiting for Kafka") })
 	if n := f.votes(t, "1"); n != 1 {
@@ -237,7 +238,7 @@ func TestRestartAfterAMemberDied(t *testing.T) {
 	})
 	dead.Close() // a member with an instance id does not leave the group when it closes: as if it had died
 	began := time.Now()
-	f := start(t, dbPath(t), s.cfg(), nil)
+	f := start(t, sqltest.URL(t), s.cfg(), nil)
 	eventually(t, "the event", func() bool { return f.votes(t, "1") == 1 })
 	t.Logf("ingestion began after %v; the dead member had a session of 6 s, the least that brokers allow", time.Since(began).Round(time.Millisecond))
 }
@@ -246,8 +247,8 @@ func TestRestartAfterAMemberDied(t *testing.T) {
 // event counts once, and what a process gave up it shows no more.
 func TestPartitionsChangeHands(t *testing.T) {
 	t.Parallel()
-	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
-	first := start(t, path, s.cfg(), nil)
+	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
+	first := start(t, url, s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(first.partitions(t)) == 2 })
 	n := 0
 	publish := func() {
@@ -260,7 +261,7 @@ func TestPartitionsChangeHands(t *testing.T) {
 	publish()
 	publish()
 	eventually(t, "events of both partitions", func() bool { return first.gauge(t, "rating_ingest_records_total") == 2 })
-	second := start(t, path, s.cfg(), nil)
+	second := start(t, url, s.cfg(), nil)
 	eventually(t, "the second process to get something to do", func() bool {
 		publish()
 		return second.gauge(t, "rating_ingest_records_total") > 0

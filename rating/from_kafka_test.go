@@ -3,7 +3,6 @@ package rating_test
 import (
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"movieexample.com/api/events"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/internal/kafka"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/rating"
 )
 
@@ -72,14 +72,12 @@ func event(record, user string, value int, at time.Time) *kgo.Record {
 	return &kgo.Record{Key: e.Key(), Value: e.AppendJSON(nil)}
 }
 
-func dbPath(t testing.TB) string { return filepath.Join(t.TempDir(), "rating.db") }
-
 // Every form that the contract allows gives the same kind of rating: JSON and Protobuf, with key and without, with a
 // time and with the record's.
 func TestEventsOfEveryForm(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
-	f := start(t, dbPath(t), s.cfg(), nil)
+	f := start(t, sqltest.URL(t), s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	hour := time.Now().Add(-time.Hour).Truncate(time.Millisecond).UTC()
 
@@ -180,7 +178,7 @@ func poisons() map[string]*kgo.Record {
 func TestPoisonOfEveryClass(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
-	f := start(t, dbPath(t), s.cfg(), nil)
+	f := start(t, sqltest.URL(t), s.cfg(), nil)
 	all := poisons()
 	classes := slices.Sorted(maps.Keys(all))
 	if want := slices.Sorted(slices.Values(events.Classes())); !slices.Equal(classes, want) {
@@ -220,7 +218,7 @@ func TestPoisonOfEveryClass(t *testing.T) {
 func TestAnEventCountsSoon(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, t.TempDir(), "").Addr())
-	f := start(t, dbPath(t), s.cfg(), nil)
+	f := start(t, sqltest.URL(t), s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	s.publish(t, event("1", "warm", 5, time.Time{}))
 	eventually(t, "the first event", func() bool { return f.votes(t, "1") == 1 })
@@ -240,8 +238,8 @@ func TestAnEventCountsSoon(t *testing.T) {
 // The database says where ingestion goes on. What Kafka believes is only for those who look at the lag.
 func TestRestartGoesOnFromTheDatabase(t *testing.T) {
 	t.Parallel()
-	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
-	f := start(t, path, s.cfg(), nil)
+	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
+	f := start(t, url, s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	for i := range 10 {
 		s.publish(t, event("1", fmt.Sprint(i), 5, time.Now()))
@@ -263,7 +261,7 @@ func TestRestartGoesOnFromTheDatabase(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.publish(t, event("1", fmt.Sprint("before ", wrong), 5, time.Now()))
-		g := start(t, path, s.cfg(), nil)
+		g := start(t, url, s.cfg(), nil)
 		s.publish(t, event("1", fmt.Sprint("after ", wrong), 5, time.Now()))
 		end := int64(12)
 		if wrong == 13 {
@@ -284,8 +282,8 @@ func TestRestartGoesOnFromTheDatabase(t *testing.T) {
 // batch, writes nothing of it, and goes on where the other one is.
 func TestServiceIsFencedByTheDatabase(t *testing.T) {
 	t.Parallel()
-	s, path := dial(t, startBroker(t, "", "").Addr()), dbPath(t)
-	f := start(t, path, s.cfg(), nil)
+	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
+	f := start(t, url, s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	s.publish(t, event("1", "a", 5, time.Now()))
 	eventually(t, "the first event", func() bool { return f.ingested(t) == 1 })

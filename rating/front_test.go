@@ -5,7 +5,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"movieexample.com/internal/kafka"
 	"movieexample.com/internal/rpc"
 	"movieexample.com/internal/sqldb"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/rating"
 )
 
@@ -65,20 +65,20 @@ type front struct {
 	stopRun func()
 }
 
-// start starts a service on the database at path; Run runs if there are brokers.
-func start(t testing.TB, path string, cfg rating.Config, now func() time.Time) *front {
+// start starts a service on the database at url; Run runs if there are brokers.
+func start(t testing.TB, url string, cfg rating.Config, now func() time.Time) *front {
 	t.Helper()
-	f := startIdle(t, path, cfg, now)
+	f := startIdle(t, url, cfg, now)
 	f.run(t)
 	return f
 }
 
 // startIdle starts a service that answers and ingests nothing.
-func startIdle(t testing.TB, path string, cfg rating.Config, now func() time.Time) *front {
+func startIdle(t testing.TB, url string, cfg rating.Config, now func() time.Time) *front {
 	t.Helper()
 	f := &front{stopRun: func() {}, metrics: prometheus.NewRegistry(), log: &logBuffer{}}
 	var err error
-	if f.db, err = sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{}); err != nil {
+	if f.db, err = sqldb.Open(t.Context(), url, sqldb.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	f.svc, err = rating.New(t.Context(), cfg, rating.Deps{Logger: f.log.logger(), Metrics: f.metrics, DB: f.db, Now: now})
@@ -118,7 +118,7 @@ func (f *front) run(t testing.TB) {
 func serve(t testing.TB) (*front, *clock) {
 	t.Helper()
 	c := newClock()
-	return start(t, filepath.Join(t.TempDir(), "rating.db"), rating.Config{}, c.Now), c
+	return start(t, sqltest.URL(t), rating.Config{}, c.Now), c
 }
 
 // close ends the service as its process would: a test may do it before its own end.

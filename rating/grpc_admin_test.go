@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/rating"
 )
 
@@ -108,8 +109,8 @@ func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	s, c := dial(t, startBroker(t, "", "").Addr()), newClock()
 	c.Set(time.Now())
-	path := dbPath(t)
-	f := start(t, path, s.cfg(), c.Now)
+	url := sqltest.URL(t)
+	f := start(t, url, s.cfg(), c.Now)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	tomorrow := c.Now().Add(30 * time.Hour).Truncate(time.Microsecond)
 	s.publish(t, event("1", "early", 9, tomorrow))
@@ -210,7 +211,7 @@ func TestLargeDeadLetters(t *testing.T) {
 func TestDeadLetterWithABinaryHeader(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
-	f := start(t, dbPath(t), s.cfg(), nil)
+	f := start(t, sqltest.URL(t), s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	r := poisons()["bad-content-type"]
 	r.Headers[0].Value = []byte("a\xff\x00b")

@@ -13,6 +13,7 @@ import (
 
 	"movieexample.com/gen/book"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/rating"
 )
 
@@ -303,7 +304,7 @@ func TestDeleteAndTombstones(t *testing.T) {
 	s := dial(t, startBroker(t, "", "").Addr())
 	c := newClock()
 	c.Set(time.Now())
-	f := start(t, dbPath(t), s.cfg(), c.Now)
+	f := start(t, sqltest.URL(t), s.cfg(), c.Now)
 	before := c.Now().Add(-time.Minute)
 	f.put(t, "1", "a", 9)
 	f.put(t, "1", "b", 5)
@@ -356,13 +357,13 @@ func TestDeleteAndTombstones(t *testing.T) {
 // What was acknowledged is there when the database is opened again.
 func TestRatingsLast(t *testing.T) {
 	t.Parallel()
-	path, c := dbPath(t), newClock()
-	f := start(t, path, rating.Config{}, c.Now)
+	url, c := sqltest.URL(t), newClock()
+	f := start(t, url, rating.Config{}, c.Now)
 	f.put(t, "1", "a", 9)
 	f.put(t, "1", "b", 4)
 	f.delete(t, "1", "b")
 	f.close(t)
-	g := start(t, path, rating.Config{}, c.Now)
+	g := start(t, url, rating.Config{}, c.Now)
 	if a, b, n := g.value(t, "1", "a"), g.value(t, "1", "b"), g.votes(t, "1"); a != 9 || b != 0 || n != 1 {
 		t.Errorf("after reopening: a %d, b %d, votes %d; want 9, 0, 1", a, b, n)
 	}

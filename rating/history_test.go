@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/sqldb/sqltest"
 )
 
 // years is a movie's history as text, such as "2020: 2 of 7.5, 2026: 1 of 3"; "" where it has no ratings.
@@ -114,7 +115,7 @@ func TestUsers(t *testing.T) {
 	s := dial(t, startBroker(t, "", "").Addr())
 	c := newClock()
 	c.Set(time.Now())
-	f := start(t, dbPath(t), s.cfg(), c.Now)
+	f := start(t, sqltest.URL(t), s.cfg(), c.Now)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	check := func(when string, want int64) {
 		t.Helper()

@@ -3,7 +3,6 @@ package rating
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"movieexample.com/internal/sqldb"
+	"movieexample.com/internal/sqldb/sqltest"
 )
 
 // exec runs a statement on the store's writing connection, as an operator's other program would not.
@@ -125,22 +125,14 @@ func TestHaltIsToldOnceAndEndsWithANewAssignment(t *testing.T) {
 	}
 }
 
-// refusing makes the database refuse a user's ratings, and everything else of the schema stays.
-const refusing = `CREATE TRIGGER refuse_u13 BEFORE INSERT ON ratings WHEN NEW.user_id = 'u13' BEGIN SELECT RAISE(ABORT, 'user 13 is not wanted'); END`
-
 // A record that the database refuses is found by halving, and only that one is buried, wherever it stands.
 func TestARefusedRecordIsFoundAndBuried(t *testing.T) {
-	for _, where := range []struct {
-		name    string
-		trigger string
-	}{
-		{"ratings", refusing},
-		{"aggregates", `CREATE TRIGGER refuse_m13 BEFORE INSERT ON aggregates WHEN NEW.record_id = 'm13' BEGIN SELECT RAISE(ABORT, 'record 13 is not wanted'); END`},
-	} {
+	for _, where := range []struct{ name, column, value string }{{"ratings", "user_id", "u13"}, {"aggregates", "record_id", "m13"}} {
 		for _, n := range []int{1, 2, 7, 16} {
 			for bad := 0; bad < n; bad += 3 {
-				s := openStore(t, sqldb.Options{})
-				s.exec(t, where.trigger)
+				url := sqltest.URL(t)
+				s := storeOn(t, openDB(t, url, sqldb.Options{}))
+				refuse(t, url, where.name, where.column, where.value)
 				log := &logBuffer{}
 				in := newTestIngester(t, s, log.logger())
 				mustStart(t, in, 0)
@@ -176,16 +168,17 @@ func TestARefusedRecordIsFoundAndBuried(t *testing.T) {
 	}
 }
 
-// holdLock is another process that has the write lock until end.
-func holdLock(t *testing.T, s *store) (end func()) {
-	other := openDB(t, s.db.Name(), sqldb.Options{})
+// holdLock is another process that has a lock which ingestion needs, until end.
+func holdLock(t *testing.T, url string, _ *store) (end func()) {
+	other := openDB(t, url, sqldb.Options{})
 	locked, release := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		done <- other.Write(context.Background(), func(context.Context, *sqldb.Tx) error {
+		done <- other.Write(context.Background(), func(ctx context.Context, tx *sqldb.Tx) error {
+			_, err := tx.ExecContext(ctx, "UPDATE ingest_offsets SET topic = topic")
 			close(locked)
 			<-release
-			return nil
+			return err
 		})
 	}()
 	<-locked
@@ -200,13 +193,10 @@ func holdLock(t *testing.T, s *store) (end func()) {
 // Whatever the database cannot take for now waits, for ever if need be, and never becomes a dead letter.
 func TestIngestionWaitsForTheDatabase(t *testing.T) {
 	// Each returns what ends the trouble.
-	troubles := map[string]func(t *testing.T, s *store) (end func()){
+	troubles := map[string]func(t *testing.T, url string, s *store) (end func()){
 		"another process holds the lock": holdLock,
-		"disk full": func(t *testing.T, s *store) func() {
-			s.exec(t, "PRAGMA max_page_count = 1") // SQLite makes it the present size
-			return func() { s.exec(t, "PRAGMA max_page_count = 1000000") }
-		},
-		"a table is gone": func(t *testing.T, s *store) func() {
+		"disk full":                      fillDisk,
+		"a table is gone": func(t *testing.T, _ string, s *store) func() {
 			s.exec(t, "ALTER TABLE dead_letters RENAME TO somewhere")
 			s.exec(t, "ALTER TABLE ratings RENAME TO elsewhere")
 			return func() {
@@ -218,8 +208,8 @@ func TestIngestionWaitsForTheDatabase(t *testing.T) {
 	for name, trouble := range troubles {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db := openDB(t, filepath.Join(t.TempDir(), "rating.db"), sqldb.Options{BusyTimeout: time.Millisecond})
-			s := storeOn(t, db)
+			url := sqltest.URL(t)
+			s := storeOn(t, openDB(t, url, sqldb.Options{BusyTimeout: time.Millisecond}))
 			log := &logBuffer{}
 			in := newTestIngester(t, s, log.logger())
 			mustStart(t, in, 0)
@@ -229,7 +219,7 @@ func TestIngestionWaitsForTheDatabase(t *testing.T) {
 				e.User = strings.Repeat("u", 100) + e.User
 				events = append(events, e)
 			}
-			end := trouble(t, s)
+			end := trouble(t, url, s)
 			type answer struct {
 				next int64
 				err  error
@@ -276,11 +266,12 @@ func eventually(t testing.TB, what string, cond func() bool) {
 
 // A context that ends while the database is in trouble ends the waiting, and nothing was written.
 func TestIngestionEndsWithItsContext(t *testing.T) {
-	s := openStore(t, sqldb.Options{BusyTimeout: time.Millisecond})
+	url := sqltest.URL(t)
+	s := storeOn(t, openDB(t, url, sqldb.Options{BusyTimeout: time.Millisecond}))
 	log := &logBuffer{}
 	in := newTestIngester(t, s, log.logger())
 	mustStart(t, in, 0)
-	defer holdLock(t, s)()
+	defer holdLock(t, url, s)()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
@@ -297,14 +288,19 @@ func TestIngestionEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// A database that became read-only is no reason to bury anything either. (The connection is dropped at the first
+// A database that became read-only is no reason to bury anything either. (The connections are dropped at the first
 // failure, so that the setting, and with it the trouble, is gone at the second attempt.)
 func TestAReadOnlyDatabaseIsWaitedFor(t *testing.T) {
-	s := openStore(t, sqldb.Options{})
+	url := sqltest.URL(t)
+	s := storeOn(t, openDB(t, url, sqldb.Options{WriteConns: 1}))
 	log := &logBuffer{}
 	in := newTestIngester(t, s, log.logger())
 	mustStart(t, in, 0)
-	s.exec(t, "PRAGMA query_only = 1")
+	if s.db.Dialect() == sqldb.SQLite {
+		s.exec(t, "PRAGMA query_only = 1")
+	} else {
+		s.exec(t, "SET SESSION TRANSACTION READ ONLY")
+	}
 	mustIngest(t, in, logOf(0, change(1, 1, 5, 1)), 1)
 	modelOf(change(1, 1, 5, 1)).check(t, s)
 	if len(s.letters(t)) != 0 || !strings.Contains(log.String(), "ingestion waits") {

@@ -3,8 +3,6 @@ package rating
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,6 +10,7 @@ import (
 
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/sqltest"
 )
 
 // What is stored before the operation under test, and what it adds.
@@ -21,47 +20,34 @@ var (
 	added = []Rating{change(1, 1, 9, 10), change(2, 1, 0, 10), change(4, 4, 2, 10), change(3, 1, 1, -10), change(5, 5, 0, 10), change(4, 4, 2, 10)}
 )
 
-// seededFile is a database file with the seed, at offset len(seeded), and two dead letters: 100 is good, 101 is not.
-func seededFile(t *testing.T) []byte {
+// seededStore has the seed, at offset len(seeded), and two dead letters: 100 is good, 101 is not.
+func seededStore(t *testing.T) *sqltest.Template {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "seed.db")
-	db := openDB(t, path, sqldb.Options{})
-	s := storeOn(t, db)
-	if _, err := s.begin(t.Context(), testPartition, 0); err != nil {
-		t.Fatal(err)
-	}
-	good, bad := letterAt(100, "time-out-of-range", "was ahead"), letterAt(101, "not-json", "is no JSON")
-	good.Payload = []byte(`{"userId":"u9","recordId":"m9","recordType":"movie","value":9}`)
-	err := s.ingest(t.Context(), batch{
-		partition: testPartition, start: 0, end: int64(len(seeded)), changes: seeded, dead: []deadLetter{good, bad},
+	return sqltest.NewTemplate(t, func(url string) {
+		db := openDB(t, url, sqldb.Options{})
+		s := storeOn(t, db)
+		if _, err := s.begin(t.Context(), testPartition, 0); err != nil {
+			t.Fatal(err)
+		}
+		good, bad := letterAt(100, "time-out-of-range", "was ahead"), letterAt(101, "not-json", "is no JSON")
+		good.Payload = []byte(`{"userId":"u9","recordId":"m9","recordType":"movie","value":9}`)
+		err := s.ingest(t.Context(), batch{
+			partition: testPartition, start: 0, end: int64(len(seeded)), changes: seeded, dead: []deadLetter{good, bad},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 // sweep runs a scenario once per operation and mode, each on a fresh copy of the seeded database.
 func sweep(t *testing.T, scenario func(t *testing.T, s *store, plan *sqlfault.Plan)) {
-	file, path := seededFile(t), filepath.Join(t.TempDir(), "rating.db")
-	fired := 0
+	next, fired := seededStore(t).Copies(t), 0
 	for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
-		for _, suffix := range []string{"-wal", "-shm"} {
-			if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-				t.Fatal(err)
-			}
-		}
-		if err := os.WriteFile(path, file, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		db, err := sqldb.Open(t.Context(), "sqlite:"+path, sqldb.Options{Wrap: plan.Wrap})
+		db, err := sqldb.Open(t.Context(), next(), sqldb.Options{Wrap: plan.Wrap})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -13,14 +12,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"movieexample.com/internal/sqldb"
+	"movieexample.com/internal/sqldb/sqltest"
 )
 
 // t0 is when the tests' clock begins.
 var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func openDB(t testing.TB, path string, opt sqldb.Options) *sqldb.DB {
+func openDB(t testing.TB, url string, opt sqldb.Options) *sqldb.DB {
 	t.Helper()
-	db, err := sqldb.Open(t.Context(), "sqlite:"+path, opt)
+	db, err := sqldb.Open(t.Context(), url, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func openDB(t testing.TB, path string, opt sqldb.Options) *sqldb.DB {
 
 func openStore(t testing.TB, opt sqldb.Options) *store {
 	t.Helper()
-	return storeOn(t, openDB(t, filepath.Join(t.TempDir(), "rating.db"), opt))
+	return storeOn(t, openDB(t, sqltest.URL(t), opt))
 }
 
 func storeOn(t testing.TB, db *sqldb.DB) *store {

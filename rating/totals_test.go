@@ -7,6 +7,7 @@ import (
 	"time"
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/rating"
 )
 
@@ -38,10 +39,10 @@ func (f *front) chart(t testing.TB, chart ratingv1.Chart) (places []string) {
 // the same database, which was told nothing. What takes them back brings the digest back.
 func TestChangesThatCancelOutInTheTotals(t *testing.T) {
 	t.Parallel()
-	path, c := dbPath(t), newClock()
+	url, c := sqltest.URL(t), newClock()
 	cfg := rating.Config{ChartMinVotes: 1}
-	f := start(t, path, cfg, c.Now)
-	other := start(t, path, cfg, c.Now)
+	f := start(t, url, cfg, c.Now)
+	other := start(t, url, cfg, c.Now)
 	for i := range 5 {
 		f.put(t, "c", fmt.Sprint("fan ", i), 5)
 	}
