@@ -3,13 +3,17 @@ package sqldb_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"movieexample.com/internal/fault"
 	"movieexample.com/internal/sqldb"
@@ -26,6 +30,50 @@ func TestNoErrorHasNoKind(t *testing.T) {
 	for _, err := range []error{nil, errors.New("other"), context.Canceled, sql.ErrNoRows, &sqldb.CommitError{Err: sql.ErrConnDone}} {
 		if got := kindsOf(err); got != (kinds{}) {
 			t.Errorf("%v: %+v", err, got)
+		}
+	}
+}
+
+// What a MySQL server says, without one; the tests with the tag "servers" make most of
+// these happen.
+func TestMySQLErrors(t *testing.T) {
+	answer := func(number uint16, state, message string) error {
+		e := &mysql.MySQLError{Number: number, Message: message}
+		copy(e.SQLState[:], state)
+		return fmt.Errorf("store: %w", e)
+	}
+	for name, tc := range map[string]struct {
+		err         error
+		want        kinds
+		unreachable bool
+	}{
+		"deadlock":              {answer(1213, "40001", ""), kinds{transient: true}, false},
+		"lock wait":             {answer(1205, "HY000", ""), kinds{transient: true}, false},
+		"interrupted":           {answer(1317, "70100", ""), kinds{transient: true}, false},
+		"killed":                {answer(1927, "70100", ""), kinds{transient: true}, true},
+		"shutdown":              {answer(1053, "08S01", ""), kinds{transient: true}, true},
+		"too many connections":  {answer(1040, "08004", ""), kinds{transient: true}, true},
+		"of this user":          {answer(1203, "42000", ""), kinds{transient: true}, true},
+		"invalid connection":    {mysql.ErrInvalidConn, kinds{transient: true}, true},
+		"bad connection":        {driver.ErrBadConn, kinds{transient: true}, true},
+		"reset":                 {&net.OpError{Op: "read", Err: errors.New("connection reset")}, kinds{transient: true}, true},
+		"TLS alert":             {&net.OpError{Op: "remote error", Err: errors.New("bad certificate")}, kinds{}, false},
+		"table full":            {answer(1114, "HY000", ""), kinds{full: true}, false},
+		"disk full":             {answer(1021, "HY000", ""), kinds{full: true}, false},
+		"engine says full":      {answer(1030, "HY000", `Got error 28 "No space left on device" from storage engine InnoDB`), kinds{full: true}, false},
+		"engine says something": {answer(1030, "HY000", `Got error 168 "Unknown (generic) error from engine"`), kinds{}, false},
+		"duplicate":             {answer(1062, "23000", ""), kinds{duplicate: true}, false},
+		"reading side":          {answer(1792, "25006", ""), kinds{readOnly: true}, false},
+		"read-only server":      {answer(1290, "HY000", "The MariaDB server is running with the --read-only option"), kinds{readOnly: true}, false},
+		"another option":        {answer(1290, "HY000", "The MariaDB server is running with the --secure-file-priv option"), kinds{}, false},
+		"damaged":               {answer(1712, "HY000", ""), kinds{corrupt: true}, false},
+		"password":              {answer(1045, "28000", ""), kinds{}, false},
+		"database":              {answer(1049, "42000", ""), kinds{}, false},
+		"too long":              {answer(1406, "22001", ""), kinds{}, false},
+		"commit":                {&sqldb.CommitError{Err: mysql.ErrInvalidConn}, kinds{}, false},
+	} {
+		if got := kindsOf(tc.err); got != tc.want || sqldb.Unreachable(tc.err) != tc.unreachable {
+			t.Errorf("%s: %+v, unreachable %v; want %+v, %v", name, got, sqldb.Unreachable(tc.err), tc.want, tc.unreachable)
 		}
 	}
 }

@@ -36,7 +36,9 @@ type rawMySQL interface {
 // mysqlConn is one connection. database/sql never calls it concurrently. It adds to the
 // driver what sqliteConn adds to the other one:
 //
-//   - Statements are kept prepared (see the numbers at BenchmarkProtocol).
+//   - Statements are kept prepared. Putting the arguments into the text saves preparing
+//     it, once, and costs formatting and parsing it each time: in BenchmarkProtocol 249,000
+//     to 342,000 rows/s for upserts of 256 rows, 75 to 60 µs for a read by key.
 //   - COMMIT cannot be interrupted by a context, and is not sent on a connection that is
 //     known to be dead: what is certain must not become an unknown outcome.
 //   - A transaction that the server has ended (as a deadlock's victim, or because the
