@@ -34,6 +34,8 @@ type Addresses struct {
 	Rating   string   // gRPC, host:port
 	Brokers  []string // Kafka, host:port each
 	Topic    string   // of rating events; empty means "ratings"
+	// KafkaSecurity is TLS and login for Brokers.
+	KafkaSecurity kafka.Security
 }
 
 // DefaultAddresses is where a system runs that was told nothing else.
@@ -129,6 +131,9 @@ func (a Addresses) validate() error {
 	for _, b := range a.Brokers {
 		errs = append(errs, check(Kafka, standard.Brokers[0], b))
 	}
+	if err := a.KafkaSecurity.Validate(); err != nil {
+		errs = append(errs, fault.Invalid("login to Kafka", "%s", err))
+	}
 	return fault.All(errs...)
 }
 
@@ -175,7 +180,7 @@ func (c *Client) brokers() (kafka.Config, error) {
 	if len(c.addresses.Brokers) == 0 {
 		return kafka.Config{}, &UnreachableError{Part: Kafka, Err: fault.Unavailable(nil, "the address of Kafka is not known")}
 	}
-	return kafka.Config{Brokers: c.addresses.Brokers, ClientID: "movieexample-client"}, nil
+	return kafka.Config{Brokers: c.addresses.Brokers, ClientID: "movieexample-client", Security: c.addresses.KafkaSecurity}, nil
 }
 
 // interrupted is the end of an operation that its user ended. It matches context.Canceled or context.DeadlineExceeded.

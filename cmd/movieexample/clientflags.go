@@ -5,19 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"movieexample.com/client"
+	"movieexample.com/internal/config"
 	"movieexample.com/internal/fault"
+	"movieexample.com/internal/kafka"
 )
 
 // clientFlags say where the running system is that a command talks to.
 type clientFlags struct {
 	file     string
 	given    client.Addresses
+	security kafka.Security
+	password string            // file with the password for Kafka
 	partFlag map[string]string // part of the system → the flag that says where it is
 }
 
@@ -37,10 +42,81 @@ func newClientFlags(cmd *cobra.Command, parts ...string) *clientFlags {
 			f.partFlag[part] = "kafka-brokers"
 			flags.StringSliceVar(&f.given.Brokers, "kafka-brokers", f.given.Brokers, "addresses of Kafka brokers, separated by commas")
 			flags.StringVar(&f.given.Topic, "topic", f.given.Topic, "Kafka topic of rating events")
+			f.addKafkaFlags(cmd)
 		}
 	}
 	flags.StringVar(&f.file, "addresses", "", "JSON file with the addresses, as 'serve --addresses FILE' writes it; flags win over it")
 	return f
+}
+
+// addKafkaFlags are those of TLS and login. The password comes from a file: on a command line everybody on the machine reads it.
+func (f *clientFlags) addKafkaFlags(cmd *cobra.Command) {
+	flags, s := cmd.Flags(), &f.security
+	flags.BoolVar(&s.TLS, "kafka-tls", false, "encrypt connections to Kafka with TLS")
+	flags.StringVar(&s.CAFile, "kafka-ca-file", "", "certificates (PEM) that those of the brokers are signed by; without it the system's count")
+	flags.StringVar(&s.CertFile, "kafka-cert-file", "", "certificate (PEM) to show to brokers that ask for one")
+	flags.StringVar(&s.KeyFile, "kafka-key-file", "", "key (PEM) of that certificate")
+	flags.StringVar(&s.ServerName, "kafka-server-name", "", "name in the certificates of the brokers; without it the host of each")
+	flags.StringVar(&s.SASLMechanism, "kafka-sasl-mechanism", "", "how to log in to Kafka: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN")
+	flags.StringVar(&s.User, "kafka-user", "", "user to log in to Kafka")
+	flags.StringVar(&f.password, "kafka-password-file", "", "file with the password to log in to Kafka; one newline at its end is cut off")
+	if err := cmd.RegisterFlagCompletionFunc("kafka-sasl-mechanism",
+		cobra.FixedCompletions([]string{"SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is such a flag
+	}
+}
+
+// kafkaSecurity is what those flags say.
+func (f *clientFlags) kafkaSecurity() (kafka.Security, error) {
+	s := f.security
+	if f.password != "" {
+		text, err := os.ReadFile(f.password)
+		if err != nil {
+			return s, usagef("--kafka-password-file: %w", err)
+		}
+		s.Password = strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+		if s.Password == "" {
+			return s, usagef("--kafka-password-file: %s is empty", f.password)
+		}
+	}
+	flag := func(p *config.Problem) string {
+		name := "--kafka-" + strings.ReplaceAll(p.Path, "_", "-")
+		if p.Path == "password" {
+			name += "-file"
+		}
+		return name + " " + p.Reason
+	}
+	var wrong []string
+	for _, err := range problems(s.Validate()) {
+		wrong = append(wrong, flag(err))
+	}
+	if len(wrong) > 0 {
+		return s, usagef("%s", strings.Join(wrong, "; "))
+	}
+	return s, nil
+}
+
+// problems takes a joined error apart.
+func problems(err error) []*config.Problem {
+	var list []*config.Problem
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			list = append(list, problems(e)...)
+		}
+	} else if p := (*config.Problem)(nil); errors.As(err, &p) {
+		list = append(list, p)
+	}
+	return list
+}
+
+// withClient runs do with a connection to the system.
+func (f *clientFlags) withClient(cmd *cobra.Command, do func(*client.Client) error) (err error) {
+	c, err := f.connect(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	return f.explain(do(c))
 }
 
 // connect prepares the connection to the system. Close it after use.
@@ -64,6 +140,10 @@ func (f *clientFlags) connect(cmd *cobra.Command) (*client.Client, error) {
 	}
 	if cmd.Flags().Lookup("topic") != nil && a.Topic == "" {
 		return nil, usagef("--topic must not be empty")
+	}
+	var err error
+	if a.KafkaSecurity, err = f.kafkaSecurity(); err != nil {
+		return nil, err
 	}
 	c, err := client.Connect(a)
 	if err != nil {

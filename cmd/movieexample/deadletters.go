@@ -42,16 +42,6 @@ type deadLetterFlags struct {
 	limit  int
 }
 
-// withClient runs do with a connection to the system.
-func (f *deadLetterFlags) withClient(cmd *cobra.Command, do func(*client.Client) error) (err error) {
-	c, err := f.connect(cmd)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	return f.explain(do(c))
-}
-
 // chosen refuses a command that does not say which dead letters it means.
 func (f *deadLetterFlags) chosen(cmd *cobra.Command, ids []string) error {
 	switch {

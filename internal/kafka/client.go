@@ -136,7 +136,8 @@ func unreachable(cl *kgo.Client, err error) error {
 		why = l.trouble.hint(err)
 	}
 	if why != "" {
-		return fault.Unavailable(err, "Kafka at %s cannot be used: %s", seeds(cl), why)
+		// Without a cause: these are the words to show, and somebody did answer.
+		return fault.Unavailable(nil, "Kafka at %s cannot be used: %s", seeds(cl), why)
 	}
 	return fault.Unavailable(err, "no Kafka broker answers at %s: check the address, and that the broker runs", seeds(cl))
 }

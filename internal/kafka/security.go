@@ -143,7 +143,7 @@ func (s Security) hint(err error) string {
 	case isRefusedLogin(err):
 		return fmt.Sprintf("it refuses the login of user %q by %s: check user, password and mechanism", s.User, s.SASLMechanism)
 	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return "its certificate is not trusted: check ca_file and server_name"
+		return fmt.Sprintf("its certificate is not trusted (%v): check ca_file and server_name", err)
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return "it does not speak TLS on this port: check the address, or switch tls off"
 	case strings.Contains(text, "remote error: tls:"):

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"movieexample.com/client"
+)
+
+const ingestionHelp = `Look after the ingestion of rating events from Kafka: how far each partition is, and which of them stand still.
+
+A partition stands still when going on would skip events in silence: events were deleted before they were ingested, the log was
+truncated, or the topic was deleted and made anew. It goes on when you have said where.`
+
+func newIngestionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ingestion",
+		Short: "Show how far events are ingested, and resume partitions that stand still",
+		Long:  ingestionHelp,
+		Example: `  movieexample ingestion list
+  movieexample ingestion resume --topic ratings --partition 3 --from earliest`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newIngestionListCommand(), newIngestionResumeCommand())
+	return cmd
+}
+
+func newIngestionListCommand() *cobra.Command {
+	var flags *clientFlags
+	var output *outputFlag
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the partitions: position, lag, owner, and why one stands still",
+		Long: `List the partitions: the offset of the next event to ingest, the end of the log, how far that is (in offsets, and as the age of the
+oldest event that waits), and which process has the partition. Below the table is the reason of each partition that stands still.
+
+Any process of the rating service answers. "-" is what nobody knows: the brokers do not answer, or the topic is there no more.
+
+Exit codes: 0 done, 1 it failed, 4 the rating service cannot be reached.`,
+		Example: `  movieexample ingestion list
+  movieexample ingestion list -o json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return flags.withClient(cmd, func(c *client.Client) error { return listIngestion(cmd, c, *output) })
+		},
+	}
+	flags = newClientFlags(cmd, client.Rating)
+	output = newOutputFlag(cmd)
+	return cmd
+}
+
+func listIngestion(cmd *cobra.Command, c *client.Client, output outputFlag) error {
+	list, brokersError, err := c.Ingestion(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if output == outputJSON {
+		return printJSON(cmd.OutOrStdout(), struct {
+			Partitions   []client.IngestPartition `json:"partitions"`
+			BrokersError string                   `json:"brokersError,omitempty"`
+		}{append([]client.IngestPartition{}, list...), brokersError})
+	}
+	if brokersError != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "ends, lag and owners are not known: %s\n", brokersError)
+	}
+	return printIngestion(cmd.OutOrStdout(), list)
+}
+
+func printIngestion(w io.Writer, list []client.IngestPartition) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "PARTITION\tNEXT\tEND\tLAG\tLAG TIME\tOWNER\tSTATE")
+	number := func(n *int64) string {
+		if n == nil {
+			return "-"
+		}
+		return strconv.FormatInt(*n, 10)
+	}
+	for _, p := range list {
+		age, owner, state := "-", p.Owner, "runs"
+		if p.LagSeconds != nil {
+			age = time.Duration(*p.LagSeconds * float64(time.Second)).Round(100 * time.Millisecond).String()
+		}
+		if owner == "" {
+			owner = "-"
+		}
+		if p.Halted != "" {
+			state = "HALTED"
+		}
+		fmt.Fprintf(table, "%s[%d]\t%d\t%s\t%s\t%s\t%s\t%s\n", p.Topic, p.Partition, p.NextOffset, number(p.EndOffset), number(p.LagRecords), age, owner, state)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, p := range list {
+		if p.Halted != "" {
+			if _, err := fmt.Fprintf(w, "\n%s[%d] (topic id %s) stands still: %s\n", p.Topic, p.Partition, p.TopicID, printable([]byte(p.Halted), 2000)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+type resumeFlags struct {
+	*clientFlags
+	output        *outputFlag
+	topic         string
+	partitions    []int32
+	all           bool
+	from          string
+	dryRun, force bool
+}
+
+func newIngestionResumeCommand() *cobra.Command {
+	f := &resumeFlags{}
+	cmd := &cobra.Command{
+		Use:   "resume --topic TOPIC --partition N --from earliest|OFFSET|end",
+		Short: "Let partitions that stand still go on",
+		Long: `Let partitions that stand still go on, and say what is given up by that.
+
+  --from earliest  at the oldest event that the log has: everything that is left is ingested. Read again, an event changes nothing.
+  --from OFFSET    at that offset; events of the log before it that were not ingested never will be.
+  --from end       behind the newest event: nothing that is in the log now is ingested.
+
+Nothing needs a restart: the process that has the partition notices within seconds. Any process of the rating service takes the command.
+Where several partitions are given and one fails, those before it are done.
+
+Exit codes: 0 done, 1 it failed (the partition does not stand still, or moved meanwhile), 2 wrong usage, 4 the rating service cannot be reached.`,
+		Example: `  movieexample ingestion resume --topic ratings --partition 3 --from earliest --dry-run
+  movieexample ingestion resume --topic ratings --partition 3 --from 120456
+  movieexample ingestion resume --topic ratings --all --from earliest`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	f.clientFlags = newClientFlags(cmd, client.Rating)
+	f.output = newOutputFlag(cmd)
+	cmd.Flags().StringVar(&f.topic, "topic", "ratings", "Kafka topic of rating events")
+	cmd.Flags().Int32SliceVar(&f.partitions, "partition", nil, "number of the partition; several are separated by commas")
+	cmd.Flags().BoolVar(&f.all, "all", false, "every partition of the topic that stands still")
+	cmd.Flags().StringVar(&f.from, "from", "", "where to go on: earliest, an offset, or end; required")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only tell what would be given up; change nothing")
+	cmd.Flags().BoolVar(&f.force, "force", false, "also move a partition that does not stand still")
+	return cmd
+}
+
+func (f *resumeFlags) run(cmd *cobra.Command) error {
+	r := client.Resume{Topic: f.topic, DryRun: f.dryRun, Force: f.force}
+	switch f.from {
+	case "":
+		return usagef("--from is required: earliest, an offset, or end; see '%s --help'", cmd.CommandPath())
+	case "earliest":
+		r.From = client.ResumeAtEarliest
+	case "end":
+		r.From = client.ResumeAtEnd
+	default:
+		n, err := strconv.ParseInt(f.from, 10, 64)
+		if err != nil || n < 0 {
+			return usagef("--from must be earliest, an offset (0 or more), or end; got %q", f.from)
+		}
+		r.From, r.Offset = client.ResumeAtOffset, n
+	}
+	switch {
+	case f.all && len(f.partitions) > 0:
+		return usagef("give --partition or --all, not both")
+	case f.all && f.force:
+		return usagef("--all means the partitions that stand still; --force needs --partition")
+	case !f.all && len(f.partitions) == 0:
+		return usagef("say which partition by --partition ('movieexample ingestion list' shows them), or --all that stand still")
+	}
+	for _, n := range f.partitions {
+		if n < 0 {
+			return usagef("--partition must be 0 or more, got %d", n)
+		}
+	}
+	return f.withClient(cmd, func(c *client.Client) error { return f.resume(cmd, c, r) })
+}
+
+func (f *resumeFlags) resume(cmd *cobra.Command, c *client.Client, r client.Resume) error {
+	numbers := slices.Clone(f.partitions)
+	if f.all {
+		list, _, err := c.Ingestion(cmd.Context())
+		if err != nil {
+			return err
+		}
+		for _, p := range list {
+			if p.Topic == f.topic && p.Halted != "" {
+				numbers = append(numbers, p.Partition)
+			}
+		}
+	}
+	slices.Sort(numbers)
+	done := []client.Resumed{}
+	var failed error
+	for _, n := range slices.Compact(numbers) {
+		r.Partition = n
+		one, err := c.ResumePartition(cmd.Context(), r)
+		if err != nil {
+			failed = usageOfInput(err)
+			break
+		}
+		done = append(done, one)
+		if *f.output == outputText {
+			if err := printResumed(cmd.OutOrStdout(), one); err != nil {
+				return err
+			}
+		}
+	}
+	if *f.output == outputJSON {
+		return errors.Join(failed, printJSON(cmd.OutOrStdout(), map[string]any{"resumed": done}))
+	}
+	if failed == nil && len(done) == 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "no partition of topic %q stands still\n", f.topic)
+	}
+	return failed
+}
+
+func printResumed(w io.Writer, r client.Resumed) error {
+	var b strings.Builder
+	verb := "goes on"
+	if r.DryRun {
+		verb = "would go on"
+	}
+	fmt.Fprintf(&b, "%s[%d] %s at offset %d", r.Topic, r.Partition, verb, r.NewOffset)
+	if r.OldOffset != nil {
+		fmt.Fprintf(&b, " (it stood at %d)", *r.OldOffset)
+	}
+	fmt.Fprintf(&b, ": %s skipped, %s lost, %s read again\n", grouped(r.Skipped), grouped(r.Lost), grouped(r.Repeated))
+	if len(r.GivenUp) == 0 {
+		b.WriteString("  nothing is given up\n")
+	}
+	for _, g := range r.GivenUp {
+		fmt.Fprintf(&b, "  given up: %s\n", printable([]byte(g), 500))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
