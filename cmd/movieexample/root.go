@@ -71,6 +71,7 @@ func newRootCommand() *cobra.Command {
 		newGenerateCommand(),
 		newAuditCommand(),
 		newDeadLettersCommand(),
+		newIngestionCommand(),
 		newCompletionCommand(),
 	)
 	root.SetHelpCommand(newHelpCommand())
