@@ -15,7 +15,7 @@ help: ## what there is to make
 
 .PHONY: build
 build: ## the binary, bin/movieexample
-	go build -trimpath -o $(BIN)/movieexample ./cmd/movieexample
+	go build -trimpath -ldflags '-s -w' -o $(BIN)/movieexample ./cmd/movieexample
 
 .PHONY: test
 test: ## all tests that need nothing but Go

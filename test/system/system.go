@@ -38,7 +38,7 @@ func Build(t testing.TB) string {
 		t.Fatal(err)
 	}
 	bin := filepath.Join(t.TempDir(), "movieexample")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./cmd/movieexample")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, "./cmd/movieexample")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the binary: %v\n%s", err, out)
