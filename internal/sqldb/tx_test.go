@@ -169,7 +169,7 @@ func TestWriteRollsBack(t *testing.T) {
 }
 
 func TestWriteWaitsNoLongerThanItsContext(t *testing.T) {
-	db := open(t, sqldb.Options{}, accounts)
+	db := open(t, sqldb.Options{WriteConns: 1}, accounts)
 	err := db.Write(t.Context(), func(context.Context, *sqldb.Tx) error {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
