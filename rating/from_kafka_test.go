@@ -23,6 +23,7 @@ import (
 // stream is a broker and a client of it: a producer like any other, and an administrator.
 type stream struct {
 	addr   string
+	topic  string
 	client *kgo.Client
 	admin  *kadm.Client
 }
@@ -35,18 +36,18 @@ func dial(t testing.TB, addr string) *stream {
 		t.Fatal(err)
 	}
 	t.Cleanup(cl.Close)
-	return &stream{addr: addr, client: cl, admin: kadm.NewClient(cl)}
+	return &stream{addr: addr, topic: "ratings", client: cl, admin: kadm.NewClient(cl)}
 }
 
 // cfg is a small configuration with few partitions.
 func (s *stream) cfg() rating.Config {
-	return rating.Config{Brokers: []string{s.addr}, Partitions: 2, Retention: time.Hour, RetentionBytes: 256 << 20}
+	return rating.Config{Brokers: []string{s.addr}, Topic: s.topic, Partitions: 2, Retention: time.Hour, RetentionBytes: 256 << 20}
 }
 
 // makeTopic makes the topic before the service does.
 func (s *stream) makeTopic(t testing.TB) kafka.Topic {
 	t.Helper()
-	topic, err := kafka.EnsureTopic(t.Context(), s.client, kafka.TopicConfig{Name: "ratings", Partitions: 2})
+	topic, err := kafka.EnsureTopic(t.Context(), s.client, kafka.TopicConfig{Name: s.topic, Partitions: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func (s *stream) makeTopic(t testing.TB) kafka.Topic {
 func (s *stream) publish(t testing.TB, records ...*kgo.Record) {
 	t.Helper()
 	for _, r := range records {
-		r.Topic = "ratings"
+		r.Topic = s.topic
 	}
 	if err := s.client.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
 		t.Fatalf("publish: %v", err)

@@ -26,7 +26,9 @@ const (
 // resume lets a partition of the topic go on.
 func (f *front) resume(t testing.TB, req *ratingv1.ResumeIngestPartitionRequest) *ratingv1.ResumeIngestPartitionResponse {
 	t.Helper()
-	req.Topic = "ratings"
+	if req.Topic == "" {
+		req.Topic = "ratings"
+	}
 	resp, err := f.admin.ResumeIngestPartition(t.Context(), req)
 	if err != nil {
 		t.Fatalf("resume %v: %v", req, err)
@@ -47,7 +49,7 @@ func (f *front) list(t testing.TB) []*ratingv1.IngestPartition {
 // remakeTopic deletes the topic and makes it anew.
 func (s *stream) remakeTopic(t testing.TB, partitions int32) kafka.Topic {
 	t.Helper()
-	if _, err := s.admin.DeleteTopic(t.Context(), "ratings"); err != nil {
+	if _, err := s.admin.DeleteTopic(t.Context(), s.topic); err != nil {
 		t.Fatal(err)
 	}
 	var topic kafka.Topic
@@ -55,7 +57,7 @@ func (s *stream) remakeTopic(t testing.TB, partitions int32) kafka.Topic {
 		// A real broker deletes after it has answered; until then the name is taken.
 		u := dial(t, s.addr)
 		var err error
-		topic, err = kafka.EnsureTopic(t.Context(), u.client, kafka.TopicConfig{Name: "ratings", Partitions: partitions})
+		topic, err = kafka.EnsureTopic(t.Context(), u.client, kafka.TopicConfig{Name: s.topic, Partitions: partitions})
 		return err == nil && topic.Partitions == partitions
 	})
 	return topic
