@@ -157,3 +157,10 @@ func (p *process) stop(t *testing.T) {
 		t.Fatalf("the instance ended with %v\n%s", p.err, p.log)
 	}
 }
+
+func (p *process) signal(t *testing.T, sig os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
