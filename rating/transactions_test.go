@@ -20,6 +20,8 @@ func TestTransactionsOfProducers(t *testing.T) {
 
 func testTransactions(t *testing.T, s *stream) {
 	s.makeTopic(t)
+	cfg := s.cfg()
+	cfg.Group = "group-" + s.topic
 	producer, err := kafka.NewClient(kafka.Config{Brokers: []string{s.addr}}, kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.TransactionalID("films-"+s.topic), kgo.DefaultProduceTopic(s.topic))
 	if err != nil {
@@ -49,7 +51,7 @@ func testTransactions(t *testing.T, s *stream) {
 	transaction(kgo.TryCommit)
 	transaction(kgo.TryAbort)
 	url := sqltest.URL(t)
-	f := start(t, url, s.cfg(), nil)
+	f := start(t, url, cfg, nil)
 	caughtUp := func(votes int32) func() bool {
 		return func() bool {
 			return f.votes(t, "1") == votes && f.series(t, "rating_ingest_lag_records") == 2 &&
@@ -80,7 +82,7 @@ func testTransactions(t *testing.T, s *stream) {
 	f.close(t)
 	transaction(kgo.TryAbort)
 	transaction(kgo.TryCommit)
-	f = start(t, url, s.cfg(), nil)
+	f = start(t, url, cfg, nil)
 	eventually(t, "what was committed meanwhile", caughtUp(7))
 	if v := f.votes(t, "aborted"); v != 0 {
 		t.Errorf("%d votes of aborted transactions", v)

@@ -5,9 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -148,6 +150,10 @@ func (s Security) hint(err error) string {
 		return "it does not speak TLS on this port: check the address, or switch tls off"
 	case strings.Contains(text, "remote error: tls:"):
 		return "it refuses this client's certificate, or the lack of one: check cert_file and key_file"
+	case s.TLS && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+		return "it hangs up: perhaps it does not speak TLS on this port"
+	case strings.Contains(text, "plaintext connection speaking to a tls endpoint"): // words of the client library
+		return "it speaks TLS on this port: check the address, or switch tls on"
 	case isHangUp(err) && !s.TLS:
 		return "it hangs up: perhaps it wants TLS or a login, and neither is set that way"
 	}
