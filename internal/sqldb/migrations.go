@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -59,7 +60,7 @@ func (db *DB) listMigrations(ctx context.Context, fsys fs.FS) ([]Migration, erro
 	for _, m := range known {
 		list = append(list, m)
 	}
-	slices.SortFunc(list, func(a, b Migration) int { return int(a.Version - b.Version) })
+	slices.SortFunc(list, func(a, b Migration) int { return cmp.Compare(a.Version, b.Version) })
 	return list, nil
 }
 

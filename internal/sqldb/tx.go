@@ -70,7 +70,9 @@ func (e *CommitError) Unwrap() error { return e.Err }
 // On MySQL up to [DB.WriteConns] run at the same time, at READ COMMITTED: what fn reads
 // can change before it writes, unless it locks the rows ([Dialect.ForUpdate]), and each
 // statement sees what was committed before it. Who locks several rows does so in one
-// order everywhere, or meets deadlocks, which are [Transient].
+// order everywhere, or meets deadlocks, which are [Transient]. A statement that ctx
+// interrupts costs the connection; the server rolls back, and releases the locks, when it
+// has finished that statement.
 //
 // Write must not be called inside fn: it would wait for itself.
 //
