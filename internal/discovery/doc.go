@@ -43,7 +43,9 @@
 // are peers. Parameter interval is the time between two questions: 3s, or what is
 // given, from 1s to 1m; after a lost connection it asks sooner. A name server that
 // does not answer, or answers that it cannot, changes nothing; "no such name" and
-// "no such records" are answers: no instance. Register does nothing.
+// "no such records" are answers: no instance. Records should live for a few seconds
+// (their TTL): a resolver in between may answer from its memory for that long. Register
+// does nothing.
 //
 // # consul
 //

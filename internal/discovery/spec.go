@@ -67,12 +67,22 @@ func parse(spec string) (parsed, error) {
 	case kind == "consul":
 		p, err = parseConsul(rest)
 	default:
-		return nil, fmt.Errorf("discovery %q: there is no such kind: want %s", spec, kinds)
+		return nil, fmt.Errorf("discovery %q: there is no such kind: want %s", shown(spec), kinds)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("discovery %q: %w", spec, err)
+		return nil, fmt.Errorf("discovery %q: %w", shown(spec), err)
 	}
 	return p, nil
+}
+
+// shown is spec as messages show it: without a password that should not be there.
+func shown(spec string) string {
+	before, rest, _ := strings.Cut(spec, "//")
+	authority, _, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndex(authority, "@"); i >= 0 {
+		return before + "//***" + rest[i:]
+	}
+	return spec
 }
 
 func parseStatic(rest string) (parsed, error) {
@@ -88,13 +98,16 @@ func parseDNS(rest string) (parsed, error) {
 		return nil, err
 	}
 	s := dnsSpec{server: authority, interval: defaultInterval}
-	if s.server != "" {
+	if name != "" && s.server != "" {
 		if _, _, err := net.SplitHostPort(s.server); err != nil {
 			s.server = net.JoinHostPort(strings.Trim(s.server, "[]"), "53")
 		}
 		if _, _, err := splitAddress(s.server); err != nil {
 			return nil, fmt.Errorf("name server: %w", err)
 		}
+	}
+	if name == "" {
+		return nil, fmt.Errorf("the name is missing: want dns:///NAME, with three slashes, or dns://SERVER/NAME")
 	}
 	if !strings.Contains(name, serviceMark) {
 		return nil, fmt.Errorf("name %q: want %s where the service's name goes, like dns:///%s.example:8080", name, serviceMark, serviceMark)

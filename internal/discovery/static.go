@@ -159,7 +159,7 @@ func parseServices(content []byte) (map[string][]string, error) {
 	}
 	d := yaml.NewDecoder(bytes.NewReader(content))
 	var services map[string][]string
-	if err := d.Decode(&services); err != nil {
+	if err := d.Decode(&services); err != nil && err != io.EOF { //nolint:errorlint // the decoder returns it bare
 		return nil, fmt.Errorf("want a list of host:port for each service, like rating: [127.0.0.1:8082]: %w", err)
 	}
 	if services == nil {
