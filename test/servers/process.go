@@ -34,7 +34,7 @@ type program struct {
 	name string // for messages
 	path string
 	args []string
-	env  []string // in addition to this program's; may be nil
+	env  []string // nil: this program's
 	dir  string   // where it runs
 	log  string   // the file that gets what it writes
 	user *syscall.Credential
@@ -83,7 +83,7 @@ func (p *Process) launch() error {
 	defer log.Close()
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Env = p.env
 	cmd.Stdout, cmd.Stderr = log, log
 	// A process group of its own, so that Ctrl-C in a terminal reaches only who decides about the server.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: p.user}

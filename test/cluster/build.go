@@ -1,0 +1,52 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"movieexample.com/test/servers"
+)
+
+// Build builds the binary of this tree, once in the life of the program, and returns its path. It stays until the program
+// has ended: the next one that makes a room removes it.
+func Build() (string, error) { return build() }
+
+var build = sync.OnceValues(func() (string, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	room, err := servers.NewRoom("binary", "")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(room.Dir(), "movieexample")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/movieexample")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", errors.Join(fmt.Errorf("build the binary: %w\n%s", err, out), room.Close())
+	}
+	return path, nil
+})
+
+// moduleRoot is the directory with go.mod at or above the working directory.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("build the binary: there is no go.mod at or above the working directory")
+		}
+		dir = parent
+	}
+}
