@@ -358,3 +358,29 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 		t.Error("a second registration gives no error")
 	}
 }
+
+// However many partitions have something to write, no more than the places for writers are in the database at once; whoever
+// waits for a place still ends with its context, and has written nothing.
+func TestWritersTakeTurns(t *testing.T) {
+	s := openStore(t, sqldb.Options{})
+	in := newTestIngester(t, s, nil)
+	mustStart(t, in, 0)
+	for range cap(in.writers) {
+		in.writers <- struct{}{} // others write
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := in.records(ctx, testPartition, logOf(0, change(1, 1, 5, 1)))
+		done <- err
+	}()
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) || s.at(t, testPartition) != 0 {
+		t.Errorf("ended with %v at %d", err, s.at(t, testPartition))
+	}
+	<-in.writers
+	mustIngest(t, in, logOf(0, change(1, 1, 5, 1)), 1)
+	if n := len(in.writers); n != cap(in.writers)-1 {
+		t.Errorf("%d places taken, want those of the others", n)
+	}
+}

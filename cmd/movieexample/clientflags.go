@@ -230,9 +230,9 @@ func counted(n int64, one, many string) string {
 	return grouped(n) + " " + many
 }
 
-// usageOfInput makes an error about an argument one about usage.
+// usageOfInput makes an error about an argument, or about a file that a flag names, one about usage.
 func usageOfInput(err error) error {
-	if fault.KindOf(err) == fault.KindInvalid {
+	if fault.KindOf(err) == fault.KindInvalid || errors.As(err, new(*config.Problem)) {
 		return usagef("%w", err)
 	}
 	return err
