@@ -70,6 +70,7 @@ func newRootCommand() *cobra.Command {
 		newPublishCommand(),
 		newGenerateCommand(),
 		newAuditCommand(),
+		newBenchCommand(),
 		newDeadLettersCommand(),
 		newIngestionCommand(),
 		newCompletionCommand(),
