@@ -3,6 +3,7 @@ package rating
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -196,6 +197,7 @@ func TestIngestionWaitsForTheDatabase(t *testing.T) {
 	troubles := map[string]func(t *testing.T, url string, s *store) (end func()){
 		"another process holds the lock": holdLock,
 		"disk full":                      fillDisk,
+		"read-only":                      makeReadOnly,
 		"a table is gone": func(t *testing.T, _ string, s *store) func() {
 			s.exec(t, "ALTER TABLE dead_letters RENAME TO somewhere")
 			s.exec(t, "ALTER TABLE ratings RENAME TO elsewhere")
@@ -288,19 +290,15 @@ func TestIngestionEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// A database that became read-only is no reason to bury anything either. (The connections are dropped at the first
-// failure, so that the setting, and with it the trouble, is gone at the second attempt.)
+// A database that became read-only is no reason to bury anything either. (The connection is dropped at the first
+// failure, so that the setting, and with it the trouble, is gone at the second attempt.) This is about SQLite; a server
+// that became read-only is among the troubles above.
 func TestAReadOnlyDatabaseIsWaitedFor(t *testing.T) {
-	url := sqltest.URL(t)
-	s := storeOn(t, openDB(t, url, sqldb.Options{WriteConns: 1}))
+	s := storeOn(t, openDB(t, "sqlite:"+filepath.Join(t.TempDir(), "rating.db"), sqldb.Options{}))
 	log := &logBuffer{}
 	in := newTestIngester(t, s, log.logger())
 	mustStart(t, in, 0)
-	if s.db.Dialect() == sqldb.SQLite {
-		s.exec(t, "PRAGMA query_only = 1")
-	} else {
-		s.exec(t, "SET SESSION TRANSACTION READ ONLY")
-	}
+	s.exec(t, "PRAGMA query_only = 1")
 	mustIngest(t, in, logOf(0, change(1, 1, 5, 1)), 1)
 	modelOf(change(1, 1, 5, 1)).check(t, s)
 	if len(s.letters(t)) != 0 || !strings.Contains(log.String(), "ingestion waits") {

@@ -53,13 +53,10 @@ func (s *store) ingest(ctx context.Context, b batch) error {
 			return err
 		}
 		before, err := s.before(ctx, tx, b.changes)
-		if err != nil {
-			return err
+		if err == nil {
+			err = s.apply(ctx, tx, before, b.changes)
 		}
-		if err := s.apply(ctx, tx, before, b.changes); err != nil {
-			return blame(ctx, tx, b.partition, err)
-		}
-		return nil
+		return blame(ctx, tx, b.partition, err)
 	})
 }
 
@@ -69,10 +66,10 @@ type refusedError struct{ err error }
 func (e *refusedError) Error() string { return "the database refuses the change: " + e.err.Error() }
 func (e *refusedError) Unwrap() error { return e.err }
 
-// blame finds out whether a write failed for what it wrote. An error that is about the database (a lost connection, a
-// full disk, a deadlock) ends the transaction, so that whatever comes after it fails too; one that is about a row does not.
+// blame finds out whether a write failed for what it wrote. A missing table or right is not about what is written, though the
+// engine may well go on after it; and the transaction must still take other writes.
 func blame(ctx context.Context, tx *sqldb.Tx, p partition, err error) error {
-	if ctx.Err() != nil || sqldb.Transient(err) || sqldb.Full(err) || sqldb.ReadOnly(err) || sqldb.Corrupt(err) {
+	if err == nil || ctx.Err() != nil || !sqldb.Refused(err) {
 		return err
 	}
 	_, probe := tx.ExecContext(ctx, "UPDATE ingest_offsets SET topic = topic WHERE topic_id = ? AND part = ?", p.TopicID, p.Number)
@@ -271,6 +268,7 @@ func (s *store) replay(ctx context.Context, id string, decode func(deadLetter) (
 
 // drop removes dead letters for good and returns how many there were.
 func (s *store) drop(ctx context.Context, ids []string) (int64, error) {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids))) // whoever locks several rows locks them in the same order
 	var dropped int64
 	err := s.settled(ctx, ids, func(ctx context.Context, tx *sqldb.Tx) error {
 		dropped = 0
@@ -312,13 +310,23 @@ func (s *store) settled(ctx context.Context, ids []string, change func(context.C
 	}
 }
 
+// anyDeadLetter tells whether one of the dead letters is still there. It waits for whoever has them locked: the transaction
+// of unknown outcome itself may still be at work.
 func (s *store) anyDeadLetter(ctx context.Context, ids []string) (found bool, err error) {
-	for _, id := range ids {
-		err := eachDead(ctx, s.db.Read(), func(deadLetter) bool { found = true; return false },
-			"SELECT "+deadColumns+" FROM dead_letters WHERE id = ?", id)
-		if err != nil || found {
-			return found, err
+	looked := false
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		for _, id := range ids {
+			err := eachRow(ctx, tx, func(scanFunc) error { found = true; return nil },
+				"SELECT part FROM dead_letters WHERE id = ?"+tx.Dialect().ForUpdate(), id)
+			if err != nil {
+				return err
+			}
 		}
+		looked = true
+		return nil
+	})
+	if looked {
+		return found, nil // nothing was written, so that it does not matter how the transaction ended
 	}
-	return false, nil
+	return false, err
 }

@@ -14,7 +14,7 @@ func refuse(t testing.TB, url, table, column, value string) {
 	t.Helper()
 	text := fmt.Sprintf("CREATE TRIGGER refuse BEFORE INSERT ON %s WHEN NEW.%s = '%s' BEGIN SELECT RAISE(ABORT, '%[3]s is not wanted'); END", table, column, value)
 	if strings.HasPrefix(url, "mysql:") {
-		text = signal(url, table, fmt.Sprintf("NEW.%s = '%s'", column, value), "SQLSTATE '45000' SET MESSAGE_TEXT = '"+value+" is not wanted'")
+		text = signal(url, table, fmt.Sprintf("NEW.%s = '%s'", column, value), "SQLSTATE '23000' SET MYSQL_ERRNO = 4025, MESSAGE_TEXT = '"+value+" is not wanted'")
 	}
 	ddl(t, url, text)
 }
@@ -28,6 +28,18 @@ func fillDisk(t *testing.T, url string, s *store) (end func()) {
 		return func() { s.exec(t, "PRAGMA max_page_count = 1000000") }
 	}
 	ddl(t, url, signal(url, "ratings", "TRUE", "SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'"))
+	return func() { ddl(t, url, "DROP TRIGGER "+databaseOf(url)+".refuse") }
+}
+
+// makeReadOnly makes every insert fail until end as a server does that became a replica. On SQLite there is no such thing:
+// the disk is full instead.
+func makeReadOnly(t *testing.T, url string, s *store) (end func()) {
+	t.Helper()
+	if s.db.Dialect() == sqldb.SQLite {
+		return fillDisk(t, url, s)
+	}
+	ddl(t, url, signal(url, "aggregates", "TRUE",
+		"SQLSTATE 'HY000' SET MYSQL_ERRNO = 1290, MESSAGE_TEXT = 'The MariaDB server is running with the --read-only option so it cannot execute this statement'"))
 	return func() { ddl(t, url, "DROP TRIGGER "+databaseOf(url)+".refuse") }
 }
 
