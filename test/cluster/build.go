@@ -11,9 +11,18 @@ import (
 	"movieexample.com/test/servers"
 )
 
+// BinaryVariable names an environment variable with the path of a program to run instead of building one: of one that was
+// built for several test programs, or another version.
+const BinaryVariable = "MOVIEEXAMPLE_TEST_BINARY"
+
 // Build builds the binary of this tree, once in the life of the program, and returns its path. It stays until the program
-// has ended: the next one that makes a room removes it.
-func Build() (string, error) { return build() }
+// has ended: the next one that makes a room removes it. Where BinaryVariable is set, its value is the path.
+func Build() (string, error) {
+	if path := os.Getenv(BinaryVariable); path != "" {
+		return filepath.Abs(path)
+	}
+	return build()
+}
 
 var build = sync.OnceValues(func() (string, error) {
 	root, err := moduleRoot()
