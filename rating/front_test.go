@@ -246,6 +246,23 @@ func (f *front) series(t testing.TB, name string) int {
 	return n
 }
 
+// insertRatings writes n ratings behind the service's back, without aggregates; row gives the columns in their order.
+func insertRatings(t testing.TB, db *sqldb.DB, n int, row func(i int) []any) {
+	t.Helper()
+	insert(t, db, "ratings", []string{"record_type", "record_id", "user_id", "value", "rated_at", "event_id"}, n, row)
+}
+
+func insert(t testing.TB, db *sqldb.DB, table string, columns []string, n int, row func(i int) []any) {
+	t.Helper()
+	err := db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+		return tx.ExecRows(ctx, n, func(rows int) string { return tx.Dialect().Insert(table, columns, rows) },
+			func(i int, dst []any) []any { return append(dst, row(i)...) })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // execSQL changes a database behind the service's back.
 func execSQL(t testing.TB, db *sqldb.DB, text string, args ...any) {
 	t.Helper()

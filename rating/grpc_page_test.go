@@ -259,8 +259,10 @@ func TestLargestPages(t *testing.T) {
 	t.Parallel()
 	f, _ := serve(t)
 	recordType := strings.Repeat("t", 32)
-	execSQL(t, f.db, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i <= 10000)
-		INSERT INTO ratings SELECT ?, printf('%0128d', i), printf('%0128d', i), 10, ?, i FROM n`, recordType, t0.UnixMicro()+1)
+	insertRatings(t, f.db, 10_001, func(i int) []any {
+		id := fmt.Sprintf("%0128d", i+1)
+		return []any{recordType, id, id, 10, t0.UnixMicro() + 1, i}
+	})
 	execSQL(t, f.db, `INSERT INTO aggregates SELECT record_type, record_id, 2147483647, 21474836470, 0,0,0,0,0,0,0,0,0,2147483647 FROM ratings`)
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -347,15 +349,14 @@ func TestTokensOfAnotherQuery(t *testing.T) {
 func TestPageSizes(t *testing.T) {
 	t.Parallel()
 	f, _ := serve(t)
-	execSQL(t, f.db, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 250)
-		INSERT INTO ratings SELECT 'movie', '1', 'u' || i, 5, i, i FROM n`)
+	insertRatings(t, f.db, 250, func(i int) []any { return []any{"movie", "1", fmt.Sprint("u", i), 5, i, i} })
 	for size, want := range map[int32]int{0: 50, 1: 1, 200: 200, 201: 200, 1 << 30: 200} {
 		if page, next, err := f.recordPage(t.Context(), "1", size)(""); err != nil || len(page) != want || next == "" {
 			t.Errorf("page size %d: %d ratings, token %q, %v; want %d", size, len(page), next, err, want)
 		}
 	}
-	execSQL(t, f.db, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 6000)
-		INSERT INTO aggregates SELECT 'movie', 'm' || i, 1, 1, 1,0,0,0,0,0,0,0,0,0 FROM n`)
+	insert(t, f.db, "aggregates", []string{"record_type", "record_id", "votes", "total", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10"}, 6000,
+		func(i int) []any { return []any{"movie", fmt.Sprint("m", i), 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0} })
 	for size, want := range map[int32]int{0: 1000, 1: 1, 5000: 5000, 5001: 5000, 1 << 30: 5000} {
 		r, err := f.ListRatingSummaries(t.Context(), &ratingv1.ListRatingSummariesRequest{RecordType: "movie", PageSize: size})
 		if err != nil || len(r.GetSummaries()) != want || r.GetNextPageToken() == "" {

@@ -2,6 +2,7 @@ package rating_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"math"
 	"strings"
 	"testing"
@@ -391,10 +392,11 @@ func TestBatchOfSummaries(t *testing.T) {
 	}
 }
 
-// A full disk is an answer that says so, changes nothing, and is over when there is space again.
+// A full disk is an answer that says so, changes nothing, and is over when there is space again. This is about SQLite; what
+// a full server answers is among the troubles of TestIngestionWaitsForTheDatabase.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
-	f, _ := serve(t)
+	f := start(t, "sqlite:"+filepath.Join(t.TempDir(), "rating.db"), rating.Config{}, nil)
 	f.put(t, "1", "a", 5)
 	execSQL(t, f.db, "PRAGMA max_page_count = 1") // SQLite makes it the present size
 	var err error

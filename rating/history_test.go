@@ -66,8 +66,9 @@ func TestHistory(t *testing.T) {
 // manyVotes gives a movie n ratings of the value 6 in 2020, behind the service's back and with the right aggregate.
 func (f *front) manyVotes(t testing.TB, record string, n int) {
 	t.Helper()
-	execSQL(t, f.db, fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < %d)
-		INSERT INTO ratings SELECT 'movie', ?, 'many' || i, 6, 1590000000000000, i FROM n`, n), record)
+	insertRatings(t, f.db, n, func(i int) []any {
+		return []any{"movie", record, fmt.Sprint("many", i+1), 6, 1590000000000000, i}
+	})
 	execSQL(t, f.db, "INSERT INTO aggregates VALUES ('movie', ?, ?, ?, 0,0,0,0,0,?,0,0,0,0)", record, n, 6*n, n)
 }
 
