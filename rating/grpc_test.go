@@ -2,8 +2,8 @@ package rating_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
