@@ -32,7 +32,7 @@ func (a *App) Run(ctx context.Context) error {
 	began := time.Now()
 	a.readiness.SetDraining()
 	ctx = context.WithoutCancel(ctx)
-	errs = append(errs, a.leave(ctx))
+	a.leave(ctx)
 	deadline := time.Now().Add(a.timeout)
 	errs = append(errs, runStops(ctx, deadline, a.drains))
 	a.drains = nil
@@ -46,9 +46,12 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// leave tells everybody who might send calls to look elsewhere, and gives them the time that was configured to do so.
-func (a *App) leave(ctx context.Context) error {
-	err := runStops(ctx, time.Now().Add(leaveTimeout), a.leaves)
+// leave tells everybody who might send calls to look elsewhere, and gives them the time that was configured to do so. That a
+// registry is away is no failure of the stop: callers find out by their connections, as they do when a process dies.
+func (a *App) leave(ctx context.Context) {
+	if err := runStops(ctx, time.Now().Add(leaveTimeout), a.leaves); err != nil {
+		a.log.Warn("not everybody could be told that this process goes", "error", err)
+	}
 	a.leaves = nil
 	if a.delay > 0 {
 		a.log.Info("serving on until those who call have noticed", "for", a.delay)
@@ -59,7 +62,6 @@ func (a *App) leave(ctx context.Context) error {
 		}
 		<-time.After(a.delay)
 	}
-	return err
 }
 
 // leaveTimeout bounds the deregistrations, so that a registry that is gone does not hold up the stop.

@@ -103,7 +103,7 @@ func ask(ctx context.Context, method, url, body string) (string, error) {
 type details struct {
 	Title  string
 	Rating struct{ Votes int } `json:"ratingSummary"`
-	Status string `json:"ratingStatus"`
+	Status string              `json:"ratingStatus"`
 }
 
 func movie(ctx context.Context, gateway, id string) (d details, err error) {
