@@ -67,6 +67,8 @@ func Dial(target string, cfg DialConfig) (*grpc.ClientConn, error) {
 		// A name server's own service config could switch retries on for any method.
 		grpc.WithDisableServiceConfig(),
 		grpc.WithResolvers(cfg.Resolvers...),
+		// Services are near each other: HTTPS_PROXY is about the world outside, and would see what is none of its business.
+		grpc.WithNoProxy(),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
 			Time:                pingInterval,
 			Timeout:             pingTimeout,
