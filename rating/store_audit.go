@@ -2,6 +2,7 @@ package rating
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"movieexample.com/internal/sqldb"
@@ -11,6 +12,39 @@ import (
 type audited struct {
 	Record
 	stored, recomputed Aggregate
+}
+
+// differences calls differ for each field that is stored otherwise than the ratings say.
+func (a audited) differences(differ func(field string, stored, recomputed int64)) {
+	compare := func(field string, stored, recomputed int64) {
+		if stored != recomputed {
+			differ(field, stored, recomputed)
+		}
+	}
+	compare("votes", a.stored.Votes, a.recomputed.Votes)
+	compare("sum", a.stored.Sum, a.recomputed.Sum)
+	for i := range a.stored.Counts {
+		compare(fmt.Sprintf("histogram[%d]", i+Lowest), a.stored.Counts[i], a.recomputed.Counts[i])
+	}
+}
+
+// Audit recomputes every aggregate of a database from its ratings, as RatingAdminService.AuditAggregates does, without a
+// service: the database is only read, and its schema has to be up to date. It calls differ for each difference, and returns
+// how many aggregates were checked.
+func Audit(ctx context.Context, db *Database, differ func(r Record, field string, stored, recomputed int64)) (checked int64, err error) {
+	s := &store{db: db}
+	next := &Record{}
+	for next != nil {
+		var found []audited
+		if found, next, err = s.audit(ctx, *next, maxAuditPage); err != nil {
+			return checked, err
+		}
+		checked += int64(len(found))
+		for _, a := range found {
+			a.differences(func(field string, stored, recomputed int64) { differ(a.Record, field, stored, recomputed) })
+		}
+	}
+	return checked, nil
 }
 
 // audit recomputes aggregates from one snapshot of the database: limit records after the given one, and whatever
@@ -86,13 +120,13 @@ func auditPage(ctx context.Context, q sqldb.Queryer, after Record, limit int) (o
 const (
 	auditAggregates = "SELECT " + aggregateColumns + " FROM aggregates WHERE record_type = ? AND record_id > ? ORDER BY record_id LIMIT ?"
 	// Sums over cases rather than groups by value: the primary key delivers the groups in order, without sorting.
-	auditColumns = "SELECT record_type, record_id, COUNT(*), SUM(value)," +
+	auditColumns = "SELECT MIN(record_type), record_id, COUNT(*), SUM(value)," +
 		" SUM(CASE value WHEN 1 THEN 1 ELSE 0 END), SUM(CASE value WHEN 2 THEN 1 ELSE 0 END)," +
 		" SUM(CASE value WHEN 3 THEN 1 ELSE 0 END), SUM(CASE value WHEN 4 THEN 1 ELSE 0 END)," +
 		" SUM(CASE value WHEN 5 THEN 1 ELSE 0 END), SUM(CASE value WHEN 6 THEN 1 ELSE 0 END)," +
 		" SUM(CASE value WHEN 7 THEN 1 ELSE 0 END), SUM(CASE value WHEN 8 THEN 1 ELSE 0 END)," +
 		" SUM(CASE value WHEN 9 THEN 1 ELSE 0 END), SUM(CASE value WHEN 10 THEN 1 ELSE 0 END) FROM ratings"
-	auditGroups      = " AND value > 0 GROUP BY record_type, record_id"
+	auditGroups      = " AND value > 0 GROUP BY record_id"
 	auditRatings     = auditColumns + " WHERE record_type = ? AND record_id > ?" + auditGroups
 	auditRatingsUpTo = auditColumns + " WHERE record_type = ? AND record_id > ? AND record_id <= ?" + auditGroups
 )
