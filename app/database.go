@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,15 +99,25 @@ func (c Config) checkDatabases(services []service) error {
 	return errors.Join(errs...)
 }
 
-// database opens the service's own database. A server that cannot be reached is waited for: whoever starts a system need not
-// know in which order. What waiting does not mend (a wrong password, say) is an error at once.
-func (b *builder) database(ctx context.Context, name string) (*sqldb.DB, error) {
+// database opens the service's own database and brings its schema up to date, for which it may not have the right. A server that
+// cannot be reached is waited for, and so is whoever migrates: who starts a system need not know in which order. What waiting
+// does not mend (a wrong password, say) is an error at once.
+func (b *builder) database(ctx context.Context, name string, schema fs.FS) (*sqldb.DB, error) {
 	url := b.cfg.databaseOf(name, b.dataDir)
 	log := b.log.With("component", name)
+	worthWaiting := func(err error) bool { return sqldb.Unreachable(err) || sqldb.Forbidden(err) }
 	var db *sqldb.DB
-	err := b.await(ctx, "the database of "+name, sqldb.Unreachable, func(ctx context.Context) (err error) {
-		db, err = sqldb.Open(ctx, url, sqldb.Options{Logger: log})
-		return err
+	err := b.await(ctx, "the database of "+name, worthWaiting, func(ctx context.Context) (err error) {
+		if db, err = sqldb.Open(ctx, url, sqldb.Options{Logger: log}); err != nil {
+			return err
+		}
+		if err = db.Migrate(ctx, schema); err == nil {
+			return nil
+		}
+		if sqldb.Forbidden(err) {
+			err = fmt.Errorf("its schema is not up to date, and this user may not change it: run 'movieexample migrate up %s' with a user who may: %w", name, err)
+		}
+		return errors.Join(err, db.Close())
 	})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"movieexample.com/gateway"
+	"movieexample.com/internal/sqldb"
 	"movieexample.com/metadata"
 	"movieexample.com/movie"
 	"movieexample.com/rating"
@@ -22,6 +23,9 @@ type service struct {
 	calls []string
 	// schema has the migrations of its database; nil: it keeps no data.
 	schema func() fs.FS
+	// audit checks what its database holds against itself: it calls differ for each contradiction, and returns how many
+	// things it has checked.
+	audit func(ctx context.Context, db *sqldb.DB, differ func(text string)) (checked int64, err error)
 	// build makes it. What it opens it registers for closing with b.onClose.
 	build func(ctx context.Context, b *builder) error
 }
@@ -33,8 +37,8 @@ func (s service) keepsData() bool { return s.schema != nil }
 // and the order of start and stop derive from it.
 func serviceTable() []service {
 	return []service{
-		{name: "metadata", schema: metadata.Schema, build: buildMetadata},
-		{name: "rating", schema: rating.Schema, build: buildRating},
+		{name: "metadata", schema: metadata.Schema, audit: metadata.Audit, build: buildMetadata},
+		{name: "rating", schema: rating.Schema, audit: auditRating, build: buildRating},
 		{name: "movie", calls: []string{"metadata", "rating"}, build: buildMovie},
 		{name: "gateway", calls: []string{"movie", "rating"}, build: buildGateway},
 	}
@@ -69,7 +73,7 @@ type registrar interface {
 }
 
 func buildMetadata(ctx context.Context, b *builder) error {
-	db, err := b.database(ctx, "metadata")
+	db, err := b.database(ctx, "metadata", metadata.Schema())
 	if err != nil {
 		return err
 	}
@@ -83,7 +87,7 @@ func buildMetadata(ctx context.Context, b *builder) error {
 }
 
 func buildRating(ctx context.Context, b *builder) error {
-	db, err := b.database(ctx, "rating")
+	db, err := b.database(ctx, "rating", rating.Schema())
 	if err != nil {
 		return err
 	}

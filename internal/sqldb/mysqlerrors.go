@@ -191,7 +191,7 @@ func mysqlHint(err error) string {
 		return "the server is read-only: name the primary server, or end its read_only mode"
 	case number == erTooManyConnections, number == erTooManyUserConns:
 		return "the server has no connection left: raise its max_connections, or lower write_conns and read_conns of its clients"
-	case number == erTableAccessDenied, number == erColumnAccessDenied, number == erSpecificAccessDenied, number == erDBAccessDenied:
+	case Forbidden(err):
 		return "the user lacks a right: GRANT " + strings.Join(Rights(), ", ") + " ON the database TO the user"
 	}
 	return ""
@@ -247,4 +247,14 @@ func Unreachable(err error) bool {
 		return false
 	}
 	return mysqlLost(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
+}
+
+// Forbidden reports whether a MySQL server refused a statement because its user lacks a right on the database. To Migrate it
+// means that somebody else has to, with the user who may.
+func Forbidden(err error) bool {
+	switch number, _ := mysqlError(err); number {
+	case erTableAccessDenied, erColumnAccessDenied, erSpecificAccessDenied, erDBAccessDenied:
+		return true
+	}
+	return false
 }

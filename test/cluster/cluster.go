@@ -34,6 +34,8 @@ type Config struct {
 	Brokers int
 	// StaticDiscovery puts a file that lists all instances in the place of Consul.
 	StaticDiscovery bool
+	// EmptyDatabases leaves the databases without tables; Cluster.Migrate makes them.
+	EmptyDatabases bool
 	// DatabaseProxy puts a proxy between the services and MariaDB: Cluster.DatabaseProxy.
 	DatabaseProxy bool
 	// DrainDelay is --drain-delay of every process.
@@ -128,8 +130,19 @@ func New(ctx context.Context, config Config) (_ *Cluster, err error) {
 			return nil, err
 		}
 	}
-	if err := c.createDatabases(ctx); err != nil {
-		return nil, err
+	for _, service := range services() {
+		if !keepsData(service) {
+			continue
+		}
+		if err := c.createDatabase(ctx, service); err != nil {
+			return nil, err
+		}
+		if config.EmptyDatabases {
+			continue
+		}
+		if err := c.Migrate(ctx, service); err != nil {
+			return nil, err
+		}
 	}
 	for _, service := range services() {
 		n, given := config.Instances[service]
@@ -312,31 +325,6 @@ func (c *Cluster) Close() error {
 		errs = append(errs, c.MariaDB.Close())
 	}
 	return errors.Join(append(errs, c.room.Close())...)
-}
-
-// createDatabases gives each service that keeps data a database and a user.
-func (c *Cluster) createDatabases(ctx context.Context) error {
-	for _, service := range services() {
-		if !keepsData(service) {
-			continue
-		}
-		if _, err := c.MariaDB.CreateDatabase(ctx, service, service, password(service), ""); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// password is a service's, for its user in MariaDB: nobody but this machine reaches that.
-func password(service string) string { return service + "-secret" }
-
-// DatabaseURL is the URL under which a service has its database.
-func (c *Cluster) DatabaseURL(service string) string {
-	address := c.MariaDB.Address()
-	if c.DatabaseProxy != nil {
-		address = c.DatabaseProxy.Address()
-	}
-	return servers.MySQLURL(address, service, service, password(service))
 }
 
 // discovery is what processes are told.

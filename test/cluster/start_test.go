@@ -117,6 +117,32 @@ func TestStartsInAnyOrder(t *testing.T) {
 	}
 }
 
+// TestWaitsForSchema: processes whose users may not change tables, started before anybody has migrated the databases, wait and
+// say what is to be done.
+func TestWaitsForSchema(t *testing.T) {
+	c := create(t, cluster.Config{StaticDiscovery: true, EmptyDatabases: true})
+	if err := c.Launch(); err != nil {
+		t.Fatal(err)
+	}
+	for _, service := range []string{"metadata", "rating"} {
+		for _, p := range c.Of(service) {
+			eventually(t, p.Name+" to say what it waits for", func(context.Context) error {
+				log, err := p.Log()
+				if err == nil && !anyLine(log, "level=WARN", "waiting for the database of "+service, "movieexample migrate up "+service) {
+					err = errors.New(log)
+				}
+				return err
+			})
+		}
+		if err := c.Migrate(t.Context(), service); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.AwaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // anyLine reports whether a line of the log has all parts.
 func anyLine(log string, parts ...string) bool {
 	for line := range strings.Lines(log) {

@@ -296,7 +296,7 @@ func holdRating(t *testing.T, c *cluster.Cluster, p *cluster.Process) *heldRatin
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.tx.Rollback() }) // for a test that failed; released it is over
-	if _, err := h.tx.ExecContext(t.Context(), "UPDATE rating.aggregates SET votes = votes WHERE record_id = 'held'"); err != nil {
+	if _, err := h.tx.ExecContext(t.Context(), "UPDATE movieexample_rating.aggregates SET votes = votes WHERE record_id = 'held'"); err != nil {
 		t.Fatal(err)
 	}
 	go func() { h.answer <- put("bob") }()
@@ -322,7 +322,7 @@ func (h *heldRating) release(t *testing.T) {
 // connections is how many the rating service has to its database.
 func (h *heldRating) connections(t *testing.T) (n int) {
 	t.Helper()
-	err := h.root.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'rating'").Scan(&n)
+	err := h.root.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'movieexample_rating'").Scan(&n)
 	if err != nil {
 		t.Fatal(err)
 	}
