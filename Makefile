@@ -49,6 +49,17 @@ test-servers: ## tests with a foreign Kafka client, a full disk, npm's generator
 	test/clients/run
 	test/web/run
 
+.PHONY: cluster
+cluster: build ## the whole system on MariaDB, Kafka and Consul, two processes of each service, in the background
+	test/servers/install mariadb kafka consul
+	@mkdir -p tmp/cluster
+	@go build -o tmp/cluster/up ./test/cluster/up
+	@tmp/cluster/up start
+
+.PHONY: cluster-down
+cluster-down: ## stop what make cluster started
+	@if [ -x tmp/cluster/up ]; then tmp/cluster/up stop; else echo "No cluster was started here (make cluster)."; fi
+
 .PHONY: screenshots
 screenshots: ## pictures of the pages at three widths, light and dark, in tmp/screenshots
 	test/web/run screenshots tmp/screenshots
