@@ -26,6 +26,9 @@ type bounds struct{ first, end int64 }
 // askTimeout bounds one look at the brokers.
 const askTimeout = 5 * time.Second
 
+// recordTimeout bounds one attempt to record that a partition stands still. A stop waits for it.
+const recordTimeout = time.Second
+
 // readLog asks the brokers. A partition without a leader is missing.
 func readLog(ctx context.Context, client *kgo.Client, topic string) (topicLog, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
@@ -232,7 +235,9 @@ func (s *Service) askBrokers(ctx context.Context, rows []ingestOffset, list []in
 		if p.halted == "" {
 			p.halted = now.judge(p.partition).reason
 		}
-		if records, age, ours := s.ingester.gaps.lagOf(p.partition); ours {
+		// What this process knows counts if it is about the offset that the database has: a batch may just have been committed.
+		stands, _ := s.ingester.position(p.partition)
+		if records, age, ours := s.ingester.gaps.lagOf(p.partition); ours && stands == p.next {
 			p.lag, p.age = records, &age
 		} else if p.lag == 0 {
 			p.age = new(time.Duration)
@@ -311,10 +316,13 @@ func (c *consumer) record(ctx context.Context, p partition, reason string) {
 	if !owned {
 		return
 	}
+	// Also when the service is about to stop: that the log was replaced, the next start could not find out.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
 	switch err := c.in.store.halt(ctx, p, next, reason); {
 	case err == nil:
 		c.in.halt(p, halt{reason: reason, lasting: true, recorded: true})
-	case !errors.Is(err, errFenced) && ctx.Err() == nil:
+	case !errors.Is(err, errFenced):
 		c.in.log.Warn("a partition that stands still is not recorded yet", "partition", p.String(), "error", err)
 	}
 }
