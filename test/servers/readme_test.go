@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,7 +35,7 @@ func TestReadme(t *testing.T) {
 	defer cancel()
 
 	demo := exec.Command("bash", "-ec", blocks[0])
-	demo.Dir = root
+	demo.Dir, demo.Env = root, newcomersEnv()
 	demo.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // go run starts the program as a child: both get the signal
 	out := &output{}
 	demo.Stdout, demo.Stderr = out, out
@@ -67,7 +68,7 @@ func TestReadme(t *testing.T) {
 	sh := func(script string) string {
 		t.Helper()
 		cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
-		cmd.Dir = root
+		cmd.Dir, cmd.Env = root, newcomersEnv()
 		got, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", script, err, got)
@@ -105,6 +106,11 @@ func TestReadme(t *testing.T) {
 	case <-time.After(15 * time.Second):
 		t.Error("the demo runs on after Ctrl-C")
 	}
+}
+
+// newcomersEnv is the environment of somebody who has set nothing: the program refuses the variables that tests have.
+func newcomersEnv() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MOVIEEXAMPLE_") })
 }
 
 // moviesOf returns the lines that show one film.
