@@ -30,12 +30,12 @@ func TestJudgedQueriesThroughTheDoor(t *testing.T) {
 
 // judgeSearch brings the MovieLens catalogue and its numbers of ratings in through the first door, asks
 // the judged queries (internal/search/testdata) at every door, and wants the shares that the engine
-// promises and the same answer everywhere. It does nothing where the data set is not at hand.
-func judgeSearch(t *testing.T, doors ...metadatav1.MetadataServiceClient) {
+// promises and the same answer everywhere, which it returns. It does nothing where the data set is not at hand.
+func judgeSearch(t *testing.T, doors ...metadatav1.MetadataServiceClient) (answers []string) {
 	t.Helper()
 	movies, votes := lensCatalogue(t)
 	if movies == nil {
-		return
+		return nil
 	}
 	put := func(mode metadatav1.BatchPutMode, movies []*metadatav1.Movie) {
 		for batch := range slices.Chunk(movies, 200) {
@@ -85,7 +85,7 @@ func judgeSearch(t *testing.T, doors ...metadatav1.MetadataServiceClient) {
 		}
 		return answers, first, five, nil
 	}
-	var want []string // what the first door answers
+	var want []string // what the first door answers; those of a door that knows all are the same from then on
 	for i, door := range doors {
 		until(t, fmt.Sprintf("door %d knows all films", i), func() error {
 			stats, err := door.GetCatalogueStats(t.Context(), &metadatav1.GetCatalogueStatsRequest{})
@@ -119,6 +119,7 @@ func judgeSearch(t *testing.T, doors ...metadatav1.MetadataServiceClient) {
 			return nil
 		})
 	}
+	return want
 }
 
 // judgement is what is needed here of a line of internal/search/testdata/judged.jsonl.
