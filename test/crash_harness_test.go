@@ -376,30 +376,50 @@ func readDatabase(t testing.TB, dataDir string) outcome {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	o := outcome{rows: map[rkey]state{}, aggregates: map[[2]string]aggregate{}}
-	scan := func(query string, each func(scan func(...any) error) error) {
-		rows, err := db.QueryContext(t.Context(), query)
-		if err != nil {
-			t.Fatalf("%s: %v", query, err)
-		}
-		defer rows.Close()
-		for rows.Next() {
-			if err := each(rows.Scan); err != nil {
-				t.Fatalf("%s: %v", query, err)
-			}
-		}
-		if err := rows.Err(); err != nil {
+	var integrity []string
+	scanRows(t, db, "PRAGMA integrity_check", func(scan func(...any) error) error {
+		var line string
+		err := scan(&line)
+		integrity = append(integrity, line)
+		return err
+	})
+	if got := strings.Join(integrity, "\n"); got != "ok" {
+		t.Errorf("the database is damaged: %s", got)
+	}
+	return readTables(t, db, "")
+}
+
+// scanRows hands over every row of a query.
+func scanRows(t testing.TB, db *sql.DB, query string, each func(scan func(...any) error) error) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
 			t.Fatalf("%s: %v", query, err)
 		}
 	}
-	scan("SELECT record_type, record_id, user_id, value, rated_at FROM ratings", func(scan func(...any) error) error {
+	if err := rows.Err(); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// readTables reads the rating service's tables from a database of either engine; prefix is what their names need, such as
+// "name_of_database.".
+func readTables(t testing.TB, db *sql.DB, prefix string) outcome {
+	t.Helper()
+	o := outcome{rows: map[rkey]state{}, aggregates: map[[2]string]aggregate{}}
+	scanRows(t, db, "SELECT record_type, record_id, user_id, value, rated_at FROM "+prefix+"ratings", func(scan func(...any) error) error {
 		var k rkey
 		var s state
 		err := scan(&k.recordType, &k.record, &k.user, &s.value, &s.at)
 		o.rows[k] = s
 		return err
 	})
-	scan("SELECT record_type, record_id, votes, total, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 FROM aggregates",
+	scanRows(t, db, "SELECT record_type, record_id, votes, total, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 FROM "+prefix+"aggregates",
 		func(scan func(...any) error) error {
 			var r [2]string
 			var a aggregate
@@ -411,21 +431,11 @@ func readDatabase(t testing.TB, dataDir string) outcome {
 			o.aggregates[r] = a
 			return err
 		})
-	scan("SELECT part, record_offset FROM dead_letters", func(scan func(...any) error) error {
+	scanRows(t, db, "SELECT part, record_offset FROM "+prefix+"dead_letters", func(scan func(...any) error) error {
 		var p place
 		err := scan(&p.partition, &p.offset)
 		o.dead = append(o.dead, p)
 		return err
 	})
-	var integrity []string
-	scan("PRAGMA integrity_check", func(scan func(...any) error) error {
-		var line string
-		err := scan(&line)
-		integrity = append(integrity, line)
-		return err
-	})
-	if got := strings.Join(integrity, "\n"); got != "ok" {
-		t.Errorf("the database is damaged: %s", got)
-	}
 	return o
 }

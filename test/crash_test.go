@@ -155,9 +155,12 @@ func (c *crashRun) drain() {
 	c.t.Logf("drained; stopped %s after SIGTERM", took.Round(time.Millisecond))
 }
 
-// read brings together what was said and what is stored, and checks the log itself: everything planned is in it, and
+// read is together with what the stopped process has stored.
+func (c *crashRun) read(p plan) outcome { return c.together(p, readDatabase(c.t, c.data)) }
+
+// together brings together what was said and what is stored, and checks the log itself: everything planned is in it, and
 // what the broker acknowledged is where it said.
-func (c *crashRun) read(p plan) outcome {
+func (c *crashRun) together(p plan, stored outcome) outcome {
 	poison := map[string]bool{}
 	missing := map[string]bool{}
 	for _, it := range p.items {
@@ -181,7 +184,6 @@ func (c *crashRun) read(p plan) outcome {
 			c.t.Errorf("the broker acknowledged a record at %v and has another one, or none, there", where)
 		}
 	}
-	o := readDatabase(c.t, c.data)
-	o.log, o.writes = c.log, c.writers.attempts()
-	return o
+	stored.log, stored.writes = c.log, c.writers.attempts()
+	return stored
 }
