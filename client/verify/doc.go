@@ -1,0 +1,21 @@
+// Package verify asks a running MovieExample, from outside and through every door it has, whether it keeps its promises.
+//
+// A [Scenario] is one promise to a user in one sentence, and the questions that show whether it is kept. Scenarios are told once
+// and judge any system: one process on embedded defaults, a cluster, or one in production with other people's films,
+// ratings and traffic in it. So a scenario
+//
+//   - uses ids, titles, genres and record types of its own, with a random part, and judges only those, or what holds of any data
+//     (a chart is in order whatever is in it);
+//   - waits for conditions, never for time to pass. Where the promise has a bound, the bound is the scenario's and the time
+//     it took is reported; where it has none, as for how soon an event is applied, patience is generous;
+//   - takes away what it has put there. What no API can remove stays: tombstones of its ratings, empty aggregates, and its
+//     events in the Kafka topic. What could not be taken away is reported ([Report.Left]);
+//   - says, when it fails, what was asked, what came, and what is promised.
+//
+// A [Targets] may name several instances of a service. A scenario is asked of every instance of the part it is about; what it
+// wrote through one it looks for at all. What cannot be asked because no address was given is reported as such, never as passed,
+// and neither is what could not be asked because nobody answers.
+//
+// The package sees of the system what every other client sees, the contracts in gen and api/events, and nothing of the services. It does not
+// retry: a call that fails once has failed.
+package verify
