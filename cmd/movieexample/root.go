@@ -70,6 +70,7 @@ func newRootCommand() *cobra.Command {
 		newPublishCommand(),
 		newGenerateCommand(),
 		newAuditCommand(),
+		newVerifyCommand(),
 		newBenchCommand(),
 		newDeadLettersCommand(),
 		newIngestionCommand(),
