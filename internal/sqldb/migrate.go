@@ -25,7 +25,8 @@ const migrateTimeout = time.Minute
 // Migrations only add: the previous release must run on the new schema. For the same
 // reason a schema that is newer than fsys is accepted, and logged.
 //
-// Several processes may call Migrate on the same database at once; they take turns.
+// Several processes may call Migrate on the same database at once; they take turns. A
+// database that an unfinished [Copy] stands in is refused.
 //
 // # Migrations for MySQL
 //
@@ -46,6 +47,9 @@ const migrateTimeout = time.Minute
 // bounds it but ctx.
 func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 	fsys, err := db.migrations(fsys)
+	if err == nil {
+		err = db.refuseHalfCopy(ctx)
+	}
 	if err == nil && db.dialect == MySQL {
 		err = db.migrateMySQL(ctx, fsys)
 	} else if err == nil {
