@@ -15,6 +15,8 @@ const (
 	PhaseRatings Phase = "ratings" // ratings go to Kafka
 	PhaseIngest  Phase = "ingest"  // the rating service takes them in
 	PhaseWrite   Phase = "write"   // a file is written
+	PhaseCopy    Phase = "copy"    // rows go from one database to another
+	PhaseVerify  Phase = "verify"  // rows of both databases are compared
 )
 
 // Progress is how far a load is.

@@ -95,18 +95,11 @@ func (g *adminServer) AuditAggregates(ctx context.Context, req *ratingv1.AuditAg
 	resp := &ratingv1.AuditAggregatesResponse{Checked: int64(len(found))}
 	for _, a := range found {
 		resp.Ratings += a.recomputed.Votes
-		add := func(field string, stored, recomputed int64) {
-			if stored != recomputed {
-				resp.Differences = append(resp.Differences, &ratingv1.AuditAggregatesResponse_Difference{
-					RecordType: a.Type, RecordId: a.ID, Field: field, Stored: stored, Recomputed: recomputed,
-				})
-			}
-		}
-		add("votes", a.stored.Votes, a.recomputed.Votes)
-		add("sum", a.stored.Sum, a.recomputed.Sum)
-		for i := range a.stored.Counts {
-			add(fmt.Sprintf("histogram[%d]", i+Lowest), a.stored.Counts[i], a.recomputed.Counts[i])
-		}
+		a.differences(func(field string, stored, recomputed int64) {
+			resp.Differences = append(resp.Differences, &ratingv1.AuditAggregatesResponse_Difference{
+				RecordType: a.Type, RecordId: a.ID, Field: field, Stored: stored, Recomputed: recomputed,
+			})
+		})
 	}
 	if next != nil {
 		resp.NextPageToken = page.Encode(query, auditPlace(*next))

@@ -119,6 +119,10 @@ func progressText(first, p client.Progress, took time.Duration, bar bool) string
 		what, noun = "reading", "rows"
 	case client.PhaseWrite:
 		what, noun = "writing", "rows"
+	case client.PhaseCopy:
+		what, noun = "copying", "rows"
+	case client.PhaseVerify:
+		what, noun = "verifying", "rows"
 	case client.PhaseFilms:
 		what, noun = "films", "films"
 	case client.PhaseRatings:
