@@ -30,7 +30,7 @@ import (
 // coldFilms is how many films there are to ask for, each with a rating, in this order and once around. They are many more than the
 // movie service keeps in any cache (10,000 films, 50,000 last known summaries), so whatever comes around again has been
 // forgotten; and until then no film was asked for before.
-const coldFilms = 150_000
+const coldFilms = 60_000
 
 // detailsCallers ask at the same time, on one connection.
 const detailsCallers = 8
@@ -68,9 +68,9 @@ func (s *realServers) startThree(b *testing.B, database func(service string) str
 func (t threeProcesses) fill(b *testing.B, films int) {
 	b.Helper()
 	client := metadatav1.NewMetadataServiceClient(dial(b, t.metadata.Metadata))
-	for first := 0; first < films; first += 500 {
-		req := &metadatav1.BatchPutMoviesRequest{}
-		for i := first; i < min(first+500, films); i++ {
+	for first := 0; first < films; first += 200 {
+		req := &metadatav1.BatchPutMoviesRequest{Mode: metadatav1.BatchPutMode_BATCH_PUT_MODE_REPLACE}
+		for i := first; i < min(first+200, films); i++ {
 			year, minutes := int32(1900+i%120), int32(80+i%90)
 			id := recordOfFilm(int64(i))
 			req.Movies = append(req.Movies, &metadatav1.Movie{
@@ -226,12 +226,19 @@ func BenchmarkDetailsProcesses(b *testing.B) {
 			var asked atomic.Int64
 			conn := dial(b, t.movie.Movie)
 			return func() float64 {
-				calledBefore, askedBefore := calls(t), asked.Load()
-				rate := loaded(b, detailsCallers, time.Second, getMovie(conn, &asked, each))
-				if perCall := (calls(t) - calledBefore) / float64(asked.Load()-askedBefore); perCall < 1.9 {
-					b.Fatalf("%.2f calls behind each question: these were cached", perCall)
+				// A rating service that is late is left alone for a second, and the films come without ratings then: such a
+				// round says nothing. The first ones are like that, while the votes of all films go to the search.
+				for range 30 {
+					calledBefore, askedBefore := calls(t), asked.Load()
+					rate := loaded(b, detailsCallers, time.Second, getMovie(conn, &asked, each))
+					perCall := (calls(t) - calledBefore) / float64(asked.Load()-askedBefore)
+					if perCall >= 1.9 {
+						return rate
+					}
+					b.Logf("a round again: %.2f calls behind each question", perCall)
 				}
-				return rate
+				b.Fatal("in thirty rounds there were not two calls behind each question")
+				return 0
 			}
 		}
 		sides := []func() float64{
