@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"movieexample.com/client"
+	"movieexample.com/client/verify"
 	"movieexample.com/data"
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	moviev1 "movieexample.com/gen/movieexample/movie/v1"
@@ -68,6 +69,14 @@ func TestCluster(t *testing.T) {
 		t.Errorf("stop: %v", err)
 	}
 	t.Logf("took %s", time.Since(began).Round(time.Millisecond))
+}
+
+// TestScenariosOfCluster asks of every instance of a cluster what is asked of one process on embedded defaults.
+func TestScenariosOfCluster(t *testing.T) {
+	at := startCluster(t, cluster.Config{}).Targets()
+	checkAll(t, verify.Targets{
+		Gateways: at.Gateways, Metadata: at.Metadata, Rating: at.Rating, Movie: at.Movie, Brokers: at.Brokers, Admin: at.Admin,
+	}, verify.Options{Slack: testSlack})
 }
 
 // clustered is a cluster as this test talks to it.

@@ -65,7 +65,7 @@ type Cluster struct {
 	processes []*Process // in the order of services
 }
 
-// Start starts a cluster and returns when everything is ready; ctx bounds the start and not the cluster's life.
+// Start starts a cluster and returns when everything is ready and rating events are ingested; ctx bounds the start and not the cluster's life.
 func Start(ctx context.Context, config Config) (*Cluster, error) {
 	c, err := New(ctx, config)
 	if err != nil {
@@ -82,7 +82,13 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.Launch(); err != nil {
 		return err
 	}
-	return c.AwaitReady(ctx)
+	if err := c.AwaitReady(ctx); err != nil {
+		return err
+	}
+	if len(c.Of("rating")) == 0 {
+		return nil
+	}
+	return c.AwaitIngestion(ctx)
 }
 
 // New starts the servers and makes the databases, and starts no process.
@@ -239,14 +245,14 @@ func (c *Cluster) AwaitReady(ctx context.Context) error {
 	return waits.Wait()
 }
 
-// Targets is where clients find the system.
+// Targets is where clients find the system. As JSON it is a file that 'movieexample verify --addresses' takes.
 type Targets struct {
-	// Gateways are URLs; the others are host:port.
-	Gateways []string `json:"gateways"`
-	Metadata []string `json:"metadata"` // gRPC
+	Gateways []string `json:"gateways"` // URLs
+	Metadata []string `json:"metadata"` // gRPC, host:port
 	Rating   []string `json:"rating"`   // gRPC
 	Movie    []string `json:"movie"`    // gRPC
 	Brokers  []string `json:"brokers"`  // Kafka
+	Admin    []string `json:"admin"`    // URLs
 }
 
 // Targets returns the addresses of all instances, running or not.
@@ -261,6 +267,9 @@ func (c *Cluster) Targets() Targets {
 	t := Targets{Metadata: addresses("metadata"), Rating: addresses("rating"), Movie: addresses("movie"), Brokers: c.Kafka.Bootstrap()}
 	for _, addr := range addresses("gateway") {
 		t.Gateways = append(t.Gateways, "http://"+addr)
+	}
+	for _, p := range c.processes {
+		t.Admin = append(t.Admin, "http://"+p.Admin)
 	}
 	return t
 }

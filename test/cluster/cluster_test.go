@@ -5,7 +5,6 @@ package cluster_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,12 +38,18 @@ func create(t *testing.T, config cluster.Config) *cluster.Cluster {
 	return c
 }
 
-// start is create, and all processes are ready.
+// start is create, and everything is ready.
 func start(t *testing.T, config cluster.Config) *cluster.Cluster {
 	t.Helper()
 	c := create(t, config)
-	if err := errors.Join(c.Launch(), c.AwaitReady(t.Context())); err != nil {
-		t.Fatal(err)
+	for _, step := range []func() error{
+		c.Launch,
+		func() error { return c.AwaitReady(t.Context()) },
+		func() error { return c.AwaitIngestion(t.Context()) },
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return c
 }

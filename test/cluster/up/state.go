@@ -35,6 +35,9 @@ func stateFile(dir string) string { return filepath.Join(dir, "cluster.json") }
 // addressFile is for commands that take --addresses.
 func addressFile(dir string) string { return filepath.Join(dir, "addresses.json") }
 
+// targetFile has the addresses of all instances, for commands that take --addresses and ask each.
+func targetFile(dir string) string { return filepath.Join(dir, "targets.json") }
+
 func describe(c *cluster.Cluster) state {
 	s := state{PID: os.Getpid(), Targets: c.Targets(), MariaDB: c.MariaDB.Address()}
 	add := func(name, address, admin, log string, pid int) {
@@ -74,6 +77,9 @@ func (s state) write(dir string) error {
 		"movie": first(s.Targets.Movie), "kafka": strings.Join(s.Targets.Brokers, ","),
 	}
 	if err := writeJSON(addressFile(dir), addresses); err != nil {
+		return err
+	}
+	if err := writeJSON(targetFile(dir), s.Targets); err != nil {
 		return err
 	}
 	return writeJSON(stateFile(dir), s)
@@ -121,10 +127,11 @@ Try:
   bin/movieexample import movielens %[4]s --addresses %[1]s
   bin/movieexample ingestion list --addresses %[1]s
   bin/movieexample audit --addresses %[1]s
+  bin/movieexample verify --addresses %[5]s
   %[2]s in a browser, and the same through the other gateway
   kill -9 %[3]d     (rating-1: rating-2 takes over, and two seconds later it is started again)
 Stop it with make cluster-down.
-`, addressFile(dir), s.Targets.Gateways[0], s.pid("rating-1"), filepath.Join(dir, "made-up"))
+`, addressFile(dir), s.Targets.Gateways[0], s.pid("rating-1"), filepath.Join(dir, "made-up"), targetFile(dir))
 	return err
 }
 
