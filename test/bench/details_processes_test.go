@@ -222,17 +222,24 @@ func BenchmarkDetailsProcesses(b *testing.B) {
 		calls := func(t threeProcesses) float64 {
 			return metric(b, t.metadata, "grpc_server_handled_total") + metric(b, t.rating, "grpc_server_handled_total")
 		}
-		cold := func(t threeProcesses) func() float64 {
+		cold := func(t threeProcesses, where string) func() float64 {
 			var asked atomic.Int64
+			spenders := []int{t.metadata.PID(), t.rating.PID(), t.movie.PID(), s.db.PID(), os.Getpid()}
 			conn := dial(b, t.movie.Movie)
 			return func() float64 {
 				// A rating service that is late is left alone for a second, and the films come without ratings then: such a
 				// round says nothing. The first ones are like that, while the votes of all films go to the search.
 				for range 30 {
 					calledBefore, askedBefore := calls(t), asked.Load()
+					spentBefore := processorTimes(b, spenders)
 					rate := loaded(b, detailsCallers, time.Second, getMovie(conn, &asked, each))
 					perCall := (calls(t) - calledBefore) / float64(asked.Load()-askedBefore)
 					if perCall >= 1.9 {
+						spent := processorTimes(b, spenders)
+						for i := range spent {
+							spent[i] = (spent[i] - spentBefore[i]) / time.Duration(asked.Load()-askedBefore)
+						}
+						b.Logf("%s: processor time of a question in metadata, rating, movie, MariaDB, here: %v", where, spent)
 						return rate
 					}
 					b.Logf("a round again: %.2f calls behind each question", perCall)
@@ -242,7 +249,7 @@ func BenchmarkDetailsProcesses(b *testing.B) {
 			}
 		}
 		sides := []func() float64{
-			side(onMariaDB.movie.Movie, one), side(echo, one), cold(onMariaDB), cold(inFiles), side(fanOut, each),
+			side(onMariaDB.movie.Movie, one), side(echo, one), cold(onMariaDB, "on MariaDB"), cold(inFiles, "in files"), side(fanOut, each),
 		}
 		inTurns(1, sides...) // warm
 		m := inTurns(8, sides...)
@@ -275,4 +282,13 @@ func getMovie(conn grpc.ClientConnInterface, asked *atomic.Int64, film func(int6
 		}
 		return nil
 	}
+}
+
+func processorTimes(b *testing.B, pids []int) []time.Duration {
+	b.Helper()
+	all := make([]time.Duration, len(pids))
+	for i, pid := range pids {
+		all[i] = processorTime(b, pid)
+	}
+	return all
 }
