@@ -30,6 +30,7 @@ Exit codes: 0 everything that was asked holds, 1 something fails, 2 wrong usage,
 
 // verifyFlags say whom to ask what.
 type verifyFlags struct {
+	target  string
 	file    string
 	only    string
 	output  *outputFlag
@@ -43,7 +44,8 @@ func newVerifyCommand() *cobra.Command {
 		Short: "Ask a running system whether it keeps its promises",
 		Long:  verifyHelp,
 		Example: `  movieexample verify
-  movieexample verify --addresses addresses.json --only 'events|search'
+  movieexample verify --target http://127.0.0.1:8080
+  movieexample verify --target addresses.json --only 'events|search'
   movieexample verify --gateway http://10.0.0.1:8080,http://10.0.0.2:8080 --movie-addr 10.0.0.1:8083,10.0.0.2:8083`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runVerify(cmd, f) },
@@ -60,6 +62,7 @@ func newVerifyFlags(cmd *cobra.Command) *verifyFlags {
 		flags.StringSliceVar(p.addresses(&f.targets), p.flag, nil, p.usage)
 	}
 	flags.StringVar(&f.targets.Topic, "topic", f.targets.Topic, "Kafka topic of rating events")
+	flags.StringVar(&f.target, "target", "", "the system to ask: the URL of a gateway, or a file as for --addresses")
 	flags.StringVar(&f.file, "addresses", "", "JSON file with the addresses, as 'serve --addresses FILE' writes it; each may be several; flags win over it")
 	flags.StringVar(&f.only, "only", "", "ask only what matches this regular expression, in its area or its promise; case does not count")
 	f.output = newOutputFlag(cmd)
@@ -84,13 +87,36 @@ func verifyParts() []verifyPart {
 	}
 }
 
+// aimed returns the addresses given by flags, --target among them, and the file with the others.
+func (f *verifyFlags) aimed() (targets verify.Targets, file string, err error) {
+	url := strings.HasPrefix(f.target, "http://") || strings.HasPrefix(f.target, "https://")
+	switch {
+	case f.target == "":
+		return f.targets, f.file, nil
+	case url && len(f.targets.Gateways) > 0:
+		return f.targets, "", usagef("--target %s is the URL of a gateway, and --gateway is given too: name all gateways there", f.target)
+	case url:
+		targets = f.targets
+		targets.Gateways = []string{f.target}
+		return targets, f.file, nil
+	case f.file != "":
+		return f.targets, "", usagef("--target %s is a file of addresses, and --addresses is given too: give one of them", f.target)
+	}
+	return f.targets, f.target, nil
+}
+
 // whom returns the addresses to ask.
 func (f *verifyFlags) whom(cmd *cobra.Command) (verify.Targets, error) {
-	targets := f.targets
-	given := func(flag string) bool { return cmd.Flags().Changed(flag) }
+	targets, file, err := f.aimed()
+	if err != nil {
+		return targets, err
+	}
+	given := func(flag string) bool {
+		return cmd.Flags().Changed(flag) || flag == "gateway" && len(targets.Gateways) > 0
+	}
 	base, some := verify.DefaultTargets(), false
-	if f.file != "" {
-		found, err := verify.ReadTargets(f.file)
+	if file != "" {
+		found, err := verify.ReadTargets(file)
 		if err != nil {
 			return targets, usagef("--addresses: %w", err)
 		}
@@ -99,7 +125,7 @@ func (f *verifyFlags) whom(cmd *cobra.Command) (verify.Targets, error) {
 			targets.Topic = found.Topic
 		}
 	} else {
-		some = slices.ContainsFunc(verifyParts(), func(p verifyPart) bool { return given(p.flag) })
+		some = f.target != "" || slices.ContainsFunc(verifyParts(), func(p verifyPart) bool { return given(p.flag) })
 	}
 	if targets.Topic == "" {
 		return targets, usagef("--topic must not be empty")

@@ -68,14 +68,22 @@ func TestVerifyTargets(t *testing.T) {
 		want func(*verify.Targets)
 		err  string
 	}{
-		"nothing":          {nil, func(w *verify.Targets) { *w = verify.DefaultTargets() }, ""},
-		"one part":         {[]string{"--rating-addr", "a:1,b:1"}, func(w *verify.Targets) { w.Rating = []string{"a:1", "b:1"} }, ""},
-		"several flags":    {[]string{"--gateway", "http://a", "--gateway", "http://b"}, func(w *verify.Targets) { w.Gateways = []string{"http://a", "http://b"} }, ""},
-		"a topic alone":    {[]string{"--topic", "votes"}, func(w *verify.Targets) { *w = verify.DefaultTargets(); w.Topic = "votes" }, ""},
-		"no topic":         {[]string{"--topic", ""}, nil, "--topic must not be empty"},
-		"no file":          {[]string{"--addresses", "nowhere.json"}, nil, "--addresses: read addresses"},
-		"a file":           {[]string{"--addresses", "testdata/verify-addresses.json"}, fileTargets, ""},
-		"a file and flags": {[]string{"--addresses", "testdata/verify-addresses.json", "--movie-addr", "m:1"}, func(w *verify.Targets) { fileTargets(w); w.Movie = []string{"m:1"} }, ""},
+		"nothing":       {nil, func(w *verify.Targets) { *w = verify.DefaultTargets() }, ""},
+		"one part":      {[]string{"--rating-addr", "a:1,b:1"}, func(w *verify.Targets) { w.Rating = []string{"a:1", "b:1"} }, ""},
+		"several flags": {[]string{"--gateway", "http://a", "--gateway", "http://b"}, func(w *verify.Targets) { w.Gateways = []string{"http://a", "http://b"} }, ""},
+		"a topic alone": {[]string{"--topic", "votes"}, func(w *verify.Targets) { *w = verify.DefaultTargets(); w.Topic = "votes" }, ""},
+		"no topic":      {[]string{"--topic", ""}, nil, "--topic must not be empty"},
+		"no file":       {[]string{"--addresses", "nowhere.json"}, nil, "--addresses: read addresses"},
+		"a file":        {[]string{"--addresses", "testdata/verify-addresses.json"}, fileTargets, ""},
+		"a target":      {[]string{"--target", "http://a"}, func(w *verify.Targets) { w.Gateways = []string{"http://a"} }, ""},
+		"a target file": {[]string{"--target", "testdata/verify-addresses.json"}, fileTargets, ""},
+		"a target and a file": {[]string{"--target", "https://c", "--addresses", "testdata/verify-addresses.json"}, func(w *verify.Targets) {
+			fileTargets(w)
+			w.Gateways = []string{"https://c"}
+		}, ""},
+		"a target and a gateway": {[]string{"--target", "http://a", "--gateway", "http://b"}, nil, "--gateway is given too"},
+		"two files":              {[]string{"--target", "x.json", "--addresses", "y.json"}, nil, "give one of them"},
+		"a file and flags":       {[]string{"--addresses", "testdata/verify-addresses.json", "--movie-addr", "m:1"}, func(w *verify.Targets) { fileTargets(w); w.Movie = []string{"m:1"} }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := &cobra.Command{}
