@@ -58,7 +58,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 	for _, want := range []string{
 		"demo", "serve", "config print", "config validate", "import movielens", "import imdb", "import movies", "import ratings",
 		"export movies", "export ratings", "publish", "generate movielens", "generate imdb", "audit", "dead-letters list",
-		"dead-letters replay", "dead-letters drop", "ingestion list", "ingestion resume", "completion", "help",
+		"dead-letters replay", "dead-letters drop", "ingestion list", "ingestion resume", "healthcheck", "completion", "help",
 	} {
 		if !slices.Contains(paths, "movieexample "+want) {
 			t.Errorf("there is no command %q", want)

@@ -65,6 +65,7 @@ func newRootCommand() *cobra.Command {
 		newServeCommand(),
 		newConfigCommand(),
 		newMigrateCommand(),
+		newHealthcheckCommand(),
 		newCopyCommand(),
 		newImportCommand(),
 		newExportCommand(),
