@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"movieexample.com/api/events"
 	"movieexample.com/test/system"
 )
 
@@ -25,10 +26,7 @@ func BenchmarkKafkaToMariaDB(b *testing.B) {
 	s := startServers(b, serverPool)
 	all := ratingEvents(b)
 	rows := bareRows(all)
-	sum := int64(0)
-	for _, e := range all {
-		sum += int64(e.Value)
-	}
+	sum := sumOf(all)
 	topic, n := s.topicOf(b, 4, oneByOne(all))
 	var batches []float64
 	ours := func() float64 {
@@ -58,10 +56,18 @@ func BenchmarkKafkaToMariaDB(b *testing.B) {
 	}
 }
 
+func sumOf(all []events.Event) (sum int64) {
+	for _, e := range all {
+		sum += int64(e.Value)
+	}
+	return sum
+}
+
 // BenchmarkConsumers shows how the rate grows with the processes that share eight partitions.
 func BenchmarkConsumers(b *testing.B) {
 	s := startServers(b, serverPool)
 	all := ratingEvents(b)
+	sum := sumOf(all)
 	topic, n := s.topicOf(b, 8, oneByOne(all))
 	resident := map[int]string{}
 	with := func(consumers int) func() float64 {
@@ -71,6 +77,7 @@ func BenchmarkConsumers(b *testing.B) {
 			schema(b, url)
 			cl := s.members(b, url, topic, name, consumers)
 			marks := s.follow(b, name, n, 20*time.Millisecond)
+			checkTotals(b, s, cl[0], name, n, sum)
 			resident[consumers] = memory(b, cl...)
 			stop(b, cl...)
 			return ratePerSecond(marks)
@@ -82,7 +89,7 @@ func BenchmarkConsumers(b *testing.B) {
 		m := inTurns(3, with(1), with(2), with(3), with(4))
 		for i, c := range counts {
 			row{
-				name: fmt.Sprintf("Kafka → MariaDB with %d rating process(es), 8 partitions / with one; resident after it", c),
+				name: fmt.Sprintf("Kafka → MariaDB, rating processes that share 8 partitions: %d / 1; resident after it", c),
 				ours: rate(median(m[i]), "events") + ", " + resident[c], bare: rate(median(m[0]), "events"), ratio: median(m[i]) / median(m[0]), target: "–",
 			}.print(b)
 			b.ReportMetric(median(m[i]), fmt.Sprintf("consumers-%d-events/s", c))
