@@ -262,7 +262,7 @@ func (s *stalling) ServeHTTP(http.ResponseWriter, *http.Request) {
 		return
 	}
 	s.still.RLock()
-	s.still.RUnlock() //nolint:staticcheck // to have waited is all
+	defer s.still.RUnlock()
 }
 
 // TestOpenLoopShowsAStandstill asks a real server that stands still once for half a second. All who would have come meanwhile
