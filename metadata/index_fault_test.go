@@ -32,7 +32,7 @@ func TestLoadingMayFail(t *testing.T) {
 		n++
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			url := next()
-			plan.Readers = true // New only reads there; what fails in the migrations is their own test's
+			plan.Readers = true // New only reads there
 			db, err := sqldb.Open(t.Context(), url, sqldb.Options{Wrap: plan.Wrap})
 			if err != nil {
 				t.Fatal(err)
@@ -41,6 +41,9 @@ func TestLoadingMayFail(t *testing.T) {
 			plan.Start()
 			svc, err := metadata.New(t.Context(), quick(), metadata.Deps{DB: db})
 			plan.Stop()
+			if err != nil && plan.Fired() && strings.Contains(err.Error(), "migrate database") {
+				return // whether the schema is current is asked there too; what fails in that is its own test's
+			}
 			if err != nil {
 				t.Fatalf("%v: %v", plan, err)
 			}
@@ -67,16 +70,7 @@ func TestLoadingMayFail(t *testing.T) {
 }
 
 func TestSearchBeforeTheIndexIsLoaded(t *testing.T) {
-	url := storedBefore(t).Copies(t)()
-	plan := &sqlfault.Plan{N: 1, Ops: []sqlfault.Op{sqlfault.Query}, Readers: true}
-	db, err := sqldb.Open(t.Context(), url, sqldb.Options{Wrap: plan.Wrap})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	plan.Start()
-	c := serve(t, db, metadata.Config{}, metadata.Deps{})
-	plan.Stop()
+	c := notLoaded(t, storedBefore(t).Copies(t)())
 	for name, call := range map[string]func() error{
 		"search": func() error {
 			_, err := c.SearchMovies(t.Context(), &metadatav1.SearchMoviesRequest{Query: "other"})
@@ -103,6 +97,32 @@ func TestSearchBeforeTheIndexIsLoaded(t *testing.T) {
 	c.run(t)
 	until(t, "ready", func() error { return c.svc.SearchReady(t.Context()) })
 	c.untilFound(t, "other", "other")
+}
+
+// notLoaded is a catalogue that could not load its index: its first query failed, but for those that ask for the schema.
+func notLoaded(t *testing.T, url string) *catalogue {
+	t.Helper()
+	for n := 1; ; n++ {
+		plan := &sqlfault.Plan{N: n, Ops: []sqlfault.Op{sqlfault.Query}, Readers: true}
+		db, err := sqldb.Open(t.Context(), url, sqldb.Options{Wrap: plan.Wrap})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		plan.Start()
+		_, err = metadata.New(t.Context(), metadata.Config{}, metadata.Deps{DB: db})
+		plan.Stop()
+		if !plan.Fired() {
+			t.Fatal("no query failed")
+		}
+		if err != nil {
+			continue
+		}
+		plan.Start()
+		c := serve(t, db, metadata.Config{}, metadata.Deps{})
+		plan.Stop()
+		return c
+	}
 }
 
 // Whatever operation fails while the index follows the feed: nothing is passed by. The call that
