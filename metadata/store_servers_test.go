@@ -178,6 +178,37 @@ func deadlocks(t testing.TB, server *sqltest.Server) (n int64) {
 	return n
 }
 
+// A server that is full, or became read-only, is an answer that says so and changes nothing; afterwards the same call
+// succeeds. The errors are made here with the server's own numbers.
+func TestServerThatTakesNoWrites(t *testing.T) {
+	server := sqltest.MySQL(t)
+	for name, trouble := range map[string]struct{ signal, want string }{
+		"full":      {"MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'", "the catalogue's disk is full"},
+		"read-only": {"MYSQL_ERRNO = 1290, MESSAGE_TEXT = 'The MariaDB server is running with the --read-only option'", "the database takes no writes at the moment"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := server.Database(t)
+			db := databaseOf(url)
+			c := openCatalogue(t, url, nil)
+			c.put(t, matrix())
+			before := stateOf(t, c)
+			for _, table := range []string{"movies", "movie_votes"} {
+				server.Exec(t, fmt.Sprintf("CREATE TRIGGER %[1]s.refuse_%[2]s BEFORE INSERT ON %[1]s.%[2]s FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET %[3]s", db, table, trouble.signal))
+			}
+			_, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: film("new", "New")})
+			wantError(t, err, codes.Unavailable, trouble.want)
+			_, err = c.SyncVotes(t.Context(), &metadatav1.SyncVotesRequest{Votes: []*metadatav1.SyncVotesRequest_MovieVotes{{MovieId: "new", Votes: 1}}})
+			wantError(t, err, codes.Unavailable, trouble.want)
+			if after := stateOf(t, c); !before.equal(after) || after.last != before.last {
+				t.Errorf("before %v, after %v", before, after)
+			}
+			server.Exec(t, "DROP TRIGGER "+db+".refuse_movies")
+			c.put(t, film("new", "New"))
+			checkTables(t, c.db)
+		})
+	}
+}
+
 // Two processes on a MySQL server answer the judged queries as one on SQLite does: the same films in the same order.
 func TestJudgedQueriesOnMySQL(t *testing.T) {
 	url := sqltest.MySQL(t).Database(t)
