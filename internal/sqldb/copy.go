@@ -94,7 +94,7 @@ func (c *Copy) prepare(ctx context.Context, schema fs.FS) error {
 		return fmt.Errorf("copy from database %s: %w", c.from.name, err)
 	}
 	return withFresh(ctx, schema, func(fresh *DB) error {
-		begun, err := c.checkTarget(ctx, schema)
+		begun, err := c.checkTarget(ctx, schema, fresh)
 		if err != nil {
 			return fmt.Errorf("copy to database %s: %w", c.to.name, err)
 		}
@@ -153,7 +153,11 @@ func checkVersions(migrations []Migration, pending string) error {
 }
 
 // checkTarget brings the target's schema up to date, unless a copy has begun; then it has to be.
-func (c *Copy) checkTarget(ctx context.Context, schema fs.FS) (begun bool, err error) {
+func (c *Copy) checkTarget(ctx context.Context, schema fs.FS, fresh *DB) (begun bool, err error) {
+	// First: in the database of another service, migrations of the same numbers would count as applied.
+	if err := onlyTablesOf(ctx, fresh, c.to); err != nil {
+		return false, fmt.Errorf("%w: copy into an empty database", err)
+	}
 	of, err := c.to.CopyInProgress(ctx)
 	if err != nil {
 		return false, err

@@ -294,6 +294,15 @@ func TestCopyRefuses(t *testing.T) {
 			refused(t, err, to.Name(), "table tags has rows", "empty database")
 		}
 	})
+	t.Run("a target of another service", func(t *testing.T) {
+		to := openCopied(t, sqltest.URL(t), false)
+		other := fstest.MapFS{"00001_init.sql": {Data: []byte("-- +goose Up\nCREATE TABLE others (id INTEGER NOT NULL PRIMARY KEY);\n")}}
+		if err := to.Migrate(ctx, other); err != nil {
+			t.Fatal(err)
+		}
+		_, err := copyAll(ctx, source(t, 3), to, sqldb.CopyOptions{})
+		refused(t, err, to.Name(), "table others", "empty database")
+	})
 	t.Run("a target whose seeds were changed", func(t *testing.T) {
 		to := openCopied(t, sqltest.URL(t), true)
 		exec(t, to, "UPDATE numbers SET last_number = 7 WHERE name = 'second'")

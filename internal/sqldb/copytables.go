@@ -158,20 +158,32 @@ func (c storedColumn) kind() (valueKind, error) {
 	return nullValue, fmt.Errorf("column %s is of type %q, which is none of integer, text and blob", c.name, c.typ)
 }
 
+// onlyTablesOf is an error where a database has a table that a new one has not.
+func onlyTablesOf(ctx context.Context, fresh, db *DB) error {
+	own, err := fresh.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	there, err := db.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range there {
+		if !slices.Contains(own, name) {
+			return fmt.Errorf("its table %s is not one of the schema", name)
+		}
+	}
+	return nil
+}
+
 // pairTables finds the tables of a new database in both others. Its types are the ones that count: see [Checksum].
 func pairTables(ctx context.Context, fresh, from, to *DB) ([]copyTable, error) {
+	if err := onlyTablesOf(ctx, fresh, from); err != nil {
+		return nil, fmt.Errorf("copy from database %s: %w, so that it would not be copied: move it elsewhere", from.name, err)
+	}
 	names, err := fresh.Tables(ctx)
 	if err != nil {
 		return nil, err
-	}
-	there, err := from.Tables(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range there {
-		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("copy from database %s: its table %s is not one of the schema, so that it would not be copied: move it elsewhere", from.name, name)
-		}
 	}
 	var tables []copyTable
 	for _, name := range names {
