@@ -56,7 +56,7 @@ func newStore(ctx context.Context, db *Database, now func() time.Time) (*store, 
 			return d.UpsertAdd("aggregates", []string{"record_type", "record_id"}, []string{"votes"}, nil, n)
 		}),
 		selectBefore: perSize(d, func(n int) string {
-			return "SELECT " + ratingColumns + " FROM ratings WHERE " + d.In(key, n) + d.ForUpdate()
+			return "SELECT " + ratingColumns + " FROM ratings" + d.ByPrimaryKey() + " WHERE " + d.In(key, n) + d.ForUpdate()
 		}),
 		upsertRatings: perSize(d, func(n int) string {
 			return d.Upsert("ratings", key, []string{"value", "rated_at", "event_id"}, n)

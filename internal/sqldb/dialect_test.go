@@ -25,7 +25,8 @@ func TestTexts(t *testing.T) {
 			func(d sqldb.Dialect) string { return d.Placeholders(3, 2) },
 			"(?,?,?),(?,?,?)", "(?,?,?),(?,?,?)",
 		},
-		"for update": {sqldb.Dialect.ForUpdate, "", " FOR UPDATE"},
+		"by primary key": {sqldb.Dialect.ByPrimaryKey, "", " FORCE INDEX (PRIMARY)"},
+		"for update":     {sqldb.Dialect.ForUpdate, "", " FOR UPDATE"},
 		"insert": {
 			func(d sqldb.Dialect) string { return d.Insert("t", key, 1) },
 			"INSERT INTO t (type,id) VALUES (?,?)", "INSERT INTO t (type,id) VALUES (?,?)",
@@ -33,7 +34,7 @@ func TestTexts(t *testing.T) {
 		"insert ignore": {
 			func(d sqldb.Dialect) string { return d.InsertIgnore("t", key, cols, 1) },
 			"INSERT INTO t (type,id,mean) VALUES (?,?,?) ON CONFLICT(type,id) DO NOTHING",
-			"INSERT INTO t (type,id,mean) VALUES (?,?,?) ON DUPLICATE KEY UPDATE type=type",
+			"INSERT INTO t (type,id,mean) VALUES (?,?,?) ON DUPLICATE KEY UPDATE mean=mean",
 		},
 		"upsert": {
 			func(d sqldb.Dialect) string { return d.Upsert("t", key, []string{"a", "b"}, 2) },
