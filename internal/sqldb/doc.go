@@ -58,6 +58,9 @@
 //	CREATE USER 'rating'@'%' IDENTIFIED BY '…';
 //	GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON rating.* TO 'rating'@'%';
 //
+// A process that is frozen while it writes would lock out all others until it wakes up. MariaDB ends its transaction after
+// ten seconds; MySQL has nothing like it, and there somebody has to kill its connection.
+//
 // Identifiers are VARBINARY columns, compared byte by byte; text for people is VARCHAR or
 // TEXT in utf8mb4.
 package sqldb

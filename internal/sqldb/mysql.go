@@ -51,6 +51,14 @@ const (
 const mysqlModes = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO," +
 	"NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY,ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES"
 
+// silentSeconds is how long a transaction that has written may be silent before the server ends it. Ours are silent for
+// milliseconds. But a process may be frozen in the middle of one (its machine is suspended, say): its kernel keeps the
+// connection alive, and whoever needs the same rows would wait until it wakes up.
+const silentSeconds = "10"
+
+// endSilent says so to MariaDB. MySQL has no such setting; to it that part is a comment, and the rest changes nothing.
+const endSilent = "SET SESSION autocommit=1 /*M!100300 , idle_transaction_timeout=" + silentSeconds + " */"
+
 // side is what a pool of MySQL connections is for.
 type side uint8
 
@@ -170,7 +178,7 @@ func newMySQLConnector(server *mysqlServer, s side, opt Options, again *redo) (d
 	case writing:
 		// Stores lock the rows they depend on. REPEATABLE READ would lock the gaps between
 		// them as well, and writers of neighbouring keys would become deadlocks.
-		c.setup = append(c.setup, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
+		c.setup = append(c.setup, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE", endSilent)
 	case reading:
 		// READ ONLY is kept by the server, for single statements too.
 		c.setup = append(c.setup, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

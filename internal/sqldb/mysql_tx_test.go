@@ -117,6 +117,40 @@ func TestLockWaitEndsTheTransaction(t *testing.T) {
 	}
 }
 
+// A process that is frozen in the middle of a transaction holds its locks for so long as its connection lives, which the kernel
+// keeps alive. MariaDB ends a transaction whose owner is silent; then others get on, and the owner finds out.
+func TestSilentTransaction(t *testing.T) {
+	db := openMySQL(t, sqldb.Options{}, accounts)
+	if err := set(t.Context(), db, "a", 1); err != nil {
+		t.Fatal(err)
+	}
+	err := db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+		var patience int
+		if err := tx.QueryRowContext(ctx, "SELECT @@idle_transaction_timeout").Scan(&patience); err != nil {
+			return err
+		}
+		if patience != 10 {
+			t.Errorf("a silent transaction may live for %d s, want 10", patience)
+		}
+		if _, err := tx.ExecContext(ctx, "SET SESSION idle_transaction_timeout = 1"); err != nil { // 10 s of a test are long
+			return err
+		}
+		if err := setIn(ctx, tx, "a", 2); err != nil {
+			return err
+		}
+		if err := set(ctx, db, "a", 3); err != nil { // waits for the lock, and for less than that may take
+			t.Errorf("another transaction: %v", err)
+		}
+		return nil
+	})
+	if kindsOf(err) != (kinds{transient: true}) {
+		t.Errorf("the silent transaction: %v is %+v, want transient", err, kindsOf(err))
+	}
+	if n, sum := count(t, db.Read()); n != 1 || sum != 3 {
+		t.Errorf("%d accounts, sum %d; want one with 3", n, sum)
+	}
+}
+
 // A connection that is killed takes its transaction with it: certainly, whether that is
 // noticed by a statement or only before COMMIT.
 func TestKilledBeforeCommit(t *testing.T) {
