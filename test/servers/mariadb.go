@@ -70,6 +70,16 @@ func StartMariaDB(ctx context.Context, c MariaDBConfig) (_ *MariaDB, err error) 
 	if err := initialize(ctx, r.dir, data, as); err != nil {
 		return nil, err
 	}
+	// Not /tmp: a server removes all temporary tables that it finds when it starts, also those of another one that runs.
+	temporary := filepath.Join(r.dir, "tmp")
+	if err := os.MkdirAll(temporary, 0o755); err != nil {
+		return nil, fmt.Errorf("make MariaDB's directory for temporary tables: %w", err)
+	}
+	if as != nil {
+		if err := letIn(temporary, as); err != nil {
+			return nil, err
+		}
+	}
 	pool := c.BufferPool
 	if pool == 0 {
 		pool = 128 << 20
@@ -85,6 +95,7 @@ func StartMariaDB(ctx context.Context, c MariaDBConfig) (_ *MariaDB, err error) 
 			"--datadir=" + data,
 			"--socket=" + filepath.Join(r.dir, "socket"),
 			"--pid-file=" + filepath.Join(r.dir, "pid"),
+			"--tmpdir=" + temporary,
 			"--bind-address=127.0.0.1",
 			"--port=" + strconv.Itoa(m.port),
 			"--skip-name-resolve", // a grant for 'u'@'127.0.0.1' would be looked up as 'u'@'localhost'

@@ -58,6 +58,11 @@ func TestMariaDB(t *testing.T) {
 	}
 	closing(t, m)
 	t.Logf("a new MariaDB answers after %s", time.Since(began))
+	// A server removes all temporary tables of its directory when it starts, also those of another one that runs.
+	var temporary string
+	if err := m.Root().QueryRowContext(ctx, "SELECT @@tmpdir").Scan(&temporary); err != nil || temporary == os.TempDir() {
+		t.Errorf("temporary tables are in %q (%v), which is not its own", temporary, err)
+	}
 
 	dbURL, err := m.CreateDatabase(ctx, "films", "reader", "it's \\ a secret", "")
 	if err != nil {
