@@ -31,7 +31,7 @@ func TestJudgedQueriesThroughTheDoor(t *testing.T) {
 // judgeSearch brings the MovieLens catalogue and its numbers of ratings in through the first door, asks
 // the judged queries (internal/search/testdata) at every door, and wants the shares that the engine
 // promises and the same answer everywhere, which it returns. It does nothing where the data set is not at hand.
-func judgeSearch(t *testing.T, doors ...metadatav1.MetadataServiceClient) (answers []string) {
+func judgeSearch(t *testing.T, doors ...*catalogue) (answers []string) {
 	t.Helper()
 	movies, votes := lensCatalogue(t)
 	if movies == nil {
@@ -85,41 +85,26 @@ func judgeSearch(t *testing.T, doors ...metadatav1.MetadataServiceClient) (answe
 		}
 		return answers, first, five, nil
 	}
-	var want []string // what the first door answers; those of a door that knows all are the same from then on
 	for i, door := range doors {
-		until(t, fmt.Sprintf("door %d knows all films", i), func() error {
-			stats, err := door.GetCatalogueStats(t.Context(), &metadatav1.GetCatalogueStatsRequest{})
-			if err == nil && int(stats.GetMovies()) != len(movies) {
-				err = fmt.Errorf("%d of %d films", stats.GetMovies(), len(movies))
+		door.settle(t)
+		got, first, five, err := ask(door)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("door %d: %d queries, first hit %.1f %%, first five %.1f %%", i, len(judged), 100*float64(first)/float64(len(judged)), 100*float64(five)/float64(len(judged)))
+		if 100*first < 97*len(judged) || 100*five < 99*len(judged) {
+			t.Errorf("door %d: of %d queries, %d find the wanted film first, %d among the first five", i, len(judged), first, five)
+		}
+		if i == 0 {
+			answers = got
+		}
+		for n := range got {
+			if got[n] != answers[n] {
+				t.Errorf("door %d answers %s\n\tdoor 0 %s", i, got[n], answers[n])
 			}
-			return err
-		})
-		until(t, fmt.Sprintf("door %d", i), func() error { // the votes may still be on their way
-			got, first, five, err := ask(door)
-			if err == nil && (100*first < 97*len(judged) || 100*five < 99*len(judged)) {
-				err = fmt.Errorf("of %d queries, %d find the wanted film first, %d among the first five", len(judged), first, five)
-			}
-			if err != nil {
-				return err
-			}
-			t.Logf("door %d: %d queries, first hit %.1f %%, first five %.1f %%", i, len(judged), 100*float64(first)/float64(len(judged)), 100*float64(five)/float64(len(judged)))
-			if want == nil {
-				want = got
-			}
-			for n := range want {
-				if got[n] != want[n] {
-					err = fmt.Errorf("door %d answers %s; door 0 %s", i, got[n], want[n])
-					want = nil // the first door was perhaps the one that did not know all votes
-					if again, _, _, askErr := ask(doors[0]); askErr == nil {
-						want = again
-					}
-					return err
-				}
-			}
-			return nil
-		})
+		}
 	}
-	return want
+	return answers
 }
 
 // judgement is what is needed here of a line of internal/search/testdata/judged.jsonl.
