@@ -60,9 +60,14 @@ const patience = 30 * time.Second
 // eventually asks until there is no error.
 func eventually(t *testing.T, what string, holds func(context.Context) error) {
 	t.Helper()
+	eventuallyEvery(t, 10*time.Millisecond, what, holds)
+}
+
+func eventuallyEvery(t *testing.T, pause time.Duration, what string, holds func(context.Context) error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		err := holds(t.Context()) // which bounds itself; an answer that was cut off tells nothing
