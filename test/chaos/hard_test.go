@@ -40,10 +40,8 @@ func (s *scene) metric(service, name string) (sum float64) {
 // session is that of the rating service in its consumer group.
 const session = 10 * time.Second
 
-// zombie freezes a process of the rating service until others have its partitions, and thaws it: what it had read and not yet
-// written has been ingested by others, and its transactions have to find that out. Who freezes it makes sure that it is in the
-// middle of one: a lock on rows that events change keeps it there. The lock is then given up, and with it, as by a
-// server that ends transactions whose owner is silent, the connections of the frozen process.
+// zombie freezes a process of the rating service until others have its partitions and have gone on, and thaws it: what it had read
+// and not yet written has been ingested by others, and its transactions have to find that out.
 func zombie(s *scene) {
 	processes := s.rig.c.Of("rating")
 	fenced := s.metric("rating", "rating_ingest_fenced_total")
@@ -131,8 +129,7 @@ func rebalanceStorm(s *scene) {
 // resets breaks connections in COMMIT, in turn before the server has it and after, and not too many at once.
 type resets struct {
 	mu            sync.Mutex
-	left          int
-	next          time.Time
+	next          time.Time // the earliest
 	before, after int
 }
 
@@ -146,12 +143,11 @@ func (r *resets) verdict(d servers.Direction, b []byte) servers.Verdict {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	if r.left == 0 || now.Before(r.next) {
+	if now.Before(r.next) {
 		return servers.Forward
 	}
-	r.left--
 	r.next = now.Add(resetEvery)
-	if r.left%2 == 0 {
+	if r.before <= r.after {
 		r.before++
 		return servers.ResetBefore
 	}
@@ -159,16 +155,21 @@ func (r *resets) verdict(d servers.Direction, b []byte) servers.Verdict {
 	return servers.ResetAfter
 }
 
-// commitReset breaks connections to the database in COMMIT. The services find out what became of it, so nothing fails.
+// commitReset breaks connections to the database in COMMIT, until there were enough and ingestion was met as well. The services
+// find out what became of it, so nothing fails.
 func commitReset(s *scene) {
 	proxy := s.rig.c.DatabaseProxy
-	retries, broken := s.metric("rating", "rating_ingest_retries_total"), proxy.Resets()
-	r := &resets{left: s.times}
+	broken, before := proxy.Resets(), s.metric("rating", "rating_ingest_retries_total")
+	retries := 0.0
+	r := &resets{}
 	s.round(nil, func() time.Time {
 		proxy.Watch(r.verdict)
 		s.await("resets in COMMIT", func(context.Context) error {
 			if n := proxy.Resets() - broken; n < s.times {
 				return fmt.Errorf("%d of %d connections were reset", n, s.times)
+			}
+			if retries = s.metric("rating", "rating_ingest_retries_total") - before; retries == 0 {
+				return errors.New("ingestion has repeated no transaction")
 			}
 			return nil
 		})
@@ -177,35 +178,40 @@ func commitReset(s *scene) {
 	})
 	s.struck = proxy.Resets() - broken
 	s.Logf("%d connections were reset before COMMIT reached the server, %d after; ingestion repeated %v transactions",
-		r.before, r.after, s.metric("rating", "rating_ingest_retries_total")-retries)
+		r.before, r.after, retries)
 }
 
-// diskFull fills the disk of the database until something is refused, and frees it. A server that gives up is started again.
+// diskFull fills the disk of the database until writes are refused, and frees it. Reads go on, unless the server gives up; then it
+// is started again.
 func diskFull(s *scene) {
+	db := s.rig.c.MariaDB
 	for range s.times {
-		s.round(butEvents(), func() time.Time {
-			noted := s.logged("rating", "disk")
+		s.round(writes(), func() time.Time {
+			noted := s.logged("rating", fullText)
 			s.must(s.rig.disk.Fill())
 			s.await("the full disk to be noticed", func(context.Context) error {
-				if !s.rig.c.MariaDB.Running() {
-					return nil
-				}
-				if n := s.logged("rating", "disk"); n == noted {
-					return s.rig.disk.Fill() // what has become free since
+				if db.Running() && s.logged("rating", fullText) == noted {
+					return errors.Join(errors.New("nobody says that the disk is full"), s.rig.disk.Fill()) // what has become free since
 				}
 				return nil
 			})
 			s.let(3 * time.Second)
 			s.must(s.rig.disk.Free())
 			freed := time.Now()
-			if !s.rig.c.MariaDB.Running() {
+			if !db.Running() {
 				s.Log("MariaDB ended itself")
-				s.must(s.rig.c.MariaDB.Start(s.Context()))
+				s.traffic.excuse(reads())
+				s.must(db.Start(s.Context()))
 			}
 			return freed
 		})
 	}
+	lines := s.logged("rating", fullText)
+	s.Logf("the rating service said %d times that the disk is full", lines)
 }
+
+// fullText is what MariaDB says of a table that cannot grow, and InnoDB of its disk.
+const fullText = "is full"
 
 // logged counts the lines of a service's processes that have a text.
 func (s *scene) logged(service, text string) (n int) {

@@ -87,6 +87,14 @@ func (tr *traffic) open(now time.Time, allow []kind) {
 	tr.recent = map[kind][]request{}
 }
 
+// excuse lets further kinds fail in it.
+func (tr *traffic) excuse(kinds []kind) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	w := &tr.windows[len(tr.windows)-1]
+	w.allow = slices.Concat(w.allow, kinds)
+}
+
 // close ends it.
 func (tr *traffic) close(now time.Time) {
 	tr.mu.Lock()
