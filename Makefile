@@ -32,6 +32,11 @@ check: fmt-check vet staticcheck generate-check breaking ## what CI checks befor
 crash: ## the crash test in full: 200,000 events, 50 kills
 	go test ./test/ -run '^TestCrash$$' -count=1 -timeout 40m -v -args -crash.full
 
+.PHONY: chaos
+chaos: ## the whole distributed system, broken in every way under load: half an hour (docs/faults.md)
+	test/servers/install mariadb kafka consul
+	go test -tags servers ./test/chaos -run '^TestFaults$$' -count=1 -timeout 40m -v -args -chaos.full
+
 .PHONY: bench
 bench: ## the benchmarks of docs/performance.md
 	go test ./test/bench/ -run '^$$' -bench . -benchtime 1x -count=1 -timeout 40m -v
