@@ -16,7 +16,8 @@ type CopyOptions struct {
 	// StartOver empties a target in which an unfinished copy stands, whatever its source was, and begins anew. Rows that
 	// did not come from an unfinished copy are never deleted.
 	StartOver bool
-	// BatchRows bounds the rows of one transaction. Zero means 4096.
+	// BatchRows bounds the rows of one transaction. Zero means 4096 into MySQL, where more gain nothing, and 16384 into an
+	// SQLite file, where they nearly double the speed: pages of its indexes are written less often.
 	BatchRows int
 	// Progress, where set, is called after each batch that was copied or read, from one goroutine at a time.
 	Progress func(CopyProgress)
@@ -78,6 +79,9 @@ const (
 func NewCopy(ctx context.Context, from, to *DB, schema fs.FS, opt CopyOptions) (*Copy, error) {
 	if opt.BatchRows <= 0 {
 		opt.BatchRows = defaultBatch
+		if to.dialect == SQLite {
+			opt.BatchRows = 4 * defaultBatch
+		}
 	}
 	if opt.Progress == nil {
 		opt.Progress = func(CopyProgress) {}
