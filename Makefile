@@ -42,6 +42,11 @@ bench: ## the benchmarks of docs/performance.md
 	go test ./test/bench/ -run '^$$' -bench . -benchtime 1x -count=1 -timeout 40m -v
 	go test ./metadata/internal/search/ -run '^$$' -bench 'Million/^(prefix|typo)$$' -benchtime 4000x -count=1 -timeout 20m -v
 
+.PHONY: bench-servers
+bench-servers: ## the benchmarks on MariaDB and Kafka; GROWTH=10000000 for as many ratings in the last one
+	test/servers/install mariadb kafka
+	go test -tags servers ./test/bench/ -run '^$$' -bench 'KafkaToMariaDB|DetailsProcesses|Consumers|Growth' -benchtime 1x -count=1 -timeout 60m -v $(if $(GROWTH),-args -growth.ratings=$(GROWTH))
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for 30 seconds
 	@set -e; for pkg in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
@@ -49,7 +54,7 @@ fuzz: ## each fuzz target for 30 seconds
 	    echo "== $$pkg $$target"; go test $$pkg -run '^$$' -fuzz "^$$target$$" -fuzztime 30s; done; done
 
 .PHONY: test-servers
-test-servers: ## tests with a foreign Kafka client, a full disk, npm's generators and a real browser
+test-servers: ## tests on real MariaDB, Kafka and Consul, as a cluster and under faults; npm's generators; a real browser
 	test/servers/run
 	test/clients/run
 	test/web/run
