@@ -16,10 +16,10 @@ const (
 	Group = "rating"
 )
 
-// AwaitIngestion waits until the topic of rating events is there and each of its partitions belongs to a process, for a minute at
+// AwaitIngestion waits until the topic of rating events is there and each of its partitions belongs to a process, for two minutes at
 // most. A process is ready before: it answers calls without Kafka.
 func (c *Cluster) AwaitIngestion(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka.Bootstrap()...))
 	if err != nil {
