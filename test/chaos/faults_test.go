@@ -91,7 +91,7 @@ func TestFaults(t *testing.T) {
 	for _, f := range faults() {
 		t.Run(f.name, func(t *testing.T) { rs.run(t, f, rep) })
 	}
-	t.Logf("longest time, in seconds, from the fault (or from its end, where it was made to last) until each kind of traffic succeeded for good:\n%s", rep)
+	t.Logf("longest time, in seconds, from the fault (or from its end, where it was made to last) until each kind of traffic succeeded for good:\n%s\n%s", rep, rep.missed())
 }
 
 // kill ends processes at once with SIGKILL and starts them again.

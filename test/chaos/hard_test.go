@@ -60,12 +60,9 @@ func zombie(s *scene) {
 			s.must(victim.Pause())
 			alive := func(pid int) bool { return pid != victim.PID() && s.rig.live(pid) }
 			s.await("others to own what the frozen process had", func(context.Context) error { return s.watch.owned(frozen, alive) })
-			took := time.Since(frozen)
-			s.report.add("zombie: taken over", map[string]time.Duration{"partitions owned": took})
-			before := s.watch.positions()
-			at := time.Now()
+			owned, at, before := time.Since(frozen), time.Now(), s.watch.positions()
 			s.await("ingestion by others", func(context.Context) error { return s.watch.moved(at, before) })
-			s.report.add("zombie: taken over", map[string]time.Duration{"ingestion": time.Since(frozen)})
+			s.report.add(s.fault+": taken over", map[string]time.Duration{"partitions owned": owned, "ingestion": time.Since(frozen)})
 			if rest := session + time.Second - time.Since(frozen); rest > 0 {
 				s.let(rest)
 			}

@@ -19,7 +19,7 @@ func right(t *testing.T) (*ledger, outcome) {
 	}
 	s := newStream("test", rand.New(rand.NewPCG(1, 2)))
 	sent := time.Now()
-	for s.made < 3000 {
+	for s.made < 800 {
 		for _, it := range s.next() {
 			said.publishing(it)
 			p := place{int32(len(o.log) % 3), int64(len(o.log) / 3)}
@@ -117,9 +117,9 @@ func TestJudge(t *testing.T) {
 			delete(o.rows, k)
 		}, "no row"},
 		"counted twice": {func(_ *ledger, o *outcome) {
-			a := o.aggregates[[2]string{"movie", "r40"}]
+			a := o.aggregates[[2]string{"movie", "film-1"}]
 			a.votes++
-			o.aggregates[[2]string{"movie", "r40"}] = a
+			o.aggregates[[2]string{"movie", "film-1"}] = a
 		}, "aggregate is"},
 		"counted for nobody": {func(_ *ledger, o *outcome) { o.aggregates[[2]string{"movie", "x"}] = aggregate{votes: 1} }, "without ratings"},
 		"dead letter lost":   {func(_ *ledger, o *outcome) { o.dead = o.dead[1:] }, "no dead letter"},
