@@ -32,6 +32,13 @@ func (c *circuit) allow() bool {
 	return true
 }
 
+// isOpen reports whether the service could not be reached when it was called last.
+func (c *circuit) isOpen() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open
+}
+
 // succeeded closes the circuit and reports whether it was open.
 func (c *circuit) succeeded() bool {
 	c.mu.Lock()

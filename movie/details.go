@@ -16,7 +16,7 @@ func (s *Service) details(ctx context.Context, id string) (Details, error) {
 	// Start what is missing before waiting for any of it.
 	var filmCall *flight[*Movie]
 	if !haveFilm {
-		filmCall = s.films.join(ctx, now, id, s.catalogue.movie)
+		filmCall = s.films.joinGathered(ctx, now, id)
 	}
 	var standingCall *flight[*Standing]
 	if !haveStanding {

@@ -2,7 +2,8 @@
 //
 // It owns nothing but the composition. What a film is comes from the metadata service (from_metadata.go), what people
 // think of it from the rating service (from_rating.go); there is no store. A single film costs one call to each, side
-// by side; a page of films costs one call to each, never one per row.
+// by side; a page of films costs one call to each, never one per row. Single films that are asked for while
+// such calls are under way share the next ones (gather.go).
 //
 // It promises:
 //
@@ -23,7 +24,7 @@
 //     asked for at most every 200 ms and only while requests come. Where it cannot be asked for, things are kept for a second.
 //   - Whatever the load, at most one call per film and service is under way for the same films, one per page and one per chart,
 //     whose pages share what it brings whatever their filters. A caller who gives up does not take the call away from the
-//     others who wait for it.
+//     others who wait for it, nor does one that hangs hold up other films by more than 10 ms.
 //   - Walking the pages of a chart that does not change shows every entry once, in one order: sort key, votes, title, id.
 //     Walking a list, a chart or the hits of a search while films come and go shows each other film exactly once.
 //   - The metadata service knows how many ratings films have ([Service.Run]), by which it orders what it finds, some seconds

@@ -73,8 +73,9 @@ type flights[K comparable, V any] struct {
 	drops   atomic.Uint64 // see epoch
 	rules[V]
 
-	mu    sync.Mutex
-	calls map[K]*flight[V]
+	mu     sync.Mutex
+	calls  map[K]*flight[V]
+	gather gather[K, V]
 }
 
 // rules are what a cache needs to know of its values.
@@ -162,13 +163,7 @@ func (f *flights[K, V]) launch(ctx context.Context, now moment, keys []K, anew b
 	var started []*flight[V]
 	var done chan struct{} // one for all: they end together
 	for i, key := range keys {
-		if c, ok := f.calls[key]; ok && (f.rules.join == nil || f.rules.join(c.read, now)) {
-			all[i] = c
-			continue
-		}
-		// A call may have landed between the caller's look into the cache and now.
-		if k, ok := f.entry(now, key); ok && !anew {
-			all[i] = landed(k.value, k.read)
+		if all[i] = f.known(now, key, anew); all[i] != nil {
 			continue
 		}
 		if done == nil {
@@ -182,6 +177,19 @@ func (f *flights[K, V]) launch(ctx context.Context, now moment, keys []K, anew b
 		go f.fly(context.WithoutCancel(ctx), missing, started, load)
 	}
 	return all
+}
+
+// known returns the call for key that is under way, or what has come back already; nil: key must be asked for. It is called with
+// mu held.
+func (f *flights[K, V]) known(now moment, key K, anew bool) *flight[V] {
+	if c, ok := f.calls[key]; ok && (f.rules.join == nil || f.rules.join(c.read, now)) {
+		return c
+	}
+	// A call may have landed between the caller's look into the cache and now.
+	if k, ok := f.entry(now, key); ok && !anew {
+		return landed(k.value, k.read)
+	}
+	return nil
 }
 
 // fly makes one call for keys. started are their flights, which share the channel done.

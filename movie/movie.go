@@ -149,6 +149,7 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build the cache of films: %w", err)
 	}
+	s.films.gatherWith(s.catalogue.movie, s.catalogue.batch)
 	s.standings, err = newStandings(cfg, newRatings(deps.Rating), logger, deps.Now)
 	if err != nil {
 		return nil, fmt.Errorf("build the cache of rating summaries: %w", err)

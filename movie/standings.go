@@ -36,6 +36,7 @@ func newStandings(cfg Config, from ratings, logger *slog.Logger, now func() time
 			},
 			join: func(read, now moment) bool { return !now.tooEarly(read) },
 		})
+	s.fresh.gatherWith(s.load, s.loadAll)
 	s.circuit = &circuit{pause: cfg.RatingRetryAfter, now: s.now}
 	return s, err
 }
@@ -85,7 +86,10 @@ func (s *standings) loadAll(ctx context.Context, ids []string) (map[string]*Stan
 
 // join returns the call for a film that is under way, or starts one.
 func (s *standings) join(ctx context.Context, now moment, id string) *flight[*Standing] {
-	return s.fresh.join(ctx, now, id, s.load)
+	if s.circuit.isOpen() {
+		return s.fresh.join(ctx, now, id, s.load) // nobody waits for the probe, who asks for another film
+	}
+	return s.fresh.joinGathered(ctx, now, id)
 }
 
 // look returns a standing that may be used now. Once it is half as old as it may become, it is read again while it is still used, so

@@ -1,0 +1,458 @@
+package movie_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	moviev1 "movieexample.com/gen/movieexample/movie/v1"
+	"movieexample.com/movie"
+)
+
+// These tests run in a bubble: time moves when everybody waits, and whoever is left behind at the end fails the test.
+
+// reply is what a caller of GetMovie got.
+type reply struct {
+	movie *moviev1.Movie
+	err   error
+	after time.Duration
+}
+
+// ask asks for films at the same time and returns the answers by id, each as soon as it is there.
+func (w *world) ask(ctx context.Context, ids ...string) map[string]chan reply {
+	all, began := make(map[string]chan reply), time.Now()
+	for _, id := range ids {
+		c := make(chan reply, 1)
+		all[id] = c
+		go func() {
+			r, err := w.client.GetMovie(ctx, &moviev1.GetMovieRequest{Id: id})
+			c <- reply{movie: r.GetMovie(), err: err, after: time.Since(began)}
+		}()
+	}
+	return all
+}
+
+// numbered puts n films with a rating each into the world and returns their ids.
+func (w *world) numbered(n int) []string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprint("f", i)
+		w.film(ids[i], "T"+ids[i], 2000)
+		w.rating.set(ids[i], int32(i+1), 5)
+	}
+	return ids
+}
+
+// holdFirst makes the first calls for a film wait, to both services, until release.
+func (w *world) holdFirst(t *testing.T) (release func()) {
+	held, release := hold(t)
+	for _, h := range []*hook{&w.metadata.before, &w.rating.before} {
+		var first atomic.Bool
+		h.set(func(context.Context, string) error {
+			if first.CompareAndSwap(false, true) {
+				<-held
+			}
+			return nil
+		})
+	}
+	return release
+}
+
+func (w *world) wantCalls(t *testing.T, when, want string) {
+	t.Helper()
+	synctest.Wait()
+	if got := fmt.Sprint(w.metadataConn.take(), w.ratingConn.take()); got != want {
+		t.Errorf("%s: calls %s, want %s", when, got, want)
+	}
+}
+
+const (
+	single   = "map[GetMovie:1] map[GetRatingSummary:1]"
+	together = "map[BatchGetMovies:1] map[BatchGetRatingSummaries:1]"
+	none     = "map[] map[]"
+)
+
+// What is asked for while a call is under way goes together when it comes back.
+func TestFilmsGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, movie.Config{})
+		ids := w.numbered(10)
+		release := w.holdFirst(t)
+		first := w.ask(t.Context(), ids[0])
+		w.wantCalls(t, "one is asked for", single)
+		others := w.ask(t.Context(), ids[1:]...)
+		w.wantCalls(t, "others are asked for", none)
+		release()
+		for i, id := range ids {
+			c := first[id]
+			if i > 0 {
+				c = others[id]
+			}
+			if r := <-c; r.err != nil || r.movie.GetId() != id || r.movie.GetRatingSummary().GetVotes() != int32(i+1) || r.after != 0 {
+				t.Errorf("film %s: got %v, %v after %v", id, r.movie, r.err, r.after)
+			}
+		}
+		w.wantCalls(t, "the first has come back", together)
+		w.get(t, ids[3])
+		w.wantCalls(t, "what came together is asked for again", none)
+	})
+}
+
+// Nobody waits for a call that hangs, but for a moment.
+func TestCallThatHangsHoldsUpNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, movie.Config{})
+		ids := w.numbered(10)
+		release := w.holdFirst(t)
+		first := w.ask(t.Context(), ids[0])
+		synctest.Wait()
+		w.metadataConn.take()
+		w.ratingConn.take()
+		for id, c := range w.ask(t.Context(), ids[1:]...) {
+			if r := <-c; r.err != nil || r.movie.GetId() != id || r.after > 10*time.Millisecond {
+				t.Errorf("film %s: got %v, %v after %v, want it within 10ms", id, r.movie, r.err, r.after)
+			}
+		}
+		w.wantCalls(t, "others were asked for", together)
+		// The next one comes at once: it does not wait for the call that hangs again.
+		w.film("next", "N", 2000)
+		if r := <-w.ask(t.Context(), "next")["next"]; r.err != nil || r.after != 0 {
+			t.Errorf("next film: %v after %v", r.err, r.after)
+		}
+		w.wantCalls(t, "another was asked for", single)
+		release()
+		if r := <-first[ids[0]]; r.err != nil {
+			t.Error(r.err)
+		}
+	})
+}
+
+// So many go together and no more: a full call does not wait.
+func TestFullCallGoesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, movie.Config{})
+		ids := w.numbered(1 + 50 + 3)
+		release := w.holdFirst(t)
+		w.ask(t.Context(), ids[0])
+		w.wantCalls(t, "one is asked for", single)
+		w.ask(t.Context(), ids[1:]...)
+		w.wantCalls(t, "53 others are asked for", together)
+		release()
+		w.wantCalls(t, "the first has come back", together)
+	})
+}
+
+// A caller who waits for the next call and gives up takes nothing away from the others, whoever came first.
+func TestWhoGivesUpWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, movie.Config{})
+		ids := w.numbered(5)
+		release := w.holdFirst(t)
+		w.ask(t.Context(), ids[0])
+		synctest.Wait()
+		leaving, leave := context.WithCancel(t.Context())
+		gone := w.ask(leaving, ids[1])
+		synctest.Wait() // it is the first of those who wait
+		short, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		defer cancel()
+		late := w.ask(short, ids[2])
+		others := w.ask(t.Context(), ids[1], ids[3], ids[4])
+		synctest.Wait()
+		leave()
+		if r := <-gone[ids[1]]; status.Code(r.err) != codes.Canceled {
+			t.Errorf("who left got %v, want CANCELLED", r.err)
+		}
+		if r := <-late[ids[2]]; status.Code(r.err) != codes.DeadlineExceeded {
+			t.Errorf("who had 5ms got %v, want DEADLINE_EXCEEDED", r.err)
+		}
+		release()
+		for id, c := range others {
+			if r := <-c; r.err != nil || r.movie.GetId() != id {
+				t.Errorf("film %s: %v, %v", id, r.movie, r.err)
+			}
+		}
+	})
+}
+
+// Of films that go together one that does not exist is nobody else's trouble; a call that fails is everybody's, and fails once.
+func TestErrorsOfFilmsThatGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, movie.Config{})
+		ids := w.numbered(4)
+		release := w.holdFirst(t)
+		w.ask(t.Context(), ids[0])
+		synctest.Wait()
+		replies := w.ask(t.Context(), ids[1], "nobody", ids[2])
+		synctest.Wait()
+		release()
+		if r := <-replies["nobody"]; status.Code(r.err) != codes.NotFound || !strings.Contains(r.err.Error(), `"nobody"`) {
+			t.Errorf("a film that does not exist: %v, want NOT_FOUND that names it", r.err)
+		}
+		for _, id := range ids[1:3] {
+			if r := <-replies[id]; r.err != nil || r.movie.GetRatingStatus() != "fresh" {
+				t.Errorf("film %s: %v, %v", id, r.movie, r.err)
+			}
+		}
+
+		w.film("rated by nobody", "N", 2000)
+		w.advance(2 * time.Second)
+		for _, c := range []struct {
+			what    string
+			trouble *hook
+			calls   string
+			check   func(id string, r reply)
+		}{
+			{"rating", &w.rating.before, together, func(id string, r reply) {
+				if want := map[bool]string{true: "stale", false: "unavailable"}[id != ids[3]]; r.err != nil || r.movie.GetRatingStatus() != want {
+					t.Errorf("the rating service is down: film %s is %q, %v; want %q", id, r.movie.GetRatingStatus(), r.err, want)
+				}
+			}},
+			// One asks whether the rating service is back, and the others leave it alone.
+			{"metadata", &w.metadata.before, "map[BatchGetMovies:1] map[]", func(id string, r reply) {
+				if status.Code(r.err) != codes.Unavailable || !strings.Contains(r.err.Error(), "metadata service") {
+					t.Errorf("the metadata service is down: film %s: %v, want UNAVAILABLE that names it", id, r.err)
+				}
+			}},
+		} {
+			release := w.holdFirst(t)
+			w.ask(t.Context(), "rated by nobody")
+			synctest.Wait()
+			replies := w.ask(t.Context(), ids[1:]...)
+			synctest.Wait()
+			w.metadataConn.take()
+			w.ratingConn.take()
+			c.trouble.set(down)
+			release()
+			for id, r := range replies {
+				c.check(id, <-r)
+			}
+			w.wantCalls(t, c.what+" is down", c.calls)
+			c.trouble.set(nil)
+			w.advance(2 * time.Second)
+		}
+		if n := w.log.with("rating service cannot be reached"); n != 1 {
+			t.Errorf("one call failed and was reported %d times", n)
+		}
+	})
+}
+
+// A film that is written while it waits for the next call is not hidden by that call, and who rated one is not answered with the
+// numbers of a call that was under way.
+func TestWriteWhileFilmsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, movie.Config{})
+		ids := w.numbered(3)
+		release := w.holdFirst(t)
+		w.ask(t.Context(), ids[0])
+		synctest.Wait()
+		waiting := w.ask(t.Context(), ids[1], ids[2])
+		synctest.Wait()
+		if _, err := w.client.PutMovie(t.Context(), &moviev1.PutMovieRequest{Movie: &moviev1.Movie{Id: ids[1], Title: "New"}}); err != nil {
+			t.Fatal(err)
+		}
+		w.rating.set(ids[1], 77, 5)
+		w.advance(time.Millisecond)
+		after := metadata.AppendToOutgoingContext(t.Context(), "x-read-after", fmt.Sprint(w.clock().UnixMicro()))
+		again := w.ask(after, ids[1])
+		synctest.Wait()
+		w.metadataConn.take()
+		w.ratingConn.take()
+		release()
+		for name, c := range map[string]chan reply{"before": waiting[ids[1]], "after": again[ids[1]]} {
+			if r := <-c; r.movie.GetTitle() != "New" || name == "after" && r.movie.GetRatingSummary().GetVotes() != 77 {
+				t.Errorf("asked for %s the write: %v, %v", name, r.movie, r.err)
+			}
+		}
+		<-waiting[ids[2]]
+		if m := w.get(t, ids[1]); m.GetTitle() != "New" || m.GetRatingSummary().GetVotes() != 77 {
+			t.Errorf("at last: %v", m)
+		}
+	})
+}
+
+// While the rating service is away and one asks whether it is back, the others do not wait for the answer.
+func TestProbeIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, movie.Config{})
+		ids := w.numbered(4)
+		w.rating.before.set(down)
+		w.get(t, ids[0])
+		w.advance(time.Second)
+		held, release := hold(t)
+		w.rating.before.set(func(context.Context, string) error { <-held; return nil })
+		probe := w.ask(t.Context(), ids[1])
+		synctest.Wait()
+		for id, c := range w.ask(t.Context(), ids[2:]...) {
+			if r := <-c; r.err != nil || r.movie.GetRatingStatus() != "unavailable" || r.after != 0 {
+				t.Errorf("film %s: %q, %v after %v; want it at once, without ratings", id, r.movie.GetRatingStatus(), r.err, r.after)
+			}
+		}
+		release()
+		if r := <-probe[ids[1]]; r.movie.GetRatingStatus() != "fresh" {
+			t.Errorf("who asked got %q", r.movie.GetRatingStatus())
+		}
+	})
+}
+
+// busy lets a fake's calls take a while, fail at times, and counts them.
+type busy struct {
+	mu          sync.Mutex
+	random      *rand.Rand
+	under, most int // calls at the same time
+	failing     bool
+	failed      int
+}
+
+func (b *busy) run(ctx context.Context, method string) error {
+	switch method {
+	case "GetMovie", "BatchGetMovies", "GetRatingSummary", "BatchGetRatingSummaries":
+	default:
+		return nil
+	}
+	b.mu.Lock()
+	takes, fails := time.Duration(b.random.Int64N(int64(5*time.Millisecond))), b.failing && b.random.IntN(4) == 0
+	b.under++
+	b.most = max(b.most, b.under)
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.under--
+	}()
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if fails {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.failed++
+		return status.Error(codes.Unavailable, "connection refused")
+	}
+	return nil
+}
+
+// Whatever many callers do at the same time, each gets the answer for its film, as new as it may expect it, or its own error; and
+// there is never more than one call under way to a service that answers.
+func TestManyCallers(t *testing.T) {
+	for _, failing := range []bool{false, true} {
+		for seed := range uint64(3) {
+			t.Run(fmt.Sprintf("failing %v, seed %d", failing, seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { manyCallers(t, seed, failing) })
+			})
+		}
+	}
+}
+
+func manyCallers(t *testing.T, seed uint64, failing bool) {
+	const callers, questions, films = 40, 60, 60
+	w := newWorld(t, movie.Config{CacheSize: films / 2})
+	sides := [2]*busy{}
+	for i, h := range []*hook{&w.metadata.before, &w.rating.before} {
+		sides[i] = &busy{random: rand.New(rand.NewPCG(seed, uint64(i))), failing: failing}
+		h.set(sides[i].run)
+	}
+	// What each film must at least show: the number of its last acknowledged write.
+	var model [films]struct {
+		turn         chan struct{} // whose waiting lets time move, unlike that for a mutex
+		title, votes int
+		written      atomic.Int64
+	}
+	var asked, left, failed, missing atomic.Int64
+	question := func(random *rand.Rand) {
+		n := random.IntN(films + 3) // a few do not exist
+		id := fmt.Sprint("f", n)
+		ctx, cancel := t.Context(), func() {}
+		hurried := random.IntN(5) == 0
+		if hurried {
+			ctx, cancel = context.WithTimeout(ctx, time.Duration(random.Int64N(int64(8*time.Millisecond))))
+		}
+		defer cancel()
+		var title, votes int64
+		if n < films {
+			m := &model[n]
+			m.turn <- struct{}{}
+			switch random.IntN(20) {
+			case 0:
+				m.title++
+				if _, err := w.client.PutMovie(t.Context(), &moviev1.PutMovieRequest{Movie: &moviev1.Movie{Id: id, Title: fmt.Sprint(id, " ", m.title)}}); err != nil {
+					t.Errorf("put %s: %v", id, err)
+				}
+				m.written.Store(int64(m.title))
+			case 1:
+				m.votes++
+				w.rating.set(id, int32(m.votes), 5)
+				w.advance(time.Millisecond)
+				ctx = metadata.AppendToOutgoingContext(ctx, "x-read-after", fmt.Sprint(w.clock().UnixMicro()))
+				votes = int64(m.votes)
+			}
+			<-m.turn
+			title = m.written.Load()
+		}
+		if random.IntN(50) == 0 {
+			w.advance(700 * time.Millisecond)
+		}
+		asked.Add(1)
+		r, err := w.client.GetMovie(ctx, &moviev1.GetMovieRequest{Id: id})
+		switch code := status.Code(err); {
+		case err == nil && n < films:
+			got := strings.Fields(r.GetMovie().GetTitle())
+			if len(got) != 2 || r.GetMovie().GetId() != id || got[0] != id || got[1] < fmt.Sprint(title) && len(got[1]) <= len(fmt.Sprint(title)) {
+				t.Errorf("film %s, written %d times: got %v", id, title, r)
+			}
+			switch s := r.GetMovie().GetRatingStatus(); {
+			case s == "fresh" && int64(r.GetMovie().GetRatingSummary().GetVotes()) < votes:
+				t.Errorf("film %s has %d votes, want at least %d", id, r.GetMovie().GetRatingSummary().GetVotes(), votes)
+			case s != "fresh" && !failing && !hurried:
+				t.Errorf("film %s is %q", id, s)
+			}
+		case code == codes.NotFound && n >= films && strings.Contains(err.Error(), id):
+			missing.Add(1)
+		case hurried && (code == codes.DeadlineExceeded || code == codes.Canceled):
+			left.Add(1)
+		case failing && code == codes.Unavailable && strings.Contains(err.Error(), "metadata service"):
+			failed.Add(1)
+		default:
+			t.Errorf("film %s: %v, %v", id, r, err)
+		}
+	}
+	for i := range films {
+		id := fmt.Sprint("f", i)
+		model[i].turn = make(chan struct{}, 1)
+		w.film(id, id+" 0", 2000)
+		w.rating.set(id, 0, 5)
+	}
+	var all sync.WaitGroup
+	for c := range callers {
+		random := rand.New(rand.NewPCG(seed, uint64(100+c)))
+		all.Go(func() {
+			for range questions {
+				question(random)
+			}
+		})
+	}
+	all.Wait()
+	pass(time.Second) // what reads ahead ends by itself
+	metadataCalls, ratingCalls := w.metadataConn.take(), w.ratingConn.take()
+	t.Logf("%d questions, %d left, %d failed, %d missing; calls %v, %v", asked.Load(), left.Load(), failed.Load(), missing.Load(), metadataCalls, ratingCalls)
+	if left.Load() == 0 || missing.Load() == 0 || failing != (failed.Load() > 0) {
+		t.Error("not everything happened that this is about")
+	}
+	if sides[0].most != 1 || !failing && sides[1].most > 2 { // one more reads ahead
+		t.Errorf("%d calls to metadata and %d to rating at the same time", sides[0].most, sides[1].most)
+	}
+	if got := metadataCalls["GetMovie"] + metadataCalls["BatchGetMovies"]; got > callers*questions/4 {
+		t.Errorf("%d calls for %d questions", got, callers*questions)
+	}
+}
