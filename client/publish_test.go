@@ -128,19 +128,20 @@ func TestPublishBrokerDies(t *testing.T) {
 	line := strings.SplitAfter(mixedEvents, "\n")[0]
 	died := make(chan struct{})
 	go func() {
+		defer close(died)
 		for i := 0; ; i++ {
 			if i == 1000 {
 				if err := s.broker.Close(); err != nil {
 					t.Errorf("close broker: %v", err)
 				}
-				close(died)
 			}
 			if _, err := io.WriteString(w, line); err != nil {
 				return
 			}
 		}
 	}()
-	got, err := c.PublishFile(t.Context(), r, client.PublishOptions{StallTimeout: 500 * time.Millisecond})
+	// Longer than a busy disk keeps a broker that lives from answering.
+	got, err := c.PublishFile(t.Context(), r, client.PublishOptions{StallTimeout: 3 * time.Second})
 	_ = r.Close()
 	<-died
 	wantKafkaGone(t, err, s.addresses.Brokers[0])
@@ -180,7 +181,7 @@ func TestPublishSilentPipe(t *testing.T) {
 func TestPublishNoTopic(t *testing.T) {
 	broker := startBroker(t)
 	c := connect(t, client.Addresses{Brokers: []string{broker.Addr()}, Topic: "nope"})
-	_, err := c.PublishFile(t.Context(), strings.NewReader(mixedEvents), client.PublishOptions{StallTimeout: 200 * time.Millisecond})
+	_, err := c.PublishFile(t.Context(), strings.NewReader(mixedEvents), client.PublishOptions{StallTimeout: 10 * time.Second})
 	if fault.KindOf(err) != fault.KindNotFound || !strings.Contains(err.Error(), `topic "nope" does not exist`) {
 		t.Errorf("error %v", err)
 	}
