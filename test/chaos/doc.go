@@ -20,6 +20,7 @@
 //	go test -tags servers ./test/chaos                                   the short form
 //	go test -tags servers ./test/chaos -run TestFaults/mariadb_kill -v   one fault
 //	make chaos                                                           the full form
+//	go test -tags servers ./test/chaos -args -chaos.other FILE           two versions together
 //
 // The seed is printed and can be given (-args -chaos.seed=…): it decides the load's content and the order of the faults'
 // choices, though not when the machine gets to them. docs/faults.md tells what is done and what was measured.

@@ -14,9 +14,10 @@ import (
 )
 
 var (
-	chaosFull = flag.Bool("chaos.full", false, "the full form: about half an hour")
-	chaosSeed = flag.Uint64("chaos.seed", 0, "seed of the load and of the faults; 0 takes a new one")
-	logsDir   = flag.String("chaos.logs", "", "directory for the logs of runs that failed; empty is that for temporary files")
+	chaosFull  = flag.Bool("chaos.full", false, "the full form: about half an hour")
+	chaosSeed  = flag.Uint64("chaos.seed", 0, "seed of the load and of the faults; 0 takes a new one")
+	chaosOther = flag.String("chaos.other", "", "another version of the program, run by the second process of each service")
+	logsDir    = flag.String("chaos.logs", "", "directory for the logs of runs that failed; empty is that for temporary files")
 )
 
 // fault is a kind of fault.
@@ -69,6 +70,7 @@ func faults() []fault {
 		{name: "mariadb_restart", setup: whole, short: 1, full: 2, play: mariadbRestart},
 		{name: "kafka_kill", setup: whole, short: 1, full: 10, logInDanger: true, play: kafkaKill},
 		{name: "kafka_pause", setup: whole, short: 1, full: 3, logInDanger: true, play: kafkaPause},
+		{name: "consul_kill", setup: whole, short: 1, full: 3, play: consulKill},
 		{name: "zombie", setup: whole, short: 2, full: 10, play: zombie},
 		{name: "rebalance_storm", setup: whole, short: 6, full: 50, play: rebalanceStorm},
 		{name: "rolling_restart", setup: whole, short: 8, full: 24, heavy: true, play: rollingRestart},
@@ -231,18 +233,21 @@ func mariadbRestart(s *scene) {
 func kafkaKill(s *scene) {
 	brokers := s.rig.c.Kafka.Brokers
 	for n := range s.times {
+		b := brokers[n%len(brokers)]
 		s.let(s.rig.between(500*time.Millisecond, 2*time.Second))
 		s.round(nil, func() time.Time {
-			b := brokers[n%len(brokers)]
 			pid := b.PID()
 			s.must(b.Kill())
 			since := time.Now()
-			s.must(b.Start(s.Context()))
+			s.must(b.Launch())
 			if b.PID() == pid {
 				s.Fatal("the broker was not killed")
 			}
 			return since
 		})
+		// The next one is killed when this one has all records again: events must have two brokers.
+		s.must(b.AwaitReady(s.Context()))
+		s.await("all replicas", s.rig.replicated)
 	}
 }
 
@@ -260,6 +265,24 @@ func kafkaPause(s *scene) {
 				s.Errorf("%d events were acknowledged by a broker that is frozen", n-from)
 			}
 			s.must(b.Resume())
+			return time.Now()
+		})
+	}
+}
+
+// consulKill ends the registry for a while: who is known stays known.
+func consulKill(s *scene) {
+	consul := s.rig.c.Consul
+	for range s.times {
+		s.let(s.rig.between(200*time.Millisecond, time.Second))
+		s.round(nil, func() time.Time {
+			pid := consul.PID()
+			s.must(consul.Kill())
+			s.let(5 * time.Second)
+			s.must(consul.Start(s.Context()))
+			if consul.PID() == pid {
+				s.Fatal("Consul was not killed")
+			}
 			return time.Now()
 		})
 	}

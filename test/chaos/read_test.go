@@ -60,6 +60,25 @@ func (r *rig) ends(ctx context.Context) (map[int32]int64, error) {
 	return ends, nil
 }
 
+// replicated returns an error while a replica of a partition lacks records.
+func (r *rig) replicated(ctx context.Context) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(r.c.Kafka.Bootstrap()...), kgo.DisableClientMetrics())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	topics, err := kadm.NewClient(client).ListTopics(ctx, topic)
+	if err = errors.Join(err, topics.Error()); err != nil {
+		return fmt.Errorf("list the replicas: %w", err)
+	}
+	for _, p := range topics[topic].Partitions {
+		if len(p.ISR) != r.setup.brokers {
+			return fmt.Errorf("partition %d has %d replicas in sync", p.Partition, len(p.ISR))
+		}
+	}
+	return nil
+}
+
 // readLog reads the log up to ends: what is new, or all of it again where the log itself was in danger.
 func (r *rig) readLog(ctx context.Context, ends map[int32]int64, again bool) error {
 	if again {

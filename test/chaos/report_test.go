@@ -92,7 +92,10 @@ func (r *report) missed() string {
 	for _, f := range r.faults {
 		for _, c := range columns() {
 			limit := goal(f)
-			if c == "partitions owned" || c == "ingestion" { // which waits for an owner
+			switch c {
+			case "partitions owned":
+				limit = ownedGoal
+			case "ingestion": // which waits for an owner
 				limit = max(limit, ownedGoal)
 			}
 			if d := r.most[f][c]; d > limit {

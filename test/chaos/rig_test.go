@@ -74,6 +74,9 @@ func startRig(ctx context.Context, s setup, seed uint64, binary string) (_ *rig,
 		}
 	}()
 	config := cluster.Config{Brokers: s.brokers, DrainDelay: drainDelay, Binary: binary}
+	if *chaosOther != "" {
+		config.Binaries = map[string]string{"metadata-2": *chaosOther, "rating-2": *chaosOther, "movie-2": *chaosOther, "gateway-2": *chaosOther}
+	}
 	if s.fragile {
 		if r.disk, err = servers.NewSmallDisk(smallDisk); err != nil {
 			return nil, err
