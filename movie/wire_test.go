@@ -325,7 +325,8 @@ type world struct {
 	client       moviev1.MovieServiceClient
 	book         book.MovieServiceClient
 
-	log lines
+	log      lines
+	occupied int // times
 
 	mu  sync.Mutex
 	now time.Time

@@ -238,6 +238,10 @@ func BenchmarkDetailsProcesses(b *testing.B) {
 					rate := loaded(b, detailsCallers, time.Second, getMovie(conn, &asked, each))
 					questions := float64(asked.Load() - askedBefore)
 					perCall := (calls(t) - calledBefore) / questions
+					// A call can be shared by no more than all callers.
+					if perCall < 1.9/detailsCallers {
+						b.Fatalf("%s: %.2f calls behind a question: it was not uncached", where, perCall)
+					}
 					if (metric(b, t.movie, fresh)-freshBefore)/questions >= 0.99 {
 						spent := processorTimes(b, spenders)
 						for i := range spent {
