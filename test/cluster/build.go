@@ -21,25 +21,32 @@ func Build() (string, error) {
 	if path := os.Getenv(BinaryVariable); path != "" {
 		return filepath.Abs(path)
 	}
-	return build()
+	b, err := build()
+	return b.path, err
 }
 
-var build = sync.OnceValues(func() (string, error) {
+// built is a binary, and the room it is in: the room's lock ends with the room, and then the next program removes it.
+type built struct {
+	path string
+	room interface{ Dir() string }
+}
+
+var build = sync.OnceValues(func() (built, error) {
 	root, err := moduleRoot()
 	if err != nil {
-		return "", err
+		return built{}, err
 	}
 	room, err := servers.NewRoom("binary", "")
 	if err != nil {
-		return "", err
+		return built{}, err
 	}
 	path := filepath.Join(room.Dir(), "movieexample")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/movieexample")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", errors.Join(fmt.Errorf("build the binary: %w\n%s", err, out), room.Close())
+		return built{}, errors.Join(fmt.Errorf("build the binary: %w\n%s", err, out), room.Close())
 	}
-	return path, nil
+	return built{path: path, room: room}, nil
 })
 
 // moduleRoot is the directory with go.mod at or above the working directory.
