@@ -28,8 +28,9 @@ func TestReadme(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?ms)^```sh( quickstart)?\n(.*?)^```").FindAllStringSubmatch(string(text), -1) {
 		blocks = append(blocks, m[2])
 	}
-	if len(blocks) != 4 || !strings.Contains(blocks[0], "movieexample demo") || blocks[1] != "make test\n" || !strings.Contains(blocks[3], "import movielens") {
-		t.Fatalf("the README's blocks are not the demo, make test, the quick start and the import any more:\n%s", strings.Join(blocks, "--\n"))
+	if len(blocks) != 5 || !strings.Contains(blocks[0], "movieexample demo") || blocks[1] != "make test\n" || !strings.Contains(blocks[3], "import movielens") ||
+		!strings.HasPrefix(blocks[4], "make cluster ") || !strings.HasSuffix(blocks[4], "make cluster-down\n") {
+		t.Fatalf("the README's blocks are not the demo, make test, the quick start, the import and the cluster any more:\n%s", strings.Join(blocks, "--\n"))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
@@ -105,6 +106,19 @@ func TestReadme(t *testing.T) {
 		stopped = true
 	case <-time.After(15 * time.Second):
 		t.Error("the demo runs on after Ctrl-C")
+	}
+
+	// The cluster comes, serves, and goes.
+	up, down, _ := strings.Cut(blocks[4], "\n")
+	defer sh(down)
+	started := sh(up)
+	t.Logf("the cluster:\n%s", started)
+	gateway := regexp.MustCompile(`(?m)^gateway-2 .* (http://\S+) +http://`).FindStringSubmatch(started)
+	if gateway == nil {
+		t.Fatal("make cluster names no second gateway")
+	}
+	if got := sh("curl -sf " + gateway[1] + "/v1/stats"); !strings.Contains(got, `"movies":0`) {
+		t.Errorf("the cluster's second gateway says %s", got)
 	}
 }
 
