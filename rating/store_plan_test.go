@@ -89,7 +89,7 @@ func TestQueryPlans(t *testing.T) {
 	plan := &sqlfault.Plan{Mode: sqlfault.ErrorBefore, Ops: []sqlfault.Op{sqlfault.Exec, sqlfault.Query}}
 	s := storeOn(t, openDB(t, "sqlite:"+filepath.Join(t.TempDir(), "rating.db"), sqldb.Options{Wrap: plan.Wrap}))
 	all := texts(t, s, plan)
-	if len(all) < 40 {
+	if len(all) < 30 {
 		t.Fatalf("only %d statements were seen", len(all))
 	}
 	values := regexp.MustCompile(`SCAN (\d+-ROW VALUES CLAUSE|CONSTANT ROW)`) // rows that came as arguments

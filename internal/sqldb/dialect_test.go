@@ -163,6 +163,50 @@ func TestInUsesTheIndex(t *testing.T) {
 	}
 }
 
+// Every key's row comes once, for all numbers around the chunk sizes, with one query for a full chunk and one for the rest.
+func TestQueryRows(t *testing.T) {
+	db := open(t, sqldb.Options{}, accounts)
+	most := db.Dialect().MaxRowsPerStatement()
+	if err := db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+		return tx.ExecRows(ctx, 3*most,
+			func(rows int) string { return tx.Dialect().Insert("accounts", []string{"id", "balance"}, rows) },
+			func(i int, dst []any) []any { return append(dst, fmt.Sprint(i), i) })
+	}); err != nil {
+		t.Fatal(err)
+	}
+	sizes := map[int]bool{}
+	for _, n := range []int{0, 1, 2, 3, 5, most - 1, most, most + 1, 2*most - 1, 2 * most, 2*most + 3} {
+		found, queries := make([]int, n), 0
+		err := sqldb.QueryRows(t.Context(), db.Read(), n,
+			func(keys int) string {
+				queries++
+				sizes[keys] = true
+				return "SELECT balance FROM accounts WHERE " + db.Dialect().In([]string{"id"}, keys)
+			},
+			func(i int, dst []any) []any { return append(dst, fmt.Sprint(i)) },
+			func(scan func(...any) error) error {
+				var i int
+				err := scan(&i)
+				found[i]++
+				return err
+			})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := slices.IndexFunc(found, func(times int) bool { return times != 1 }); i >= 0 {
+			t.Errorf("n=%d: the row of key %d came %d times", n, i, found[i])
+		}
+		if want := (n + most - 1) / most; queries != want {
+			t.Errorf("n=%d: %d queries, want %d", n, queries, want)
+		}
+	}
+	for size := range sizes {
+		if bits.OnesCount(uint(size)) != 1 || size > most {
+			t.Errorf("a text for %d keys, want powers of two up to %d", size, most)
+		}
+	}
+}
+
 // Every row is written once and in order, for all numbers around the chunk sizes.
 func TestExecRows(t *testing.T) {
 	db := open(t, sqldb.Options{}, accounts)

@@ -61,6 +61,10 @@ func (tx *Tx) ExecRows(ctx context.Context, n int, text func(rows int) string, a
 // given number of keys ([Dialect.In] makes its condition), args appends the
 // arguments of key i to dst. It is ExecRows for reading, and works on any [Queryer].
 // The order of the answers is not the order of the keys.
+//
+// There are as few queries as possible: where ExecRows takes 4, 2 and 1 rows for 7, this
+// asks for 8 keys, the last of them twice. A query costs more than a key that
+// the engine has looked up already, but text must be about a set of keys, as In is.
 func QueryRows(ctx context.Context, q Queryer, n int, text func(keys int) string, args func(i int, dst []any) []any,
 	scan func(scan func(dest ...any) error) error,
 ) error {
@@ -68,9 +72,9 @@ func QueryRows(ctx context.Context, q Queryer, n int, text func(keys int) string
 	if d, ok := q.(interface{ Dialect() Dialect }); ok {
 		size = d.Dialect().MaxRowsPerStatement()
 	}
-	return inChunks(n, size, func(from, keys int, dst []any) ([]any, error) {
+	return inChunks(filledUp(n, size), size, func(from, keys int, dst []any) ([]any, error) {
 		for i := from; i < from+keys; i++ {
-			dst = args(i, dst)
+			dst = args(min(i, n-1), dst)
 		}
 		rows, err := q.QueryContext(ctx, text(keys), dst...)
 		if err != nil {
@@ -84,6 +88,18 @@ func QueryRows(ctx context.Context, q Queryer, n int, text func(keys int) string
 		}
 		return dst, rows.Err()
 	})
+}
+
+// filledUp returns the least number of keys, n or more, that makes the last query one of a power of two.
+func filledUp(n, size int) int {
+	full := n / size * size
+	if full == n {
+		return n
+	}
+	for size/2 >= n-full {
+		size /= 2
+	}
+	return full + size
 }
 
 // inChunks calls do for consecutive ranges that cover 0 to n, with an empty slice
