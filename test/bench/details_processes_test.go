@@ -180,7 +180,7 @@ func (t threeProcesses) answers(b *testing.B) string {
 // are asked for each, which is checked; the calls are shared by the callers of a moment, and how many there were is told. Once with the data on MariaDB, as in production, once in SQLite files, to tell the calls
 // from the question to the database server.
 func BenchmarkDetailsProcesses(b *testing.B) {
-	s := startServers(b, serverPool)
+	s := startServers(b, serverPool, redoLog)
 	root := filepath.Join("..", "..")
 	bare := filepath.Join(b.TempDir(), "bare")
 	if out, err := exec.CommandContext(b.Context(), "go", "build", "-C", root, "-o", bare, "./test/bench/bare").CombinedOutput(); err != nil {

@@ -53,18 +53,23 @@ func (s *realServers) bareUpserts(b *testing.B, rows []bareRow, batch int) float
 	ctx := b.Context()
 	began := time.Now()
 	for chunk := range slices.Chunk(rows, batch) {
-		tx, err := db.BeginTx(ctx, nil)
-		if err == nil {
-			err = errors.Join(bareRatings(ctx, tx, chunk), bareAggregates(ctx, tx, chunk))
-		}
-		if err == nil {
-			err = tx.Commit()
-		}
-		if err != nil {
+		if err := bareBatch(ctx, db, chunk); err != nil {
 			b.Fatal(err)
 		}
 	}
 	return float64(len(rows)) / time.Since(began).Seconds()
+}
+
+// bareBatch is one transaction of bareUpserts.
+func bareBatch(ctx context.Context, db *sql.DB, rows []bareRow) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(bareRatings(ctx, tx, rows), bareAggregates(ctx, tx, rows)); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
 }
 
 func bareRatings(ctx context.Context, tx *sql.Tx, rows []bareRow) error {

@@ -23,7 +23,7 @@ const (
 // BenchmarkKafkaToMariaDB compares ingestion through a real broker into a real server, durable and exact, with three ways to
 // write the same rows without either. Ours is the binary in a process of its own; the clock runs from its first transaction on.
 func BenchmarkKafkaToMariaDB(b *testing.B) {
-	s := startServers(b, serverPool)
+	s := startServers(b, serverPool, redoLog)
 	all := ratingEvents(b)
 	rows := bareRows(all)
 	sum := sumOf(all)
@@ -65,7 +65,7 @@ func sumOf(all []events.Event) (sum int64) {
 
 // BenchmarkConsumers shows how the rate grows with the processes that share eight partitions.
 func BenchmarkConsumers(b *testing.B) {
-	s := startServers(b, serverPool)
+	s := startServers(b, serverPool, redoLog)
 	all := ratingEvents(b)
 	sum := sumOf(all)
 	topic, n := s.topicOf(b, 8, oneByOne(all))

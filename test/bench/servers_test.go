@@ -35,12 +35,14 @@ type realServers struct {
 	n     int // names given
 }
 
-// startServers starts them; bufferPool is MariaDB's, in bytes.
-func startServers(b *testing.B, bufferPool int64) *realServers {
+// redoLog is the size of MariaDB's, in bytes. One of 32 MiB would be full every few seconds, and the measurement that of its flushing.
+const redoLog = 1 << 30
+
+// startServers starts them; bufferPool and log are MariaDB's, in bytes.
+func startServers(b *testing.B, bufferPool, log int64) *realServers {
 	b.Helper()
-	// A log of 32 MiB would be full every few seconds, and the measurement that of its flushing.
 	db, err := servers.StartMariaDB(b.Context(), servers.MariaDBConfig{
-		BufferPool: bufferPool, Args: []string{"--innodb-log-file-size=" + strconv.Itoa(1<<30), "--local-infile=ON"},
+		BufferPool: bufferPool, Args: []string{"--innodb-log-file-size=" + strconv.FormatInt(log, 10), "--local-infile=ON"},
 	})
 	if err != nil {
 		b.Fatal(err)
