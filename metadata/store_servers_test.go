@@ -21,16 +21,6 @@ import (
 	"movieexample.com/metadata"
 )
 
-// lockWaits is how often a transaction of the server has waited for a lock so far.
-func lockWaits(t testing.TB, server *sqltest.Server) (n int64) {
-	t.Helper()
-	var name string
-	if err := server.Admin.QueryRowContext(t.Context(), "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_waits'").Scan(&name, &n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 func databaseOf(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
 
 // Several processes write the same films, external ids and votes. No call fails for that the others are there, of all who
@@ -39,7 +29,7 @@ func TestProcessesOnOneServer(t *testing.T) {
 	const processes, writers, writes, films = 3, 2, 40, 6
 	server := sqltest.MySQL(t)
 	url := server.Database(t)
-	waitsBefore := lockWaits(t, server)
+	waitsBefore := server.LockWaits(t)
 	doors := make([]*catalogue, processes)
 	for i := range doors {
 		doors[i] = openCatalogue(t, url, nil)
@@ -112,7 +102,7 @@ func TestProcessesOnOneServer(t *testing.T) {
 			return nil
 		})
 	}
-	if waits := lockWaits(t, server) - waitsBefore; waits < 10 || len(wins) == 0 {
+	if waits := server.LockWaits(t) - waitsBefore; waits < 10 || len(wins) == 0 {
 		t.Errorf("%d locks were waited for, %d conditional writes: they did not meet", waits, len(wins))
 	}
 }
@@ -125,57 +115,20 @@ func TestADeadlockIsRepeated(t *testing.T) {
 	db := databaseOf(url)
 	c := openCatalogue(t, url, nil)
 	c.put(t, film("x", "X"))
-	server.Exec(t, "CREATE TABLE "+db+".ballast (a INTEGER NOT NULL, PRIMARY KEY (a)) ENGINE = InnoDB")
-	stranger, err := server.Admin.BeginTx(t.Context(), nil)
+	err := server.Deadlock(t, db,
+		"UPDATE "+db+".movies SET etag = etag WHERE id = 'x'",
+		"UPDATE "+db+".sequences SET last_number = last_number WHERE name = 'movies'",
+		func() error {
+			_, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: film("x", "Y")})
+			return err
+		})
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer stranger.Rollback()
-	do := func(text string) {
-		t.Helper()
-		if _, err := stranger.ExecContext(t.Context(), text); err != nil {
-			t.Fatalf("the stranger was the victim: %v", err)
-		}
-	}
-	// The server gives up the transaction that has changed less.
-	do("INSERT INTO " + db + ".ballast WITH RECURSIVE n (a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n WHERE a < 900) SELECT a FROM n")
-	do("UPDATE " + db + ".movies SET etag = etag WHERE id = 'x'")
-	waits, before := lockWaits(t, server), deadlocks(t, server)
-	done := make(chan error, 1)
-	go func() {
-		_, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: film("x", "Y")})
-		done <- err
-	}()
-	until(t, "ours waits for the stranger", func() error {
-		if lockWaits(t, server) == waits {
-			return fmt.Errorf("nobody waits")
-		}
-		return nil
-	})
-	do("UPDATE " + db + ".sequences SET last_number = last_number WHERE name = 'movies'")
-	if err := stranger.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	if got := c.get(t, "x").GetTitle(); got != "Y" {
 		t.Errorf("stored %q", got)
 	}
-	if deadlocks(t, server) == before {
-		t.Error("there was no deadlock")
-	}
 	checkTables(t, c.db)
-}
-
-// deadlocks is how many deadlocks the server has solved so far.
-func deadlocks(t testing.TB, server *sqltest.Server) (n int64) {
-	t.Helper()
-	const query = "SELECT count FROM information_schema.innodb_metrics WHERE name = 'lock_deadlocks'"
-	if err := server.Admin.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 // A server that is full, or became read-only, is an answer that says so and changes nothing; afterwards the same call

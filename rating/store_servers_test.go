@@ -19,16 +19,6 @@ import (
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
-// lockWaits is how often a transaction of the server has waited for a lock so far.
-func lockWaits(t testing.TB, server *sqltest.Server) (n int64) {
-	t.Helper()
-	var name string
-	if err := server.Admin.QueryRowContext(t.Context(), "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_waits'").Scan(&name, &n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 // Several processes on one server ingest the same partitions at the same time (all but one at a time are zombies), while
 // others put, delete, replay and drop, all of it about a few films and users. In the end the rows are the fold of the log
 // and of everything acknowledged, and no aggregate is off by one.
@@ -43,7 +33,7 @@ func TestProcessesOnOneServer(t *testing.T) {
 	)
 	server := sqltest.MySQL(t)
 	url := server.Database(t)
-	waitsBefore := lockWaits(t, server)
+	waitsBefore := server.LockWaits(t)
 	random := rand.New(rand.NewPCG(5, 55))
 	logs := make([][]logRecord, partitions)
 	var mu sync.Mutex
@@ -102,7 +92,7 @@ func TestProcessesOnOneServer(t *testing.T) {
 	}
 	work.Wait()
 	modelOf(all...).check(t, stores[0])
-	waits := lockWaits(t, server) - waitsBefore
+	waits := server.LockWaits(t) - waitsBefore
 	if fenced == 0 || waits < 10 {
 		t.Errorf("%v zombies were fenced, %d locks were waited for: they did not meet", fenced, waits)
 	}
@@ -175,34 +165,14 @@ func TestADeadlockIsRepeated(t *testing.T) {
 	in := newTestIngester(t, s, log.logger())
 	mustStart(t, in, 0)
 	mustIngest(t, in, logOf(0, change(1, 1, 5, 0), change(2, 2, 6, 0)), 2)
-	server.Exec(t, "CREATE TABLE "+db+".ballast (a INTEGER NOT NULL, PRIMARY KEY (a)) ENGINE = InnoDB")
-
-	stranger, err := server.Admin.BeginTx(t.Context(), nil)
+	err := server.Deadlock(t, db,
+		"UPDATE "+db+".aggregates SET votes = votes WHERE record_type = 'movie' AND record_id = 'm2'",
+		"UPDATE "+db+".aggregates SET votes = votes WHERE record_type = 'movie' AND record_id = 'm1'",
+		func() error {
+			_, err := in.records(context.WithoutCancel(t.Context()), testPartition, logOf(2, change(1, 3, 7, 1), change(2, 4, 8, 1)))
+			return err
+		})
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer stranger.Rollback()
-	do := func(text string) {
-		t.Helper()
-		if _, err := stranger.ExecContext(t.Context(), text); err != nil {
-			t.Fatalf("the stranger was the victim: %v", err)
-		}
-	}
-	// The server gives up the transaction that has changed less.
-	do("INSERT INTO " + db + ".ballast WITH RECURSIVE n (a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n WHERE a < 900) SELECT a FROM n")
-	do("UPDATE " + db + ".aggregates SET votes = votes WHERE record_type = 'movie' AND record_id = 'm2'")
-	waits := lockWaits(t, server)
-	done := make(chan error, 1)
-	go func() {
-		_, err := in.records(context.WithoutCancel(t.Context()), testPartition, logOf(2, change(1, 3, 7, 1), change(2, 4, 8, 1)))
-		done <- err
-	}()
-	eventually(t, "ours waits for the stranger", func() bool { return lockWaits(t, server) > waits })
-	do("UPDATE " + db + ".aggregates SET votes = votes WHERE record_type = 'movie' AND record_id = 'm1'") // ours is the victim
-	if err := stranger.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	modelOf(change(1, 1, 5, 0), change(2, 2, 6, 0), change(1, 3, 7, 1), change(2, 4, 8, 1)).check(t, s)
