@@ -28,8 +28,8 @@ import (
 // What was composed before a write through this gateway is not given out after it. A write raises a counter before it is made
 // and, whatever came of it, once more before it is answered; an answer carries the counters from before its composition, and
 // is good only while they stand. A write of a film counts for everything, because a film is in lists, charts, searches and
-// other films' pages. A write of a rating counts for what has the film in its address, for which the movie service is told to
-// read anew what it keeps (recent.go). Elsewhere the film's numbers come from that service's own caches, so to compose anew would
+// other films' pages. A write of a rating counts for what has the film in its address. After either the movie service is told to
+// read anew what it keeps of the film, where a call names it (recent.go). Elsewhere the film's numbers come from that service's own caches, so to compose anew would
 // not show it sooner; and films are rated all the time: if each rating counted for everything, nothing would ever be kept. What
 // the rating service itself answers (one rating, a person's, a film's summary) must show each rating at once, costs one look-up,
 // and is not kept.

@@ -23,8 +23,9 @@
 //   - A request ends after RequestTimeout, and what it asked of the services ends with it, unless others wait for the same.
 //   - What a crowd asks for costs one answer per AnswerTTL. Nobody can tell but by the clock: an answer that is given again is
 //     younger than that, never from before a write through this gateway, and its rating_status is still true (answers.go).
-//   - Who rates a film through this gateway sees it with the next read of what names the film: the film, batches with it, its page
-//     (recent.go). In lists, charts, searches and among similar films it shows within two seconds, as everybody's ratings do.
+//   - Who rates, writes or deletes a film through this gateway sees it with the next read of what names the film: the film, batches with
+//     it, its page (recent.go), whichever instance of the movie service answers. In lists, charts, searches and among similar films it
+//     shows within two seconds, as everybody's ratings and films do; in search as soon as its index has it.
 //
 // A gateway that listens on a loopback address takes writes only for hosts that no other site can be called by: addresses, localhost
 // and what ends in .localhost, the host of PublicURL, and AllowedHosts (hosts.go). A proxy in front of it that passes its own name on

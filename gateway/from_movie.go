@@ -13,19 +13,25 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// readAfterKey is the metadata key that goes with a call to the movie service for films of which one was rated a moment ago. Its
-// value is a time in microseconds since 1970-01-01 UTC, a decimal number. It says: numbers of ratings of the films that the request
-// names which were read before that time will not do. What was read later, or is read anew for this call, does.
+// The metadata keys that go with a call to the movie service for films of which one was rated (readAfterKey), or written or deleted
+// (filmReadAfterKey), a moment ago. Their values are times in microseconds since 1970-01-01 UTC, decimal numbers. They say: numbers of
+// ratings of the films that the request names, or the films themselves, which were read before that time will not do. What was
+// read later, or is read anew for this call, does.
 //
-// The time is that of this process's clock after the write was done. A service whose clock is behind asks the rating service once
-// or twice more than it needs to. One whose clock is ahead by some time may take for new what is as much too old: so clocks
-// should agree to a few milliseconds, as those of machines that are kept by NTP do.
+// The time is that of this process's clock after the write was done. A service whose clock is behind reads anew more often than it
+// needs to: for as long as it is behind, two seconds at most. One whose clock is ahead by some time may take for new what is as
+// much too old, and answers it as it would without being told: so clocks should agree to a few milliseconds, as those of
+// machines that are kept by NTP do. Nothing is ever shown later because of a key than it would be without.
 //
-// A service that does not know the key answers as always: a rating then shows when what it keeps is over.
-const readAfterKey = "x-read-after"
+// A service that does not know a key answers as always: a write then shows when what it keeps is over.
+const (
+	readAfterKey     = "x-read-after"
+	filmReadAfterKey = "x-film-read-after"
+)
 
-// seeing is a connection to the movie service by which who rated a film sees it. Lists, charts and searches name no film: there a
-// rating shows when the movie service reads them again.
+// seeing is a connection to the movie service by which who rated or wrote a film sees it, whichever instance of the service answers.
+// Every write of a film goes through it. Lists, charts and searches name no film: there a write shows when the movie service reads
+// them again. Nor does a lookup by an external id, but a film that is looked up is always read anew.
 type seeing struct {
 	grpc.ClientConnInterface
 	recent *recent
@@ -33,19 +39,26 @@ type seeing struct {
 
 // Invoke implements grpc.ClientConnInterface.
 func (s seeing) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
-	var last int64
+	var d demand
 	switch req := args.(type) {
 	case *moviev1.GetMovieRequest:
-		last = s.recent.last(req.GetId())
-	case *moviev1.PutMovieRequest: // answers with the film as it is read
-		last = s.recent.last(req.GetMovie().GetId())
-	case *moviev1.ListSimilarMoviesRequest:
-		last = s.recent.last(req.GetId())
+		d = s.recent.last(req.GetId())
+	case *moviev1.PutMovieRequest: // answers with the film as it was stored, and its ratings as they are read
+		id := req.GetMovie().GetId()
+		d.ratings = s.recent.last(id).ratings
+		defer s.recent.written(id) // whatever comes of it: what failed may have been done
+	case *moviev1.DeleteMovieRequest:
+		defer s.recent.written(req.GetId())
+	case *moviev1.ListSimilarMoviesRequest: // answers with other films, from an index that has the film when it has it
+		d.ratings = s.recent.last(req.GetId()).ratings
 	case *moviev1.BatchGetMoviesRequest:
-		last = s.recent.last(req.GetIds()...)
+		d = s.recent.last(req.GetIds()...)
 	}
-	if last > 0 {
-		ctx = metadata.AppendToOutgoingContext(ctx, readAfterKey, strconv.FormatInt(last, 10))
+	if d.ratings > 0 {
+		ctx = metadata.AppendToOutgoingContext(ctx, readAfterKey, strconv.FormatInt(d.ratings, 10))
+	}
+	if d.films > 0 {
+		ctx = metadata.AppendToOutgoingContext(ctx, filmReadAfterKey, strconv.FormatInt(d.films, 10))
 	}
 	return s.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
 }

@@ -29,7 +29,7 @@ type Deps struct {
 	Rating grpc.ClientConnInterface
 	// Endpoints are the other addresses that the pages name, in this order.
 	Endpoints []Endpoint
-	// Now is the clock of what is remembered: answers, and when films were rated. nil means time.Now.
+	// Now is the clock of what is remembered: answers, and when films were rated and written. nil means time.Now.
 	Now func() time.Time
 }
 

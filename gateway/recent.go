@@ -7,20 +7,24 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// What a film's ratings come to is kept by the movie service, for a moment that nobody minds but who has just rated: they would be told
-// that nothing happened. So the gateway remembers which films were rated through it, and tells the movie service with each call that
-// names one of them how old its numbers may be (readAfterKey). Whoever else asks for the film in that time sees them as early.
+// What a film is and what its ratings come to is kept by each instance of the movie service, for a moment that nobody minds but who has
+// just written it: they would be told that nothing happened. So the gateway remembers which films were rated, and which were written
+// or deleted, through it, and tells the movie service with each call that names one of them how old what it answers may be
+// (readAfterKey, filmReadAfterKey). Whoever else asks for the film in that time sees it as early.
 
-// seenWithin is how long a rating is remembered: as long as the system takes at most to show one by itself.
+// seenWithin is how long a write is remembered: as long as the system takes at most to show one by itself.
 const seenWithin = 2 * time.Second
 
-// recent remembers when films were rated last. It is safe for concurrent use.
+// recent remembers when films were rated and written last. It is safe for concurrent use.
 type recent struct {
 	clock func() time.Time
-	// Microseconds since 1970, by the hash of the film's id. Two films that share a place cost a call to the rating service, and
-	// nothing else; with a place for every id, whoever rates fast enough would choose how much memory we use.
-	places [1 << 14]atomic.Int64
+	// By the hash of the film's id. Two films that share a place cost a call to a service, and nothing else; with a place for every
+	// id, whoever writes fast enough would choose how much memory we use.
+	places [1 << 14]writes
 }
+
+// writes are the times of last writes, in microseconds since 1970; 0: none.
+type writes struct{ ofRatings, ofFilms atomic.Int64 }
 
 func newRecent(clock func() time.Time) *recent {
 	if clock == nil {
@@ -30,8 +34,13 @@ func newRecent(clock func() time.Time) *recent {
 }
 
 // rated is called after each write of a rating, whatever came of it, and before it is answered.
-func (r *recent) rated(id string) {
-	place, now := r.place(id), r.clock().UnixMicro()
+func (r *recent) rated(id string) { r.note(&r.place(id).ofRatings) }
+
+// written is rated for each write of a film itself, its deletion included.
+func (r *recent) written(id string) { r.note(&r.place(id).ofFilms) }
+
+func (r *recent) note(place *atomic.Int64) {
+	now := r.clock().UnixMicro()
 	for {
 		last := place.Load()
 		if now <= last || place.CompareAndSwap(last, now) {
@@ -40,18 +49,30 @@ func (r *recent) rated(id string) {
 	}
 }
 
-// last returns when the last of the films that were rated within [seenWithin] was, in microseconds since 1970; 0 where none was.
-func (r *recent) last(ids ...string) int64 {
-	var last int64
+// demand is what is known of the films that a call names: when the last of them was rated and written, in microseconds since 1970;
+// 0 where none was within [seenWithin].
+type demand struct{ ratings, films int64 }
+
+// last returns what is known of the films.
+func (r *recent) last(ids ...string) demand {
+	var d demand
 	for _, id := range ids {
-		last = max(last, r.place(id).Load())
+		place := r.place(id)
+		d.ratings, d.films = max(d.ratings, place.ofRatings.Load()), max(d.films, place.ofFilms.Load())
 	}
-	if last == 0 || r.clock().UnixMicro()-last >= seenWithin.Microseconds() {
-		return 0
+	if d == (demand{}) {
+		return d // of most films: nobody need know what time it is
 	}
-	return last
+	over := r.clock().Add(-seenWithin).UnixMicro()
+	if d.ratings <= over {
+		d.ratings = 0
+	}
+	if d.films <= over {
+		d.films = 0
+	}
+	return d
 }
 
-func (r *recent) place(id string) *atomic.Int64 {
+func (r *recent) place(id string) *writes {
 	return &r.places[xxhash.Sum64String(id)%uint64(len(r.places))]
 }

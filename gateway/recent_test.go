@@ -2,8 +2,10 @@ package gateway_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ type votes struct {
 	count map[string]int32
 	kept  map[string]reading
 	asked map[string][]string // the values of x-read-after, by method
+	films map[string][]string // those of x-film-read-after
 }
 
 type reading struct {
@@ -33,7 +36,7 @@ type reading struct {
 }
 
 func newVotes(now func() time.Time) *votes {
-	return &votes{now: now, count: map[string]int32{}, kept: map[string]reading{}, asked: map[string][]string{}}
+	return &votes{now: now, count: map[string]int32{}, kept: map[string]reading{}, asked: map[string][]string{}, films: map[string][]string{}}
 }
 
 func (v *votes) add(id string, n int32) error {
@@ -48,7 +51,11 @@ func (v *votes) standing(ctx context.Context, method string, ids ...string) map[
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var after time.Time
-	if md, _ := metadata.FromIncomingContext(ctx); len(md["x-read-after"]) > 0 {
+	md, _ := metadata.FromIncomingContext(ctx)
+	if values := md["x-film-read-after"]; len(values) > 0 {
+		v.films[method] = append(v.films[method], values...)
+	}
+	if len(md["x-read-after"]) > 0 {
 		v.asked[method] = append(v.asked[method], md["x-read-after"]...)
 		if µs, err := strconv.ParseInt(md["x-read-after"][0], 10, 64); err == nil {
 			after = time.UnixMicro(µs)
@@ -90,7 +97,12 @@ func (m *votesMovie) GetMovie(ctx context.Context, r *moviev1.GetMovieRequest) (
 
 func (m *votesMovie) PutMovie(ctx context.Context, r *moviev1.PutMovieRequest) (*moviev1.PutMovieResponse, error) {
 	id := r.GetMovie().GetId()
-	return &moviev1.PutMovieResponse{Movie: m.film(id, m.standing(ctx, "PutMovie", id)[id])}, nil
+	return &moviev1.PutMovieResponse{Movie: m.film(id, m.standing(ctx, "PutMovie", id)[id])}, m.fail
+}
+
+func (m *votesMovie) DeleteMovie(ctx context.Context, r *moviev1.DeleteMovieRequest) (*moviev1.DeleteMovieResponse, error) {
+	m.standing(ctx, "DeleteMovie", r.GetId())
+	return m.fakeMovie.DeleteMovie(ctx, r)
 }
 
 func (m *votesMovie) BatchGetMovies(ctx context.Context, r *moviev1.BatchGetMoviesRequest) (*moviev1.BatchGetMoviesResponse, error) {
@@ -110,6 +122,11 @@ func (m *votesMovie) ListSimilarMovies(ctx context.Context, r *moviev1.ListSimil
 func (m *votesMovie) ListMovies(ctx context.Context, r *moviev1.ListMoviesRequest) (*moviev1.ListMoviesResponse, error) {
 	m.standing(ctx, "ListMovies")
 	return m.fakeMovie.ListMovies(ctx, r)
+}
+
+func (m *votesMovie) LookupMovie(ctx context.Context, r *moviev1.LookupMovieRequest) (*moviev1.LookupMovieResponse, error) {
+	m.standing(ctx, "LookupMovie")
+	return m.fakeMovie.LookupMovie(ctx, r)
 }
 
 func (v votesRating) PutRating(ctx context.Context, r *ratingv1.PutRatingRequest) (*ratingv1.PutRatingResponse, error) {
@@ -224,4 +241,54 @@ func TestReadAfter(t *testing.T) {
 	want("GetMovie")
 	reads()
 	want("GetMovie", "1778051291123456")
+}
+
+// After a write of a film the movie service is told the time after it, for two seconds, with the calls that ask for the film itself,
+// and with no others; of ratings it is told nothing by it.
+func TestFilmReadAfter(t *testing.T) {
+	b, v, pass := rated(t, gateway.Config{})
+	told := func(want map[string]string) {
+		t.Helper()
+		v.mu.Lock()
+		clear(v.films)
+		clear(v.asked)
+		v.mu.Unlock()
+		b.want(b.ask("GET", "/v1/movies/a", ""), 200)
+		b.want(b.ask("POST", "/v1/movies:batchGet", `{"ids":["b","a","c"]}`), 200)
+		b.want(b.ask("GET", "/v1/movies/b", ""), 200)
+		b.want(b.ask("GET", "/v1/movies/a/similar", ""), 200)
+		b.want(b.ask("GET", "/v1/movies", ""), 200)
+		b.want(b.ask("GET", "/v1/movies:lookup?imdb_id=tt0111161", ""), 200)
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if len(v.asked) > 0 {
+			t.Errorf("x-read-after was sent: %q", v.asked)
+		}
+		got := map[string]string{}
+		for method, values := range v.films {
+			got[method] = strings.Join(values, " ")
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("x-film-read-after was sent with %v, want %v", got, want)
+		}
+	}
+	at := func(µs string) map[string]string { return map[string]string{"GetMovie": µs, "BatchGetMovies": µs} }
+	told(map[string]string{})
+	b.want(b.ask("PUT", "/v1/movies/a", `{"title":"T"}`), 200)
+	pass(2*time.Second - time.Microsecond)
+	told(at("1778051289123456"))
+	pass(time.Microsecond)
+	told(map[string]string{})
+	b.want(b.ask("DELETE", "/v1/movies/a", ""), 200)
+	told(at("1778051291123456"))
+	pass(time.Second)
+	b.want(b.ask("PUT", "/v1/movies/a", `{"title":"T"}`, "If-None-Match: *"), 200)
+	told(at("1778051292123456"))
+	pass(2 * time.Second)
+	// A write that failed may have been made; what was refused here was not.
+	b.want(b.ask("PUT", "/v1/movies/a", `{"title":"T"`), 400)
+	told(map[string]string{})
+	v.fail = context.DeadlineExceeded
+	b.want(b.ask("PUT", "/v1/movies/a", `{"title":"T"}`), http.StatusGatewayTimeout)
+	told(at("1778051294123456"))
 }

@@ -20,6 +20,8 @@
 //     next read, in search as soon as the metadata service's index has it. What another process wrote shows after
 //     a second in lists, charts and details (there after MetadataTTL if that is longer), and in search after at most one second
 //     more than the metadata service's index takes; so within two seconds, half a second elsewhere included.
+//     Who knows of a write may demand films read since, as the gateway does for films written through it: then details and
+//     batches show it at once through every instance, a film that is gone or new included (readafter.go).
 //   - What is known of films, lists, searches and filters is kept until the catalogue's version moves (version.go), which is
 //     asked for at most every 200 ms and only while requests come. Where it cannot be asked for, things are kept for a second.
 //   - Whatever the load, at most one call per film and service is under way for the same films, one per page and one per chart,

@@ -101,11 +101,16 @@ func ofFinds[V any]() rules[V] {
 	}}
 }
 
-// ofFilms are the rules of single films. A write through this service drops the film that it wrote.
+// ofFilms are the rules of single films. A write through this instance drops the film that it wrote; of one through another, the
+// caller may know (readafter.go).
 func ofFilms(ttl time.Duration) rules[*Movie] {
-	return rules[*Movie]{same: sameMovie, good: func(k *kept[*Movie], now moment) bool {
-		return now.within(k.read, ttl) || now.sameMovies(k.read)
-	}}
+	return rules[*Movie]{
+		same: sameMovie,
+		good: func(k *kept[*Movie], now moment) bool {
+			return (now.within(k.read, ttl) || now.sameMovies(k.read)) && !now.filmTooEarly(k.read)
+		},
+		join: func(read, now moment) bool { return !now.filmTooEarly(read) },
+	}
 }
 
 func newPages(cfg Config, now func() time.Time) (*pages, error) {

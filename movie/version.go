@@ -45,8 +45,9 @@ func (v version) known() bool { return v.run > 0 }
 // older. A thing whose version was confirmed by a question that began at a time is therefore right as of that time at least.
 type moment struct {
 	at time.Time
-	// after is the time before which no rating may have been read, for this caller (readafter.go).
-	after time.Time
+	// after is the time before which no rating may have been read, for this caller, and filmsAfter that before which no film may
+	// (readafter.go).
+	after, filmsAfter time.Time
 	// epoch counts the writes through this service, which are seen at once.
 	epoch   uint64
 	version version
@@ -189,7 +190,7 @@ func (w *watch) read(at time.Time, v versions, err error) *reading {
 func (s *Service) moment(ctx context.Context) moment {
 	m := s.watch.moment(ctx)
 	m.epoch = s.films.epoch()
-	m.after = readAfter(ctx)
+	m.after, m.filmsAfter = readAfter(ctx), filmReadAfter(ctx)
 	return m
 }
 

@@ -77,6 +77,14 @@ func (f *fakeMetadata) set(m *metadatav1.Movie) {
 	f.version.movies++
 }
 
+// remove deletes a film as another process would.
+func (f *fakeMetadata) remove(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.films, id)
+	f.version.movies++
+}
+
 func (f *fakeMetadata) GetMovie(ctx context.Context, r *metadatav1.GetMovieRequest) (*metadatav1.GetMovieResponse, error) {
 	if err := f.before.run(ctx, "GetMovie"); err != nil {
 		return nil, err
@@ -105,10 +113,7 @@ func (f *fakeMetadata) PutMovie(ctx context.Context, r *metadatav1.PutMovieReque
 }
 
 func (f *fakeMetadata) DeleteMovie(ctx context.Context, r *metadatav1.DeleteMovieRequest) (*metadatav1.DeleteMovieResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.films, r.GetId())
-	f.version.movies++
+	f.remove(r.GetId())
 	return &metadatav1.DeleteMovieResponse{}, f.before.run(ctx, "DeleteMovie")
 }
 
