@@ -25,6 +25,7 @@ import (
 	moviev1 "movieexample.com/gen/movieexample/movie/v1"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/test/cluster"
+	"movieexample.com/test/judge"
 	"movieexample.com/test/system"
 )
 
@@ -45,21 +46,18 @@ func TestCluster(t *testing.T) {
 
 	p := newPlan(seed, 20_000)
 	t.Logf("plan: %d records: %v", len(p.items), p.counts)
-	c := &crashRun{
-		t: t, bin: s.Binary(), rng: rand.New(rand.NewPCG(seed, 3)),
-		queue: p.items, acked: map[place][]byte{}, writers: newWriters(p, seed),
-	}
+	c := newCrashRun(t, s.Binary(), p, seed)
 	s.importFilms(t, p)
 	s.load(t, c)
 	s.drain(t, c)
 	o := c.together(p, readTables(t, s.MariaDB.Root(), "movieexample_rating."))
 	t.Logf("%d records acknowledged, %d in the log; %d synchronous writes acknowledged, %d lost their answer; %d dead letters",
-		len(c.acked), len(o.log), c.writers.count(true), c.writers.count(false), len(o.dead))
+		c.said.Acknowledged(), len(o.Log), c.writers.count(true), c.writers.count(false), len(o.Dead))
 	if n := c.writers.count(true); n < 500 {
 		t.Errorf("only %d synchronous writes were acknowledged: this run proves nothing", n)
 	}
-	if found := o.check(); len(found) > 0 {
-		t.Errorf("%d violations:\n%s", len(found), brief(found))
+	if found := c.said.Judge(o); len(found) > 0 {
+		t.Errorf("%d violations:\n%s", len(found), found)
 	}
 	s.sharePartitions(t)
 	s.gatewaysAgree(t, o)
@@ -136,9 +134,9 @@ func (s *clustered) importFilms(t *testing.T, p plan) {
 	}
 	seen := make(map[string]bool)
 	for _, it := range p.items {
-		if k, _, err := meaning(it.value); it.poison == "" && err == nil && k.recordType == "movie" && !seen[k.record] {
-			seen[k.record] = true
-			movies = append(movies, &metadatav1.Movie{Id: k.record, Title: "Film " + k.record})
+		if k, _, err := it.meaning(); it.poison == "" && err == nil && k.RecordType == "movie" && !seen[k.RecordID] {
+			seen[k.RecordID] = true
+			movies = append(movies, &metadatav1.Movie{Id: k.RecordID, Title: "Film " + k.RecordID})
 		}
 	}
 	const batch = 100
@@ -220,7 +218,7 @@ func (s *clustered) drain(t *testing.T, c *crashRun) {
 	}
 	broker := s.Kafka.Bootstrap()[0]
 	awaitDrained(ctx, t, broker, s.conns["rating-2"])
-	c.log = readLog(ctx, t, broker)
+	c.readLog(ctx, broker)
 	for _, addr := range s.Targets().Rating {
 		if r := system.Run(ctx, t, s.Binary(), "audit", "--rating-addr", addr); r.Code != 0 || !strings.Contains(r.Stdout, " 0 differences") {
 			t.Errorf("audit through %s: exit code %d\n%s%s", addr, r.Code, r.Stdout, r.Stderr)
@@ -252,25 +250,25 @@ func (s *clustered) sharePartitions(t *testing.T) {
 }
 
 // gatewaysAgree compares the details of all films that were rated, through both gateways, with what is stored.
-func (s *clustered) gatewaysAgree(t *testing.T, o outcome) {
+func (s *clustered) gatewaysAgree(t *testing.T, o judge.Outcome) {
 	t.Helper()
 	compared := 0
-	for record, a := range o.aggregates {
-		if record[0] != "movie" {
+	for record, a := range o.Aggregates {
+		if record.Type != "movie" {
 			continue
 		}
 		compared++
-		within(t, 10*time.Second, "details of "+record[1]+" that agree", func() error {
+		within(t, 10*time.Second, "details of "+record.ID+" that agree", func() error {
 			var first string
 			for _, gateway := range s.Targets().Gateways {
-				d, err := filmAt(t.Context(), gateway, record[1])
+				d, err := filmAt(t.Context(), gateway, record.ID)
 				if err != nil {
 					return err
 				}
 				if first == "" {
 					first = d
 				}
-				if want := fmt.Sprintf(`"votes":%d`, a.votes); a.votes > 0 && !strings.Contains(d, want) || d != first {
+				if want := fmt.Sprintf(`"votes":%d`, a.Votes); a.Votes > 0 && !strings.Contains(d, want) || d != first {
 					return fmt.Errorf("%s has\n%s\nwant %s, and what the other has:\n%s", gateway, d, want, first)
 				}
 			}

@@ -3,18 +3,15 @@ package test
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -22,6 +19,7 @@ import (
 	_ "modernc.org/sqlite" // the result is read from the file, not through the code under test
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/test/judge"
 )
 
 const topic = "ratings"
@@ -99,6 +97,7 @@ func (p *publisher) produce(ctx context.Context, it item) {
 	p.mu.Lock()
 	p.pending++
 	p.mu.Unlock()
+	p.run.said.Sending(it.value, it.poison != "")
 	p.answers.Add(1)
 	p.client.Produce(ctx, &kgo.Record{Key: it.key, Value: it.value}, func(r *kgo.Record, err error) {
 		defer p.answers.Done()
@@ -106,12 +105,13 @@ func (p *publisher) produce(ctx context.Context, it item) {
 		defer p.mu.Unlock()
 		if err != nil {
 			p.failed = append(p.failed, it)
+			p.run.said.Unanswered()
 			return
 		}
 		p.pending--
 		p.last = time.Now()
 		p.ends[r.Partition] = max(p.ends[r.Partition], r.Offset+1)
-		p.run.acked[place{r.Partition, r.Offset}] = r.Value
+		p.run.said.Sent(judge.Place{Partition: r.Partition, Offset: r.Offset}, r.Value)
 	})
 }
 
@@ -202,28 +202,29 @@ func (w *watcher) stop() {
 	<-w.done
 }
 
-// writers rate synchronously and keep the answers. Each has keys of its own, so the attempts of a key are in order.
+// writers rate synchronously and write down the answers. Each has keys of its own, so the attempts of a key are in order.
 type writers struct {
-	keys [][]rkey
+	said *judge.Ledger
+	keys [][]judge.Key
 	rngs []*rand.Rand
 
-	mu   sync.Mutex
-	all  []write
-	last time.Time // of the last acknowledgement
+	mu       sync.Mutex
+	answered map[bool]int // attempts, by whether they were
+	last     time.Time    // of the last acknowledgement
 }
 
 // newWriters shares out keys: half of them are keys of events too, so that both ways meet in one row.
-func newWriters(p plan, seed uint64) *writers {
+func newWriters(p plan, seed uint64, said *judge.Ledger) *writers {
 	const count, keysEach = 3, 40
-	w := &writers{}
-	shared := map[rkey]bool{}
+	w := &writers{said: said, answered: map[bool]int{}}
+	shared := map[judge.Key]bool{}
 	for i := range count {
-		var keys []rkey
+		var keys []judge.Key
 		for n := range keysEach {
-			k := rkey{"movie", fmt.Sprintf("r%d", n), fmt.Sprintf("sync-%d", i)}
+			k := judge.Key{RecordType: "movie", RecordID: fmt.Sprintf("r%d", n), UserID: fmt.Sprintf("sync-%d", i)}
 			if n%2 == 0 {
 				for _, it := range p.items[(i*keysEach+n)*7%len(p.items):] {
-					if ek, _, err := meaning(it.value); it.poison == "" && err == nil && !shared[ek] {
+					if ek, _, err := it.meaning(); it.poison == "" && err == nil && !shared[ek] {
 						k = ek
 						break
 					}
@@ -247,16 +248,13 @@ func (w *writers) start(ctx context.Context, conn *grpc.ClientConn) (wait func()
 			rng := w.rngs[i]
 			for ctx.Err() == nil {
 				k := w.keys[i][rng.IntN(len(w.keys[i]))]
-				attempt := write{rkey: k, value: 1 + rng.IntN(10)}
+				value, began := 1+rng.IntN(10), time.Now()
 				resp, err := client.PutRating(ctx, &ratingv1.PutRatingRequest{
-					RecordType: k.recordType, RecordId: k.record, UserId: k.user, Value: proto.Int32(int32(attempt.value)),
+					RecordType: k.RecordType, RecordId: k.RecordID, UserId: k.UserID, Value: proto.Int32(int32(value)),
 				})
-				if err == nil {
-					attempt.acked = true
-					attempt.at = resp.GetRating().GetRatedAt().AsTime().UnixMicro()
-				}
+				w.said.Rated(k, value, resp.GetRating().GetRatedAt().AsTime().UnixMicro(), began, err == nil)
 				w.mu.Lock()
-				w.all = append(w.all, attempt)
+				w.answered[err == nil]++
 				if err == nil {
 					w.last = time.Now()
 				}
@@ -277,32 +275,19 @@ func (w *writers) quiet() time.Duration {
 	return time.Since(w.last)
 }
 
-func (w *writers) attempts() []write {
+// count is how many writes were acknowledged, or lost their answer.
+func (w *writers) count(acked bool) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.all)
-}
-
-func (w *writers) count(acked bool) (n int) {
-	for _, a := range w.attempts() {
-		if a.acked == acked {
-			n++
-		}
-	}
-	return n
+	return w.answered[acked]
 }
 
 // awaitDrained waits until the service has ingested every partition to its end.
 func awaitDrained(ctx context.Context, t testing.TB, broker string, conn *grpc.ClientConn) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DisableClientMetrics())
+	ends, err := judge.Ends(ctx, []string{broker}, topic)
 	if err != nil {
 		t.Fatal(err)
-	}
-	defer client.Close()
-	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topic)
-	if err != nil {
-		t.Fatalf("list end offsets: %v", err)
 	}
 	admin := ratingv1.NewRatingAdminServiceClient(conn)
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -320,7 +305,9 @@ func awaitDrained(ctx context.Context, t testing.TB, broker string, conn *grpc.C
 			next[p.GetPartition()] = p.GetNextOffset()
 		}
 		drained := true
-		ends.Each(func(o kadm.ListedOffset) { drained = drained && next[o.Partition] >= o.Offset })
+		for p, end := range ends {
+			drained = drained && next[p] >= end
+		}
 		if drained {
 			return
 		}
@@ -332,43 +319,8 @@ func awaitDrained(ctx context.Context, t testing.TB, broker string, conn *grpc.C
 	}
 }
 
-// readLog reads every record of the topic.
-func readLog(ctx context.Context, t testing.TB, broker string) []logEntry {
-	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DisableClientMetrics(),
-		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topic)
-	if err != nil {
-		t.Fatalf("list end offsets: %v", err)
-	}
-	left := map[int32]int64{}
-	ends.Each(func(o kadm.ListedOffset) {
-		if o.Offset > 0 {
-			left[o.Partition] = o.Offset
-		}
-	})
-	var log []logEntry
-	for len(left) > 0 {
-		fetches := client.PollFetches(ctx)
-		if err := errors.Join(fetches.Err(), ctx.Err()); err != nil {
-			t.Fatalf("read the log back: %v", err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			log = append(log, logEntry{place: place{r.Partition, r.Offset}, key: r.Key, value: r.Value})
-			if r.Offset+1 >= left[r.Partition] {
-				delete(left, r.Partition)
-			}
-		})
-	}
-	return log
-}
-
 // readDatabase reads the rating service's tables from the file of a stopped process.
-func readDatabase(t testing.TB, dataDir string) outcome {
+func readDatabase(t testing.TB, dataDir string) judge.Outcome {
 	t.Helper()
 	path := filepath.Join(dataDir, "rating", "rating.db")
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro")
@@ -376,66 +328,22 @@ func readDatabase(t testing.TB, dataDir string) outcome {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	var integrity []string
-	scanRows(t, db, "PRAGMA integrity_check", func(scan func(...any) error) error {
-		var line string
-		err := scan(&line)
-		integrity = append(integrity, line)
-		return err
-	})
-	if got := strings.Join(integrity, "\n"); got != "ok" {
-		t.Errorf("the database is damaged: %s", got)
+	var integrity string
+	if err := db.QueryRowContext(t.Context(), "SELECT group_concat(integrity_check, char(10)) FROM pragma_integrity_check").Scan(&integrity); err != nil {
+		t.Fatalf("check the database's integrity: %v", err)
+	}
+	if integrity != "ok" {
+		t.Errorf("the database is damaged: %s", integrity)
 	}
 	return readTables(t, db, "")
 }
 
-// scanRows hands over every row of a query.
-func scanRows(t testing.TB, db *sql.DB, query string, each func(scan func(...any) error) error) {
-	t.Helper()
-	rows, err := db.QueryContext(t.Context(), query)
-	if err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := each(rows.Scan); err != nil {
-			t.Fatalf("%s: %v", query, err)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-}
-
 // readTables reads the rating service's tables from a database of either engine; prefix is what their names need, such as
 // "name_of_database.".
-func readTables(t testing.TB, db *sql.DB, prefix string) outcome {
+func readTables(t testing.TB, db *sql.DB, prefix string) (o judge.Outcome) {
 	t.Helper()
-	o := outcome{rows: map[rkey]state{}, aggregates: map[[2]string]aggregate{}}
-	scanRows(t, db, "SELECT record_type, record_id, user_id, value, rated_at FROM "+prefix+"ratings", func(scan func(...any) error) error {
-		var k rkey
-		var s state
-		err := scan(&k.recordType, &k.record, &k.user, &s.value, &s.at)
-		o.rows[k] = s
-		return err
-	})
-	scanRows(t, db, "SELECT record_type, record_id, votes, total, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 FROM "+prefix+"aggregates",
-		func(scan func(...any) error) error {
-			var r [2]string
-			var a aggregate
-			dest := []any{&r[0], &r[1], &a.votes, &a.sum}
-			for i := range a.counts {
-				dest = append(dest, &a.counts[i])
-			}
-			err := scan(dest...)
-			o.aggregates[r] = a
-			return err
-		})
-	scanRows(t, db, "SELECT part, record_offset FROM "+prefix+"dead_letters", func(scan func(...any) error) error {
-		var p place
-		err := scan(&p.partition, &p.offset)
-		o.dead = append(o.dead, p)
-		return err
-	})
+	if err := o.ReadRatings(t.Context(), db, prefix); err != nil {
+		t.Fatal(err)
+	}
 	return o
 }

@@ -1,13 +1,13 @@
 package test
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"math/rand/v2"
 	"testing"
 	"time"
 
+	"movieexample.com/test/judge"
 	"movieexample.com/test/system"
 )
 
@@ -40,17 +40,14 @@ func TestCrash(t *testing.T) {
 		t.Fatalf("only %d classes of poison in the plan", len(classes))
 	}
 
-	c := &crashRun{
-		t: t, bin: system.Build(t), data: t.TempDir(), rng: rand.New(rand.NewPCG(seed, 3)),
-		queue: p.items, acked: map[place][]byte{}, writers: newWriters(p, seed),
-	}
+	c := newCrashRun(t, system.Build(t), p, seed)
 	for life := range kills {
 		c.life(len(c.queue) / (kills - life))
 	}
 	c.drain()
 	o := c.read(p)
 	t.Logf("%d kills, %d of them in traffic, %d of these with events under way; %d records acknowledged, %d in the log; %d synchronous writes acknowledged, %d lost their answer",
-		kills, c.hits, c.inside, len(c.acked), len(o.log), c.writers.count(true), c.writers.count(false))
+		kills, c.hits, c.inside, c.said.Acknowledged(), len(o.Log), c.writers.count(true), c.writers.count(false))
 	if c.hits*10 < kills*8 {
 		t.Errorf("only %d of %d kills hit during traffic: this run proves nothing", c.hits, kills)
 	}
@@ -63,8 +60,8 @@ func TestCrash(t *testing.T) {
 	if n := c.writers.count(true); n < kills*3 {
 		t.Errorf("only %d synchronous writes were acknowledged: this run proves nothing", n)
 	}
-	if found := o.check(); len(found) > 0 {
-		t.Errorf("%d violations:\n%s", len(found), brief(found))
+	if found := c.said.Judge(o); len(found) > 0 {
+		t.Errorf("%d violations:\n%s", len(found), found)
 	}
 }
 
@@ -75,13 +72,21 @@ type crashRun struct {
 	data string
 	rng  *rand.Rand
 
-	queue    []item           // to publish, in order; what lost its answer goes in again
-	acked    map[place][]byte // what the broker acknowledged
+	queue    []item // to publish, in order; what lost its answer goes in again
+	said     *judge.Ledger
 	writers  *writers
-	log      []logEntry // read back from the broker at the end
-	hits     int        // kills in traffic: something was acknowledged just before
-	inside   int        // kills that met events without an answer, or not ingested yet
-	advanced int        // lives in which ingestion got on
+	log      judge.Outcome // the log alone, read back from the broker at the end
+	hits     int           // kills in traffic: something was acknowledged just before
+	inside   int           // kills that met events without an answer, or not ingested yet
+	advanced int           // lives in which ingestion got on
+}
+
+func newCrashRun(t *testing.T, bin string, p plan, seed uint64) *crashRun {
+	said := judge.NewLedger()
+	return &crashRun{
+		t: t, bin: bin, data: t.TempDir(), rng: rand.New(rand.NewPCG(seed, 3)),
+		queue: p.items, said: said, writers: newWriters(p, seed, said),
+	}
 }
 
 // life starts the process, publishes up to quota records while writers write, and kills it at a random moment.
@@ -144,7 +149,7 @@ func (c *crashRun) drain() {
 		c.t.Fatalf("%d records were not acknowledged although the broker lives", n)
 	}
 	awaitDrained(ctx, c.t, p.Kafka, conn)
-	c.log = readLog(ctx, c.t, p.Kafka)
+	c.readLog(ctx, p.Kafka)
 	if r := system.Run(ctx, c.t, c.bin, "audit", "--addresses", p.File); r.Code != 0 {
 		c.t.Errorf("audit: exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
@@ -155,35 +160,28 @@ func (c *crashRun) drain() {
 	c.t.Logf("drained; stopped %s after SIGTERM", took.Round(time.Millisecond))
 }
 
-// read is together with what the stopped process has stored.
-func (c *crashRun) read(p plan) outcome { return c.together(p, readDatabase(c.t, c.data)) }
+// readLog reads every record of the topic.
+func (c *crashRun) readLog(ctx context.Context, broker string) {
+	if err := c.log.ReadLog(ctx, []string{broker}, topic); err != nil {
+		c.t.Fatal(err)
+	}
+}
 
-// together brings together what was said and what is stored, and checks the log itself: everything planned is in it, and
-// what the broker acknowledged is where it said.
-func (c *crashRun) together(p plan, stored outcome) outcome {
-	poison := map[string]bool{}
+// read is together with what the stopped process has stored.
+func (c *crashRun) read(p plan) judge.Outcome { return c.together(p, readDatabase(c.t, c.data)) }
+
+// together brings together the log and what is stored, and wants everything planned in the log.
+func (c *crashRun) together(p plan, stored judge.Outcome) judge.Outcome {
 	missing := map[string]bool{}
 	for _, it := range p.items {
 		missing[string(it.value)] = true
-		if it.poison != "" {
-			poison[string(it.value)] = true
-		}
 	}
-	at := make(map[place][]byte, len(c.log))
-	for i := range c.log {
-		e := &c.log[i]
-		e.poison = poison[string(e.value)]
-		at[e.place] = e.value
-		delete(missing, string(e.value))
+	for _, e := range c.log.Log {
+		delete(missing, string(e.Value))
 	}
 	if len(missing) > 0 {
 		c.t.Errorf("%d planned records are not in the log", len(missing))
 	}
-	for where, value := range c.acked {
-		if !bytes.Equal(at[where], value) {
-			c.t.Errorf("the broker acknowledged a record at %v and has another one, or none, there", where)
-		}
-	}
-	stored.log, stored.writes = c.log, c.writers.attempts()
+	stored.Log, stored.Ends = c.log.Log, c.log.Ends
 	return stored
 }

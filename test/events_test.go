@@ -1,21 +1,13 @@
 package test
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"movieexample.com/test/judge"
 )
-
-// state is what a user's rating of a record must come out as: the last word, whatever way it came.
-type state struct {
-	value int // 0: deleted
-	at    int64
-}
-
-// rkey names one user's rating of one record.
-type rkey struct{ recordType, record, user string }
 
 // item is one record to publish.
 type item struct {
@@ -27,17 +19,6 @@ type item struct {
 type plan struct {
 	items  []item
 	counts map[string]int // of what was put in, for the test's report and its own checks
-}
-
-// event is the JSON form, written by hand here: the test must not trust the code it tests.
-type event struct {
-	UserID     string `json:"userId"`
-	RecordID   string `json:"recordId"`
-	RecordType string `json:"recordType"`
-	Value      int    `json:"value,omitempty"`
-	ProviderID string `json:"providerId"`
-	EventType  string `json:"eventType,omitempty"`
-	RatedAt    string `json:"ratedAt,omitempty"`
 }
 
 // Shares of the stream.
@@ -56,10 +37,10 @@ func newPlan(seed uint64, n int) plan {
 	p := plan{counts: map[string]int{}}
 	base := time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)
 	users, records := max(20, n/100), max(20, n/200)
-	var known []rkey
+	var known []judge.Key
 	for i := range n {
-		var k rkey
-		e := event{ProviderID: "crash-test", RatedAt: base.Add(time.Duration(i) * time.Second).Format(time.RFC3339)}
+		var k judge.Key
+		e := judge.Event{ProviderID: "crash-test", RatedAt: base.Add(time.Duration(i) * time.Second).Format(time.RFC3339)}
 		switch roll := rng.Float64(); {
 		case roll < deleteShare && len(known) > 0:
 			k = known[rng.IntN(len(known))]
@@ -72,9 +53,9 @@ func newPlan(seed uint64, n int) plan {
 		default:
 			// Popular records get most of the ratings: hot rows are where races are.
 			record := int(float64(records) * rng.Float64() * rng.Float64())
-			k = rkey{"movie", fmt.Sprintf("r%d", record), fmt.Sprintf("u%d", rng.IntN(users))}
+			k = judge.Key{RecordType: "movie", RecordID: fmt.Sprintf("r%d", record), UserID: fmt.Sprintf("u%d", rng.IntN(users))}
 			if i%50 == 0 {
-				k.recordType = "series"
+				k.RecordType = "series"
 			}
 			known = append(known, k)
 			e.Value = 1 + rng.IntN(10)
@@ -83,12 +64,8 @@ func newPlan(seed uint64, n int) plan {
 			}
 			p.counts["put"]++
 		}
-		e.UserID, e.RecordID, e.RecordType = k.user, k.record, k.recordType
-		value, err := json.Marshal(e)
-		if err != nil {
-			panic(err) // strings and numbers always encode
-		}
-		it := item{key: []byte(k.recordType + ":" + k.record), value: value}
+		e.UserID, e.RecordID, e.RecordType = k.UserID, k.RecordID, k.RecordType
+		it := item{key: []byte(k.RecordType + ":" + k.RecordID), value: e.JSON()}
 		if rng.IntN(10) == 0 {
 			it.key = nil // a keyless producer: the record's events come from several partitions
 			p.counts["keyless"]++
@@ -140,19 +117,5 @@ func poison(rng *rand.Rand, serial, n int) item {
 	return item{key: []byte("movie:r1"), value: []byte(c.value), poison: c.name}
 }
 
-// meaning decodes a good event of a plan.
-func meaning(value []byte) (rkey, state, error) {
-	var e event
-	if err := json.Unmarshal(value, &e); err != nil {
-		return rkey{}, state{}, err
-	}
-	at, err := time.Parse(time.RFC3339, e.RatedAt)
-	if err != nil {
-		return rkey{}, state{}, err
-	}
-	s := state{value: e.Value, at: at.UnixMicro()}
-	if e.EventType == "delete" {
-		s.value = 0
-	}
-	return rkey{e.RecordType, e.RecordID, e.UserID}, s, nil
-}
+// meaning is what a good event of a plan says; each of them says its time.
+func (it item) meaning() (judge.Key, judge.Row, error) { return judge.Meaning(it.value, time.Time{}) }

@@ -19,7 +19,7 @@ import (
 func TestTerminateUnderLoad(t *testing.T) {
 	const seed, events = 5, 4_000
 	p := newPlan(seed, events)
-	c := &crashRun{t: t, bin: system.Build(t), data: t.TempDir(), queue: p.items, acked: map[place][]byte{}, writers: newWriters(p, seed)}
+	c := newCrashRun(t, system.Build(t), p, seed)
 	for range 3 {
 		proc := system.Start(t, c.bin, c.data)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -50,8 +50,8 @@ func TestTerminateUnderLoad(t *testing.T) {
 		}
 	}
 	c.drain()
-	if found := c.read(p).check(); len(found) > 0 {
-		t.Errorf("%d violations:\n%s", len(found), brief(found))
+	if found := c.said.Judge(c.read(p)); len(found) > 0 {
+		t.Errorf("%d violations:\n%s", len(found), found)
 	}
 }
 

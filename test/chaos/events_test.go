@@ -1,32 +1,14 @@
 package chaos_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"testing"
 	"time"
+
+	"movieexample.com/test/judge"
 )
-
-// rowKey names one user's rating of one record.
-type rowKey struct{ recordType, record, user string }
-
-// row is the state of a rating: a value, 0 where it was taken back, and its version in microseconds since 1970.
-type row struct {
-	value int
-	at    int64
-}
-
-// event is the JSON form of a rating event, by hand: the test does not trust the code that it tests.
-type event struct {
-	UserID     string `json:"userId"`
-	RecordID   string `json:"recordId"`
-	RecordType string `json:"recordType"`
-	Value      int    `json:"value,omitempty"`
-	ProviderID string `json:"providerId"`
-	EventType  string `json:"eventType,omitempty"`
-	RatedAt    string `json:"ratedAt,omitempty"`
-}
 
 // item is one record to publish.
 type item struct {
@@ -61,7 +43,7 @@ type stream struct {
 	name   string // of the run; makes what has to be unique so across runs
 	made   int
 	poison int
-	known  []rowKey
+	known  []judge.Key
 	later  [duplicateWithin][]item // duplicates, by when they are due
 }
 
@@ -89,15 +71,15 @@ func (s *stream) next() []item {
 var firstRated = time.Date(2012, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (s *stream) event(n int) item {
-	e := event{ProviderID: "chaos"}
+	e := judge.Event{ProviderID: "chaos"}
 	// Anywhere in ten years, whatever was before: order in the log is not order in time. The microseconds make each unique.
 	at := firstRated.Add(time.Duration(s.rng.IntN(10*365*24*3600))*time.Second + time.Duration(n%1_000_000)*time.Microsecond)
 	e.RatedAt = at.Format(time.RFC3339Nano)
-	var k rowKey
+	var k judge.Key
 	switch roll := s.rng.Float64(); {
 	case roll < undatedShare:
 		// Of a user of its own, so that the time of sending competes with no other.
-		k = rowKey{"movie", s.record(), fmt.Sprintf("undated-%s-%d", s.name, n)}
+		k = judge.Key{RecordType: "movie", RecordID: s.record(), UserID: fmt.Sprintf("undated-%s-%d", s.name, n)}
 		e.RatedAt = ""
 		e.Value = 1 + s.rng.IntN(10)
 	case roll < undatedShare+deleteShare && len(s.known) > 0:
@@ -107,21 +89,17 @@ func (s *stream) event(n int) item {
 		k = s.known[s.rng.IntN(len(s.known))]
 		e.Value = 1 + s.rng.IntN(10)
 	default:
-		k = rowKey{"movie", s.record(), fmt.Sprintf("u%d", s.rng.IntN(userCount))}
+		k = judge.Key{RecordType: "movie", RecordID: s.record(), UserID: fmt.Sprintf("u%d", s.rng.IntN(userCount))}
 		if n%50 == 0 {
-			k.recordType = "series"
+			k.RecordType = "series"
 		}
 		e.Value = 1 + s.rng.IntN(10)
 		if len(s.known) < 20_000 {
 			s.known = append(s.known, k)
 		}
 	}
-	e.UserID, e.RecordID, e.RecordType = k.user, k.record, k.recordType
-	value, err := json.Marshal(e)
-	if err != nil {
-		panic(err) // strings and numbers always encode
-	}
-	it := item{key: []byte(k.recordType + ":" + k.record), value: value}
+	e.UserID, e.RecordID, e.RecordType = k.UserID, k.RecordID, k.RecordType
+	it := item{key: []byte(k.RecordType + ":" + k.RecordID), value: e.JSON()}
 	if s.rng.Float64() < keylessShare {
 		it.key = nil
 	}
@@ -158,22 +136,50 @@ func (s *stream) bad() item {
 	return item{key: []byte("movie:r1"), value: []byte(values[n%len(values)]), poison: true}
 }
 
-// meaning decodes a good event. sent is the record's timestamp, the version of an event that says no time.
-func meaning(value []byte, sent time.Time) (rowKey, row, error) {
-	var e event
-	if err := json.Unmarshal(value, &e); err != nil {
-		return rowKey{}, row{}, err
-	}
-	at := sent
-	if e.RatedAt != "" {
-		var err error
-		if at, err = time.Parse(time.RFC3339Nano, e.RatedAt); err != nil {
-			return rowKey{}, row{}, err
+// TestStream wants every disorder in the stream, and of each event that it means what the judge reads in it.
+func TestStream(t *testing.T) {
+	s := newStream("test", rand.New(rand.NewPCG(1, 2)))
+	times, poison, keyless, undated, deletes, early := map[string]int{}, 0, 0, 0, 0, 0
+	latest := map[judge.Key]int64{}
+	sent := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	for s.made < 2000 {
+		for _, it := range s.next() {
+			times[string(it.value)]++
+			if it.poison {
+				poison++
+				if times[string(it.value)] > 1 {
+					t.Errorf("the poison %q is there twice: the judge knows it by its text", it.value)
+				}
+				continue
+			}
+			if it.key == nil {
+				keyless++
+			}
+			k, r, err := judge.Meaning(it.value, sent)
+			if err != nil || k.RecordType == "" || k.RecordID == "" || k.UserID == "" {
+				t.Errorf("%s means a rating of %v: %v", it.value, k, err)
+			}
+			if r.Value == 0 {
+				deletes++
+			}
+			if r.At == sent.UnixMicro() {
+				undated++
+			}
+			if r.At < latest[k] {
+				early++
+			}
+			latest[k] = max(latest[k], r.At)
 		}
 	}
-	r := row{value: e.Value, at: at.UnixMicro()}
-	if e.EventType == "delete" {
-		r.value = 0
+	again := 0
+	for _, n := range times {
+		again += n - 1
 	}
-	return rowKey{e.RecordType, e.RecordID, e.UserID}, r, nil
+	for what, n := range map[string]int{
+		"poison": poison, "keyless": keyless, "undated": undated, "deletes": deletes, "published again": again, "out of order": early,
+	} {
+		if n < 5 {
+			t.Errorf("%d %s of %d events: the load proves nothing of them", n, what, s.made)
+		}
+	}
 }

@@ -123,7 +123,7 @@ func ratingKill(s *scene) {
 	if *chaosFull {
 		events = 200_000
 	}
-	before := s.rig.ledger.acknowledged()
+	before := s.rig.ledger.Acknowledged()
 	processes := s.rig.c.Of("rating")
 	for kills := 0; kills < s.times; {
 		s.await("events", func(context.Context) error { return s.acknowledgedSince(before, events*kills/s.times) })
@@ -259,9 +259,9 @@ func kafkaPause(s *scene) {
 		s.round(nil, func() time.Time {
 			b := brokers[n%len(brokers)]
 			s.must(b.Pause())
-			from := s.rig.ledger.acknowledged()
+			from := s.rig.ledger.Acknowledged()
 			s.let(12 * time.Second)
-			if n := s.rig.ledger.acknowledged(); len(brokers) == 1 && n > from+1000 {
+			if n := s.rig.ledger.Acknowledged(); len(brokers) == 1 && n > from+1000 {
 				s.Errorf("%d events were acknowledged by a broker that is frozen", n-from)
 			}
 			s.must(b.Resume())

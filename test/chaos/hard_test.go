@@ -16,7 +16,7 @@ import (
 )
 
 func (s *scene) acknowledgedSince(before, events int) error {
-	if n := s.rig.ledger.acknowledged() - before; n < events {
+	if n := s.rig.ledger.Acknowledged() - before; n < events {
 		return fmt.Errorf("%d of %d events are acknowledged", n, events)
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/test/judge"
 )
 
 // weight says how much is asked of the system at a time.
@@ -128,21 +129,21 @@ func (l *load) read(ctx context.Context, rng *rand.Rand) {
 
 // rateAll sets ratings and takes them back, in turn for each of a worker's keys. Half of the keys are of events too, so that both
 // ways meet in one row. A key whose outcome is not known is given up for a new one.
-func (l *load) rateAll(ctx context.Context, rng *rand.Rand, worker int, k kind, put func(context.Context, rowKey, int) (int64, error)) {
+func (l *load) rateAll(ctx context.Context, rng *rand.Rand, worker int, k kind, put func(context.Context, judge.Key, int) (int64, error)) {
 	serial := 0
-	fresh := func() rowKey {
+	fresh := func() judge.Key {
 		serial++
 		if serial%2 == 0 {
 			// Nobody else's: workers have users apart, and a run begins behind the one before.
 			user := (worker*97 + serial*13 + l.rig.serial*1009) % userCount
-			key := rowKey{"movie", filmID(rng.IntN(filmCount)), fmt.Sprintf("u%d", user)}
+			key := judge.Key{RecordType: "movie", RecordID: filmID(rng.IntN(filmCount)), UserID: fmt.Sprintf("u%d", user)}
 			if l.rig.claim(key) {
 				return key
 			}
 		}
-		return rowKey{"movie", filmID(rng.IntN(filmCount)), fmt.Sprintf("sync-%s-%d-%d", l.name, worker, serial)}
+		return judge.Key{RecordType: "movie", RecordID: filmID(rng.IntN(filmCount)), UserID: fmt.Sprintf("sync-%s-%d-%d", l.name, worker, serial)}
 	}
-	keys := make([]rowKey, 40)
+	keys := make([]judge.Key, 40)
 	for i := range keys {
 		keys[i] = fresh()
 	}
@@ -154,7 +155,7 @@ func (l *load) rateAll(ctx context.Context, rng *rand.Rand, worker int, k kind, 
 		}
 		began := time.Now()
 		at, err := put(context.WithoutCancel(ctx), keys[i], value)
-		l.rig.ledger.rated(keys[i], value, at, began, err == nil)
+		l.rig.ledger.Rated(keys[i], value, at, began, err == nil)
 		l.note(k, began, err)
 		if err != nil {
 			keys[i] = fresh()
@@ -162,8 +163,8 @@ func (l *load) rateAll(ctx context.Context, rng *rand.Rand, worker int, k kind, 
 	}
 }
 
-func (l *load) rateREST(ctx context.Context, k rowKey, value int) (int64, error) {
-	path := "/v1/records/" + k.recordType + "/" + k.record + "/ratings/" + k.user
+func (l *load) rateREST(ctx context.Context, k judge.Key, value int) (int64, error) {
+	path := "/v1/records/" + k.RecordType + "/" + k.RecordID + "/ratings/" + k.UserID
 	if value == 0 {
 		_, err := l.http.do(ctx, http.MethodDelete, path, "")
 		return 0, err
@@ -185,15 +186,15 @@ func (l *load) rateREST(ctx context.Context, k rowKey, value int) (int64, error)
 	return answer.RatedAt.UnixMicro(), nil
 }
 
-func (l *load) rateGRPC(ctx context.Context, k rowKey, value int) (int64, error) {
+func (l *load) rateGRPC(ctx context.Context, k judge.Key, value int) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if value == 0 {
-		_, err := l.rig.rating.DeleteRating(ctx, &ratingv1.DeleteRatingRequest{RecordType: k.recordType, RecordId: k.record, UserId: k.user})
+		_, err := l.rig.rating.DeleteRating(ctx, &ratingv1.DeleteRatingRequest{RecordType: k.RecordType, RecordId: k.RecordID, UserId: k.UserID})
 		return 0, err
 	}
 	resp, err := l.rig.rating.PutRating(ctx,
-		&ratingv1.PutRatingRequest{RecordType: k.recordType, RecordId: k.record, UserId: k.user, Value: proto.Int32(int32(value))})
+		&ratingv1.PutRatingRequest{RecordType: k.RecordType, RecordId: k.RecordID, UserId: k.UserID, Value: proto.Int32(int32(value))})
 	if err != nil {
 		return 0, err
 	}
@@ -213,7 +214,7 @@ func (l *load) editAll(ctx context.Context, name string, k kind, put func(contex
 		}
 		began := time.Now()
 		err := put(context.WithoutCancel(ctx), id, title)
-		l.rig.ledger.edited(id, title, err == nil)
+		l.rig.ledger.Edited(id, title, err == nil)
 		l.note(k, began, err)
 		if err != nil {
 			given[i]++

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"movieexample.com/test/judge"
 )
 
 const topic = "ratings"
@@ -68,15 +70,15 @@ func (r *rig) startProducer(tr *traffic, name string, perSecond int) (*producer,
 }
 
 func (p *producer) produce(it item) {
-	p.rig.ledger.publishing(it)
+	p.rig.ledger.Sending(it.value, it.poison)
 	began := time.Now()
 	p.client.Produce(context.Background(), &kgo.Record{Key: it.key, Value: it.value}, func(r *kgo.Record, err error) {
 		p.traffic.note(publish, began, time.Now(), err)
 		if err != nil {
-			p.rig.ledger.unanswered()
+			p.rig.ledger.Unanswered()
 			return
 		}
-		p.rig.ledger.publishedAt(place{r.Partition, r.Offset}, r.Value)
+		p.rig.ledger.Sent(judge.Place{Partition: r.Partition, Offset: r.Offset}, r.Value)
 	})
 }
 

@@ -95,7 +95,7 @@ func futureSchema(s *scene) {
 	}
 	for table, column := range map[string]string{"movieexample_rating.ratings": "device", "movieexample_metadata.movies": "poster"} {
 		n := 0
-		err := s.rig.query(s.Context(), "SELECT COUNT(DISTINCT "+column+") FROM "+table, func(scan func(...any) error) error { return scan(&n) })
+		err := s.rig.database().QueryRowContext(s.Context(), "SELECT COUNT(DISTINCT "+column+") FROM "+table).Scan(&n)
 		if err != nil || n != 1 {
 			s.Errorf("%s has %d different values in the new column (%v), want its default", table, n, err)
 		}

@@ -24,6 +24,7 @@ import (
 	"movieexample.com/internal/discovery"
 	"movieexample.com/internal/rpc"
 	"movieexample.com/test/cluster"
+	"movieexample.com/test/judge"
 	"movieexample.com/test/servers"
 )
 
@@ -51,13 +52,13 @@ type rig struct {
 	admin    ratingv1.RatingAdminServiceClient
 	metadata metadatav1.MetadataServiceClient
 
-	ledger *ledger
-	log    []logEntry // read so far
-	serial int        // of the run
+	ledger *judge.Ledger
+	log    []judge.Entry // read so far
+	serial int           // of the run
 
 	mu     sync.Mutex
 	rng    *rand.Rand
-	claims map[rowKey]bool
+	claims map[judge.Key]bool
 }
 
 // smallDisk is room for MariaDB's own files, for what a run writes, and for not much more.
@@ -67,7 +68,7 @@ const smallDisk = 320 << 20
 func startRig(ctx context.Context, s setup, seed uint64, binary string) (_ *rig, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
-	r := &rig{setup: s, ledger: newLedger(), rng: rand.New(rand.NewPCG(seed, uint64(s.brokers))), claims: map[rowKey]bool{}}
+	r := &rig{setup: s, ledger: judge.NewLedger(), rng: rand.New(rand.NewPCG(seed, uint64(s.brokers))), claims: map[judge.Key]bool{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -117,7 +118,7 @@ func startRig(ctx context.Context, s setup, seed uint64, binary string) (_ *rig,
 		}}); err != nil {
 			return nil, fmt.Errorf("put a film: %w", err)
 		}
-		r.ledger.edited(id, title, true)
+		r.ledger.Edited(id, title, true)
 	}
 	return r, nil
 }
@@ -155,7 +156,7 @@ func (r *rig) between(least, most time.Duration) time.Duration {
 }
 
 // claim reports whether a key is the first one's that asks for it.
-func (r *rig) claim(k rowKey) bool {
+func (r *rig) claim(k judge.Key) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.claims[k] {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"movieexample.com/test/judge"
 )
 
 // patience bounds what a run waits for; it is a bound for what hangs, not a measurement.
@@ -84,22 +86,22 @@ func (s *scene) judge() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	if found := o.check(s.rig.ledger); len(found) > 0 {
-		s.Errorf("%d violations:\n%s", len(found), brief(found))
+	if found := s.rig.ledger.Judge(o); len(found) > 0 {
+		s.Errorf("%d violations:\n%s", len(found), found)
 	}
 	checked, differ, err := s.rig.audit(ctx)
 	if err != nil {
 		s.Error(err)
 	}
 	if len(differ) > 0 || checked < recordCount/2 {
-		s.Errorf("the audit looked at %d records and found:\n%s", checked, brief(differ))
+		s.Errorf("the audit looked at %d records and found:\n%s", checked, judge.Violations(differ))
 	}
 	if found := s.traffic.check(); len(found) > 0 {
-		s.Errorf("%d failures of traffic:\n%s", len(found), brief(found))
+		s.Errorf("%d failures of traffic:\n%s", len(found), found)
 	}
-	ratings, unknown, films, unknownFilms := s.rig.ledger.counts()
+	ratings, unknown, films, unknownFilms := s.rig.ledger.Counts()
 	s.Logf("judged in %s, since the cluster's start: %d records in the log, %d of them poison, %d rows; ratings of %d keys acknowledged synchronously, %d lost an answer; %d films, %d lost an answer",
-		time.Since(began).Round(time.Millisecond), len(o.log), len(o.dead), len(o.rows), ratings, unknown, films, unknownFilms)
+		time.Since(began).Round(time.Millisecond), len(o.Log), len(o.Dead), len(o.Rows), ratings, unknown, films, unknownFilms)
 }
 
 // await asks until there is no error.

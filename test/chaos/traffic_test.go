@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"movieexample.com/test/judge"
 )
 
 // kind is a kind of traffic: what has a recovery time of its own, and what a fault may or may not harm.
@@ -156,29 +158,30 @@ func (tr *traffic) total() (n, failed int) {
 }
 
 // check returns failures that no window excuses, and whole seconds of a fault in which nothing went on.
-func (tr *traffic) check() []string {
+func (tr *traffic) check() judge.Violations {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	v := &violations{}
+	var v judge.Violations
 	for _, k := range kinds() {
 		for _, r := range tr.failed[k] {
 			if !slices.ContainsFunc(tr.windows, func(w window) bool { return w.excuses(k, r) }) {
-				v.add("%s failed %s after the start, having taken %s, when it had no right to: %v",
+				v.Add("%s failed %s after the start, having taken %s, when it had no right to: %v",
 					k, r.begin.Sub(tr.began).Round(time.Millisecond), r.end.Sub(r.begin).Round(time.Millisecond), r.err)
 			}
 		}
 	}
 	for _, w := range tr.windows {
 		for second := int(w.from.Sub(tr.began)/time.Second) + 1; second < int(w.to.Sub(tr.began)/time.Second); second++ {
-			tr.flowed(w, second, v)
+			tr.flowed(w, second, &v)
 		}
 	}
-	return v.list()
+	slices.Sort(v)
+	return v
 }
 
 // flowed wants traffic in one whole second of a window: something that the fault may not harm has to have succeeded. Without a
 // database that is events, which Kafka takes.
-func (tr *traffic) flowed(w window, second int, v *violations) {
+func (tr *traffic) flowed(w window, second int, v *judge.Violations) {
 	n, may := 0, false
 	for _, k := range kinds() {
 		if !slices.Contains(w.allow, k) {
@@ -187,7 +190,7 @@ func (tr *traffic) flowed(w window, second int, v *violations) {
 		}
 	}
 	if may && n == 0 {
-		v.add("nothing succeeded in second %d, when a fault was on that harms only %v", second, w.allow)
+		v.Add("nothing succeeded in second %d, when a fault was on that harms only %v", second, w.allow)
 	}
 }
 
