@@ -35,6 +35,8 @@ func TestLies(t *testing.T) {
 
 		"a lost answer with an old version":   {row(unsure, 9, -10), "acknowledged write of 3"},
 		"a lost answer before it was begun":   {row(unsure, 9, 10), "acknowledged write of 3"},
+		"a lost answer before the last one":   {row(unsure, 8, -2), "acknowledged write of 3"},
+		"a lost answer before an event":       {beforeEvent, "row is"},
 		"a lost answer of a life before":      {row(again, 2, 5000), "acknowledged write of 6"},
 		"what nobody tried":                   {row(unsure, 5, 5000), "acknowledged write of 3"},
 		"acknowledged write lost":             {stored(func(o *judge.Outcome) { remove(o, written) }), "acknowledged write of 7 is not there"},
@@ -125,6 +127,26 @@ func TestViolationsForAPerson(t *testing.T) {
 	if got := fmt.Sprint(v[:1]); got != "violation 0" {
 		t.Errorf("one is printed as %q", got)
 	}
+}
+
+// An aggregate counts what is a rating, and takes back what it counted.
+func TestAggregate(t *testing.T) {
+	var a judge.Aggregate
+	for _, value := range []int{7, 7, 10, 1, 0, -1, 11} {
+		a.Add(value, 1)
+	}
+	a.Add(7, -1)
+	if want := (judge.Aggregate{Votes: 3, Sum: 18, Counts: [10]int64{0: 1, 6: 1, 9: 1}}); a != want {
+		t.Errorf("got %+v, want %+v", a, want)
+	}
+}
+
+// beforeEvent is the lie that an attempt without an answer, of the time of an event, took the event's place at an older version.
+func beforeEvent(l *judge.Ledger, o *judge.Outcome) {
+	k, r := ofEvent(*o)
+	value := r.Value%10 + 1
+	l.Rated(k, value, 0, time.UnixMicro(r.At-10), false)
+	change(o, k, judge.Row{Value: value, At: r.At - 1})
 }
 
 // record is one with many ratings.
