@@ -35,11 +35,15 @@ const coldFilms = 60_000
 // fresh counts the films that were answered with ratings that the rating service was asked for.
 const fresh = `movieexample_movie_answers_total{rating_status="fresh"}`
 
-// detailsCallers ask at the same time, on one connection.
-const detailsCallers = 8
+// detailsCallers ask at the same time, on one connection: few, who leave the processors idle while a question travels, and as many
+// as make the processors the limit.
+var detailsCallers = []int{8, 32}
 
 // threeProcesses is metadata, rating and movie, each in a process, with the films in.
-type threeProcesses struct{ metadata, rating, movie *system.Process }
+type threeProcesses struct {
+	metadata, rating, movie *system.Process
+	asked                   *atomic.Int64 // for how many films that were in no cache
+}
 
 // startThree starts them; database says where the two that keep data have it, "" in SQLite files.
 func (s *realServers) startThree(b *testing.B, database func(service string) string, topic string) threeProcesses {
@@ -58,6 +62,7 @@ func (s *realServers) startThree(b *testing.B, database func(service string) str
 		return []string{"--data", b.TempDir()}
 	}
 	t := threeProcesses{
+		asked:    new(atomic.Int64),
 		metadata: start(append([]string{"metadata"}, data("metadata")...)...),
 		rating: start(append([]string{
 			"rating", "--rating-brokers", strings.Join(s.kafka.Bootstrap(), ","), "--rating-topic", topic, "--rating-group", s.name("group"),
@@ -215,56 +220,9 @@ func BenchmarkDetailsProcesses(b *testing.B) {
 		echo := bareServer(b, bare, answers)
 		fanOut := bareServer(b, bare, answers, bareServer(b, bare, answers), bareServer(b, bare, answers))
 
-		one := func(int64) string { return recordOfFilm(1) }
-		each := func(n int64) string { return recordOfFilm(n % coldFilms) }
-		side := func(addr string, film func(int64) string) func() float64 {
-			conn := dial(b, addr)
-			var asked atomic.Int64
-			return func() float64 { return loaded(b, detailsCallers, time.Second, getMovie(conn, &asked, film)) }
+		for _, callers := range detailsCallers {
+			compareDetails(b, s, callers, onMariaDB, inFiles, echo, fanOut)
 		}
-		calls := func(t threeProcesses) float64 {
-			return metric(b, t.metadata, "grpc_server_handled_total") + metric(b, t.rating, "grpc_server_handled_total")
-		}
-		cold := func(t threeProcesses, where string) func() float64 {
-			var asked atomic.Int64
-			spenders := []int{t.metadata.PID(), t.rating.PID(), t.movie.PID(), s.db.PID(), os.Getpid()}
-			conn := dial(b, t.movie.Movie)
-			return func() float64 {
-				// A rating service that is late is left alone for a second, and the films come without ratings then: such a
-				// round says nothing. The first ones are like that, while the votes of all films go to the search.
-				for range 30 {
-					calledBefore, freshBefore, askedBefore := calls(t), metric(b, t.movie, fresh), asked.Load()
-					spentBefore := processorTimes(b, spenders)
-					rate := loaded(b, detailsCallers, time.Second, getMovie(conn, &asked, each))
-					questions := float64(asked.Load() - askedBefore)
-					perCall := (calls(t) - calledBefore) / questions
-					// A call can be shared by no more than all callers.
-					if perCall < 1.9/detailsCallers {
-						b.Fatalf("%s: %.2f calls behind a question: it was not uncached", where, perCall)
-					}
-					if (metric(b, t.movie, fresh)-freshBefore)/questions >= 0.99 {
-						spent := processorTimes(b, spenders)
-						for i := range spent {
-							spent[i] = (spent[i] - spentBefore[i]) / time.Duration(questions)
-						}
-						b.Logf("%s: %.2f calls behind a question; processor time of one in metadata, rating, movie, MariaDB, here: %v", where, perCall, spent)
-						return rate
-					}
-					b.Log("a round again: films came without ratings")
-				}
-				b.Fatal("in thirty rounds films came without ratings")
-				return 0
-			}
-		}
-		sides := []func() float64{
-			side(onMariaDB.movie.Movie, one), side(echo, one), cold(onMariaDB, "on MariaDB"), cold(inFiles, "in files"), side(fanOut, each),
-		}
-		inTurns(1, sides...) // warm
-		m := inTurns(8, sides...)
-		b.Logf("calls/s per round: warm %.0f, echo %.0f, uncached on MariaDB %.0f, in files %.0f, fan-out %.0f", m[0], m[1], m[2], m[3], m[4])
-		against(b, "warm", "GetMovie, three processes, warm / grpc-go echo of the same bytes", "calls", m[0], m[1], 0.6)
-		against(b, "uncached", "GetMovie, three processes on MariaDB, uncached / fan-out to two echoes", "calls", m[2], m[4], 0.8)
-		against(b, "uncached-files", "GetMovie, three processes on SQLite, uncached / fan-out to two echoes", "calls", m[3], m[4], 0)
 		row{
 			name: "resident after that: metadata / rating / movie, " + thousands(coldFilms) + " films on MariaDB",
 			ours: memory(b, onMariaDB.metadata, onMariaDB.rating, onMariaDB.movie), ratio: math.NaN(), target: "–",
@@ -277,6 +235,62 @@ func BenchmarkDetailsProcesses(b *testing.B) {
 		}
 		drops = nil
 	}
+}
+
+// compareDetails measures all sides with so many callers. Its rows have all callers in their name.
+func compareDetails(b *testing.B, s *realServers, callers int, onMariaDB, inFiles threeProcesses, echo, fanOut string) {
+	b.Helper()
+	name, kind := fmt.Sprintf("%d callers, ", callers), fmt.Sprintf("%d-callers-", callers)
+	one := func(int64) string { return recordOfFilm(1) }
+	each := func(n int64) string { return recordOfFilm(n % coldFilms) }
+	side := func(addr string, film func(int64) string) func() float64 {
+		conn := dial(b, addr)
+		var asked atomic.Int64
+		return func() float64 { return loaded(b, callers, time.Second, getMovie(conn, &asked, film)) }
+	}
+	calls := func(t threeProcesses) float64 {
+		return metric(b, t.metadata, "grpc_server_handled_total") + metric(b, t.rating, "grpc_server_handled_total")
+	}
+	cold := func(t threeProcesses, where string) func() float64 {
+		asked := t.asked
+		spenders := []int{t.metadata.PID(), t.rating.PID(), t.movie.PID(), s.db.PID(), os.Getpid()}
+		conn := dial(b, t.movie.Movie)
+		return func() float64 {
+			// A rating service that is late is left alone for a second, and the films come without ratings then: such a
+			// round says nothing. The first ones are like that, while the votes of all films go to the search.
+			for range 30 {
+				calledBefore, freshBefore, askedBefore := calls(t), metric(b, t.movie, fresh), asked.Load()
+				spentBefore := processorTimes(b, spenders)
+				rate := loaded(b, callers, time.Second, getMovie(conn, asked, each))
+				questions := float64(asked.Load() - askedBefore)
+				perCall := (calls(t) - calledBefore) / questions
+				// A call can be shared by no more than all callers.
+				if perCall < 1.9/float64(callers) {
+					b.Fatalf("%s: %.2f calls behind a question: it was not uncached", where, perCall)
+				}
+				if (metric(b, t.movie, fresh)-freshBefore)/questions >= 0.99 {
+					spent := processorTimes(b, spenders)
+					for i := range spent {
+						spent[i] = (spent[i] - spentBefore[i]) / time.Duration(questions)
+					}
+					b.Logf("%s: %.2f calls behind a question; processor time of one in metadata, rating, movie, MariaDB, here: %v", where, perCall, spent)
+					return rate
+				}
+				b.Log("a round again: films came without ratings")
+			}
+			b.Fatal("in thirty rounds films came without ratings")
+			return 0
+		}
+	}
+	sides := []func() float64{
+		side(onMariaDB.movie.Movie, one), side(echo, one), cold(onMariaDB, "on MariaDB"), cold(inFiles, "in files"), side(fanOut, each),
+	}
+	inTurns(1, sides...) // warm
+	m := inTurns(8, sides...)
+	b.Logf("calls/s per round: warm %.0f, echo %.0f, uncached on MariaDB %.0f, in files %.0f, fan-out %.0f", m[0], m[1], m[2], m[3], m[4])
+	against(b, kind+"warm", name+"GetMovie, three processes, warm / grpc-go echo of the same bytes", "calls", m[0], m[1], 0.6)
+	against(b, kind+"uncached", name+"GetMovie, three processes on MariaDB, uncached / fan-out to two echoes", "calls", m[2], m[4], 0.8)
+	against(b, kind+"uncached-files", name+"GetMovie, three processes on SQLite, uncached / fan-out to two echoes", "calls", m[3], m[4], 0)
 }
 
 // getMovie asks for the films of the numbers that it counts.
