@@ -36,6 +36,8 @@ type Addresses struct {
 	Topic    string   // of rating events; empty means "ratings"
 	// KafkaSecurity is TLS and login for Brokers.
 	KafkaSecurity kafka.Security
+	// KafkaSetting is what the user calls a field of KafkaSecurity, by its key, in errors; nil means the key.
+	KafkaSetting func(key string) string
 }
 
 // DefaultAddresses is where a system runs that was told nothing else.
@@ -180,7 +182,7 @@ func (c *Client) brokers() (kafka.Config, error) {
 	if len(c.addresses.Brokers) == 0 {
 		return kafka.Config{}, &UnreachableError{Part: Kafka, Err: fault.Unavailable(nil, "the address of Kafka is not known")}
 	}
-	return kafka.Config{Brokers: c.addresses.Brokers, ClientID: "movieexample-client", Security: c.addresses.KafkaSecurity}, nil
+	return kafka.Config{Brokers: c.addresses.Brokers, ClientID: "movieexample-client", Security: c.addresses.KafkaSecurity, Setting: c.addresses.KafkaSetting}, nil
 }
 
 // interrupted is the end of an operation that its user ended. It matches context.Canceled or context.DeadlineExceeded.

@@ -33,8 +33,6 @@ const (
 	reviewInterval = time.Second
 	// displayInterval is how often offsets are told to Kafka, for those who look at its consumer lag.
 	displayInterval = time.Second
-	// warnInterval is how often the log repeats that something is waited for.
-	warnInterval = 30 * time.Second
 )
 
 // consumer feeds the ingester from a Kafka topic. It lives as long as the topic has the same id: every record that its client
@@ -46,6 +44,8 @@ type consumer struct {
 	client *kgo.Client
 	// stranger: the topic was seen under another id than ours.
 	stranger atomic.Bool
+	// said is what was last logged about a partition; used by poll alone.
+	said map[int32]*saying
 
 	mu sync.Mutex
 	// topicID is the id that the topic had at the first assignment; empty before.
@@ -57,7 +57,7 @@ type consumer struct {
 // an error is a mistake in the configuration of the client.
 func (s *Service) consume(ctx context.Context) error {
 	for round := 0; ; round++ {
-		c := &consumer{cfg: s.cfg, in: s.ingester, now: s.now, owned: make(map[int32]partition)}
+		c := &consumer{cfg: s.cfg, in: s.ingester, now: s.now, owned: make(map[int32]partition), said: make(map[int32]*saying)}
 		if err := c.run(ctx); err != nil || ctx.Err() != nil {
 			return err
 		}
@@ -68,13 +68,16 @@ func (s *Service) consume(ctx context.Context) error {
 	}
 }
 
+// settingName is what operators call a setting of [Config.Kafka].
+func settingName(key string) string { return "rating.kafka." + key }
+
 // kafkaConfig is how this service reaches the brokers. The client's name is also what shows who has a partition.
 func (c Config) kafkaConfig() kafka.Config {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown-host"
 	}
-	return kafka.Config{Brokers: c.Brokers, ClientID: fmt.Sprintf("movieexample-rating-%s-%d", host, os.Getpid()), Security: c.Kafka}
+	return kafka.Config{Brokers: c.Brokers, ClientID: fmt.Sprintf("movieexample-rating-%s-%d", host, os.Getpid()), Security: c.Kafka, Setting: settingName}
 }
 
 // run consumes until ctx ends or the topic has another id.
@@ -173,7 +176,11 @@ func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool) {
 	fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
 		if fp.Err != nil && !errors.Is(fp.Err, context.DeadlineExceeded) {
 			failed = true
-			c.fetchError(ctx, fp.Topic, fp.Partition, fp.Err)
+			number := fp.Partition
+			if fp.Topic == "" { // of the group as a whole
+				number = -1
+			}
+			c.fetchError(ctx, number, fp.Err)
 		}
 		if len(fp.Records) == 0 {
 			return
@@ -195,7 +202,7 @@ func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool) {
 
 // awaitTopic creates the topic if it is not there, and waits for the brokers as long as it takes; false: ctx ended.
 func (c *consumer) awaitTopic(ctx context.Context) bool {
-	var logged time.Time
+	var said saying
 	for attempt := 5; ; attempt++ {
 		_, err := kafka.EnsureTopic(ctx, c.client, kafka.TopicConfig{
 			Name: c.cfg.Topic, Partitions: int32(c.cfg.Partitions), Replication: int16(c.cfg.Replication), MinInSync: int16(c.cfg.MinInSyncReplicas),
@@ -207,8 +214,7 @@ func (c *consumer) awaitTopic(ctx context.Context) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		if now := time.Now(); now.Sub(logged) > warnInterval {
-			logged = now
+		if said.due(err) {
 			c.in.log.Warn("rating events are not ingested: waiting for Kafka", "brokers", c.cfg.Brokers, "topic", c.cfg.Topic, "error", err)
 		}
 		if backoff(ctx, attempt) != nil {
@@ -234,7 +240,7 @@ func (c *consumer) startOffsets(ctx context.Context, assigned map[string]map[int
 	if len(assigned[c.cfg.Topic]) == 0 {
 		return assigned, nil
 	}
-	var logged time.Time
+	var said saying
 	for attempt := 0; ; attempt++ {
 		err := c.takeOver(ctx, assigned[c.cfg.Topic])
 		if err == nil {
@@ -243,8 +249,7 @@ func (c *consumer) startOffsets(ctx context.Context, assigned map[string]map[int
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if now := time.Now(); now.Sub(logged) > warnInterval {
-			logged = now
+		if said.due(err) {
 			c.in.log.Warn("partitions are assigned and not ingested yet: waiting", "topic", c.cfg.Topic, "partitions", len(assigned[c.cfg.Topic]), "error", err)
 		}
 		if err := backoff(ctx, attempt); err != nil {
@@ -304,7 +309,7 @@ func (c *consumer) stopAll() {
 
 // fetchError handles an error of reading. The client itself repeats what may pass; what remains is logged, and a
 // partition stands still if the record to go on with is gone for good.
-func (c *consumer) fetchError(ctx context.Context, topic string, number int32, err error) {
+func (c *consumer) fetchError(ctx context.Context, number int32, err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
 		return
 	}
@@ -324,8 +329,16 @@ func (c *consumer) fetchError(ctx context.Context, topic string, number int32, e
 			}
 		}
 	}
-	if !owned || c.in.haltedReason(p) == "" {
-		c.in.log.Warn("reading rating events", "topic", topic, "partition", number, "error", err)
+	if owned && c.in.haltedReason(p) != "" {
+		return
+	}
+	err = kafka.Explain(c.client, err)
+	// An error that comes again with every attempt is said again now and then.
+	if c.said[number] == nil {
+		c.said[number] = &saying{}
+	}
+	if c.said[number].due(err) {
+		c.in.log.Warn("reading rating events", "topic", c.cfg.Topic, "partition", number, "error", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"movieexample.com/internal/fault"
@@ -219,7 +220,7 @@ func (s *Service) askBrokers(ctx context.Context, rows []ingestOffset, list []in
 	if now.log, err = readLog(ctx, client, s.cfg.Topic); err != nil {
 		return err
 	}
-	owners := s.owners(ctx, client)
+	owners, ownersErr := s.owners(ctx, client)
 	waiting := make(map[int32]int64)
 	for i := range list {
 		p := &list[i]
@@ -253,15 +254,18 @@ func (s *Service) askBrokers(ctx context.Context, rows []ingestOffset, list []in
 			p.age = &age
 		}
 	}
-	return nil
+	return ownersErr
 }
 
 // owners names the group's member that has each partition, as far as the brokers tell.
-func (s *Service) owners(ctx context.Context, client *kgo.Client) map[int32]string {
+func (s *Service) owners(ctx context.Context, client *kgo.Client) (map[int32]string, error) {
 	owners := make(map[int32]string)
 	groups, err := kadm.NewClient(client).DescribeGroups(ctx, s.cfg.Group)
-	if err != nil {
-		return owners
+	if err == nil {
+		err = groups[s.cfg.Group].Err
+	}
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return owners, fmt.Errorf("look up who has the partitions, in group %q: %w", s.cfg.Group, kafka.Explain(client, err))
 	}
 	for _, member := range groups[s.cfg.Group].Members {
 		assigned, ok := member.Assigned.AsConsumer()
@@ -277,7 +281,7 @@ func (s *Service) owners(ctx context.Context, client *kgo.Client) map[int32]stri
 			}
 		}
 	}
-	return owners
+	return owners, nil
 }
 
 // settle makes a partition ours where it is judged to go on, or lets it stand still. It returns the offset to read from.

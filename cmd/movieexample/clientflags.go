@@ -79,21 +79,23 @@ func (f *clientFlags) kafkaSecurity() (kafka.Security, error) {
 			return s, usagef("--kafka-password-file: %s is empty", f.password)
 		}
 	}
-	flag := func(p *config.Problem) string {
-		name := "--kafka-" + strings.ReplaceAll(p.Path, "_", "-")
-		if p.Path == "password" {
-			name += "-file"
-		}
-		return name + " " + p.Reason
-	}
 	var wrong []string
-	for _, err := range problems(s.Validate()) {
-		wrong = append(wrong, flag(err))
+	for _, p := range problems(s.Validate()) {
+		wrong = append(wrong, kafkaFlag(p.Path)+" "+p.Reason)
 	}
 	if len(wrong) > 0 {
 		return s, usagef("%s", strings.Join(wrong, "; "))
 	}
 	return s, nil
+}
+
+// kafkaFlag is the flag for a setting of TLS and login.
+func kafkaFlag(key string) string {
+	name := "--kafka-" + strings.ReplaceAll(key, "_", "-")
+	if key == "password" {
+		name += "-file"
+	}
+	return name
 }
 
 // problems takes a joined error apart.
@@ -145,6 +147,7 @@ func (f *clientFlags) connect(cmd *cobra.Command) (*client.Client, error) {
 	if a.KafkaSecurity, err = f.kafkaSecurity(); err != nil {
 		return nil, err
 	}
+	a.KafkaSetting = kafkaFlag
 	c, err := client.Connect(a)
 	if err != nil {
 		return nil, usagef("%w", err)

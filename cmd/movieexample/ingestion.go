@@ -70,7 +70,7 @@ func listIngestion(cmd *cobra.Command, c *client.Client, output outputFlag) erro
 		}{append([]client.IngestPartition{}, list...), brokersError})
 	}
 	if brokersError != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "ends, lag and owners are not known: %s\n", brokersError)
+		fmt.Fprintf(cmd.ErrOrStderr(), "the brokers do not tell everything: %s\n", brokersError)
 	}
 	return printIngestion(cmd.OutOrStdout(), list)
 }

@@ -128,7 +128,7 @@ func TestIngestionMistakes(t *testing.T) {
 		"publish - --kafka-sasl-mechanism PLAIN --kafka-user u": "--kafka-password-file is required with sasl_mechanism",
 		"publish - --kafka-password-file " + empty:              "--kafka-password-file: " + empty + " is empty",
 		"publish - --kafka-password-file /nowhere":              "--kafka-password-file: open /nowhere",
-		"publish - --kafka-tls --kafka-ca-file " + password:     "ca_file: " + password + " has no certificate",
+		"publish - --kafka-tls --kafka-ca-file " + password:     "--kafka-ca-file: " + password + " has no certificate",
 	} {
 		if o := movieexample(t.Context(), "", strings.Fields(line)...); o.code != exitUsage || !strings.Contains(o.stderr, says) {
 			t.Errorf("%s: %+v\nwant %q", line, o, says)

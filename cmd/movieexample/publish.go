@@ -29,7 +29,7 @@ that is gone.
 With -o json, "read", "accepted", "refused", "notSent" and "outcomeUnknown" are numbers of events, and "refusals" lists the first 100 of
 those that were refused, each with "position" and "reason".
 
-Exit codes: 0 Kafka has every event, 3 some were refused, 4 the broker cannot be reached, 130 interrupted.`
+Exit codes: 0 Kafka has every event, 3 some were refused, 4 the broker cannot be reached or does not let us in, 130 interrupted.`
 
 type publishFlags struct {
 	*clientFlags

@@ -8,11 +8,11 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"movieexample.com/internal/config"
 	"movieexample.com/internal/fault"
 )
 
@@ -32,6 +32,9 @@ type Config struct {
 	ClientID string
 	// Security is TLS and login; the zero value is neither.
 	Security Security
+	// Setting is what the user calls a field of Security, by its key ("ca_file"), in errors that tell which to look at: a flag,
+	// or a path in a configuration file. Default: the key.
+	Setting func(key string) string
 	// Logger receives what the client library has to say: its warnings and errors,
 	// each message at most once in 30 seconds, its chatter on debug level. Default:
 	// nothing is logged.
@@ -41,6 +44,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.ClientID == "" {
 		c.ClientID = "movieexample"
+	}
+	if c.Setting == nil {
+		c.Setting = func(key string) string { return key }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -85,13 +91,16 @@ func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
 	}
 	cfg = cfg.withDefaults()
 	secure, err := cfg.Security.options()
+	if p := (*config.Problem)(nil); errors.As(err, &p) {
+		return nil, &config.Problem{Path: cfg.Setting(p.Path), Reason: p.Reason}
+	}
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Security.SASLMechanism == mechanismPlain && !cfg.Security.TLS {
 		cfg.Logger.Warn("the password for Kafka is sent in the clear: PLAIN without TLS is for trusted networks only", "brokers", cfg.Brokers)
 	}
-	trouble := &lastTrouble{security: cfg.Security}
+	trouble := &lastTrouble{security: cfg.Security, setting: cfg.Setting}
 	base := []kgo.Opt{
 		kgo.WithHooks(trouble),
 		kgo.SeedBrokers(cfg.Brokers...),
@@ -128,68 +137,9 @@ func Ping(ctx context.Context, cl *kgo.Client) error {
 	return nil
 }
 
-// unreachable says which brokers did not answer, why as far as the connections told, and what can be done.
-func unreachable(cl *kgo.Client, err error) error {
-	why := ""
-	// The library keeps our logger for us, and a hook of ours it would not give back.
-	if l, ok := cl.OptValue(kgo.WithLogger).(*clientLog); ok {
-		why = l.trouble.hint(err)
-	}
-	if why != "" {
-		// Without a cause: these are the words to show, and somebody did answer.
-		return fault.Unavailable(nil, "Kafka at %s cannot be used: %s", seeds(cl), why)
-	}
-	return fault.Unavailable(err, "no Kafka broker answers at %s: check the address, and that the broker runs", seeds(cl))
-}
-
 func seeds(cl *kgo.Client) string {
 	if s, ok := cl.OptValue(kgo.SeedBrokers).([]string); ok {
 		return strings.Join(s, ", ")
 	}
 	return "the configured address"
-}
-
-// lastTrouble remembers why the last connection came to nothing. What a request returns is often no more than the end of
-// its time.
-type lastTrouble struct {
-	security Security
-	err      atomic.Pointer[error]
-}
-
-var (
-	_ kgo.HookBrokerConnect = (*lastTrouble)(nil)
-	_ kgo.HookBrokerRead    = (*lastTrouble)(nil)
-)
-
-// OnBrokerConnect is called by the library.
-func (t *lastTrouble) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	t.note(err)
-}
-
-// OnBrokerRead is called by the library.
-func (t *lastTrouble) OnBrokerRead(_ kgo.BrokerMetadata, _ int16, n int, _, _ time.Duration, err error) {
-	if err != nil || n > 0 {
-		t.note(err)
-	}
-}
-
-func (t *lastTrouble) note(err error) {
-	switch {
-	case err == nil:
-		t.err.Store(nil)
-	case !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
-		t.err.Store(&err)
-	}
-}
-
-func (t *lastTrouble) hint(err error) string {
-	if err != nil {
-		if why := t.security.hint(err); why != "" {
-			return why
-		}
-	}
-	if last := t.err.Load(); last != nil {
-		return t.security.hint(*last)
-	}
-	return ""
 }

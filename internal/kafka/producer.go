@@ -276,6 +276,9 @@ func (p *Producer) classify(r *kgo.Record, err error) error {
 	case errors.Is(err, kerr.RequestTimedOut),
 		errors.Is(err, kerr.NotEnoughReplicasAfterAppend), errors.Is(err, kerr.OutOfOrderSequenceNumber):
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	case isForbidden(err):
+		// Of the cluster, where it was the producer's id that was denied: Kafka gives one to whoever may write to any topic.
+		return fmt.Errorf("%w: %w", ErrRefused, Explain(p.cl, kerr.TopicAuthorizationFailed))
 	case errors.As(err, &ke) && !ke.Retriable:
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	case !p.sent.Load():

@@ -5,13 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
-	"strings"
-	"syscall"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
@@ -136,35 +132,4 @@ func (s Security) tlsConfig() (*tls.Config, error) {
 	}
 	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
 	return cfg, nil
-}
-
-// hint says what in the settings may be the reason for err, which a connection ended with; "" where nobody can tell.
-func (s Security) hint(err error) string {
-	text := err.Error()
-	switch {
-	case isRefusedLogin(err):
-		return fmt.Sprintf("it refuses the login of user %q by %s: check user, password and mechanism", s.User, s.SASLMechanism)
-	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return fmt.Sprintf("its certificate is not trusted (%v): check ca_file and server_name", err)
-	case errors.As(err, new(tls.RecordHeaderError)):
-		return "it does not speak TLS on this port: check the address, or switch tls off"
-	case strings.Contains(text, "remote error: tls:"):
-		return "it refuses this client's certificate, or the lack of one: check cert_file and key_file"
-	case s.TLS && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
-		return "it hangs up: perhaps it does not speak TLS on this port"
-	case strings.Contains(text, "plaintext connection speaking to a tls endpoint"): // words of the client library
-		return "it speaks TLS on this port: check the address, or switch tls on"
-	case isHangUp(err) && !s.TLS:
-		return "it hangs up: perhaps it wants TLS or a login, and neither is set that way"
-	}
-	return ""
-}
-
-func isRefusedLogin(err error) bool {
-	return errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.UnsupportedSaslMechanism) || errors.Is(err, kerr.IllegalSaslState)
-}
-
-// isHangUp tells a new connection that the other side closed without an answer.
-func isHangUp(err error) bool {
-	return errors.As(err, new(*kgo.ErrFirstReadEOF))
 }

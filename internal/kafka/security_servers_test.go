@@ -61,11 +61,11 @@ func TestSecurityOfApacheKafka(t *testing.T) {
 		name, says string
 		change     func(*kafka.Security)
 	}{
-		{"password", `refuses the login of user "films" by SCRAM-SHA-512: check user, password and mechanism`, func(s *kafka.Security) { s.Password = "wrong" }},
+		{"password", `refuses the login of user "films" by SCRAM-SHA-512: check user, password and sasl_mechanism`, func(s *kafka.Security) { s.Password = "wrong" }},
 		{"user", `refuses the login of user "nobody"`, func(s *kafka.Security) { s.User = "nobody" }},
-		{"mechanism", "mechanism", func(s *kafka.Security) { s.SASLMechanism = "PLAIN" }},
-		{"authority", "certificate is not trusted", func(s *kafka.Security) { s.CAFile = "" }},
-		{"server name", "certificate is not trusted", func(s *kafka.Security) { s.ServerName = "elsewhere.example" }},
+		{"mechanism", `refuses the login of user "films" by PLAIN`, func(s *kafka.Security) { s.SASLMechanism = "PLAIN" }},
+		{"authority", "check ca_file: without it", func(s *kafka.Security) { s.CAFile = "" }},
+		{"server name", "not elsewhere.example): check the address, or name the host that the certificate is for by server_name", func(s *kafka.Security) { s.ServerName = "elsewhere.example" }},
 		{"client certificate", "check cert_file and key_file", func(s *kafka.Security) { s.CertFile, s.KeyFile = "", "" }},
 		{"nothing", "it speaks TLS on this port", func(s *kafka.Security) { *s = kafka.Security{} }},
 	} {

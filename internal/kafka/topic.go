@@ -54,7 +54,7 @@ type Topic struct {
 // EnsureTopic creates the topic if it is not there, and returns it. It is safe
 // to call from several processes at once. An existing topic is never altered; where it
 // differs from tc in what tc sets, a warning says so, and what is
-// there counts. ctx bounds the wait for the brokers, which is 15 s per request anyway.
+// there counts. Whoever may not create topics gets one that exists all the same. ctx bounds the wait for the brokers, which is 15 s per request anyway.
 //
 // Errors are faults: Invalid for a name or number that Kafka refuses,
 // Unavailable when no broker answers.
@@ -75,7 +75,7 @@ func EnsureTopic(ctx context.Context, cl *kgo.Client, tc TopicConfig) (Topic, er
 		tc.Logger.Info("topic created", "topic", tc.Name, "partitions", tc.Partitions, "replication", replication,
 			"retention.ms", *want["retention.ms"], "retention.bytes", *want["retention.bytes"])
 		return awaitTopic(ctx, cl, tc.Name)
-	case errors.Is(err, kerr.TopicAlreadyExists):
+	case errors.Is(err, kerr.TopicAlreadyExists), existsForbidden(ctx, cl, tc.Name, err):
 		t, err := awaitTopic(ctx, cl, tc.Name)
 		if err != nil {
 			return Topic{}, err
@@ -112,6 +112,8 @@ func DescribeTopic(ctx context.Context, cl *kgo.Client, name string) (Topic, err
 	switch {
 	case !ok || errors.Is(d.Err, kerr.UnknownTopicOrPartition):
 		return Topic{}, fault.NotFound("topic %q does not exist at %s: start the service that owns it, or create it, then try again", name, seeds(cl))
+	case isForbidden(d.Err):
+		return Topic{}, fmt.Errorf("look up topic %q: %w", name, unreachable(cl, d.Err))
 	case d.Err != nil:
 		return Topic{}, fault.Unavailable(d.Err, "topic %q at %s is not usable now", name, seeds(cl))
 	}
@@ -238,5 +240,15 @@ func spellRetention(key, value string) (keeps, setting, same string) {
 // isRefusal tells a broker's verdict on what was asked from a broker that cannot be asked.
 func isRefusal(err error) bool {
 	var ke *kerr.Error
-	return errors.As(err, &ke) && !ke.Retriable
+	return errors.As(err, &ke) && !ke.Retriable && !isRefusedLogin(err) && !isForbidden(err)
+}
+
+// existsForbidden reports whether err is that this user may not create topics, and the topic is there: somebody else has
+// made it, which is how a Kafka with an authorizer is often run. Kafka looks at the permission first.
+func existsForbidden(ctx context.Context, cl *kgo.Client, name string, err error) bool {
+	if !isForbidden(err) {
+		return false
+	}
+	_, err = DescribeTopic(ctx, cl, name)
+	return err == nil
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -230,4 +232,41 @@ func closedAddr(t *testing.T) string {
 	}
 	defer ln.Close()
 	return ln.Addr().String()
+}
+
+// Whoever may not create topics uses one that is there, and is told what is missing where it is not.
+func TestEnsureTopicWithoutPermissionToCreate(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	var denied atomic.Int64
+	cluster.ControlKey(int16(kmsg.CreateTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		denied.Add(1)
+		resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
+		for _, asked := range req.(*kmsg.CreateTopicsRequest).Topics {
+			one := kmsg.NewCreateTopicsResponseTopic()
+			one.Topic, one.ErrorCode = asked.Topic, kerr.TopicAuthorizationFailed.Code
+			resp.Topics = append(resp.Topics, one)
+		}
+		return resp, nil, true
+	})
+	cl, err := kafka.NewClient(kafka.Config{Brokers: cluster.ListenAddrs(), Setting: func(key string) string { return "--" + key }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	if topic, err := kafka.EnsureTopic(t.Context(), cl, kafka.TopicConfig{Name: "events", Partitions: 2}); err != nil || topic.Partitions != 2 {
+		t.Errorf("a topic that is there: %+v, %v", topic, err)
+	}
+	_, err = kafka.EnsureTopic(t.Context(), cl, kafka.TopicConfig{Name: "others", Partitions: 2})
+	const want = "denies clients that do not log in what is needed of the topic"
+	if fault.KindOf(err) != fault.KindUnavailable || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--user") {
+		t.Errorf("a topic that is not there: %v\nlacks %q", err, want)
+	}
+	if denied.Load() != 2 {
+		t.Errorf("%d topics were denied, want 2", denied.Load())
+	}
 }

@@ -1,0 +1,206 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"movieexample.com/internal/fault"
+)
+
+// Explain says what a user can do about an error of a client of [NewClient]: which setting to look at, or what the brokers have to
+// allow, as a fault of kind Unavailable. An error that it knows nothing about comes back as it is.
+func Explain(cl *kgo.Client, err error) error {
+	if why := hintOf(cl, err); why != "" {
+		return unusable(cl, why)
+	}
+	return err
+}
+
+// unreachable says which brokers did not answer, why as far as the connections told, and what can be done.
+func unreachable(cl *kgo.Client, err error) error {
+	if why := hintOf(cl, err); why != "" {
+		return unusable(cl, why)
+	}
+	return fault.Unavailable(err, "no Kafka broker answers at %s: check the address, and that the broker runs", seeds(cl))
+}
+
+// unusable has no cause: these are the words to show, and somebody did answer.
+func unusable(cl *kgo.Client, why string) error {
+	return fault.Unavailable(nil, "Kafka at %s cannot be used: %s", seeds(cl), why)
+}
+
+func hintOf(cl *kgo.Client, err error) string {
+	// The library keeps our logger for us, and a hook of ours it would not give back.
+	if l, ok := cl.OptValue(kgo.WithLogger).(*clientLog); ok {
+		return l.trouble.hint(err)
+	}
+	return ""
+}
+
+// lastTrouble remembers why the last connection came to nothing. What a request returns is often no more than the end of
+// its time.
+type lastTrouble struct {
+	security Security
+	setting  func(key string) string // what the user calls it
+	last     atomic.Pointer[trouble]
+	// served: a request has been answered that is not part of getting to know each other. From then on a connection that ends
+	// without a word is a broker that stops, and not one that does not understand us.
+	served atomic.Bool
+}
+
+// trouble is the end of a connection.
+type trouble struct {
+	err error
+	// connected: the connection, TLS included, had been there.
+	connected bool
+}
+
+var (
+	_ kgo.HookBrokerConnect = (*lastTrouble)(nil)
+	_ kgo.HookBrokerRead    = (*lastTrouble)(nil)
+)
+
+// OnBrokerConnect is called by the library.
+func (t *lastTrouble) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	t.note(trouble{err: err})
+}
+
+// OnBrokerRead is called by the library.
+func (t *lastTrouble) OnBrokerRead(_ kgo.BrokerMetadata, key int16, n int, _, _ time.Duration, err error) {
+	const saslHandshake, apiVersions, saslAuthenticate = 17, 18, 36 // https://kafka.apache.org/protocol#protocol_api_keys
+	if err == nil && n > 0 && key != saslHandshake && key != apiVersions && key != saslAuthenticate {
+		t.served.Store(true)
+	}
+	if err != nil || n > 0 {
+		t.note(trouble{err: err, connected: true})
+	}
+}
+
+func (t *lastTrouble) note(happened trouble) {
+	switch {
+	case happened.err == nil:
+		t.last.Store(nil)
+	case !errors.Is(happened.err, context.Canceled) && !errors.Is(happened.err, context.DeadlineExceeded):
+		t.last.Store(&happened)
+	}
+}
+
+// hint says what to do about err, which a request ended with, or about what the last connection ended with; "" where nobody can
+// tell.
+func (t *lastTrouble) hint(err error) string {
+	if err != nil {
+		if why := t.refusal(err); why != "" {
+			return why
+		}
+		if errors.As(err, new(*kerr.Error)) {
+			return "" // somebody answered, so no connection is the reason
+		}
+	}
+	last := t.last.Load()
+	if last == nil {
+		return ""
+	}
+	if why := t.refusal(last.err); why != "" {
+		return why
+	}
+	return t.hangUp(*last)
+}
+
+// refusal is about errors in which the other side says what it does not like, or we say what we do not like about it.
+func (t *lastTrouble) refusal(err error) string {
+	s, text := t.security, err.Error()
+	untrusted := (*tls.CertificateVerificationError)(nil)
+	switch {
+	case errors.Is(err, kerr.SaslAuthenticationFailed):
+		return fmt.Sprintf("it refuses the login of user %q by %s: check %s, %s and %s", s.User, s.SASLMechanism, t.setting("user"), t.setting("password"), t.setting("sasl_mechanism"))
+	case errors.Is(err, kerr.UnsupportedSaslMechanism):
+		return fmt.Sprintf("it offers no login by %s: check %s", s.SASLMechanism, t.setting("sasl_mechanism"))
+	case errors.Is(err, kerr.IllegalSaslState):
+		return fmt.Sprintf("it takes no logins on this port: check the address, or leave %s, %s and %s empty", t.setting("sasl_mechanism"), t.setting("user"), t.setting("password"))
+	case isForbidden(err):
+		return t.forbidden(err)
+	case errors.As(err, &untrusted):
+		return t.untrusted(untrusted.Err)
+	case errors.As(err, new(tls.RecordHeaderError)):
+		return "it does not speak TLS on this port: check the address, or switch " + t.setting("tls") + " off"
+	case strings.Contains(text, "remote error: tls:"):
+		return fmt.Sprintf("it refuses this client's certificate, or the lack of one: check %s and %s", t.setting("cert_file"), t.setting("key_file"))
+	case strings.Contains(text, "plaintext connection speaking to a tls endpoint"): // words of the client library
+		return "it speaks TLS on this port: check the address, or switch " + t.setting("tls") + " on"
+	}
+	return ""
+}
+
+// untrusted is about the brokers' certificate.
+func (t *lastTrouble) untrusted(err error) string {
+	check := t.setting("ca_file") + " and " + t.setting("server_name")
+	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		check = t.setting("ca_file") + ", which must have the certificate of the authority that signed it"
+		if t.security.CAFile == "" {
+			check = t.setting("ca_file") + ": without it only authorities count that the system trusts"
+		}
+	case errors.As(err, new(x509.HostnameError)):
+		check = "the address, or name the host that the certificate is for by " + t.setting("server_name")
+	case errors.As(err, new(x509.CertificateInvalidError)):
+		check = "its dates and uses, and this machine's clock"
+	}
+	return fmt.Sprintf("its certificate is not trusted (%s): check %s", strings.TrimPrefix(err.Error(), "x509: "), check)
+}
+
+// forbidden is about what brokers with an authorizer do not let everybody do.
+func (t *lastTrouble) forbidden(err error) string {
+	what := "the cluster"
+	switch {
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		what = "the topic"
+	case errors.Is(err, kerr.GroupAuthorizationFailed):
+		what = "the consumer group"
+	}
+	who := "clients that do not log in"
+	if t.security.SASLMechanism != "" {
+		who = fmt.Sprintf("user %q", t.security.User)
+	}
+	return fmt.Sprintf("it denies %s what is needed of %s: grant it (docs/operations.md lists the ACLs), or check %s", who, what, t.setting("user"))
+}
+
+// hangUp is about connections that end without a word, which is how Kafka answers what it does not understand.
+func (t *lastTrouble) hangUp(last trouble) string {
+	if t.served.Load() || !errors.Is(last.err, io.EOF) && !errors.Is(last.err, syscall.ECONNRESET) {
+		return ""
+	}
+	login := t.setting("sasl_mechanism") + ", " + t.setting("user") + " and " + t.setting("password")
+	switch {
+	case t.security.TLS && !last.connected:
+		return "it hangs up: perhaps it does not speak TLS on this port: check the address, or switch " + t.setting("tls") + " off"
+	case t.security.TLS && t.security.SASLMechanism == "":
+		return "it hangs up after the TLS handshake: perhaps it wants a login: set " + login
+	case !t.security.TLS && t.security.SASLMechanism == "":
+		return "it hangs up: perhaps it wants TLS or a login: set " + t.setting("tls") + ", or " + login
+	case !t.security.TLS:
+		return "it hangs up: perhaps it wants TLS: set " + t.setting("tls")
+	}
+	return ""
+}
+
+// isRefusedLogin tells that the brokers were asked for nothing yet.
+func isRefusedLogin(err error) bool {
+	return errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.UnsupportedSaslMechanism) || errors.Is(err, kerr.IllegalSaslState)
+}
+
+// isForbidden tells that the brokers know who asks, and do not allow it.
+func isForbidden(err error) bool {
+	return errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.GroupAuthorizationFailed) || errors.Is(err, kerr.ClusterAuthorizationFailed)
+}
