@@ -60,7 +60,7 @@ func (s *server) GetCatalogueStats(context.Context, *metadatav1.GetCatalogueStat
 	if err := s.svc.follower.ready(); err != nil {
 		return nil, err
 	}
-	asOf, stats := s.svc.follower.asOf(), s.svc.follower.index.Stats()
+	asOf, stats := s.svc.follower.asOf(), s.svc.follower.index.Load().Stats()
 	return &metadatav1.GetCatalogueStatsResponse{
 		Movies: int32(stats.Films), Genres: genresToWire(stats.Genres), Decades: decadesToWire(stats.Decades), AsOfTime: timestamppb.New(asOf),
 	}, nil

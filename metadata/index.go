@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/internal/sqldb"
 	"movieexample.com/metadata/internal/search"
 )
 
@@ -37,9 +38,17 @@ const (
 // follower keeps the search index equal to the catalogue. It first loads all films, then follows the
 // two feeds (films and votes) by their numbers. It reads the numbers before it begins to load, so
 // that whatever changes while it loads comes again by the feed: applying a film twice does no harm.
+//
+// A MySQL server shows a commit to others before it is on disk. One that is killed in between has lost a transaction that the
+// index has, and gives its number out again. Each look at the feeds runs in one session (see [sqldb.DB.Session]). If one
+// was opened since the last look that was complete, the server may be another, or have restarted, and the look goes over the
+// tails of the feeds again (see feed). Within a look nothing of that kind can happen: the server that dies takes the session with
+// it, and the look fails. So what the index took in one session is kept, or it is looked at again in the first look after
+// it may have been lost.
 type follower struct {
 	store *store
-	index *search.Index
+	// index is what answers. It is replaced only after more was lost than the tails hold.
+	index atomic.Pointer[search.Index]
 	log   *slog.Logger
 	now   func() time.Time
 	every time.Duration
@@ -51,9 +60,12 @@ type follower struct {
 	// refreshed is when the index was last equal to the catalogue, in nanoseconds since 1970.
 	refreshed atomic.Int64
 	// reached are the numbers up to which the index was last known to be complete.
-	reached atomic.Pointer[numbers]
-	// own is the greatest number of a write of this process to the catalogue.
-	own atomic.Int64
+	reached atomic.Pointer[reach]
+	// own is the greatest number of a write of this process to the catalogue, and ownLook the first look that may be
+	// trusted to have seen it.
+	own, ownLook atomic.Int64
+	// looks counts the looks that have begun.
+	looks atomic.Int64
 	// running is set while somebody looks at the feed in the background.
 	running atomic.Bool
 	// hurry has an element while a search waits for the next look.
@@ -62,11 +74,14 @@ type follower struct {
 	behind *prometheus.GaugeVec
 
 	// mu is held by the one who brings the index up to date; it protects what follows.
-	mu      sync.Mutex
-	begun   bool    // at is known
-	loading string  // the last film that was loaded
-	at      numbers // the index knows what these numbers were given to
-	failing bool    // the last attempt failed
+	mu            sync.Mutex
+	filling       *search.Index // what is loaded and kept up to date: index, or what will replace it
+	begun         bool          // the feeds' numbers are known
+	complete      bool          // all is loaded: filling is index
+	loading       string        // the last film that was loaded
+	movies, votes feed
+	opened        uint64 // how many sessions had been opened when the load began, or at the last look that was complete
+	failing       bool   // the last attempt failed
 
 	looked signal // after each look at the feed
 }
@@ -99,9 +114,15 @@ func (s *signal) happened() {
 // numbers are positions in the feeds.
 type numbers struct{ movies, votes int64 }
 
+// reach is how far the index came, and in which look.
+type reach struct {
+	numbers
+	look int64
+}
+
 func newFollower(st *store, log *slog.Logger, now func() time.Time, every time.Duration) *follower {
-	return &follower{
-		store: st, index: search.New(), log: log, now: now, every: every,
+	f := &follower{
+		store: st, log: log, now: now, every: every,
 		changed: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "movieexample_metadata_search_refresh_errors_total",
@@ -112,6 +133,16 @@ func newFollower(st *store, log *slog.Logger, now func() time.Time, every time.D
 			Help: "Write transactions the search index did not know when it last looked, by feed: movies or votes.",
 		}, []string{"feed"}),
 	}
+	f.index.Store(search.New())
+	f.movies = feed{
+		name: movieSequence, after: st.changesAfter, of: st.changesOf, gone: entry{Change: search.Change{Deleted: true}},
+		apply: func(changes []entry) { f.filling.Apply(filmsOf(changes)) },
+	}
+	f.votes = feed{
+		name: voteSequence, after: st.votesAfter, of: st.votesOf, gone: entry{tag: votesTag(0)},
+		apply: func(changes []entry) { f.filling.SetVotes(countsOf(changes)) },
+	}
+	return f
 }
 
 func (f *follower) collectors() []prometheus.Collector {
@@ -120,7 +151,7 @@ func (f *follower) collectors() []prometheus.Collector {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "movieexample_metadata_search_movies",
 			Help: "Movies in the search index.",
-		}, func() float64 { return float64(f.index.Stats().Films) }),
+		}, func() float64 { return float64(f.index.Load().Stats().Films) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "movieexample_metadata_search_age_seconds",
 			Help: "Seconds since the search index was last known to equal the catalogue; NaN before it is loaded.",
@@ -152,13 +183,23 @@ func (f *follower) wrote(number int64) {
 	if number == 0 {
 		return
 	}
+	if at := f.reached.Load(); at != nil && at.movies >= number {
+		// A look was faster than we are; or the number was given out twice, and the index has who got it first. Whichever it
+		// is, the next look knows.
+		raise(&f.ownLook, f.looks.Load()+1)
+	}
+	raise(&f.own, number)
+	f.wake()
+}
+
+// raise makes v at least n.
+func raise(v *atomic.Int64, n int64) {
 	for {
-		last := f.own.Load()
-		if number <= last || f.own.CompareAndSwap(last, number) {
-			break
+		last := v.Load()
+		if n <= last || v.CompareAndSwap(last, n) {
+			return
 		}
 	}
-	f.wake()
 }
 
 // awaitOwn waits until the index knows what this process wrote before, so that whoever writes a film and then
@@ -171,7 +212,7 @@ func (f *follower) awaitOwn(ctx context.Context) {
 	var timeout <-chan time.Time
 	for {
 		looked := f.looked.wait()
-		if at := f.reached.Load(); at != nil && at.movies >= own {
+		if at := f.reached.Load(); at != nil && at.movies >= f.own.Load() && at.look >= f.ownLook.Load() {
 			return
 		}
 		if timeout == nil {
@@ -238,11 +279,16 @@ func sleep(ctx context.Context, d time.Duration, hurry <-chan struct{}) bool {
 func (f *follower) refresh(ctx context.Context) (changes int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.loaded.Load() {
-		changes, err = f.follow(ctx)
-	} else {
-		err = f.load(ctx, time.Time{})
-	}
+	err = f.store.db.Session(ctx, func(ctx context.Context, q sqldb.Queryer, opened uint64) (err error) {
+		look := f.looks.Add(1)
+		if f.complete {
+			changes, err = f.follow(ctx, q, opened, look)
+		}
+		if !f.complete && err == nil {
+			err = f.load(ctx, q, opened, look, time.Time{})
+		}
+		return err
+	})
 	f.report(ctx, err)
 	return changes, err
 }
@@ -251,7 +297,10 @@ func (f *follower) refresh(ctx context.Context) (changes int, err error) {
 func (f *follower) start(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.report(ctx, f.load(ctx, time.Now().Add(startBudget)))
+	err := f.store.db.Session(ctx, func(ctx context.Context, q sqldb.Queryer, opened uint64) error {
+		return f.load(ctx, q, opened, f.looks.Add(1), time.Now().Add(startBudget))
+	})
+	f.report(ctx, err)
 }
 
 func (f *follower) report(ctx context.Context, err error) {
@@ -273,25 +322,32 @@ func (f *follower) report(ctx context.Context, err error) {
 
 // load goes on loading the catalogue until it is complete or the deadline, if there is one, has
 // passed.
-func (f *follower) load(ctx context.Context, deadline time.Time) error {
-	if !f.begun {
-		at, err := f.store.numbers(ctx)
+func (f *follower) load(ctx context.Context, q sqldb.Queryer, opened uint64, look int64, deadline time.Time) error {
+	if !f.begun || opened != f.opened { // what was loaded so far may be lost
+		at, err := f.store.numbers(ctx, q)
 		if err != nil {
 			return err
 		}
-		f.at, f.begun = at, true
+		f.begun, f.opened, f.loading, f.filling = true, opened, "", search.New()
+		f.movies.begin(at.movies)
+		f.votes.begin(at.votes)
+		if !f.loaded.Load() {
+			f.index.Store(f.filling) // nobody asks it yet, but for how many films it has
+		}
 	}
 	for n := firstChunk; deadline.IsZero() || time.Now().Before(deadline); n = min(2*n, maxChunk) {
-		films, err := f.store.filmsAfter(ctx, f.loading, n)
+		films, err := f.store.filmsAfter(ctx, q, f.loading, n)
 		if err != nil {
 			return err
 		}
-		f.index.Apply(films)
+		f.filling.Apply(films)
 		if len(films) < n {
 			// What changed while it was loaded is still missing.
-			if _, err := f.follow(ctx); err != nil {
+			if _, err := f.follow(ctx, q, opened, look); err != nil {
 				return err
 			}
+			f.complete = true
+			f.index.Store(f.filling)
 			f.loaded.Store(true)
 			return nil
 		}
@@ -300,70 +356,58 @@ func (f *follower) load(ctx context.Context, deadline time.Time) error {
 	return nil
 }
 
-// follow applies what happened since the last time, and returns how many changes that were.
-func (f *follower) follow(ctx context.Context) (changes int, err error) {
+// follow applies what happened since the last time, and returns how many changes that were. If so much was lost that the index
+// has to be loaded again, it says that it is not complete.
+func (f *follower) follow(ctx context.Context, q sqldb.Queryer, opened uint64, look int64) (changes int, err error) {
 	asOf := f.now()
-	head, err := f.store.numbers(ctx)
+	head, err := f.store.numbers(ctx, q)
 	if err != nil {
 		return 0, err
 	}
-	f.behind.WithLabelValues(movieSequence).Set(float64(head.movies - f.at.movies))
-	f.behind.WithLabelValues(voteSequence).Set(float64(head.votes - f.at.votes))
-	if head.movies > f.at.movies {
-		n, err := f.followMovies(ctx)
+	feeds := []struct {
+		*feed
+		head int64
+	}{{&f.movies, head.movies}, {&f.votes, head.votes}}
+	// A server's number is never below ours while it lives. Where it is nevertheless, somebody changed the tables by hand.
+	again := opened != f.opened || head.movies < f.movies.at || head.votes < f.votes.at
+	for _, feed := range feeds {
+		f.behind.WithLabelValues(feed.name).Set(float64(max(0, feed.head-feed.at)))
+		if again && f.complete && feed.outOfReach(feed.head) {
+			f.log.WarnContext(ctx, "the database lost more writes than the search index remembers, or a backup was put back; the index is loaded again",
+				slog.String("feed", feed.name), slog.Int64("number", feed.head), slog.Int64("number_before", feed.at))
+			f.begun, f.complete = false, false
+			f.own.Store(0)
+			return 0, nil
+		}
+	}
+	before := f.movies.at
+	for _, feed := range feeds {
+		var n, wrong int
+		switch {
+		case !f.complete:
+			n, err = feed.finishLoad(ctx, q, feed.head)
+		case again:
+			n, wrong, err = feed.again(ctx, q, feed.head)
+		case feed.head > feed.at:
+			n, err = feed.follow(ctx, q, feed.head)
+		}
 		if err != nil {
 			return changes, err
 		}
 		changes += n
-	}
-	if head.votes > f.at.votes {
-		n, err := f.followVotes(ctx)
-		if err != nil {
-			return changes, err
+		if wrong > 0 {
+			f.log.WarnContext(ctx, "the database lost writes that the search index had taken over; the index is right again",
+				slog.String("feed", feed.name), slog.Int("films", wrong))
 		}
-		changes += n
 	}
-	f.reached.Store(&numbers{movies: f.at.movies, votes: f.at.votes})
+	if own := f.own.Load(); f.movies.at < before && own > f.movies.at {
+		f.own.CompareAndSwap(own, f.movies.at) // nobody waits for what is lost
+	}
+	f.opened = opened
+	f.movies.settle()
+	f.votes.settle()
+	f.reached.Store(&reach{numbers{movies: f.movies.at, votes: f.votes.at}, look})
 	f.refreshed.Store(asOf.UnixNano())
-	return changes, nil
-}
-
-func (f *follower) followMovies(ctx context.Context) (changes int, err error) {
-	var chunk []search.Change
-	last := f.at.movies
-	err = f.store.changesAfter(ctx, f.at.movies, func(number int64, c search.Change) {
-		if len(chunk) >= maxChunk && number > last {
-			// Every film with a number up to last has been seen.
-			f.index.Apply(chunk)
-			chunk, f.at.movies = nil, last
-		}
-		chunk, last = append(chunk, c), number
-		changes++
-	})
-	if err != nil {
-		return changes, err
-	}
-	f.index.Apply(chunk)
-	f.at.movies = last
-	return changes, nil
-}
-
-func (f *follower) followVotes(ctx context.Context) (changes int, err error) {
-	chunk := make(map[string]int32)
-	last := f.at.votes
-	err = f.store.votesAfter(ctx, f.at.votes, func(number int64, v Votes) {
-		if len(chunk) >= maxChunk && number > last {
-			f.index.SetVotes(chunk)
-			chunk, f.at.votes = make(map[string]int32), last
-		}
-		chunk[v.MovieID], last = v.Votes, number
-		changes++
-	})
-	if err != nil {
-		return changes, err
-	}
-	f.index.SetVotes(chunk)
-	f.at.votes = last
 	return changes, nil
 }
 

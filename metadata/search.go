@@ -34,9 +34,9 @@ func (s *Service) SearchReady(context.Context) error { return s.follower.ready()
 func (s *Service) version(ctx context.Context) (stored, indexed numbers, err error) {
 	// The index first: it must not seem to be ahead of what is stored.
 	if at := s.follower.reached.Load(); at != nil {
-		indexed = *at
+		indexed = at.numbers
 	}
-	stored, err = s.store.numbers(ctx)
+	stored, err = s.store.numbers(ctx, s.store.db.Read())
 	return stored, indexed, err
 }
 
@@ -109,7 +109,8 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 	}
 	s.follower.awaitOwn(ctx)
 	q.Limit = n
-	r := s.follower.index.Search(q)
+	index := s.follower.index.Load()
+	r := index.Search(q)
 	ids := make([]string, len(r.Hits))
 	for i, h := range r.Hits {
 		ids[i] = h.ID
@@ -124,7 +125,7 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 		if !ok {
 			continue
 		}
-		if h, ok = s.follower.index.Judge(q, h, m.film()); ok {
+		if h, ok = index.Judge(q, h, m.film()); ok {
 			p.hits = append(p.hits, hit{m, h.Kind, h.Title, h.MatchedName})
 		}
 	}
@@ -161,7 +162,8 @@ func (s *Service) suggest(ctx context.Context, typed string, size int32) ([]sugg
 	}
 	s.follower.awaitOwn(ctx)
 	q := search.Query{Text: text, Limit: n, NoCounts: true}
-	hits := s.follower.index.Search(q).Hits
+	index := s.follower.index.Load()
+	hits := index.Search(q).Hits
 	ids := make([]string, len(hits))
 	for i, h := range hits {
 		ids[i] = h.ID
@@ -176,7 +178,7 @@ func (s *Service) suggest(ctx context.Context, typed string, size int32) ([]sugg
 		if !ok {
 			continue
 		}
-		if h, ok = s.follower.index.Judge(q, h, f); ok {
+		if h, ok = index.Judge(q, h, f); ok {
 			list = append(list, suggestion{h.ID, f.Director, f.Year, h.Title, h.MatchedName})
 		}
 	}
@@ -199,12 +201,12 @@ func (s *Service) similar(ctx context.Context, id string, size int32) ([]search.
 	if _, ok := stored[id]; !ok {
 		return nil, noSuchMovie(id)
 	}
-	near, known := s.follower.index.Similar(id, n)
+	near, known := s.follower.index.Load().Similar(id, n)
 	if !known { // the movie is newer than the index
 		if _, err := s.follower.refresh(ctx); err != nil {
 			return nil, explain(ctx, "bring the search index up to date", err)
 		}
-		near, _ = s.follower.index.Similar(id, n)
+		near, _ = s.follower.index.Load().Similar(id, n)
 	}
 	return near, nil
 }

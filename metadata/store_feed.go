@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/metadata/internal/search"
@@ -64,9 +65,9 @@ func announce(ctx context.Context, tx *sqldb.Tx, ids []string) (number int64, er
 }
 
 // numbers returns the numbers that were last given out.
-func (s *store) numbers(ctx context.Context) (numbers, error) {
+func (s *store) numbers(ctx context.Context, q sqldb.Queryer) (numbers, error) {
 	var n numbers
-	err := s.each(ctx, "SELECT name, last_number FROM sequences WHERE name IN (?, ?)", []any{movieSequence, voteSequence}, func(scan func(...any) error) error {
+	err := s.each(ctx, q, "SELECT name, last_number FROM sequences WHERE name IN (?, ?)", []any{movieSequence, voteSequence}, func(scan func(...any) error) error {
 		var (
 			name string
 			last int64
@@ -112,10 +113,10 @@ func scanFilm(scan func(...any) error, first ...any) (search.Change, error) {
 }
 
 // filmsAfter returns the first films with an id greater than the given one, in the order of the ids.
-func (s *store) filmsAfter(ctx context.Context, id string, limit int) ([]search.Change, error) {
+func (s *store) filmsAfter(ctx context.Context, q sqldb.Queryer, id string, limit int) ([]search.Change, error) {
 	const query = "SELECT m.id, " + filmColumns + " FROM movies m LEFT JOIN movie_votes v ON v.movie_id = m.id WHERE m.id > ? ORDER BY m.id LIMIT ?"
 	films := make([]search.Change, 0, limit)
-	err := s.each(ctx, query, []any{id, limit}, func(scan func(...any) error) error {
+	err := s.each(ctx, q, query, []any{id, limit}, func(scan func(...any) error) error {
 		c, err := scanFilm(scan)
 		films = append(films, c)
 		return err
@@ -138,16 +139,23 @@ func (s *store) films(ctx context.Context, ids []string) (map[string]search.Film
 	return found, explain(ctx, "read movies", err)
 }
 
+// entry is a film, or its votes, as a feed tells it.
+type entry struct {
+	number int64
+	search.Change
+	// tag differs between two contents of the same film: its etag, "" where it was deleted, or its votes.
+	tag string
+}
+
 // changesAfter calls do for every film that was changed or deleted by a transaction with a greater
 // number, in the order of these numbers. It is one query, and so sees one state of the catalogue.
-func (s *store) changesAfter(ctx context.Context, number int64, do func(number int64, c search.Change)) error {
-	const query = "SELECT c.seq, c.movie_id, " + filmColumns + ` FROM movie_changes c
+func (s *store) changesAfter(ctx context.Context, q sqldb.Queryer, number int64, do func(entry)) error {
+	const query = "SELECT c.seq, COALESCE(m.etag, ''), c.movie_id, " + filmColumns + ` FROM movie_changes c
  LEFT JOIN movies m ON m.id = c.movie_id LEFT JOIN movie_votes v ON v.movie_id = c.movie_id WHERE c.seq > ? ORDER BY c.seq`
-	err := s.each(ctx, query, []any{number}, func(scan func(...any) error) error {
-		var number int64
-		c, err := scanFilm(scan, &number)
-		if err == nil {
-			do(number, c)
+	err := s.each(ctx, q, query, []any{number}, func(scan func(...any) error) (err error) {
+		var e entry
+		if e.Change, err = scanFilm(scan, &e.number, &e.tag); err == nil {
+			do(e)
 		}
 		return err
 	})
@@ -157,28 +165,61 @@ func (s *store) changesAfter(ctx context.Context, number int64, do func(number i
 	return nil
 }
 
-// votesAfter is changesAfter for votes.
-func (s *store) votesAfter(ctx context.Context, number int64, do func(number int64, v Votes)) error {
-	err := s.each(ctx, "SELECT seq, movie_id, votes FROM movie_votes WHERE seq > ? ORDER BY seq", []any{number}, func(scan func(...any) error) error {
-		var (
-			number int64
-			v      Votes
-		)
-		err := scan(&number, &v.MovieID, &v.Votes)
-		if err == nil {
-			do(number, v)
+// changesOf calls do for those of the films that exist. The entries have no number.
+func (s *store) changesOf(ctx context.Context, q sqldb.Queryer, ids []string, do func(entry)) error {
+	const selection = "SELECT m.etag, m.id, " + filmColumns + " FROM movies m LEFT JOIN movie_votes v ON v.movie_id = m.id "
+	err := s.byID(ctx, q, selection, ids, "", func(scan func(...any) error) (err error) {
+		var e entry
+		if e.Change, err = scanFilm(scan, &e.tag); err == nil {
+			do(e)
 		}
 		return err
 	})
+	if err != nil {
+		return fmt.Errorf("read films again: %w", err)
+	}
+	return nil
+}
+
+// votesAfter is changesAfter for votes; nothing else is known of the films.
+func (s *store) votesAfter(ctx context.Context, q sqldb.Queryer, number int64, do func(entry)) error {
+	const query = "SELECT seq, movie_id, votes FROM movie_votes WHERE seq > ? ORDER BY seq"
+	err := s.each(ctx, q, query, []any{number}, func(scan func(...any) error) error { return scanVotes(scan, do) })
 	if err != nil {
 		return fmt.Errorf("read changed votes: %w", err)
 	}
 	return nil
 }
 
+// votesOf is changesOf for votes.
+func (s *store) votesOf(ctx context.Context, q sqldb.Queryer, ids []string, do func(entry)) error {
+	err := sqldb.QueryRows(ctx, q, len(ids),
+		func(n int) string {
+			return "SELECT seq, movie_id, votes FROM movie_votes WHERE movie_id IN " + s.db.Dialect().Placeholders(n, 1)
+		},
+		func(i int, dst []any) []any { return append(dst, ids[i]) },
+		func(scan func(...any) error) error { return scanVotes(scan, do) })
+	if err != nil {
+		return fmt.Errorf("read votes again: %w", err)
+	}
+	return nil
+}
+
+func scanVotes(scan func(...any) error, do func(entry)) error {
+	var e entry
+	err := scan(&e.number, &e.Film.ID, &e.Film.Votes)
+	e.tag = votesTag(e.Film.Votes)
+	if err == nil {
+		do(e)
+	}
+	return err
+}
+
+func votesTag(votes int32) string { return strconv.Itoa(int(votes)) }
+
 // each runs a query and calls row for every row.
-func (s *store) each(ctx context.Context, query string, args []any, row func(scan func(...any) error) error) error {
-	rows, err := s.db.Read().QueryContext(ctx, query, args...)
+func (s *store) each(ctx context.Context, q sqldb.Queryer, query string, args []any, row func(scan func(...any) error) error) error {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}

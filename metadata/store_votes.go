@@ -52,7 +52,7 @@ func (s *store) votesPage(ctx context.Context, afterID, throughID string) ([]Vot
 		query, args = "SELECT movie_id, votes FROM movie_votes WHERE movie_id > ? AND movie_id <= ? ORDER BY movie_id LIMIT ?", []any{afterID, throughID, votesPage}
 	}
 	var page []Votes
-	err := s.each(ctx, query, args, func(scan func(...any) error) error {
+	err := s.each(ctx, s.db.Read(), query, args, func(scan func(...any) error) error {
 		var v Votes
 		err := scan(&v.MovieID, &v.Votes)
 		page = append(page, v)

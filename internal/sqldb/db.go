@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -86,6 +87,7 @@ type DB struct {
 	name    string // what messages call it: the file's path, or user@host:port/database
 	writer  *sql.DB
 	readers *sql.DB
+	opened  atomic.Uint64 // how many sessions the readers have opened
 	log     *slog.Logger
 
 	writeConns int

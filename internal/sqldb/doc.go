@@ -21,6 +21,8 @@
 //   - [DB.Read] never sees uncommitted data, never blocks a writer and is never
 //     blocked by one. It cannot write.
 //   - [DB.Snapshot] gives several reads one point in time.
+//   - [DB.Session] gives several reads one session, and tells whether what was read before may
+//     have been lost since with a server that crashed.
 //   - A statement text is parsed once per connection, not once per execution:
 //     both sides keep a bounded cache of prepared statements below database/sql,
 //     so that a store simply runs text.

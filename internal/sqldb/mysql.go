@@ -10,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -85,7 +86,7 @@ func openMySQL(ctx context.Context, rest string, opt Options) (*DB, error) {
 	db := &DB{dialect: MySQL, name: server.name(), log: opt.Logger, writeConns: opt.WriteConns, server: server, opt: opt}
 	db.writes.init()
 	open := func(s side, conns int) (*sql.DB, error) {
-		connector, err := newMySQLConnector(server, s, opt, nil)
+		connector, err := newMySQLConnector(server, s, opt, nil, &db.opened)
 		if err != nil {
 			return nil, fmt.Errorf("open database %s: %w", db.name, err)
 		}
@@ -135,9 +136,11 @@ type mysqlConnector struct {
 	side  side
 	setup []string // executed on each new connection
 	redo  *redo    // of the migrating side, else nil
+	// opened counts the connections of the reading side.
+	opened *atomic.Uint64
 }
 
-func newMySQLConnector(server *mysqlServer, s side, opt Options, again *redo) (driver.Connector, error) {
+func newMySQLConnector(server *mysqlServer, s side, opt Options, again *redo, opened *atomic.Uint64) (driver.Connector, error) {
 	cfg := mysql.NewConfig()
 	cfg.Net, cfg.Addr, cfg.DBName = "tcp", server.addr(), server.database
 	cfg.User, cfg.Passwd = server.user, server.password
@@ -170,7 +173,7 @@ func newMySQLConnector(server *mysqlServer, s side, opt Options, again *redo) (d
 	}
 	// Whole seconds is what the server counts in.
 	lockSeconds := strconv.FormatInt(int64((opt.BusyTimeout+time.Second-1)/time.Second), 10)
-	c := &mysqlConnector{raw: raw, side: s, redo: again, setup: []string{
+	c := &mysqlConnector{raw: raw, side: s, redo: again, opened: opened, setup: []string{
 		"SET NAMES utf8mb4 COLLATE utf8mb4_bin",
 		"SET SESSION sql_mode='" + mysqlModes + "', innodb_lock_wait_timeout=" + lockSeconds,
 	}}
@@ -211,6 +214,9 @@ func (c *mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		if _, err := raw.ExecContext(ctx, text, nil); err != nil {
 			return nil, errors.Join(fmt.Errorf("set up connection (%s): %w", text, err), conn.Close())
 		}
+	}
+	if c.side == reading {
+		c.opened.Add(1) // before anybody can use it
 	}
 	return &mysqlConn{raw: raw, statements: newStatements(maxIdleMySQLStatements), redo: c.redo}, nil
 }

@@ -29,7 +29,7 @@ func Rights() []string {
 // never made (see onlyOne).
 func (db *DB) migrateMySQL(ctx context.Context, fsys fs.FS) (err error) {
 	again := &redo{}
-	connector, err := newMySQLConnector(db.server, migrating, db.opt, again)
+	connector, err := newMySQLConnector(db.server, migrating, db.opt, again, nil)
 	if err != nil {
 		return err
 	}

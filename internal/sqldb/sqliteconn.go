@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -26,12 +27,13 @@ const maxIdleStatements = 256
 //   - A transaction that SQLite rolled back on its own is remembered as such, until
 //     it is ended. Otherwise its later statements would be committed one by one.
 type sqliteConnector struct {
-	raw      driver.Connector
-	readOnly bool
+	raw driver.Connector
+	// opened counts the connections of the reading side; nil on the writing side.
+	opened *atomic.Uint64
 }
 
 // ReadOnly tells a wrapper (see [Options]) which side it wraps.
-func (c *sqliteConnector) ReadOnly() bool { return c.readOnly }
+func (c *sqliteConnector) ReadOnly() bool { return c.opened != nil }
 
 func (c *sqliteConnector) Driver() driver.Driver { return c.raw.Driver() }
 
@@ -43,6 +45,9 @@ func (c *sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	raw, ok := conn.(rawSQLite)
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("SQLite driver: connection is a %T, which lacks a method", conn), conn.Close())
+	}
+	if c.opened != nil {
+		c.opened.Add(1) // before anybody can use it
 	}
 	return &sqliteConn{raw: raw, statements: newStatements(maxIdleStatements)}, nil
 }
