@@ -3,7 +3,6 @@ package metadata
 import (
 	"context"
 
-	"movieexample.com/internal/sqldb"
 	"movieexample.com/metadata/internal/search"
 )
 
@@ -24,8 +23,8 @@ const tailLength = 128
 type feed struct {
 	name string
 	// after reads what has a greater number, of reads films by id.
-	after func(ctx context.Context, q sqldb.Queryer, number int64, do func(entry)) error
-	of    func(ctx context.Context, q sqldb.Queryer, ids []string, do func(entry)) error
+	after func(ctx context.Context, q reading, number int64, do func(entry)) error
+	of    func(ctx context.Context, q reading, ids []string, do func(entry)) error
 	// gone is the entry of a film that of does not find, but for its id.
 	gone  entry
 	apply func([]entry)
@@ -67,18 +66,18 @@ func (f *feed) outOfReach(head int64) bool {
 }
 
 // follow applies what has numbers that are not known yet.
-func (f *feed) follow(ctx context.Context, q sqldb.Queryer, head int64) (changes int, err error) {
+func (f *feed) follow(ctx context.Context, q reading, head int64) (changes int, err error) {
 	return f.read(ctx, q, f.at, head, func(entry) bool { return true })
 }
 
 // finishLoad applies what happened while the films were loaded, and begins to remember.
-func (f *feed) finishLoad(ctx context.Context, q sqldb.Queryer, head int64) (changes int, err error) {
+func (f *feed) finishLoad(ctx context.Context, q reading, head int64) (changes int, err error) {
 	return f.read(ctx, q, f.start(), head, func(e entry) bool { return e.number > f.settled })
 }
 
 // again compares the tail with what is there now, and makes it right, while it follows. It returns how many films were
 // wrong in the index.
-func (f *feed) again(ctx context.Context, q sqldb.Queryer, head int64) (changes, wrong int, err error) {
+func (f *feed) again(ctx context.Context, q reading, head int64) (changes, wrong int, err error) {
 	f.pass++
 	known, start := f.at, f.start()
 	changes, err = f.read(ctx, q, start, head, func(e entry) bool {
@@ -128,7 +127,7 @@ func (f *feed) again(ctx context.Context, q sqldb.Queryer, head int64) (changes,
 
 // read applies what has a greater number than from, as far as fresh says so; the rest is remembered alone. Afterwards at is the
 // feed's last number, which was head or greater.
-func (f *feed) read(ctx context.Context, q sqldb.Queryer, from, head int64, fresh func(entry) bool) (changes int, err error) {
+func (f *feed) read(ctx context.Context, q reading, from, head int64, fresh func(entry) bool) (changes int, err error) {
 	var chunk []entry
 	last := from
 	err = f.after(ctx, q, from, func(e entry) {

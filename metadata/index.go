@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"movieexample.com/internal/fault"
-	"movieexample.com/internal/sqldb"
 	"movieexample.com/metadata/internal/search"
 )
 
@@ -40,7 +39,7 @@ const (
 // that whatever changes while it loads comes again by the feed: applying a film twice does no harm.
 //
 // A MySQL server shows a commit to others before it is on disk. One that is killed in between has lost a transaction that the
-// index has, and gives its number out again. Each look at the feeds runs in one session (see [sqldb.DB.Session]). If one
+// index has, and gives its number out again. Each look at the feeds runs in one session (see [store.inSession]). If one
 // was opened since the last look that was complete, the server may be another, or have restarted, and the look goes over the
 // tails of the feeds again (see feed). Within a look nothing of that kind can happen: the server that dies takes the session with
 // it, and the look fails. So what the index took in one session is kept, or it is looked at again in the first look after
@@ -279,7 +278,7 @@ func sleep(ctx context.Context, d time.Duration, hurry <-chan struct{}) bool {
 func (f *follower) refresh(ctx context.Context) (changes int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	err = f.store.db.Session(ctx, func(ctx context.Context, q sqldb.Queryer, opened uint64) (err error) {
+	err = f.store.inSession(ctx, func(ctx context.Context, q reading, opened uint64) (err error) {
 		look := f.looks.Add(1)
 		if f.complete {
 			changes, err = f.follow(ctx, q, opened, look)
@@ -297,7 +296,7 @@ func (f *follower) refresh(ctx context.Context) (changes int, err error) {
 func (f *follower) start(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	err := f.store.db.Session(ctx, func(ctx context.Context, q sqldb.Queryer, opened uint64) error {
+	err := f.store.inSession(ctx, func(ctx context.Context, q reading, opened uint64) error {
 		return f.load(ctx, q, opened, f.looks.Add(1), time.Now().Add(startBudget))
 	})
 	f.report(ctx, err)
@@ -322,7 +321,7 @@ func (f *follower) report(ctx context.Context, err error) {
 
 // load goes on loading the catalogue until it is complete or the deadline, if there is one, has
 // passed.
-func (f *follower) load(ctx context.Context, q sqldb.Queryer, opened uint64, look int64, deadline time.Time) error {
+func (f *follower) load(ctx context.Context, q reading, opened uint64, look int64, deadline time.Time) error {
 	if !f.begun || opened != f.opened { // what was loaded so far may be lost
 		at, err := f.store.numbers(ctx, q)
 		if err != nil {
@@ -358,7 +357,7 @@ func (f *follower) load(ctx context.Context, q sqldb.Queryer, opened uint64, loo
 
 // follow applies what happened since the last time, and returns how many changes that were. If so much was lost that the index
 // has to be loaded again, it says that it is not complete.
-func (f *follower) follow(ctx context.Context, q sqldb.Queryer, opened uint64, look int64) (changes int, err error) {
+func (f *follower) follow(ctx context.Context, q reading, opened uint64, look int64) (changes int, err error) {
 	asOf := f.now()
 	head, err := f.store.numbers(ctx, q)
 	if err != nil {

@@ -16,6 +16,14 @@ const (
 	voteSequence  = "votes"
 )
 
+// reading is what the queries of one look at the feeds run in.
+type reading = sqldb.Queryer
+
+// inSession lets fn read in one session; opened tells whether the database may have lost something since, see [sqldb.DB.Session].
+func (s *store) inSession(ctx context.Context, fn func(ctx context.Context, q reading, opened uint64) error) error {
+	return s.db.Session(ctx, fn)
+}
+
 // takeTurn waits until no other transaction that takes numbers of the counter is at work, and keeps others from beginning
 // until this one ends. It comes first in such a transaction: then what it reads stays as it was read, and it never waits for
 // a second lock while it holds a first. An engine that has only one writer anyway has no use for it.
