@@ -11,6 +11,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
@@ -28,7 +30,8 @@ const (
 	Kafka    = "kafka"
 )
 
-// Addresses is where a running system is found. An empty address is one that is not known: what needs it fails and says so.
+// Addresses is where a running system is found. An empty address is one that is not known: what needs it fails and says so. Of a
+// service with several instances there may be several, separated by commas: calls go to those that answer.
 type Addresses struct {
 	Metadata string   // gRPC, host:port
 	Rating   string   // gRPC, host:port
@@ -65,9 +68,7 @@ func ReadAddresses(file string) (Addresses, error) {
 		return Addresses{}, fmt.Errorf("read addresses: %s is not a file that 'movieexample serve --addresses FILE' has written: %w", file, err)
 	}
 	a := Addresses{Metadata: found.Metadata, Rating: found.Rating, Topic: DefaultAddresses().Topic}
-	if found.Kafka != "" {
-		a.Brokers = strings.Split(found.Kafka, ",")
-	}
+	a.Brokers = instances(found.Kafka)
 	return a, nil
 }
 
@@ -124,11 +125,11 @@ func (a Addresses) validate() error {
 	}
 	standard := DefaultAddresses()
 	var errs []error
-	if a.Metadata != "" {
-		errs = append(errs, check(Metadata, standard.Metadata, a.Metadata))
+	for _, addr := range instances(a.Metadata) {
+		errs = append(errs, check(Metadata, standard.Metadata, addr))
 	}
-	if a.Rating != "" {
-		errs = append(errs, check(Rating, standard.Rating, a.Rating))
+	for _, addr := range instances(a.Rating) {
+		errs = append(errs, check(Rating, standard.Rating, addr))
 	}
 	for _, b := range a.Brokers {
 		errs = append(errs, check(Kafka, standard.Brokers[0], b))
@@ -139,12 +140,31 @@ func (a Addresses) validate() error {
 	return fault.All(errs...)
 }
 
+// instances are the addresses in a list that is separated by commas.
+func instances(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
+}
+
 // dial connects to a service. idempotent lists what may be sent twice; putting films is among it.
 func (c *Client) dial(service, addr string, idempotent ...string) (grpc.ClientConnInterface, error) {
 	if addr == "" {
 		return nowhere(service), nil
 	}
-	conn, err := rpc.Dial(addr, rpc.DialConfig{Name: service, Version: telemetry.BuildInfo().Version, Idempotent: idempotent})
+	target, cfg := addr, rpc.DialConfig{Name: service, Version: telemetry.BuildInfo().Version, Idempotent: idempotent}
+	if all := instances(addr); len(all) > 1 {
+		const scheme = "instances"
+		var state resolver.State
+		for _, one := range all {
+			state.Addresses = append(state.Addresses, resolver.Address{Addr: one})
+		}
+		known := manual.NewBuilderWithScheme(scheme)
+		known.InitialState(state)
+		target, cfg.Resolvers = scheme+":///"+service, []resolver.Builder{known}
+	}
+	conn, err := rpc.Dial(target, cfg)
 	if err != nil {
 		return nil, err
 	}

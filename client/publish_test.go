@@ -190,7 +190,7 @@ func TestPublishNoTopic(t *testing.T) {
 func TestConnect(t *testing.T) {
 	for name, a := range map[string]client.Addresses{
 		"metadata": {Metadata: "127.0.0.1"},
-		"rating":   {Rating: ":8082"},
+		"rating":   {Rating: "127.0.0.1:8082,:8082"},
 		"kafka":    {Brokers: []string{"127.0.0.1:9092", "x"}},
 	} {
 		_, err := client.Connect(a)
@@ -222,6 +222,21 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
+// TestSeveralInstances: whoever answers is asked, and if nobody does, all are named.
+func TestSeveralInstances(t *testing.T) {
+	s := startSystem(t)
+	some := connect(t, client.Addresses{Rating: "127.0.0.1:1," + s.addresses.Rating + ",127.0.0.1:2"})
+	for range 4 {
+		if _, err := some.Audit(t.Context(), nil); err != nil {
+			t.Errorf("audit with one of three instances there: %v", err)
+		}
+	}
+	none := connect(t, client.Addresses{Rating: "127.0.0.1:1,127.0.0.1:2"})
+	if _, err := none.Audit(t.Context(), nil); err == nil || err.Error() != "cannot reach the rating service at 127.0.0.1:1,127.0.0.1:2 (connection refused)" {
+		t.Errorf("audit with none there: %v", err)
+	}
+}
+
 // TestServiceSaysItIsUnavailable: who answers has been reached, and says what is wrong.
 func TestServiceSaysItIsUnavailable(t *testing.T) {
 	addr, _ := serve(t, "rating", (&vanishing{gone: func() {}}).register)
@@ -236,11 +251,13 @@ func TestReadAddresses(t *testing.T) {
 	dir := writeFiles(t, map[string]string{
 		"all.json":  `{"gateway":"http://127.0.0.1:1","metadata":"127.0.0.1:2","rating":"127.0.0.1:3","movie":"127.0.0.1:4","kafka":"127.0.0.1:5","data":"/d","pid":6}`,
 		"some.json": `{"metadata":"127.0.0.1:2"}`,
+		"many.json": `{"metadata":"127.0.0.1:2,127.0.0.1:3","kafka":"127.0.0.1:5,127.0.0.1:6"}`,
 		"bad.json":  `metadata: 127.0.0.1`,
 	})
 	for file, want := range map[string]client.Addresses{
 		"all.json":  {Metadata: "127.0.0.1:2", Rating: "127.0.0.1:3", Brokers: []string{"127.0.0.1:5"}, Topic: "ratings"},
 		"some.json": {Metadata: "127.0.0.1:2", Topic: "ratings"},
+		"many.json": {Metadata: "127.0.0.1:2,127.0.0.1:3", Brokers: []string{"127.0.0.1:5", "127.0.0.1:6"}, Topic: "ratings"},
 	} {
 		got, err := client.ReadAddresses(filepath.Join(dir, file))
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {

@@ -101,8 +101,10 @@ func reasonOf(err error, addr string) string {
 	if e := (*fault.Error)(nil); errors.As(err, &e) {
 		text = e.Message()
 	}
-	if at := strings.LastIndex(text, addr+": "); at >= 0 && addr != "" {
-		text = text[at+len(addr)+2:]
+	for _, one := range instances(addr) {
+		if at := strings.LastIndex(text, one+": "); at >= 0 {
+			text = text[at+len(one)+2:]
+		}
 	}
 	return strings.TrimPrefix(strings.Trim(text, `"`), "connect: ")
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"movieexample.com/client"
 )
@@ -36,15 +37,16 @@ func (t *Targets) Locate(file string) error {
 	if err := json.Unmarshal(text, &more); err != nil {
 		return fmt.Errorf("read addresses: %s: %w", file, err)
 	}
-	t.Gateways, t.Movie, t.Metadata, t.Rating, t.Brokers = one(more.Gateway), one(more.Movie), one(a.Metadata), one(a.Rating), a.Brokers
+	t.Gateways, t.Movie, t.Metadata, t.Rating, t.Brokers = list(more.Gateway), list(more.Movie), list(a.Metadata), list(a.Rating), a.Brokers
 	return nil
 }
 
-func one(addr string) []string {
-	if addr == "" {
+// list takes addresses of instances apart.
+func list(addresses string) []string {
+	if addresses == "" {
 		return nil
 	}
-	return []string{addr}
+	return strings.Split(addresses, ",")
 }
 
 // Addresses lists where requests go.

@@ -34,10 +34,10 @@ func newClientFlags(cmd *cobra.Command, parts ...string) *clientFlags {
 		switch part {
 		case client.Metadata:
 			f.partFlag[part] = "metadata-addr"
-			flags.StringVar(&f.given.Metadata, "metadata-addr", f.given.Metadata, "gRPC address of the metadata service")
+			flags.StringVar(&f.given.Metadata, "metadata-addr", f.given.Metadata, "gRPC address of the metadata service; several of its instances are separated by commas")
 		case client.Rating:
 			f.partFlag[part] = "rating-addr"
-			flags.StringVar(&f.given.Rating, "rating-addr", f.given.Rating, "gRPC address of the rating service")
+			flags.StringVar(&f.given.Rating, "rating-addr", f.given.Rating, "gRPC address of the rating service; several of its instances are separated by commas")
 		case client.Kafka:
 			f.partFlag[part] = "kafka-brokers"
 			flags.StringSliceVar(&f.given.Brokers, "kafka-brokers", f.given.Brokers, "addresses of Kafka brokers, separated by commas")

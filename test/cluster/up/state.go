@@ -69,12 +69,12 @@ func program(pid int) string {
 // lives reports whether the process is there.
 func (p process) lives() bool { return p.Program != "" && program(p.PID) == p.Program }
 
-// write writes the state, and the addresses of the first of each service.
+// write writes the state, and the addresses as the commands of the binary take them.
 func (s state) write(dir string) error {
-	first := func(list []string) string { return list[0] }
+	all := func(list []string) string { return strings.Join(list, ",") }
 	addresses := map[string]string{
-		"gateway": first(s.Targets.Gateways), "metadata": first(s.Targets.Metadata), "rating": first(s.Targets.Rating),
-		"movie": first(s.Targets.Movie), "kafka": strings.Join(s.Targets.Brokers, ","),
+		"gateway": all(s.Targets.Gateways), "metadata": all(s.Targets.Metadata), "rating": all(s.Targets.Rating),
+		"movie": all(s.Targets.Movie), "kafka": all(s.Targets.Brokers),
 	}
 	if err := writeJSON(addressFile(dir), addresses); err != nil {
 		return err
