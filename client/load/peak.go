@@ -49,8 +49,8 @@ const (
 	// refinements halve the span between the last rate that was borne and the first that was not: to a sixteenth of it, 3 % of
 	// the peak.
 	refinements = 4
-	// maxSteps bounds the way up or down: from one request per second to MaxRate.
-	maxSteps = 32
+	// maxRates bounds the way up or down: from one request per second to MaxRate.
+	maxRates = 32
 	// leastRate is where the way down ends.
 	leastRate = 1
 )
@@ -84,7 +84,7 @@ func (s PeakSearch) Validate() error {
 	return fault.All(errs...)
 }
 
-// FindPeak raises the rate until the system does not bear it, narrows down where that begins, and measures at half of
+// FindPeak raises the rate until the system does not bear it, twice in a row, narrows down where that begins, and measures at half of
 // that. The error is as that of Run.
 func FindPeak(ctx context.Context, s PeakSearch, next Source) (Peak, error) {
 	if err := s.Validate(); err != nil {
@@ -107,10 +107,20 @@ func FindPeak(ctx context.Context, s PeakSearch, next Source) (Peak, error) {
 		}
 		return step.Broke == "", nil
 	}
+	// A rate counts as too much when it was so twice in a row: once it may be because caches were empty, or the machine had something
+	// else to do for a moment.
+	tryTwice := func(rate float64) (bool, error) {
+		bore, err := try(rate)
+		if bore || err != nil {
+			return bore, err
+		}
+		return try(rate)
+	}
 	// Up from the first rate until one is too much; where the first is, down until one is not.
 	good, bad := 0.0, 0.0
-	for rate := s.Plan.Rate; len(found.Steps) < maxSteps && (good == 0 || bad == 0); {
-		bore, err := try(rate)
+	rates := 0
+	for rate := s.Plan.Rate; rates < maxRates && (good == 0 || bad == 0); rates++ {
+		bore, err := tryTwice(rate)
 		switch {
 		case err != nil:
 			return found, err
@@ -127,7 +137,7 @@ func FindPeak(ctx context.Context, s PeakSearch, next Source) (Peak, error) {
 	}
 	for i := 0; i < refinements && good > 0 && bad > 0; i++ {
 		middle := (good + bad) / 2
-		bore, err := try(middle)
+		bore, err := tryTwice(middle)
 		switch {
 		case err != nil:
 			return found, err
@@ -151,6 +161,8 @@ func FindPeak(ctx context.Context, s PeakSearch, next Source) (Peak, error) {
 func (s PeakSearch) broke(r Report) string {
 	limit := float64(s.P99) / float64(time.Millisecond)
 	switch {
+	case r.All.Answered == 0: // perhaps none was due, which proves nothing
+		return "no right answer"
 	case r.All.FailedShare() > s.FailedShare:
 		return fmt.Sprintf("%.2f %% without a right answer", 100*r.All.FailedShare())
 	case r.All.Latency.P99 > limit:

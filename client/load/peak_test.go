@@ -64,6 +64,28 @@ func TestFindPeak(t *testing.T) {
 	}
 }
 
+// TestFindPeakOfWhatIsColdAtFirst: a rate that is too much once, because caches are empty or the machine has something else to do for a
+// moment, is not the peak.
+func TestFindPeakOfWhatIsColdAtFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, warm := time.Now(), oneByOne(2500*time.Microsecond)
+		cold := oneByOne(50 * time.Millisecond)
+		search := load.PeakSearch{Plan: load.Plan{Rate: 300, Duration: 10 * time.Second, Arrivals: load.Constant}.OnTimers()}
+		got, err := load.FindPeak(t.Context(), search, always("cold at first", func(ctx context.Context) error {
+			if time.Since(began) < 3*time.Second {
+				return cold(ctx)
+			}
+			return warm(ctx)
+		}))
+		if err != nil || got.Steps[0].Broke == "" {
+			t.Fatalf("error %v; the first step was to break: %+v", err, got.Steps)
+		}
+		if got.Rate < 370 || got.Rate > 410 {
+			t.Errorf("found a peak of %.0f/s, want 400: %+v", got.Rate, got.Steps)
+		}
+	})
+}
+
 func TestFindPeakOfWhatBearsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		search := load.PeakSearch{Plan: load.Plan{Rate: 10, Duration: time.Second}.OnTimers(), Step: time.Second}

@@ -24,7 +24,7 @@ was sent. So a system that stands still for a moment shows it in the numbers of 
 client that waits for each answer before it asks again would hide them (coordinated omission).
 
 --find-peak tries rates from --rate up (or down, where that is too much), each for --step, until the p99 or the errors pass their
-limits, narrows the peak down, and then measures for --duration at half of the peak.
+limits twice in a row, narrows the peak down, and then measures for --duration at half of the peak.
 
 What is asked is --mix, kinds of requests with their weights:
 %s
@@ -264,7 +264,7 @@ func (f *benchFlags) print(w io.Writer, result benchResult, r load.Report) error
 	}
 	var b strings.Builder
 	if result.Peak != nil {
-		fmt.Fprintf(&b, "Peak: %.0f requests/s, of %s tried.", result.Peak.Rate, counted(int64(len(result.Peak.Steps)), "rate", "rates"))
+		fmt.Fprintf(&b, "Peak: %.0f requests/s, in %s.", result.Peak.Rate, counted(int64(len(result.Peak.Steps)), "try", "tries"))
 		if r.Offered == 0 {
 			fmt.Fprintln(&b)
 			_, err := io.WriteString(w, b.String())
