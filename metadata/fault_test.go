@@ -177,6 +177,27 @@ func TestEveryOperationMayFail(t *testing.T) {
 	}
 }
 
+// What can be seen of a commit without an answer need not be on disk yet: a server that is killed then has lost it. So a write is
+// acknowledged only by a commit that was answered and comes after it.
+func TestLostAnswerIsConfirmedByACommit(t *testing.T) {
+	for _, mode := range []sqlfault.Mode{sqlfault.ErrorAfter, sqlfault.LostAfter} {
+		t.Run(mode.String(), func(t *testing.T) {
+			plan := &sqlfault.Plan{N: 1, Mode: mode, Ops: []sqlfault.Op{sqlfault.Commit}, Writer: true}
+			c := openCatalogue(t, sqltest.URL(t), plan.Wrap)
+			plan.Start()
+			_, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: matrix()})
+			plan.Stop()
+			if err != nil || !plan.Fired() {
+				t.Fatalf("put: %v; fired %v", err, plan.Fired())
+			}
+			changes, last := feed(t, c.db)
+			if number := changes[matrix().GetId()]; number == 0 || last <= number {
+				t.Errorf("the film has the number %d, the last one is %d: nothing was written after the commit without an answer", number, last)
+			}
+		})
+	}
+}
+
 // storedBefore is a catalogue with two films: copying it is faster than making it.
 func storedBefore(t *testing.T) *sqltest.Template {
 	t.Helper()

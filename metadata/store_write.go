@@ -92,7 +92,8 @@ func etagsOf(movies map[string]Movie, ids []string) map[string]string {
 }
 
 // find tells whether the transaction that would have left a trace took place. It waits for its turn, and so for the
-// transaction itself, should the server still be at it.
+// transaction itself, should the server still be at it. What it says took place is on disk: that it can be seen proves nothing, as a
+// server shows a commit before; so a number is taken behind it, by a commit that is answered.
 func (s *store) find(ctx context.Context, t trace) (found outcome, err error) {
 	if t.number == 0 {
 		return stored, nil // there was nothing to write
@@ -110,11 +111,13 @@ func (s *store) find(ctx context.Context, t trace) (found outcome, err error) {
 		if err != nil {
 			return err
 		}
-		found, read = t.verdict(last, present), true
-		return nil
+		if found, read = t.verdict(last, present), true; found == stored {
+			_, err = takeNumber(ctx, tx, movieSequence)
+		}
+		return err
 	})
-	if read {
-		return found, nil // nothing was written, so that it does not matter how the transaction ended
+	if read && (err == nil || found != stored) {
+		return found, nil // where nothing was written, it does not matter how the transaction ended
 	}
 	return undecided, fmt.Errorf("look for a write of unknown outcome: %w", err)
 }

@@ -180,30 +180,20 @@ func (s *store) apply(ctx context.Context, tx *sqldb.Tx, before map[Key]Rating, 
 // version is max(now, stored+1), so that a write which was asked for later wins even where clocks disagree.
 // It is durable when put returns.
 func (s *store) put(ctx context.Context, key Key, value int) (Rating, error) {
-	var r Rating
+	// What the last COMMIT without an answer would have stored. That it can be seen proves nothing: a server shows a commit before it
+	// is on disk. So it is written again, a version later, until a COMMIT is answered.
+	var unsure *Rating
 	for attempt := 0; ; attempt++ {
-		err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-			before, err := s.before(ctx, tx, []Rating{{Key: key}})
-			if err != nil {
-				return err
-			}
-			at := ToMicros(s.now())
-			if old, ok := before[key]; ok && at <= old.At {
-				at = old.At + 1
-			}
-			r = newRating(key, value, at, "")
-			return s.apply(ctx, tx, before, []Rating{r})
-		})
+		r, err := s.putOnce(ctx, key, value, unsure)
 		if err == nil {
 			return r, nil
 		}
 		if unknown := (*sqldb.CommitError)(nil); errors.As(err, &unknown) {
-			stored, readErr := s.read(ctx, key)
-			if readErr == nil && !r.newer(stored) {
-				return r, nil // it was committed, and perhaps overtaken since
-			}
-			if readErr == nil && sqldb.Full(err) {
-				return Rating{}, storeError("write rating", err) // waiting frees no disk
+			unsure = &r
+			if sqldb.Full(err) {
+				if stored, readErr := s.read(ctx, key); readErr == nil && r.newer(stored) {
+					return Rating{}, storeError("write rating", err) // waiting frees no disk
+				}
 			}
 		} else if !sqldb.Transient(err) {
 			return Rating{}, storeError("write rating", err)
@@ -212,6 +202,30 @@ func (s *store) put(ctx context.Context, key Key, value int) (Rating, error) {
 			return Rating{}, fmt.Errorf("write rating: %w; the last attempt said: %w", ended, err)
 		}
 	}
+}
+
+// putOnce is one attempt of put, after one that may have stored unsure; nil: none may have. Where something newer is stored than
+// that, somebody wrote behind it, and nothing is left to do: it was overtaken, or is as good as overtaken. Also with an error it
+// returns what it tried to store.
+func (s *store) putOnce(ctx context.Context, key Key, value int, unsure *Rating) (r Rating, err error) {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		before, err := s.before(ctx, tx, []Rating{{Key: key}})
+		if err != nil {
+			return err
+		}
+		old, stored := before[key]
+		if stored && unsure != nil && old.newer(*unsure) {
+			r = *unsure
+			return nil
+		}
+		at := ToMicros(s.now())
+		if stored && at <= old.At {
+			at = old.At + 1
+		}
+		r = newRating(key, value, at, "")
+		return s.apply(ctx, tx, before, []Rating{r})
+	})
+	return r, err
 }
 
 // backoff waits before another attempt: up to 10 ms · 2^attempt, at most a second, with full jitter so that those
