@@ -181,11 +181,8 @@ const growthBatch = 8_000
 // tenths does, the processor time being that of MariaDB alone.
 func (s *realServers) bareTenths(b *testing.B, all iter.Seq2[events.Event, error], n int) (clock, processor []float64) {
 	b.Helper()
-	name, url, drop := s.database(b, "bare")
+	_, db, drop := s.bareTables(b, "bare", true)
 	defer drop()
-	schema(b, url)
-	db := s.pool(b, name, true)
-	defer db.Close()
 	batch := make([]events.Event, 0, growthBatch)
 	write := func() {
 		if err := bareBatch(b.Context(), db, bareRows(batch)); err != nil {

@@ -35,6 +35,20 @@ const (
 		"c4=c4+VALUES(c4),c5=c5+VALUES(c5),c6=c6+VALUES(c6),c7=c7+VALUES(c7),c8=c8+VALUES(c8),c9=c9+VALUES(c9),c10=c10+VALUES(c10)"
 )
 
+// bareTables makes a database with the rating service's tables, and opens it as a program without our code would.
+func (s *realServers) bareTables(b *testing.B, what string, interpolate bool) (name string, db *sql.DB, done func()) {
+	b.Helper()
+	name, url, drop := s.database(b, what)
+	schema(b, url)
+	db = s.pool(b, name, interpolate)
+	return name, db, func() {
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+		drop()
+	}
+}
+
 func placeholders(columns, rows int) string {
 	row := "(" + strings.TrimSuffix(strings.Repeat("?,", columns), ",") + "),"
 	return strings.TrimSuffix(strings.Repeat(row, rows), ",")
@@ -45,11 +59,8 @@ func placeholders(columns, rows int) string {
 // event that comes twice would count twice. It returns rows per second.
 func (s *realServers) bareUpserts(b *testing.B, rows []bareRow, batch int) float64 {
 	b.Helper()
-	name, url, drop := s.database(b, "bare")
+	_, db, drop := s.bareTables(b, "bare", true)
 	defer drop()
-	schema(b, url)
-	db := s.pool(b, name, true)
-	defer db.Close()
 	ctx := b.Context()
 	began := time.Now()
 	for chunk := range slices.Chunk(rows, batch) {
@@ -123,11 +134,8 @@ func bareAggregates(ctx context.Context, tx *sql.Tx, rows []bareRow) error {
 // indexes, in one transaction. No aggregates.
 func (s *realServers) loadData(b *testing.B, rows []bareRow) float64 {
 	b.Helper()
-	name, url, drop := s.database(b, "load")
+	name, db, drop := s.bareTables(b, "load", false)
 	defer drop()
-	schema(b, url)
-	db := s.pool(b, name, false)
-	defer db.Close()
 	var text bytes.Buffer
 	for _, r := range rows {
 		fmt.Fprintf(&text, "%s\t%s\t%s\t%d\t%d\t%d\n", r.recordType, r.recordID, r.user, r.value, r.at, r.eventID)
@@ -149,11 +157,8 @@ func (s *realServers) loadData(b *testing.B, rows []bareRow) float64 {
 // oneByOneRows writes ratings, each in a statement and a transaction of its own. No aggregates.
 func (s *realServers) oneByOneRows(b *testing.B, rows []bareRow) float64 {
 	b.Helper()
-	name, url, drop := s.database(b, "single")
+	_, db, drop := s.bareTables(b, "single", false)
 	defer drop()
-	schema(b, url)
-	db := s.pool(b, name, false)
-	defer db.Close()
 	one, err := db.PrepareContext(b.Context(), bareInsertRating+placeholders(6, 1)+bareOnRating)
 	if err != nil {
 		b.Fatal(err)
