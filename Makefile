@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 BIN := bin
+# The tools have a module of their own. They run from Go's build cache, so no target needs another one to have run before.
+TOOL := go tool -modfile=tools/go.mod
 GENERATED := gen gateway/internal/apidocs test/clients/goclient
 # The race detector needs a C compiler; a machine that has only Go tests without it. CI insists on it.
 RACE ?= $(shell command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null 2>&1 && [ "$$(go env CGO_ENABLED)" = 1 ] && echo -race)
@@ -75,7 +77,7 @@ screenshots: ## pictures of the pages at three widths, light and dark, in tmp/sc
 	test/web/run screenshots tmp/screenshots
 
 .PHONY: generate
-generate: tools ## code, the OpenAPI document and the Go client from the protos in api/
+generate: ## code, the OpenAPI document and the Go client from the protos in api/
 	api/generate.sh
 
 .PHONY: generate-check
@@ -84,17 +86,17 @@ generate-check: generate ## fails if generated code is not what is committed
 	@test -z "$$(git status --porcelain -- $(GENERATED))" || { echo "generated files are not committed:" >&2; git status --porcelain -- $(GENERATED) >&2; exit 1; }
 
 .PHONY: breaking
-breaking: tools ## fails if the contracts break clients of the last release (api/baseline); proves that it would notice
+breaking: ## fails if the contracts break clients of the last release (api/baseline); proves that it would notice
 	api/breaking.sh
 	api/breaking.sh --self-test
 
 .PHONY: fmt
-fmt: tools ## format the code
-	@git ls-files -co --exclude-standard '*.go' ':!gen' ':!*.gen.go' | xargs $(BIN)/gofumpt -w
+fmt: ## format the code
+	@git ls-files -co --exclude-standard '*.go' ':!gen' ':!*.gen.go' | xargs $(TOOL) gofumpt -w
 
 .PHONY: fmt-check
-fmt-check: tools
-	@out="$$(git ls-files '*.go' ':!gen' ':!*.gen.go' | xargs $(BIN)/gofumpt -l)"; test -z "$$out" || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
+fmt-check: ## fails if the code is not formatted
+	@out="$$(git ls-files '*.go' ':!gen' ':!*.gen.go' | xargs $(TOOL) gofumpt -l)"; test -z "$$out" || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
 
 .PHONY: vet
 vet: ## go vet
@@ -102,12 +104,8 @@ vet: ## go vet
 	go vet -tags servers ./...
 
 .PHONY: staticcheck
-staticcheck: tools ## staticcheck
-	$(BIN)/staticcheck -tags servers ./...
-
-.PHONY: tools
-tools: ## the tools of tools/go.mod, in bin/
-	@cd tools && go build -o ../$(BIN)/ $$(go list tool)
+staticcheck: ## staticcheck
+	$(TOOL) staticcheck -tags servers ./...
 
 .PHONY: clean
 clean: ## remove what was built

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fails if the contracts no longer keep what the last release promised: the protos by buf, the REST API by oasdiff, both against
-# api/baseline/. It needs the tools in bin/ (make tools), and neither a network nor a history: a shallow clone will do.
+# api/baseline/. It needs Go, which has the tools of tools/go.mod in its cache, and no history: a shallow clone will do.
 #
 #   api/breaking.sh                compare
 #   api/breaking.sh --self-test    prove that it finds changes that break clients, and lets the others pass
@@ -10,6 +10,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+tool() { go tool -modfile=tools/go.mod "$@"; }
+
 document=gateway/internal/apidocs/openapi.json
 baseline=api/baseline
 
@@ -17,16 +19,16 @@ baseline=api/baseline
 # generated clients make their methods and types of, headers that clients rely on, and what happens where nothing is sent
 # (breaking-levels.txt). It has no rule for servers, to whose addresses every client adds its paths; its list of differences has them.
 compare_document() {
-  bin/oasdiff breaking --allow-external-refs=false --fail-on WARN --severity-levels api/breaking-levels.txt "$baseline/openapi.json" "$1" ||
+  tool oasdiff breaking --allow-external-refs=false --fail-on WARN --severity-levels api/breaking-levels.txt "$baseline/openapi.json" "$1" ||
     return # said, because set -e is off in a function that a condition calls; 1 is a break, more is that it could not be read
   local differences
-  differences="$(bin/oasdiff diff --allow-external-refs=false --format yaml "$baseline/openapi.json" "$1")" || return
+  differences="$(tool oasdiff diff --allow-external-refs=false --format yaml "$baseline/openapi.json" "$1")" || return
   if grep -A 100 '^servers:' <<<"$differences"; then
     echo "api/breaking.sh: the servers are others: clients would send their requests elsewhere" >&2
     return 1
   fi
 }
-compare_protos() { bin/buf breaking "$1" --against "$baseline/protos.binpb"; }
+compare_protos() { tool buf breaking "$1" --against "$baseline/protos.binpb"; }
 
 compare() {
   compare_document "$document"
@@ -98,7 +100,7 @@ case "${1:-}" in
   --baseline)
     mkdir -p "$baseline"
     cp "$document" "$baseline/openapi.json"
-    bin/buf build --exclude-source-info -o "$baseline/protos.binpb"
+    tool buf build --exclude-source-info -o "$baseline/protos.binpb"
     ;;
   *)
     echo "usage: api/breaking.sh [--self-test | --baseline]" >&2
