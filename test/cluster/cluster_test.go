@@ -65,7 +65,18 @@ func eventually(t *testing.T, what string, holds func(context.Context) error) {
 
 func eventuallyEvery(t *testing.T, pause time.Duration, what string, holds func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	await(t, patience, pause, what, holds)
+}
+
+// eventuallyWithin is eventually for what may take longer.
+func eventuallyWithin(t *testing.T, limit time.Duration, what string, holds func(context.Context) error) {
+	t.Helper()
+	await(t, limit, 100*time.Millisecond, what, holds)
+}
+
+func await(t *testing.T, limit, pause time.Duration, what string, holds func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -77,7 +88,7 @@ func eventuallyEvery(t *testing.T, pause time.Duration, what string, holds func(
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("waited %s in vain for %s: %v", patience, what, err)
+			t.Fatalf("waited %s in vain for %s: %v", limit, what, err)
 		}
 	}
 }

@@ -1,0 +1,275 @@
+//go:build servers
+
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"movieexample.com/test/cluster"
+	"movieexample.com/test/servers"
+)
+
+// rules are those of deploy/prometheus, without waiting times and with shorter spans: what takes minutes to be sure of is the same in
+// seconds. Each change has to find something.
+func rules(t *testing.T) (text string, names []string) {
+	t.Helper()
+	file, err := os.ReadFile("../../deploy/prometheus/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = string(file)
+	for _, change := range [][2]string{
+		{`(?m)^ +for: .*\n`, ""},
+		{`\[5m\]`, "[10s]"},
+		{`rating_ingest_lag_seconds\) > 60`, "rating_ingest_lag_seconds) > 5"},
+		{`timestamp_seconds\) > 1800`, "timestamp_seconds) > 15"},
+	} {
+		changed := regexp.MustCompile(change[0]).ReplaceAllString(text, change[1])
+		if changed == text {
+			t.Fatalf("deploy/prometheus/alerts.yaml has no %q", change[0])
+		}
+		text = changed
+	}
+	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(text, -1) {
+		names = append(names, m[1])
+	}
+	return text, names
+}
+
+// fault is what an operator is to hear of.
+type fault struct {
+	name   string
+	cause  func() error
+	heal   func() error
+	alerts []string
+}
+
+// TestAlerts causes every alert of docs/operations.md, on a real Prometheus with the rules of deploy/prometheus: none fires before,
+// those of a fault do while it lasts, and none does when it is over. Each metric of a rule exists while all is well, as far as it
+// counts something that has happened.
+func TestAlerts(t *testing.T) {
+	text, names := rules(t)
+	c := start(t, cluster.Config{Instances: small()})
+	var admin []string
+	for _, p := range c.Processes() {
+		admin = append(admin, p.Admin)
+	}
+	prometheus, err := servers.StartPrometheus(t.Context(), servers.PrometheusConfig{Job: "movieexample", Targets: admin, Rules: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if log, err := prometheus.Log(); t.Failed() && err == nil {
+			t.Logf("Prometheus:\n%s", log)
+		}
+		if err := prometheus.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	visitors(t, c)
+
+	firing := func(ctx context.Context) ([]string, error) {
+		alerts, err := prometheus.Firing(ctx)
+		found := make(map[string]bool)
+		for _, a := range alerts {
+			found[a.Labels["alertname"]] = true
+		}
+		return slices.Sorted(maps.Keys(found)), err
+	}
+	quiet := func(when string) {
+		t.Helper()
+		eventuallyWithin(t, time.Minute, "no alert "+when, func(ctx context.Context) error {
+			if now, err := firing(ctx); err != nil || len(now) > 0 {
+				return fmt.Errorf("%q fire, %w", now, err)
+			}
+			return nil
+		})
+	}
+	for _, metric := range metricsOf(text) {
+		eventually(t, metric+" in Prometheus", func(ctx context.Context) error {
+			if n, err := prometheus.Series(ctx, metric); err != nil || n == 0 {
+				return fmt.Errorf("%d series, %w", n, err)
+			}
+			return nil
+		})
+	}
+	quiet("before any fault")
+
+	rating := c.Process("rating-1")
+	command := func(args ...string) error {
+		args = append(args, "--rating-addr", rating.Address)
+		if out, err := exec.CommandContext(t.Context(), c.Binary(), args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%q: %w\n%s", args, err, out)
+		}
+		return nil
+	}
+	caused := make(map[string]bool)
+	for _, f := range []fault{
+		{
+			"a process is killed", c.Process("metadata-1").Kill, func() error { return c.Process("metadata-1").Start(t.Context()) },
+			[]string{"ProcessDown", "ServerErrors", "VotesBehind"},
+		},
+		{
+			"the rating service is killed", rating.Kill, func() error { return rating.Start(t.Context()) },
+			[]string{"ProcessDown", "RatingsAway"},
+		},
+		{
+			"the database stops", c.MariaDB.Stop, func() error { return c.MariaDB.Start(t.Context()) },
+			[]string{"ServerErrors", "SearchBehind", "IngestionBehind", "IngestionRetries"},
+		},
+		{
+			"Consul stops", c.Consul.Stop, func() error { return c.Consul.Start(t.Context()) },
+			[]string{"RegistryAway", "NotRegistered"},
+		},
+		{
+			"an event is refused", func() error { publish(t, c, "no event"); return nil }, func() error { return command("dead-letters", "drop", "--all", "--yes") },
+			[]string{"DeadLetters"},
+		},
+		{
+			"events are deleted before they are ingested", func() error { return deleteEvents(t, c, rating) },
+			func() error {
+				return command("ingestion", "resume", "--topic", cluster.Topic, "--all", "--from", "earliest")
+			},
+			[]string{"IngestionHalted"},
+		},
+	} {
+		t.Log(f.name)
+		if err := f.cause(); err != nil {
+			t.Fatalf("%s: %v", f.name, err)
+		}
+		for _, alert := range f.alerts {
+			if !slices.Contains(names, alert) {
+				t.Fatalf("there is no alert %s", alert)
+			}
+			caused[alert] = true
+			eventuallyWithin(t, time.Minute, alert+" when "+f.name, func(ctx context.Context) error {
+				if now, err := firing(ctx); err != nil || !slices.Contains(now, alert) {
+					return fmt.Errorf("%q fire, %w", now, err)
+				}
+				return nil
+			})
+		}
+		if err := f.heal(); err != nil {
+			t.Fatalf("when it is over that %s: %v", f.name, err)
+		}
+		quiet("when it is over that " + f.name)
+	}
+	for _, name := range names {
+		if !caused[name] {
+			t.Errorf("no fault here causes the alert %s", name)
+		}
+	}
+}
+
+// metricsOf are the names of metrics in the expressions of rules. Those that count what went wrong need not have a series before it does.
+func metricsOf(rules string) []string {
+	found := map[string]bool{}
+	for _, expression := range regexp.MustCompile(`(?m)^ +expr: (.*)$`).FindAllStringSubmatch(rules, -1) {
+		for _, m := range regexp.MustCompile(`\b[a-z]+(?:_[a-z]+)+\b(?:[^_(="~]|$)|\bup\b`).FindAllString(expression[1], -1) {
+			name := regexp.MustCompile(`^\w+`).FindString(m)
+			if name != "rating_status" {
+				found[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// visitors read films and set ratings, and publish an event each time, until the test ends. That requests fail is what some alerts are about.
+func visitors(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka.Bootstrap()...), kgo.DefaultProduceTopic(cluster.Topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway := c.Targets().Gateways[0]
+	if _, err := ask(ctx, http.MethodPut, gateway+"/v1/movies/seen", `{"title": "Seen"}`); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	every := func(d time.Duration, what func(n int)) {
+		all.Go(func() {
+			tick := time.NewTicker(d)
+			defer tick.Stop()
+			for n := 0; ; n++ {
+				select {
+				case <-tick.C:
+					what(n)
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	every(100*time.Millisecond, func(int) { _, _ = ask(ctx, http.MethodGet, gateway+"/v1/movies/seen", "") })
+	every(200*time.Millisecond, func(n int) {
+		_, _ = ask(ctx, http.MethodPut, fmt.Sprintf("%s/v1/records/movie/seen/ratings/user-%d", gateway, n), `{"value": 7}`)
+	})
+	every(200*time.Millisecond, func(n int) {
+		client.Produce(ctx, kgo.StringRecord(fmt.Sprintf(`{"userId":"event-%d","recordId":"seen","recordType":"movie","value":4}`, n)), nil)
+	})
+	t.Cleanup(func() {
+		cancel()
+		all.Wait()
+		client.Close()
+	})
+}
+
+// deleteEvents lets the brokers delete events while the rating service is down, as a retention that is too short does.
+func deleteEvents(t *testing.T, c *cluster.Cluster, rating *cluster.Process) error {
+	if end, err := rating.Stop(); err != nil || end.Code != 0 {
+		return fmt.Errorf("stop: %s, %w", end, err)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka.Bootstrap()...))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	before, err := admin.ListEndOffsets(t.Context(), cluster.Topic)
+	if err = errors.Join(err, before.Error()); err != nil {
+		return err
+	}
+	// All partitions have to go on: a stopped process has committed no more than was there.
+	eventually(t, "events of which the rating service knows nothing", func(ctx context.Context) error {
+		now, err := admin.ListEndOffsets(ctx, cluster.Topic)
+		if err != nil {
+			return err
+		}
+		var waiting []string
+		before.Each(func(o kadm.ListedOffset) {
+			if n, ok := now.Lookup(o.Topic, o.Partition); !ok || n.Offset < o.Offset+2 {
+				waiting = append(waiting, fmt.Sprint(o.Partition))
+			}
+		})
+		if len(waiting) == len(before[cluster.Topic]) {
+			return fmt.Errorf("partitions %s have no new ones", strings.Join(waiting, ", "))
+		}
+		return nil
+	})
+	now, err := admin.ListEndOffsets(t.Context(), cluster.Topic)
+	if err = errors.Join(err, now.Error()); err != nil {
+		return err
+	}
+	deleted, err := admin.DeleteRecords(t.Context(), now.Offsets())
+	if err = errors.Join(err, deleted.Error()); err != nil {
+		return err
+	}
+	return rating.Start(t.Context())
+}
