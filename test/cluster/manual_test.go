@@ -39,10 +39,16 @@ func documented(t *testing.T, name string, change ...string) string {
 // operator runs commands in a shell that ends at the first error, and returns what they print.
 func operator(t *testing.T, script string) string {
 	t.Helper()
+	return operatorIn(t, "", cluster.Environment(), script)
+}
+
+// operatorIn is operator in a directory and with an environment.
+func operatorIn(t *testing.T, dir string, env []string, script string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
-	cmd.Env = cluster.Environment()
+	cmd.Dir, cmd.Env = dir, env
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
