@@ -309,7 +309,14 @@ func startWriters(t *testing.T, c *cluster.Cluster) *writers {
 			return err
 		})
 	}, ctx)
+	pace := time.NewTicker(2 * time.Millisecond) // Kafka takes more than is read on a busy machine
+	t.Cleanup(pace.Stop)
 	w.run(func(n int) error {
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		user, value := fmt.Sprintf("event-%d", n), n%10+1
 		if n%500 == 0 {
 			if err := client.ProduceSync(ctx, &kgo.Record{Value: fmt.Appendf(nil, "no event %d", n)}).FirstErr(); err != nil {

@@ -77,7 +77,7 @@ func TestChangeDatabasePassword(t *testing.T) {
 	block := func(name string) string {
 		script := documented(t, name, "NEW-PASSWORD", newPassword)
 		return strings.NewReplacer("/etc/movieexample/", etc+"/", "OLD-PASSWORD", oldPassword, "db.example:3306", c.MariaDB.Address(), "/run/secrets/rating-url", file,
-			":"+newPassword+"@", ":another%20secret@", "%s", "%%s").Replace(script)
+			":"+newPassword+"@", ":another%20secret@").Replace(script)
 	}
 
 	operator(t, block("both"))
@@ -86,7 +86,7 @@ func TestChangeDatabasePassword(t *testing.T) {
 	}
 	newConnections()
 	w.await(t, 20)
-	operator(t, strings.ReplaceAll(block("url"), "/movieexample_rating\\n", "/movieexample_rating?conn_lifetime=500ms\\n"))
+	operator(t, strings.ReplaceAll(block("url"), "/movieexample_rating'", "/movieexample_rating?conn_lifetime=500ms'"))
 	newConnections()
 	operator(t, block("new"))
 	newConnections()
