@@ -22,7 +22,7 @@ type call struct {
 	method     *method
 	fullMethod string
 	caller     context.Context
-	left       time.Duration // the caller waits so long
+	patience   time.Duration // the caller waits so long
 	ctx        calleeContext
 
 	req  proto.Message // the caller's; only until decode returns
@@ -37,6 +37,7 @@ type call struct {
 	header, trailer metadata.MD
 	headerSent      bool
 	finished        bool
+	left            bool // the caller has; what the callee says from then on does not reach it
 }
 
 var _ grpc.ServerTransportStream = (*call)(nil)
@@ -67,7 +68,7 @@ func (cl *call) intercept(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
 	}
 	cl.conn.workers.start(job{call: cl, ctx: ctx, req: req, handler: handler})
 	timer := cl.conn.timers.Get().(*time.Timer)
-	timer.Reset(cl.left)
+	timer.Reset(cl.patience)
 	defer func() {
 		timer.Stop()
 		cl.conn.timers.Put(timer)
@@ -83,8 +84,17 @@ func (cl *call) intercept(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
 	case <-s.stopped:
 		err = goneAway(s)
 	}
+	cl.leave()
 	cl.ctx.cancel()
 	return nil, err
+}
+
+// leave notes that the caller has gone without the answer. The callee may be about to finish, or has finished
+// already: the caller then learns nothing of the end, as it does not when it resets a stream.
+func (cl *call) leave() {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	cl.left = true
 }
 
 // goneAway is what a caller gets from a server that has been shut down.
@@ -150,24 +160,19 @@ var errLate = errors.New("rpc: metadata set after it was sent")
 func (cl *call) Method() string { return cl.fullMethod }
 
 // SetHeader implements grpc.ServerTransportStream.
-func (cl *call) SetHeader(md metadata.MD) error {
+func (cl *call) SetHeader(md metadata.MD) error { return cl.addHeader(md, false) }
+
+// SendHeader implements grpc.ServerTransportStream.
+func (cl *call) SendHeader(md metadata.MD) error { return cl.addHeader(md, true) }
+
+func (cl *call) addHeader(md metadata.MD, send bool) error {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	if cl.headerSent || cl.finished {
+	if cl.headerSent || cl.finished || cl.left {
 		return errLate
 	}
 	cl.header = metadata.Join(cl.header, md)
-	return nil
-}
-
-// SendHeader implements grpc.ServerTransportStream.
-func (cl *call) SendHeader(md metadata.MD) error {
-	if err := cl.SetHeader(md); err != nil {
-		return err
-	}
-	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	cl.headerSent = true
+	cl.headerSent = send
 	return nil
 }
 
@@ -192,11 +197,12 @@ func (cl *call) returnRequestID() {
 
 // sentMetadata returns what has reached the caller, in the shape that HTTP/2
 // gives it: a header that was sent early, or header and trailer after the end.
-// An error without a header travels as a trailer alone.
+// An error without a header travels as a trailer alone. A caller that left has what
+// was sent before it did.
 func (cl *call) sentMetadata(st *status.Status) (header, trailer metadata.MD) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	if !cl.finished {
+	if !cl.finished || cl.left {
 		if cl.headerSent {
 			header = metadata.Join(cl.header, metadata.MD{"content-type": contentType})
 		}

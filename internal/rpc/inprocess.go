@@ -89,7 +89,7 @@ func (c *conn) Invoke(ctx context.Context, fullMethod string, args, reply any, o
 	if !now.Before(deadline) {
 		return status.FromContextError(context.DeadlineExceeded).Err()
 	}
-	cl := &call{conn: c, method: m, fullMethod: fullMethod, caller: ctx, left: deadline.Sub(now), req: req, done: make(chan struct{})}
+	cl := &call{conn: c, method: m, fullMethod: fullMethod, caller: ctx, patience: deadline.Sub(now), req: req, done: make(chan struct{})}
 	cl.ctx.init(c.callee, deadline, md, cl)
 
 	buf := c.buffers.Get().(*[]byte)
