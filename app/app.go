@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"movieexample.com/internal/connlimit"
 	"movieexample.com/internal/discovery"
 	"movieexample.com/internal/kafka"
 	"movieexample.com/internal/lockfile"
@@ -101,6 +102,9 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 		version: build.Version,
 	}
 	b.ready = b.App.readiness
+	if b.limiter, err = connlimit.New(connlimit.Config{Logger: opt.Logger.With("component", "connections"), Metrics: registry}); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.close(context.WithoutCancel(ctx)))
@@ -143,6 +147,7 @@ type builder struct {
 	dataDir string
 	version string
 	metrics *prometheus.Registry
+	limiter *connlimit.Limiter
 	ready   *telemetry.Readiness
 	conns   map[string]grpc.ClientConnInterface
 }
@@ -190,6 +195,13 @@ func (b *builder) lock(dir string) error {
 	return nil
 }
 
+// maxConnections is the number of connections that a listener takes at a time, half of them from one address: a gateway may
+// have a single proxy in front of it, a service has one connection from each process that calls it.
+const maxConnections = 1024
+
+// maxOperators is the same for the admin listener. They are beside what all others have.
+const maxOperators = 32
+
 // listen opens a listener; the address chosen is in Addresses.
 func (b *builder) listen(ctx context.Context, name string) (net.Listener, error) {
 	ln, err := b.cfg.Listen.of(name).listen(ctx)
@@ -215,7 +227,11 @@ func (b *builder) listen(ctx context.Context, name string) (net.Listener, error)
 	case "movie":
 		b.addresses.Movie = addr
 	}
-	return ln, nil
+	limits := connlimit.Listener{Name: name, Max: maxConnections, MaxPerAddress: maxConnections / 2}
+	if name == "admin" {
+		limits = connlimit.Listener{Name: name, Max: maxOperators, MaxPerAddress: maxOperators, Reserved: true}
+	}
+	return b.limiter.Listen(ln, limits), nil
 }
 
 // listen opens the listener; an error says by which flag the address changes.
@@ -282,7 +298,10 @@ func (b *builder) awaitTopic(ctx context.Context, broker string) error {
 
 // serveGRPC puts a service on its port and on the connection for this process.
 func (b *builder) serveGRPC(name string, svc registrar) error {
-	srv, err := rpc.NewServer(rpc.ServerConfig{Name: name, Version: b.version, Logger: b.log.With("component", name), Metrics: b.metrics})
+	srv, err := rpc.NewServer(rpc.ServerConfig{
+		Name: name, Version: b.version, Logger: b.log.With("component", name), Metrics: b.metrics,
+		MaxRequestBytes: maxRequest, LargeRequests: largeRequests(name),
+	})
 	if err != nil {
 		return err
 	}
@@ -330,6 +349,19 @@ func (a *App) Addresses() Addresses { return a.addresses }
 
 // Ready is closed when everything serves; never, if the context of Run ends before.
 func (a *App) Ready() <-chan struct{} { return a.ready }
+
+// maxRequest is the size of the greatest request in bytes, but for largeRequests: a film with every text as long as it may be,
+// in characters of four bytes, has some 300,000.
+const maxRequest = 512 << 10
+
+// largeRequests are the methods of a service that take many films or ids at once.
+func largeRequests(name string) []string {
+	if name != "metadata" {
+		return nil
+	}
+	const service = "/movieexample.metadata.v1.MetadataService/"
+	return []string{service + "BatchPutMovies", service + "SelectMovies", service + "SyncVotes"}
+}
 
 // idempotentMethods are the calls to a service that may be sent twice: those that only read.
 func idempotentMethods(callee string) []string {

@@ -49,7 +49,7 @@ func (cl *call) decode(v any) error {
 		return status.Errorf(codes.Internal, "grpc: error unmarshalling request: message is %T, want proto.Message", v)
 	}
 	var err error
-	if limit := cl.conn.s.cfg.MaxMessageBytes; len(cl.wire) > limit {
+	if limit := cl.method.maxRequest; len(cl.wire) > limit {
 		err = tooLarge(len(cl.wire), limit)
 	} else {
 		err = transfer(in, cl.req, cl.wire)

@@ -28,6 +28,7 @@ type method struct {
 	metrics       *methodMetrics
 	impl          any
 	unary         grpc.MethodHandler // nil for a streaming method
+	maxRequest    int                // bytes
 	// quiet methods are called by machines every few seconds, and would bury what
 	// people want to see in logs and metrics: the health checks.
 	quiet bool
@@ -35,7 +36,16 @@ type method struct {
 
 // interceptUnary is the network's way to unary.
 func (s *Server) interceptUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	return s.unary(ctx, req, s.method(info.FullMethod), handler)
+	if a := arrivalOf(ctx); a != nil {
+		a.arrived()
+	}
+	m := s.method(info.FullMethod)
+	if in, ok := req.(proto.Message); ok && m.maxRequest < s.cfg.MaxMessageBytes {
+		if size := proto.Size(in); size > m.maxRequest {
+			return nil, tooLarge(size, m.maxRequest)
+		}
+	}
+	return s.unary(ctx, req, m, handler)
 }
 
 // method never returns nil, so that a service description with a wrong name in it
@@ -82,7 +92,7 @@ func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.Strea
 	ctx, id := identify(ss.Context())
 	_ = ss.SetHeader(metadata.MD{requestIDKey: {id}}) // streams are not retried, so a header does no harm
 
-	err := guardStream(srv, &stream{ServerStream: ss, ctx: ctx}, handler)
+	err := guardStream(srv, &stream{ServerStream: ss, ctx: ctx, arrival: arrivalOf(ctx), idle: s.cfg.StreamIdleTimeout}, handler)
 	if err == nil {
 		s.report(ctx, m, id, codes.OK, time.Since(start), nil)
 		return nil
@@ -92,13 +102,27 @@ func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.Strea
 	return st.Err()
 }
 
-// stream is a server stream whose context knows the request id.
+// stream is a server stream whose context knows the request id, and which does not
+// wait for messages for ever.
 type stream struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx     context.Context
+	arrival *arrival
+	idle    time.Duration // the most between two messages from the caller
+	begun   bool          // whether the first has come, for which the tap began to wait
 }
 
 func (s *stream) Context() context.Context { return s.ctx }
+
+// RecvMsg implements grpc.ServerStream.
+func (s *stream) RecvMsg(m any) error {
+	if s.begun {
+		s.arrival.await(s.idle)
+	}
+	s.begun = true
+	defer s.arrival.arrived()
+	return s.ServerStream.RecvMsg(m)
+}
 
 // identify makes ctx belong to the request that its caller named, or to a new one.
 func identify(ctx context.Context) (context.Context, string) {
@@ -209,7 +233,14 @@ func (s *Server) report(ctx context.Context, m *method, id string, code codes.Co
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 8)
+	skipped := 0
+	if level > slog.LevelDebug { // who wants to see every call gets to see it
+		var ok bool
+		if skipped, ok = m.metrics.line(code, time.Now()); !ok {
+			return
+		}
+	}
+	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs,
 		slog.String("service", m.service),
 		slog.String("method", m.name),
@@ -222,6 +253,9 @@ func (s *Server) report(ctx context.Context, m *method, id string, code codes.Co
 	}
 	if err != nil {
 		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	if skipped > 0 {
+		attrs = append(attrs, slog.Int("suppressed", skipped)) // lines of this method and code
 	}
 	if p, ok := err.(*panicError); ok { //nolint:errorlint // made by guard, never wrapped
 		attrs = append(attrs, slog.String("stack", string(p.stack)))

@@ -8,12 +8,17 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
+
+	"movieexample.com/internal/telemetry"
 )
 
-// metrics are the two vectors that every server on one registerer shares.
+// metrics are what every server on one registerer shares.
 type metrics struct {
 	handled *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
+	// Requests that were cut off while they arrived: too slowly, or with all else that
+	// was arriving too much.
+	slow, large prometheus.Counter
 }
 
 // newMetrics registers the vectors, or finds those that another server of the
@@ -32,12 +37,19 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	seconds, err := register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "grpc_server_handling_seconds",
 		Help:    "Time from the arrival of a call at its handler to its answer.",
-		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		Buckets: telemetry.LatencyBuckets(),
 	}, []string{"service", "method"}))
 	if err != nil {
 		return nil, err
 	}
-	return &metrics{handled: handled, seconds: seconds}, nil
+	cut, err := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "grpc_server_cut_total",
+		Help: "Calls whose message did not arrive in time (slow), and connections closed because unfinished requests held too much memory (memory).",
+	}, []string{"reason"}))
+	if err != nil {
+		return nil, err
+	}
+	return &metrics{handled: handled, seconds: seconds, slow: cut.WithLabelValues("slow"), large: cut.WithLabelValues("memory")}, nil
 }
 
 func register[C prometheus.Collector](reg prometheus.Registerer, c C) (C, error) {
@@ -63,6 +75,8 @@ type methodMetrics struct {
 	// handled is filled code by code as codes occur: series that stay 0 for ever
 	// would be most of what a scrape returns.
 	handled [codes.Unauthenticated + 1]atomic.Pointer[prometheus.Counter]
+	// lines are sampled code by code.
+	lines [codes.Unauthenticated + 1]telemetry.Sampler
 }
 
 func (m *metrics) of(service, method string) *methodMetrics {
@@ -70,6 +84,14 @@ func (m *metrics) of(service, method string) *methodMetrics {
 		vec: m.handled, service: service, method: method,
 		seconds: m.seconds.WithLabelValues(service, method),
 	}
+}
+
+// line reports whether to log a call that ended so, and how many lines were skipped.
+func (m *methodMetrics) line(code codes.Code, now time.Time) (skipped int, ok bool) {
+	if int(code) >= len(m.lines) {
+		code = codes.Unknown
+	}
+	return m.lines[code].Take(now)
 }
 
 func (m *methodMetrics) observe(code codes.Code, took time.Duration) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,15 @@ type ServerConfig struct {
 	// MaxMessageBytes is the size of the greatest message that is accepted, as a
 	// request here and as a response by in-process callers. 0 means 4 MiB.
 	MaxMessageBytes int
+	// MaxRequestBytes is the size of the greatest request to a method that is not in
+	// LargeRequests. 0 means MaxMessageBytes.
+	MaxRequestBytes int
+	// LargeRequests lists the methods whose requests may have MaxMessageBytes, as full
+	// names: "/movieexample.metadata.v1.MetadataService/BatchPutMovies".
+	LargeRequests []string
+	// MaxInflowBytes bounds the memory for requests of calls that have not ended, of all
+	// network connections together. What holds most is cut off above it. 0 means 64 MiB.
+	MaxInflowBytes int
 	// DefaultDeadline is the time for a unary call whose caller set none. 0 means 10 s.
 	DefaultDeadline time.Duration
 	// MaxDeadline is the most time that a caller may ask for. 0 means 60 s.
@@ -40,7 +50,7 @@ type ServerConfig struct {
 	// SlowCall is the duration above which a call is logged as slow. 0 means 1 s.
 	SlowCall time.Duration
 
-	// MaxStreams is the number of simultaneous calls on one connection. 0 means 1000.
+	// MaxStreams is the number of simultaneous calls on one connection. 0 means 250.
 	MaxStreams uint32
 	// MaxHeaderBytes is the size of a call's metadata. 0 means 32 KiB.
 	MaxHeaderBytes uint32
@@ -50,6 +60,12 @@ type ServerConfig struct {
 	MaxConnectionAge time.Duration
 	// HandshakeTimeout is the time for a new connection to become one. 0 means 10 s.
 	HandshakeTimeout time.Duration
+	// ReceiveTimeout is the time for a call's first message to arrive, once its header
+	// has. 0 means 10 s.
+	ReceiveTimeout time.Duration
+	// StreamIdleTimeout is the time for each further message that a stream's handler
+	// waits for. 0 means 1 minute.
+	StreamIdleTimeout time.Duration
 }
 
 // Defaults of ServerConfig and DialConfig.
@@ -58,10 +74,13 @@ const (
 	defaultDeadline         = 10 * time.Second
 	defaultMaxDeadline      = 60 * time.Second
 	defaultSlowCall         = time.Second
-	defaultMaxStreams       = 1000
+	defaultInflowBytes      = 64 << 20
+	defaultMaxStreams       = 250
 	defaultHeaderBytes      = 32 << 10
 	defaultConnectionAge    = 5 * time.Minute
 	defaultHandshakeTimeout = 10 * time.Second
+	defaultReceiveTimeout   = 10 * time.Second
+	defaultStreamIdle       = time.Minute
 
 	// A client pings a silent connection every pingInterval; a server takes twice
 	// as many before it calls that abuse. Both ends must agree, so both are here.
@@ -74,6 +93,8 @@ func (c *ServerConfig) setDefaults() {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	orDefault(&c.MaxMessageBytes, defaultMessageBytes)
+	orDefault(&c.MaxRequestBytes, c.MaxMessageBytes)
+	orDefault(&c.MaxInflowBytes, defaultInflowBytes)
 	orDefault(&c.MaxDeadline, defaultMaxDeadline)
 	orDefault(&c.DefaultDeadline, min(defaultDeadline, c.MaxDeadline))
 	orDefault(&c.SlowCall, defaultSlowCall)
@@ -81,6 +102,8 @@ func (c *ServerConfig) setDefaults() {
 	orDefault(&c.MaxHeaderBytes, defaultHeaderBytes)
 	orDefault(&c.MaxConnectionAge, defaultConnectionAge)
 	orDefault(&c.HandshakeTimeout, defaultHandshakeTimeout)
+	orDefault(&c.ReceiveTimeout, defaultReceiveTimeout)
+	orDefault(&c.StreamIdleTimeout, defaultStreamIdle)
 }
 
 func orDefault[T int | uint32 | time.Duration](v *T, def T) {
@@ -97,6 +120,7 @@ type Server struct {
 	grpc    *grpc.Server
 	health  *health.Server
 	conn    *conn
+	inflow  *inflow
 
 	// methods by full name, e.g. "/pkg.Service/Method". It is written while
 	// services are registered and only read once calls arrive.
@@ -121,7 +145,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Name == "" {
 		return nil, errors.New("rpc server: Name is empty: say whose server it is")
 	}
-	if cfg.DefaultDeadline < 0 || cfg.MaxDeadline < 0 || cfg.MaxMessageBytes < 0 || cfg.MaxConnectionAge < 0 {
+	if cfg.DefaultDeadline < 0 || cfg.MaxDeadline < 0 || cfg.MaxMessageBytes < 0 || cfg.MaxRequestBytes < 0 || cfg.MaxInflowBytes < 0 ||
+		cfg.MaxConnectionAge < 0 || cfg.ReceiveTimeout < 0 || cfg.StreamIdleTimeout < 0 {
 		return nil, fmt.Errorf("rpc server %q: limits and deadlines must not be negative", cfg.Name)
 	}
 	cfg.setDefaults()
@@ -140,7 +165,12 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		methods: make(map[string]*method),
 		stopped: make(chan struct{}),
 	}
-	s.unknown = &method{service: "unknown", name: "unknown", metrics: m.of("unknown", "unknown")}
+	s.unknown = &method{service: "unknown", name: "unknown", metrics: m.of("unknown", "unknown"), maxRequest: cfg.MaxRequestBytes}
+	s.inflow = &inflow{limit: int64(cfg.MaxInflowBytes), log: cfg.Logger, cut: m.large, opened: make(map[*inflowConn]struct{})}
+	largest := cfg.MaxRequestBytes
+	if len(cfg.LargeRequests) > 0 {
+		largest = cfg.MaxMessageBytes
+	}
 	s.conn = newConn(s)
 	s.grpc = grpc.NewServer(
 		grpc.Creds(insecure.NewCredentials()), // the default, but this way a peer has AuthInfo that says so
@@ -149,7 +179,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		grpc.MaxConcurrentStreams(cfg.MaxStreams),
 		grpc.NumStreamWorkers(maxIdleWorkers), // for the reason given at workers; measured: a twelfth of a call
 		grpc.MaxHeaderListSize(cfg.MaxHeaderBytes),
-		grpc.MaxRecvMsgSize(cfg.MaxMessageBytes),
+		grpc.MaxRecvMsgSize(largest),
+		grpc.InTapHandle(s.tap),
 		grpc.ConnectionTimeout(cfg.HandshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge:      cfg.MaxConnectionAge,
@@ -176,13 +207,18 @@ func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	s.services = append(s.services, desc.ServiceName)
 	quiet := desc.ServiceName == healthpb.Health_ServiceDesc.ServiceName
 	add := func(name string, unary grpc.MethodHandler) {
-		s.methods["/"+desc.ServiceName+"/"+name] = &method{
-			service: desc.ServiceName,
-			name:    name,
-			metrics: s.metrics.of(desc.ServiceName, name),
-			impl:    impl,
-			unary:   unary,
-			quiet:   quiet,
+		full, limit := "/"+desc.ServiceName+"/"+name, s.cfg.MaxRequestBytes
+		if slices.Contains(s.cfg.LargeRequests, full) {
+			limit = s.cfg.MaxMessageBytes
+		}
+		s.methods[full] = &method{
+			maxRequest: limit,
+			service:    desc.ServiceName,
+			name:       name,
+			metrics:    s.metrics.of(desc.ServiceName, name),
+			impl:       impl,
+			unary:      unary,
+			quiet:      quiet,
 		}
 	}
 	for i := range desc.Methods {
@@ -222,7 +258,7 @@ func (s *Server) Conn() grpc.ClientConnInterface { return s.conn }
 // Serve accepts connections on lis and closes it at the end. It returns nil
 // after Shutdown. It may be called for several listeners.
 func (s *Server) Serve(lis net.Listener) error {
-	if err := s.grpc.Serve(lis); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+	if err := s.grpc.Serve(s.inflow.listen(lis)); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("serve %s on %s: %w", s.cfg.Name, lis.Addr(), err)
 	}
 	return nil

@@ -1,0 +1,300 @@
+package connlimit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config configures a [Limiter]. The zero value works.
+type Config struct {
+	// Descriptors is the number of file descriptors that the process may have; 0 means
+	// what the system says, where it says anything.
+	Descriptors int
+	// Logger gets a line when connections are closed to make room, every ten seconds at
+	// most; nil discards them.
+	Logger *slog.Logger
+	// Metrics; nil keeps them to itself.
+	Metrics prometheus.Registerer
+}
+
+// Listener says what one listener accepts.
+type Listener struct {
+	// Name is the listener's in metrics and logs, e.g. "rating".
+	Name string
+	// Max is the number of connections at a time, and MaxPerAddress of those from one
+	// IP address. Both are above 0.
+	Max, MaxPerAddress int
+	// Reserved marks the listener that has to answer when all others are full.
+	Reserved bool
+}
+
+// Limiter bounds the connections of a process. Use [New].
+type Limiter struct {
+	log    *slog.Logger
+	open   *prometheus.GaugeVec
+	closed *prometheus.CounterVec
+	// ceiling is the first descriptor that connections of listeners that are not
+	// reserved must not have; 0 means that there is none.
+	ceiling int
+
+	mu     sync.Mutex
+	conns  map[*conn]struct{}
+	logged time.Time
+	silent int // closed since logged
+}
+
+// New returns a limiter.
+func New(cfg Config) (*Limiter, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	l := &Limiter{
+		log: cfg.Logger, conns: make(map[*conn]struct{}),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "server_connections", Help: "Connections that are open, by the listener that accepted them.",
+		}, []string{"listener"}),
+		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "server_connections_closed_total",
+			Help: "Connections closed to make room for others, by what was full: listener, address (one peer's share) or descriptors (of the process).",
+		}, []string{"listener", "reason"}),
+	}
+	if cfg.Metrics != nil {
+		for _, c := range []prometheus.Collector{l.open, l.closed} {
+			if err := cfg.Metrics.Register(c); err != nil {
+				return nil, fmt.Errorf("register the metrics of connections: %w", err)
+			}
+		}
+	}
+	limit := cfg.Descriptors
+	if limit == 0 {
+		limit = descriptorLimit()
+	}
+	if limit > 0 {
+		l.ceiling = limit - min(limit/3, maxReserve)
+	}
+	return l, nil
+}
+
+// maxReserve is the most descriptors that are kept from connections: two databases with 32 connections each, Kafka,
+// files and the listener for operators need a good hundred.
+const maxReserve = 256
+
+// Listen bounds what ln accepts. Closing it closes ln; connections that were accepted stay.
+func (l *Limiter) Listen(ln net.Listener, of Listener) net.Listener {
+	for _, reason := range []string{full, crowded, scarce} {
+		l.closed.WithLabelValues(of.Name, reason)
+	}
+	return &listener{Listener: ln, limiter: l, of: of, open: l.open.WithLabelValues(of.Name)}
+}
+
+// descriptorLimit is the number of file descriptors that the process may have, 0 where there is no limit to speak of.
+func descriptorLimit() int {
+	var r syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil || uint64(r.Cur) > math.MaxInt32 {
+		return 0
+	}
+	return int(r.Cur)
+}
+
+// What there may be too little of.
+const (
+	full    = "listener"
+	crowded = "address"
+	scarce  = "descriptors"
+)
+
+type listener struct {
+	net.Listener
+	limiter *Limiter
+	of      Listener
+	open    prometheus.Gauge
+}
+
+// Accept implements net.Listener.
+func (ln *listener) Accept() (net.Conn, error) {
+	for {
+		inner, err := ln.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := &conn{Conn: inner, listener: ln, from: address(inner.RemoteAddr())}
+		c.last.Store(time.Now().UnixNano())
+		if ln.limiter.admit(c) {
+			return c, nil
+		}
+	}
+}
+
+// address is the peer's address without its port; zero for what has none, a pipe for example.
+func address(a net.Addr) netip.Addr {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	ip, _ := netip.AddrFromSlice(tcp.IP)
+	return ip.Unmap()
+}
+
+// admit takes the connection in, in the place of another one where need be, or closes it.
+func (l *Limiter) admit(c *conn) bool {
+	l.mu.Lock()
+	var victims []*conn
+	total, same := 0, 0
+	for other := range l.conns {
+		if other.listener == c.listener {
+			total++
+			if other.from == c.from {
+				same++
+			}
+		}
+	}
+	makeRoom := func(reason string, among func(*conn) bool) bool {
+		victim := l.leastMissed(among)
+		if victim == nil {
+			victim = c
+		} else {
+			delete(l.conns, victim)
+		}
+		victims = append(victims, victim)
+		l.count(victim, reason)
+		return victim != c
+	}
+	of := c.listener.of
+	ok := true
+	switch {
+	case same >= of.MaxPerAddress:
+		ok = makeRoom(crowded, func(o *conn) bool { return o.listener == c.listener && o.from == c.from })
+	case total >= of.Max:
+		ok = makeRoom(full, func(o *conn) bool { return o.listener == c.listener })
+	}
+	if ok && !of.Reserved && l.ceiling > 0 && c.descriptor() >= l.ceiling {
+		ok = makeRoom(scarce, func(o *conn) bool { return !o.listener.of.Reserved })
+	}
+	if ok {
+		l.conns[c] = struct{}{}
+		c.listener.open.Inc()
+	}
+	l.mu.Unlock()
+	for _, v := range victims {
+		_ = v.Conn.Close() // its error would be about a connection that is not wanted
+		if v != c {
+			v.left()
+		}
+	}
+	return ok
+}
+
+// leastMissed returns the connection to close, or nil.
+func (l *Limiter) leastMissed(among func(*conn) bool) *conn {
+	var found *conn
+	for c := range l.conns {
+		if among(c) && (found == nil || c.lessMissed(found)) {
+			found = c
+		}
+	}
+	return found
+}
+
+// logEvery is the least time between two lines about closed connections.
+const logEvery = 10 * time.Second
+
+// count counts and logs a connection that is closed to make room. It is called with l.mu held.
+func (l *Limiter) count(c *conn, reason string) {
+	l.closed.WithLabelValues(c.listener.of.Name, reason).Inc()
+	l.silent++
+	now := time.Now()
+	if now.Sub(l.logged) < logEvery {
+		return
+	}
+	l.log.LogAttrs(context.Background(), slog.LevelWarn, "connections are closed to make room for others",
+		slog.String("listener", c.listener.of.Name), slog.String("full", reason), slog.String("peer", c.from.String()),
+		slog.Int("closed", l.silent), slog.Int("open", len(l.conns)))
+	l.logged, l.silent = now, 0
+}
+
+// conn is a connection that was accepted.
+type conn struct {
+	net.Conn
+	listener *listener
+	from     netip.Addr
+	last     atomic.Int64 // when something was read or written, in nanoseconds
+	wrote    atomic.Bool  // whether anything was ever sent
+	gone     sync.Once
+}
+
+// lessMissed reports whether c is closed rather than other.
+func (c *conn) lessMissed(other *conn) bool {
+	if mine, its := c.wrote.Load(), other.wrote.Load(); mine != its {
+		return its
+	}
+	return c.last.Load() < other.last.Load()
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.last.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if n > 0 {
+		c.last.Store(time.Now().UnixNano())
+		c.wrote.Store(true)
+	}
+	return n, err
+}
+
+// CloseWrite ends the writing side, where the connection can: HTTP servers do so before they close a connection whose
+// request they have not read.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	l := c.listener.limiter
+	l.mu.Lock()
+	delete(l.conns, c)
+	l.mu.Unlock()
+	err := c.Conn.Close()
+	c.left()
+	return err
+}
+
+func (c *conn) left() { c.gone.Do(func() { c.listener.open.Dec() }) }
+
+// descriptor is the connection's file descriptor; -1 where it has none.
+func (c *conn) descriptor() int {
+	sys, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return -1
+	}
+	raw, err := sys.SyscallConn()
+	if err != nil {
+		return -1
+	}
+	number := -1
+	if err := raw.Control(func(fd uintptr) { number = int(fd) }); err != nil {
+		return -1
+	}
+	return number
+}
