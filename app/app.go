@@ -46,6 +46,7 @@ type App struct {
 	servers   []*rpc.Server
 	serving   []job               // serve until shut down
 	jobs      []job               // run until their context ends
+	callees   []callee            // of other processes, connected before this one is ready
 	first     []job               // are done before the process is ready
 	registry  *discovery.Registry // knows where the services are that other processes run
 	instances []instance          // of this process, registered when it is ready
@@ -98,7 +99,7 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 			log: opt.Logger, began: began, timeout: cfg.ShutdownTimeout, delay: cfg.DrainDelay, readiness: &telemetry.Readiness{}, ready: make(chan struct{}),
 			addresses: Addresses{Data: dir, PID: os.Getpid()},
 		},
-		cfg: cfg, dataDir: dir, metrics: registry, conns: make(map[string]grpc.ClientConnInterface),
+		cfg: cfg, services: services, dataDir: dir, metrics: registry, local: make(map[string]*rpc.Server), conns: make(map[string]grpc.ClientConnInterface),
 		version: build.Version,
 	}
 	b.ready = b.App.readiness
@@ -128,10 +129,8 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 		return nil, err
 	}
 	for _, s := range services {
-		for _, callee := range s.calls {
-			if err := b.connect(ctx, callee); err != nil {
-				return nil, err
-			}
+		if err := b.connectAll(ctx, s); err != nil {
+			return nil, err
 		}
 		if err := s.build(ctx, b); err != nil {
 			return nil, fmt.Errorf("start %s: %w", s.name, err)
@@ -143,13 +142,15 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 // builder is an App while it is being built.
 type builder struct {
 	*App
-	cfg     Config
-	dataDir string
-	version string
-	metrics *prometheus.Registry
-	limiter *connlimit.Limiter
-	ready   *telemetry.Readiness
-	conns   map[string]grpc.ClientConnInterface
+	cfg      Config
+	services []service // that this process runs
+	dataDir  string
+	version  string
+	metrics  *prometheus.Registry
+	limiter  *connlimit.Limiter
+	ready    *telemetry.Readiness
+	local    map[string]*rpc.Server // the services of this process
+	conns    map[string]grpc.ClientConnInterface
 }
 
 // onClose registers what is closed at the end, in the reverse order of registration.
@@ -311,7 +312,7 @@ func (b *builder) serveGRPC(name string, svc registrar) error {
 	if err != nil {
 		return err
 	}
-	b.conns[name] = srv.Conn()
+	b.local[name] = srv
 	b.servers = append(b.servers, srv)
 	b.advertise(name, ln.Addr().String())
 	b.serve(name, func() error { return srv.Serve(ln) })

@@ -6,11 +6,8 @@ import (
 	"net"
 	"strconv"
 
-	"google.golang.org/grpc/resolver"
-
 	"movieexample.com/internal/config"
 	"movieexample.com/internal/discovery"
-	"movieexample.com/internal/rpc"
 )
 
 // instance is a service of this process as others reach it.
@@ -32,30 +29,6 @@ func (b *builder) openRegistry(ctx context.Context) error {
 	}
 	b.registry = registry
 	b.onClose("discovery", func(context.Context) error { return registry.Close() })
-	return nil
-}
-
-// connect makes sure that there is a connection to a service: the in-process one where this process runs it, to the address
-// that was given by --connect-…, or to what the registry knows.
-func (b *builder) connect(ctx context.Context, callee string) error {
-	if b.conns[callee] != nil {
-		return nil
-	}
-	registry := b.registry
-	if addr := b.cfg.Connect.of(callee); addr != "" {
-		registry = discovery.NewMemory()
-		if _, err := registry.Register(ctx, callee, addr); err != nil {
-			return err
-		}
-	}
-	conn, err := rpc.Dial(registry.Target(callee), rpc.DialConfig{
-		Name: callee, Version: b.version, Idempotent: idempotentMethods(callee), Resolvers: []resolver.Builder{registry.Resolver()},
-	})
-	if err != nil {
-		return err
-	}
-	b.onClose("connection to "+callee, func(context.Context) error { return conn.Close() })
-	b.conns[callee] = conn
 	return nil
 }
 

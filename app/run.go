@@ -19,7 +19,12 @@ func (a *App) Run(ctx context.Context) error {
 	jobsCtx, endJobs := context.WithCancel(context.WithoutCancel(ctx))
 	defer endJobs()
 	serving, working := runJobs(jobsCtx, a.serving, failed), runJobs(jobsCtx, a.jobs, failed)
-	a.becomeReady(ctx)
+	starting, endStart := context.WithCancel(ctx)
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		a.becomeReady(starting)
+	}()
 
 	var errs []error
 	select {
@@ -29,6 +34,8 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Error("stopping because something failed", "error", err)
 		errs = append(errs, err)
 	}
+	endStart()
+	<-started
 	began := time.Now()
 	a.readiness.SetDraining()
 	ctx = context.WithoutCancel(ctx)
@@ -67,8 +74,8 @@ func (a *App) leave(ctx context.Context) {
 // leaveTimeout bounds the deregistrations, so that a registry that is gone does not hold up the stop.
 const leaveTimeout = 2 * time.Second
 
-// becomeReady waits for what has to be there first, but not for ever: a process that can answer calls is of use without
-// it. It does nothing more once ctx has ended.
+// becomeReady waits for what has to be there first: for the rest of this process not for ever, since it can answer calls
+// without; for the services that it cannot do without, as long as it takes. It does nothing more once ctx has ended.
 func (a *App) becomeReady(ctx context.Context) {
 	firstCtx, cancel := context.WithTimeout(ctx, firstTimeout)
 	defer cancel()
@@ -77,6 +84,7 @@ func (a *App) becomeReady(ctx context.Context) {
 			a.log.Warn("ready without "+j.name, "error", err)
 		}
 	}
+	a.awaitCallees(ctx)
 	if ctx.Err() != nil {
 		return
 	}

@@ -21,6 +21,13 @@ type service struct {
 	name string
 	// calls names the services it calls; they are built before it.
 	calls []string
+	// awaits names those of calls without which it has nothing to answer with when it starts: it is not ready before them.
+	// Later it goes on with what it knows when they are away.
+	awaits []string
+	// requires names those of calls without which it cannot answer at any time: while there is no instance of one to send
+	// calls to, it is not ready. Only for what callers find by readiness and not by health checks, at the edge: behind it, a
+	// failure must not spread from one service to the next.
+	requires []string
 	// schema has the migrations of its database; nil: it keeps no data.
 	schema func() fs.FS
 	// audit checks what its database holds against itself: it calls differ for each contradiction, and returns how many
@@ -39,8 +46,8 @@ func serviceTable() []service {
 	return []service{
 		{name: "metadata", schema: metadata.Schema, audit: metadata.Audit, build: buildMetadata},
 		{name: "rating", schema: rating.Schema, audit: auditRating, build: buildRating},
-		{name: "movie", calls: []string{"metadata", "rating"}, build: buildMovie},
-		{name: "gateway", calls: []string{"movie", "rating"}, build: buildGateway},
+		{name: "movie", calls: []string{"metadata", "rating"}, awaits: []string{"metadata"}, build: buildMovie},
+		{name: "gateway", calls: []string{"movie", "rating"}, requires: []string{"movie"}, build: buildGateway},
 	}
 }
 

@@ -75,7 +75,7 @@ func ReadAddresses(file string) (Addresses, error) {
 // Client is a connection to a running system. Its methods may be used at the same time.
 type Client struct {
 	addresses Addresses
-	conns     []*grpc.ClientConn
+	conns     []*rpc.Connection
 	metadata  metadatav1.MetadataServiceClient
 	ratings   ratingv1.RatingServiceClient
 	admin     ratingv1.RatingAdminServiceClient

@@ -55,7 +55,7 @@ func dial(t *testing.T, m *discovery.Registry) *grpc.ClientConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cc.Close() })
-	return cc
+	return cc.ClientConn
 }
 
 func register(t *testing.T, m *discovery.Registry, addr string) (deregister func()) {
@@ -231,7 +231,7 @@ func TestRefusals(t *testing.T) {
 	for _, target := range []string{"memory:///", "memory://rating", "memory://host/rating"} {
 		cc, err := rpc.Dial(target, rpc.DialConfig{Name: "rating", Resolvers: []resolver.Builder{m.Resolver()}})
 		if err == nil {
-			_, err = call(t.Context(), cc)
+			_, err = call(t.Context(), cc.ClientConn)
 			_ = cc.Close()
 		}
 		if err == nil || !strings.Contains(err.Error(), "memory:") {

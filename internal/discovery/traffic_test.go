@@ -116,7 +116,7 @@ func dialRating(t *testing.T, reg *discovery.Registry, opts ...grpc.DialOption) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cc.Close() })
-	return cc
+	return cc.ClientConn
 }
 
 func (tr *traffic) snapshot() map[string]int {

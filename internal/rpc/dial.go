@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
@@ -29,6 +30,9 @@ type DialConfig struct {
 	Idempotent []string
 	// MaxMessageBytes is the size of the greatest response that is accepted. 0 means 4 MiB.
 	MaxMessageBytes int
+	// Metrics gets rpc_client_usable_instances. Several connections may share one; nil
+	// keeps it to nobody.
+	Metrics prometheus.Registerer
 	// Resolvers look up the targets whose scheme they have, for this connection
 	// only; see package discovery.
 	Resolvers []resolver.Builder
@@ -45,7 +49,7 @@ type DialConfig struct {
 // answers for such a call has to log it.
 //
 // The transport is not encrypted yet.
-func Dial(target string, cfg DialConfig) (*grpc.ClientConn, error) {
+func Dial(target string, cfg DialConfig) (*Connection, error) {
 	if cfg.Name == "" {
 		return nil, fmt.Errorf("dial %q: Name is empty: say which service it is", target)
 	}
@@ -62,7 +66,14 @@ func Dial(target string, cfg DialConfig) (*grpc.ClientConn, error) {
 	for _, method := range cfg.Idempotent {
 		client.idempotent["/"+strings.TrimPrefix(method, "/")] = true
 	}
+	use, err := newUsable(cfg.Metrics, cfg.Name, target)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", cfg.Name, err)
+	}
 	opts := append(client.options(cfg.Version, cfg.MaxMessageBytes),
+		grpc.WithTransportCredentials(observe(use)),
+		// Idle connections stay: what can be used shall be known when it is asked for.
+		grpc.WithIdleTimeout(0),
 		grpc.WithDefaultServiceConfig(sc),
 		// A name server's own service config could switch retries on for any method.
 		grpc.WithDisableServiceConfig(),
@@ -85,7 +96,7 @@ func Dial(target string, cfg DialConfig) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial %s at %q: %w", cfg.Name, target, err)
 	}
-	return cc, nil
+	return &Connection{cc, use}, nil
 }
 
 // serviceConfig returns the gRPC service config, in JSON. Format and meaning:
@@ -101,7 +112,7 @@ func serviceConfig(idempotent []string) (string, error) {
 		names = append(names, object{"service": service, "method": method})
 	}
 	sc := object{
-		"loadBalancingConfig": []object{{"round_robin": object{}}},
+		"loadBalancingConfig": []object{{usableBalancer: object{}}},
 		"healthCheckConfig":   object{"serviceName": ""},
 		// The budget: 500 failures without success stop retries until successes, ten
 		// for each further retry, have refilled half of it. So many, the most that

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -121,6 +122,8 @@ type Server struct {
 	health  *health.Server
 	conn    *conn
 	inflow  *inflow
+	serving atomic.Bool
+	usable  atomic.Pointer[prometheus.Gauge] // nil until somebody calls in process
 
 	// methods by full name, e.g. "/pkg.Service/Method". It is written while
 	// services are registered and only read once calls arrive.
@@ -248,12 +251,36 @@ func (s *Server) SetServing(serving bool) {
 	for _, name := range s.services {
 		s.health.SetServingStatus(name, st)
 	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	s.serving.Store(serving && !s.draining)
+	s.showUsable()
+}
+
+// showUsable keeps the metric of a server that is called in process.
+func (s *Server) showUsable() {
+	if g := s.usable.Load(); g != nil {
+		value := 0.0
+		if s.serving.Load() {
+			value = 1
+		}
+		(*g).Set(value)
+	}
 }
 
 // Conn returns the connection to this server for callers in the same process. It
 // works from now to Shutdown, with or without Serve, and need not be closed.
-// Afterwards calls fail with UNAVAILABLE.
-func (s *Server) Conn() grpc.ClientConnInterface { return s.conn }
+// Afterwards calls fail with UNAVAILABLE. Who asks for it is a caller: the metrics show
+// the server as an instance that this process uses.
+func (s *Server) Conn() grpc.ClientConnInterface {
+	if s.usable.Load() == nil {
+		if g, err := usableGauge(s.cfg.Metrics, s.cfg.Name); err == nil { // it fails only for a metric of somebody else by that name
+			s.usable.CompareAndSwap(nil, &g)
+			s.showUsable()
+		}
+	}
+	return s.conn
+}
 
 // Serve accepts connections on lis and closes it at the end. It returns nil
 // after Shutdown. It may be called for several listeners.
@@ -289,6 +316,8 @@ func (s *Server) drain(ctx context.Context) error {
 	s.health.Shutdown()
 	s.mu.Lock()
 	s.draining = true
+	s.serving.Store(false)
+	s.showUsable()
 	s.mu.Unlock()
 
 	drained := make(chan struct{})

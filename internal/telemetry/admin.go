@@ -131,7 +131,7 @@ func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {
 	checks := a.ready(ctx)
 	status := http.StatusOK
 	for _, c := range checks {
-		if c.Err != nil {
+		if c.Err != nil && !c.Optional {
 			status = http.StatusServiceUnavailable
 		}
 	}
@@ -144,6 +144,9 @@ func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {
 		outcome := "ok"
 		if c.Err != nil {
 			outcome = strings.ReplaceAll(c.Err.Error(), "\n", "; ") // joined errors have a line each, and a check has one line
+			if c.Optional {
+				outcome = "degraded: " + outcome
+			}
 		}
 		fmt.Fprintf(&text, "%s: %s\n", c.Name, outcome)
 	}
@@ -162,14 +165,16 @@ type checkJSON struct {
 	Name  string `json:"name"`
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"`
+	// Optional: the process is ready without.
+	Optional bool `json:"optional,omitempty"`
 }
 
 func readyDocument(checks []Check) readyJSON {
 	doc := readyJSON{Ready: true, Checks: []checkJSON{}}
 	for _, c := range checks {
-		entry := checkJSON{Name: c.Name, OK: c.Err == nil}
+		entry := checkJSON{Name: c.Name, OK: c.Err == nil, Optional: c.Optional}
 		if c.Err != nil {
-			doc.Ready, entry.Error = false, c.Err.Error()
+			doc.Ready, entry.Error = doc.Ready && c.Optional, c.Err.Error()
 		}
 		doc.Checks = append(doc.Checks, entry)
 	}

@@ -11,6 +11,8 @@ import (
 type Check struct {
 	Name string // what was looked at: "rating-db"
 	Err  error
+	// Optional marks what the process answers without, if with less: it is shown, and does not make the process unready.
+	Optional bool
 }
 
 // Readiness answers whether this process should get traffic. The zero value is ready and has no checks. It is safe
@@ -22,17 +24,27 @@ type Readiness struct {
 }
 
 type namedCheck struct {
-	name    string
-	check   func(context.Context) error
-	running sync.Mutex // held while the check runs
+	name     string
+	optional bool
+	check    func(context.Context) error
+	running  sync.Mutex // held while the check runs
 }
 
 // Add registers a check. It must honour its context; one that does not is reported as failing, and is not started again
 // before it returns. Checks are shown in the order in which they were added.
 func (r *Readiness) Add(name string, check func(context.Context) error) {
+	r.add(&namedCheck{name: name, check: check})
+}
+
+// AddOptional registers a check whose failure is shown and does not make the process unready.
+func (r *Readiness) AddOptional(name string, check func(context.Context) error) {
+	r.add(&namedCheck{name: name, check: check, optional: true})
+}
+
+func (r *Readiness) add(c *namedCheck) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.checks = append(r.checks, &namedCheck{name: name, check: check})
+	r.checks = append(r.checks, c)
 }
 
 // SetDraining makes the process not ready for good. A process calls it before it stops listening, so that load balancers
@@ -60,7 +72,7 @@ func (r *Readiness) Ready(ctx context.Context) []Check {
 	}
 	results := make([]Check, len(checks))
 	for i, c := range checks {
-		results[i].Name = c.name
+		results[i].Name, results[i].Optional = c.name, c.optional
 		select {
 		case results[i].Err = <-outcomes[i]:
 		case <-ctx.Done():

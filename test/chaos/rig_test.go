@@ -99,7 +99,7 @@ func startRig(ctx context.Context, s setup, seed uint64, binary string) (_ *rig,
 			return nil, err
 		}
 		r.closers = append(r.closers, conn)
-		return conn, nil
+		return conn.ClientConn, nil
 	}
 	rating, err := dial("rating")
 	if err != nil {

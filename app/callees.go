@@ -1,0 +1,107 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/resolver"
+
+	"movieexample.com/internal/discovery"
+	"movieexample.com/internal/rpc"
+)
+
+// callee is a service of other processes that this one calls.
+type callee struct {
+	name    string
+	conn    *rpc.Connection
+	awaited bool // before this process is ready
+}
+
+// connectAll makes sure that a service has connections to those it calls: the in-process one to what this process runs, else to
+// the address that was given by --connect-…, or to what the registry knows.
+func (b *builder) connectAll(ctx context.Context, s service) error {
+	for _, name := range s.calls {
+		if err := b.connect(ctx, name); err != nil {
+			return err
+		}
+	}
+	for i := range b.callees {
+		c := &b.callees[i]
+		c.awaited = c.awaited || slices.Contains(s.awaits, c.name) || slices.Contains(s.requires, c.name)
+	}
+	return nil
+}
+
+func (b *builder) connect(ctx context.Context, name string) error {
+	if b.conns[name] != nil {
+		return nil
+	}
+	if srv := b.local[name]; srv != nil {
+		b.conns[name] = srv.Conn()
+		return nil
+	}
+	registry := b.registry
+	if addr := b.cfg.Connect.of(name); addr != "" {
+		registry = discovery.NewMemory()
+		if _, err := registry.Register(ctx, name, addr); err != nil {
+			return err
+		}
+	}
+	conn, err := rpc.Dial(registry.Target(name), rpc.DialConfig{
+		Name: name, Version: b.version, Idempotent: idempotentMethods(name), Metrics: b.metrics,
+		Resolvers: []resolver.Builder{registry.Resolver()},
+	})
+	if err != nil {
+		return err
+	}
+	b.onClose("connection to "+name, func(context.Context) error { return conn.Close() })
+	conn.Connect() // now, not with the first call: readiness and metrics tell who is there
+	b.conns[name] = conn
+	b.callees = append(b.callees, callee{name: name, conn: conn})
+	if b.required(name) {
+		b.ready.Add(name, conn.Usable)
+	} else {
+		b.ready.AddOptional(name, conn.Usable)
+	}
+	return nil
+}
+
+// required reports whether a service of this process cannot answer without the callee.
+func (b *builder) required(name string) bool {
+	return slices.ContainsFunc(b.services, func(s service) bool { return slices.Contains(s.requires, name) })
+}
+
+// awaitCallees waits for the services without which those of this process have nothing to answer with. Who calls whom has no
+// circle, so they become ready one after the other in whatever order they are started.
+func (a *App) awaitCallees(ctx context.Context) {
+	for _, c := range a.callees {
+		if c.awaited {
+			a.awaitCallee(ctx, c)
+		}
+	}
+}
+
+// unsaid is how long a callee is waited for without a word.
+const unsaid = 200 * time.Millisecond
+
+func (a *App) awaitCallee(ctx context.Context, c callee) {
+	began, patience := time.Now(), unsaid
+	for {
+		waiting, cancel := context.WithTimeout(ctx, patience)
+		err := c.conn.AwaitUsable(waiting)
+		cancel()
+		if err == nil {
+			if patience != unsaid {
+				a.log.Info(fmt.Sprintf("waited for the %s service", c.name), "took", time.Since(began).Round(time.Millisecond))
+			}
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		a.log.Warn(fmt.Sprintf("waiting for the %s service", c.name), "since", time.Since(began).Round(time.Second), "error", err)
+		patience = repeatLog
+	}
+}
