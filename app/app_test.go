@@ -41,12 +41,21 @@ type process struct {
 	app.Addresses
 	log    *syncBuffer
 	cancel context.CancelFunc
+	ready  <-chan struct{}
 	ended  chan struct{}
 	err    error // of Run; read after ended
 }
 
 // run starts an app and returns when it is ready. The test's end stops it, and wants an orderly stop.
 func run(t *testing.T, cfg app.Config, services ...string) *process {
+	t.Helper()
+	p := launch(t, cfg, services...)
+	<-p.ready
+	return p
+}
+
+// launch is run without waiting.
+func launch(t *testing.T, cfg app.Config, services ...string) *process {
 	t.Helper()
 	p := &process{log: &syncBuffer{}, ended: make(chan struct{})}
 	logger, err := telemetry.NewLogger(p.log, cfg.Log)
@@ -71,8 +80,7 @@ func run(t *testing.T, cfg app.Config, services ...string) *process {
 			t.Logf("log of %v:\n%s", services, p.log)
 		}
 	})
-	<-a.Ready()
-	p.Addresses = a.Addresses()
+	p.ready, p.Addresses = a.Ready(), a.Addresses()
 	return p
 }
 

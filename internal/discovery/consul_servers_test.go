@@ -48,6 +48,8 @@ func TestConsulNoInstanceAndRecovery(t *testing.T) {
 	forEachKind(t, consulKinds(), noInstanceAndRecovery)
 }
 
+func TestConsulUsableInstances(t *testing.T) { forEachKind(t, consulKinds(), usableInstances) }
+
 func TestConsulInstanceDies(t *testing.T) { forEachKind(t, consulKinds(), instanceDies) }
 
 func TestConsulNewInstanceGetsItsShare(t *testing.T) {

@@ -307,7 +307,9 @@ func TestRequestSizeByMethod(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			overBoth(t, rpc.ServerConfig{MaxRequestBytes: small, MaxMessageBytes: large, LargeRequests: row.large}, func(t *testing.T, w *world) {
-				w.unary = func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) { return &testpb.SimpleResponse{}, nil }
+				w.unary = func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+					return &testpb.SimpleResponse{}, nil
+				}
 				_, err := w.client.UnaryCall(t.Context(), &testpb.SimpleRequest{Payload: payload(strings.Repeat("x", row.size))})
 				if status.Code(err) != row.want {
 					t.Errorf("%d bytes: got %v, want %v", row.size, err, row.want)
