@@ -324,7 +324,10 @@ func (b *builder) admin(ctx context.Context, registry *prometheus.Registry) erro
 	if err != nil {
 		return err
 	}
-	admin := telemetry.NewAdmin(telemetry.AdminDeps{Logger: b.log.With("component", "admin"), Gatherer: registry, Ready: b.ready.Ready})
+	admin := telemetry.NewAdmin(telemetry.AdminDeps{
+		Logger: b.log.With("component", "admin"), Gatherer: registry, Ready: b.ready.Ready,
+		Listen: b.cfg.Listen.Admin, AllowedHosts: b.cfg.AdminAllowedHosts,
+	})
 	// At once, not with the others: an operator can watch what the start waits for.
 	served := make(chan error, 1)
 	go func() { served <- admin.Serve(ln) }()

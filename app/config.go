@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"movieexample.com/gateway"
@@ -33,6 +34,8 @@ type Config struct {
 	Advertise string `yaml:"advertise" placeholder:"host" usage:"host that other processes are told to reach this one's services at, where it is not the one listened on"`
 
 	KafkaAdvertise string `yaml:"kafka_advertise" placeholder:"host:port" usage:"address that clients of the embedded Kafka broker are told to use, where it is not the one listened on"`
+
+	AdminAllowedHosts []string `yaml:"admin_allowed_hosts" usage:"names, without ports, by which the admin listener is reached, such as metadata-1.example; addresses and localhost always work"`
 
 	Listen  Listen              `yaml:"listen"`
 	Connect Connect             `yaml:"connect"`
@@ -162,6 +165,11 @@ func (c Config) Validate() error {
 		hostPort("connect."+s.name, c.Connect.of(s.name))
 	}
 	hostPort("kafka_advertise", c.KafkaAdvertise)
+	for _, name := range c.AdminAllowedHosts {
+		if name == "" || len(name) > 253 || strings.Contains(name, ":") || !hostname(name) {
+			problem("admin_allowed_hosts", "must be host names without a port, such as metadata-1.example, got %q", name)
+		}
+	}
 	if host, _, err := net.SplitHostPort(c.Listen.Kafka); err == nil && wildcard(host) && c.KafkaAdvertise == "" {
 		problem("listen.kafka", "%q is every address of this machine, and Kafka clients want to be told one: say which with --kafka-advertise host:port", c.Listen.Kafka)
 	}

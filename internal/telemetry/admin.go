@@ -19,8 +19,10 @@ import (
 const (
 	// readyTimeout is below the shortest probe timeout that is common (a few seconds), so that the prober gets our reasons instead of a timeout.
 	readyTimeout = 2 * time.Second
-	// writeTimeout bounds the longest answer, which is a CPU profile: /debug/pprof/profile?seconds=N refuses a longer N.
-	writeTimeout = 5 * time.Minute
+	// writeTimeout bounds the longest answer, which is a profile of maxProfileSeconds.
+	writeTimeout = (maxProfileSeconds + 30) * time.Second
+	// maxScrapes is the number of scrapes at a time.
+	maxScrapes = 8
 )
 
 // AdminDeps is what the admin listener shows. A nil Logger discards, a nil Gatherer shows no metrics, a nil Ready is always ready.
@@ -28,6 +30,10 @@ type AdminDeps struct {
 	Logger   *slog.Logger
 	Gatherer prometheus.Gatherer
 	Ready    func(context.Context) []Check // see Readiness.Ready
+	// Listen is the address that was asked for, host:port; its host is one by which the listener is reached. AllowedHosts are
+	// further names, without ports. Addresses and localhost always are; requests for other names are refused.
+	Listen       string
+	AllowedHosts []string
 }
 
 // Admin is the HTTP listener for operators and their machines.
@@ -53,7 +59,7 @@ func NewAdmin(deps AdminDeps) *Admin {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &Admin{ready: deps.Ready, logger: deps.Logger, cancel: cancel}
 	a.server = &http.Server{
-		Handler:           a.routes(deps.Gatherer),
+		Handler:           newHosts(deps.Listen, deps.AllowedHosts).guard(a.routes(deps.Gatherer)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      writeTimeout,
@@ -73,20 +79,17 @@ func (a *Admin) routes(g prometheus.Gatherer) http.Handler {
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.HandleFunc("GET /buildinfo", a.buildInfo)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{
-		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelError),
-		EnableOpenMetrics: true,
+		ErrorLog:            scrapeLog{a.logger},
+		EnableOpenMetrics:   true,
+		MaxRequestsInFlight: maxScrapes,
 	}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/cmdline", commandLine)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol) // go tool pprof posts its addresses
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
-		mux.ServeHTTP(w, r)
-	})
+	return mux
 }
 
 // ServeHTTP answers one request, for use without a listener.

@@ -44,9 +44,14 @@ func golden(t *testing.T, name, got string) {
 func ask(t *testing.T, a *telemetry.Admin, method, path string, header http.Header) *http.Response {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
+	r.Host = "127.0.0.1:8090"
 	for name, values := range header {
 		r.Header[name] = values
 	}
+	return send(a, r)
+}
+
+func send(a *telemetry.Admin, r *http.Request) *http.Response {
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, r)
 	return w.Result()
@@ -123,6 +128,11 @@ func TestReadyz(t *testing.T) {
 			func(r *telemetry.Readiness) {
 				r.Add("kafka", func(context.Context) error { return errors.Join(errors.New("one"), errors.New("two")) })
 			}, nil, 503, "kafka: one; two\n",
+		},
+		"optional": {func(r *telemetry.Readiness) { r.AddOptional("rating", fail); r.Add("kafka", pass) }, nil, 200, "rating: degraded: disk is full\nkafka: ok\n"},
+		"optional, JSON": {
+			func(r *telemetry.Readiness) { r.AddOptional("rating", fail) }, jsonHeader, 200,
+			`{"ready":true,"checks":[{"name":"rating","ok":false,"error":"disk is full","optional":true}]}`,
 		},
 		"panic": {func(r *telemetry.Readiness) { r.Add("kafka", func(context.Context) error { panic("nil map") }) }, nil, 503, "kafka: the check panicked: nil map\n"},
 		"draining": {
