@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -128,7 +129,7 @@ func (ln *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &conn{Conn: inner, listener: ln, from: address(inner.RemoteAddr())}
+		c := &conn{Conn: inner, listener: ln, from: address(inner.RemoteAddr()), number: descriptor(inner)}
 		c.last.Store(time.Now().UnixNano())
 		if ln.limiter.admit(c) {
 			return c, nil
@@ -150,8 +151,9 @@ func address(a net.Addr) netip.Addr {
 func (l *Limiter) admit(c *conn) bool {
 	l.mu.Lock()
 	var victims []*conn
-	total, same := 0, 0
+	total, same, high := 0, 0, l.scarce(c) // of the listener, of the peer; whether there are many descriptors
 	for other := range l.conns {
+		high = high || l.scarce(other)
 		if other.listener == c.listener {
 			total++
 			if other.from == c.from {
@@ -178,8 +180,10 @@ func (l *Limiter) admit(c *conn) bool {
 	case total >= of.Max:
 		ok = makeRoom(full, func(o *conn) bool { return o.listener == c.listener })
 	}
-	if ok && !of.Reserved && l.ceiling > 0 && c.descriptor() >= l.ceiling {
-		ok = makeRoom(scarce, func(o *conn) bool { return !o.listener.of.Reserved })
+	if high && !of.Reserved {
+		for over := l.used() - len(victims) - l.ceiling; ok && over > 0; over-- {
+			ok = makeRoom(scarce, func(o *conn) bool { return !o.listener.of.Reserved })
+		}
 	}
 	if ok {
 		l.conns[c] = struct{}{}
@@ -193,6 +197,26 @@ func (l *Limiter) admit(c *conn) bool {
 		}
 	}
 	return ok
+}
+
+// scarce reports whether the connection shows that descriptors may be scarce: those below its own were in use when it came.
+func (l *Limiter) scarce(c *conn) bool {
+	return l.ceiling > 0 && c.number >= l.ceiling && !c.listener.of.Reserved
+}
+
+// used is how many descriptors the process has in use, one too many where that cannot be found out. It takes a while, and is
+// asked only where they may be scarce.
+func (l *Limiter) used() int {
+	dir, err := os.Open("/dev/fd")
+	if err != nil {
+		return l.ceiling + 1
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return l.ceiling + 1
+	}
+	return len(names) - 1 // without dir
 }
 
 // leastMissed returns the connection to close, or nil.
@@ -228,6 +252,7 @@ type conn struct {
 	net.Conn
 	listener *listener
 	from     netip.Addr
+	number   int          // of its descriptor
 	last     atomic.Int64 // when something was read or written, in nanoseconds
 	wrote    atomic.Bool  // whether anything was ever sent
 	gone     sync.Once
@@ -282,9 +307,9 @@ func (c *conn) Close() error {
 
 func (c *conn) left() { c.gone.Do(func() { c.listener.open.Dec() }) }
 
-// descriptor is the connection's file descriptor; -1 where it has none.
-func (c *conn) descriptor() int {
-	sys, ok := c.Conn.(syscall.Conn)
+// descriptor is a connection's file descriptor; -1 where it has none.
+func descriptor(c net.Conn) int {
+	sys, ok := c.(syscall.Conn)
 	if !ok {
 		return -1
 	}

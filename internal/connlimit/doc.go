@@ -4,8 +4,8 @@
 // one per peer address; and the process as a whole stops short of its limit of file
 // descriptors (RLIMIT_NOFILE), because databases, files and the listener for
 // operators need some too. Descriptors are numbered from the lowest that is free, so
-// the number of a connection's descriptor says how many the process has in use,
-// whoever opened them; nothing needs counting.
+// the number of a connection's descriptor says how many the process had in use at
+// least, whoever opened them; only when that is many they are counted.
 //
 // It promises that a newcomer is served. Where there is no room, the connection that
 // is missed least is closed: one to which nothing was ever sent, for example one that
