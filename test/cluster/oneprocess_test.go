@@ -53,7 +53,7 @@ func newLaptop(t *testing.T) *laptop {
 		Ready: func(ctx context.Context) error {
 			var a struct{ PID int }
 			if err := l.addresses(&a); err != nil || a.PID != l.PID() {
-				return fmt.Errorf("the addresses are of pid %d, %w", a.PID, err)
+				return fmt.Errorf("the addresses are of pid %d, %v", a.PID, err)
 			}
 			return nil
 		},
@@ -121,7 +121,7 @@ func TestOneProcess(t *testing.T) {
 		eventually(t, fmt.Sprintf("%d votes", want), func(ctx context.Context) error {
 			d, err := movie(ctx, at.Gateway, "heat")
 			if err != nil || d.Rating.Votes != want {
-				return fmt.Errorf("%d, %w", d.Rating.Votes, err)
+				return fmt.Errorf("%d, %v", d.Rating.Votes, err)
 			}
 			return nil
 		})
