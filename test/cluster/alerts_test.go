@@ -126,7 +126,7 @@ func TestAlerts(t *testing.T) {
 		},
 		{
 			"the rating service is killed", rating.Kill, func() error { return rating.Start(t.Context()) },
-			[]string{"ProcessDown", "RatingsAway"},
+			[]string{"ProcessDown", "CalleeAway", "RatingsAway"},
 		},
 		{
 			"the database stops", c.MariaDB.Stop, func() error { return c.MariaDB.Start(t.Context()) },
@@ -194,7 +194,7 @@ func documentedMetrics(t *testing.T) (names []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile("`((?:movieexample|rating|discovery|http_server|grpc_server|server|kafka|database|go|process)_[a-z_]*[a-z*])`").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("`((?:movieexample|rating|discovery|http_server|grpc_server|server|kafka|database|rpc_client|go|process)_[a-z_]*[a-z*])`").FindAllStringSubmatch(string(text), -1) {
 		if m[1] != "rating_status" && m[1] != "server_name" { // a label and a setting
 			names = append(names, strings.ReplaceAll(m[1], "*", ".*"))
 		}
