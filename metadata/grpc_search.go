@@ -21,6 +21,7 @@ func (s *server) SearchMovies(ctx context.Context, req *metadatav1.SearchMoviesR
 		Total:         int32(found.total),
 		Genres:        genresToWire(found.genres),
 		Decades:       decadesToWire(found.decades),
+		OtherGenres:   int32(found.others),
 	}
 	for i, h := range found.hits {
 		resp.Hits[i] = &metadatav1.SearchMoviesResponse_Hit{
@@ -63,6 +64,7 @@ func (s *server) GetCatalogueStats(context.Context, *metadatav1.GetCatalogueStat
 	asOf, stats := s.svc.follower.asOf(), s.svc.follower.index.Load().Stats()
 	return &metadatav1.GetCatalogueStatsResponse{
 		Movies: int32(stats.Films), Genres: genresToWire(stats.Genres), Decades: decadesToWire(stats.Decades), AsOfTime: timestamppb.New(asOf),
+		OtherGenres: int32(stats.OtherGenres),
 	}, nil
 }
 

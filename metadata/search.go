@@ -85,6 +85,7 @@ type found struct {
 	total   int
 	genres  []search.GenreCount
 	decades []search.DecadeCount
+	others  int // genres that are not in genres
 }
 
 // search returns one page of the movies that match. What matches, and in which order, is as of the
@@ -119,7 +120,7 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 	if err != nil {
 		return found{}, err
 	}
-	p := found{hits: make([]hit, 0, len(ids)), total: r.Total, genres: r.Genres, decades: r.Decades}
+	p := found{hits: make([]hit, 0, len(ids)), total: r.Total, genres: r.Genres, decades: r.Decades, others: r.OtherGenres}
 	for _, h := range r.Hits {
 		m, ok := movies[h.ID]
 		if !ok {

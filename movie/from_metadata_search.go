@@ -66,6 +66,7 @@ type found struct {
 	total   int32
 	genres  []genreCount
 	decades []decadeCount
+	others  int32 // genres that are not in genres
 }
 
 // suggestion is a film to choose while typing.
@@ -87,6 +88,7 @@ type catalogueStats struct {
 	films   int32
 	genres  []genreCount
 	decades []decadeCount
+	others  int32 // genres that are not in genres
 	asOf    time.Time
 }
 
@@ -99,7 +101,7 @@ func (c catalogue) search(ctx context.Context, q searchQuery) (*found, error) {
 	}
 	f := &found{
 		hits: make([]hit, len(r.GetHits())), next: r.GetNextPageToken(), total: r.GetTotal(),
-		genres: genresOf(r.GetGenres()), decades: decadesOf(r.GetDecades()),
+		genres: genresOf(r.GetGenres()), decades: decadesOf(r.GetDecades()), others: r.GetOtherGenres(),
 	}
 	for i, h := range r.GetHits() {
 		f.hits[i] = hit{film: movieOf(h.GetMovie()), match: matchOf(h.GetKind()), title: piecesOf(h.GetTitle()), matchedName: piecesOf(h.GetMatchedName())}
@@ -145,6 +147,7 @@ func (c catalogue) stats(ctx context.Context) (catalogueStats, error) {
 	}
 	return catalogueStats{
 		films: r.GetMovies(), genres: genresOf(r.GetGenres()), decades: decadesOf(r.GetDecades()), asOf: r.GetAsOfTime().AsTime(),
+		others: r.GetOtherGenres(),
 	}, nil
 }
 

@@ -39,6 +39,7 @@ func (s *server) SearchMovies(ctx context.Context, req *moviev1.SearchMoviesRequ
 		Total:         shared.GetTotal(),
 		Genres:        shared.GetGenres(),
 		Decades:       shared.GetDecades(),
+		OtherGenres:   shared.GetOtherGenres(),
 	}
 	hits := make([]moviev1.SearchMoviesResponse_Hit, len(films)) // in one piece
 	for i, d := range films {
@@ -57,6 +58,7 @@ func renderSearch(f *found) any {
 		Total:         f.total,
 		Genres:        genresWire(f.genres),
 		Decades:       decadesWire(f.decades),
+		OtherGenres:   f.others,
 	}
 	for i, h := range f.hits {
 		wire.Hits[i] = &moviev1.SearchMoviesResponse_Hit{Match: string(h.match), TitlePieces: piecesWire(h.title), MatchedNamePieces: piecesWire(h.matchedName)}
@@ -117,6 +119,7 @@ func (s *server) GetStats(ctx context.Context, _ *moviev1.GetStatsRequest) (*mov
 		AsOfTime:    timestamppb.New(all.asOf),
 		Genres:      genresWire(all.catalogue.genres),
 		Decades:     decadesWire(all.catalogue.decades),
+		OtherGenres: all.catalogue.others,
 	}, nil
 }
 

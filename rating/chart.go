@@ -12,6 +12,8 @@ import (
 // Trending: a rating's weight halves every halfLife. Ratings more than trendingSpan older than the newest one weigh
 // less than 2^-16 of it and are not looked at once trendingEnough records are in the chart, which bounds the work on a
 // busy catalogue; a quiet one, such as an import that somebody adds a rating to, keeps all its records in the chart.
+// The day (UTC) in which that is so is read to its beginning: so the end of what is read does not move with every rating, and
+// with it the place of records that nobody rated.
 const (
 	halfLife       = 7 * 24 * time.Hour
 	trendingSpan   = 16 * halfLife
@@ -53,12 +55,25 @@ type board struct {
 	prior   Prior
 	records map[string]*Aggregate
 
-	top, popular func() []chartEntry
+	popular func() []chartEntry
+
+	mu   sync.Mutex
+	tops []rankedTop // by the Bayesian estimate; that of prior first, then the last few that were asked for
+}
+
+// topsKept is how many rankings by the Bayesian estimate a board keeps: each is one walk, or all that began at the same time.
+const topsKept = 8
+
+// rankedTop is the chart "top" by a prior's mean.
+type rankedTop struct {
+	mean    float64
+	entries func() []chartEntry
 }
 
 // trend is the trending chart of one record type.
 type trend struct {
 	asOf    time.Time // of the decayed numbers
+	since   Micros    // ratings from before are not in it; 0: all are
 	board   *board    // whose aggregates the entries show
 	entries []chartEntry
 }
@@ -78,13 +93,33 @@ func buildBoard(ctx context.Context, s *store, recordType string, minVotes int) 
 		return nil, err
 	}
 	b.prior = Prior{MinVotes: minVotes, Mean: b.totals.mean()}
-	b.top = sync.OnceValue(func() []chartEntry {
-		return b.rank(int64(minVotes), b.prior.Weighted)
-	})
+	b.topBy(b.prior) // is first
 	b.popular = sync.OnceValue(func() []chartEntry {
 		return b.rank(1, func(a Aggregate) float64 { return float64(a.Votes) })
 	})
 	return b, nil
+}
+
+// top returns the chart "top" by the Bayesian estimate with a prior: the board's own, or that of the page with which a walk began.
+// A record's place among others whose ratings stay the same is the same on every board then, to the last bit.
+func (b *board) top(prior Prior) []chartEntry { return b.topBy(prior).entries() }
+
+func (b *board) topBy(prior Prior) rankedTop {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, t := range b.tops {
+		if t.mean == prior.Mean {
+			return t
+		}
+	}
+	t := rankedTop{mean: prior.Mean, entries: sync.OnceValue(func() []chartEntry {
+		return b.rank(int64(prior.MinVotes), prior.Weighted)
+	})}
+	if len(b.tops) == topsKept {
+		b.tops = slices.Delete(b.tops, 1, 2) // the oldest that is not the board's own
+	}
+	b.tops = append(b.tops, t)
+	return t
 }
 
 func (b *board) rank(minVotes int64, score func(Aggregate) float64) []chartEntry {
@@ -101,15 +136,22 @@ func (b *board) rank(minVotes int64, score func(Aggregate) float64) []chartEntry
 
 // buildTrend sums, per record, 2^(-age/halfLife) over its ratings, as of the newest rating: a catalogue that nobody
 // rates any more keeps its last chart instead of fading to nothing.
-func buildTrend(ctx context.Context, s *store, recordType string, b *board, enough int) (*trend, error) {
-	t := &trend{asOf: s.now(), board: b}
-	var newest Micros
+//
+// It reads the ratings since key.since, where that is not 0.
+func buildTrend(ctx context.Context, s *store, key trendKey, b *board, enough int) (*trend, error) {
+	t := &trend{asOf: s.now(), since: key.since, board: b}
+	var newest, last Micros
 	weights := make(map[string]*weight)
-	err := s.scanNewestFirst(ctx, recordType, func(id string, at Micros) (more bool) {
+	err := s.scanNewestFirst(ctx, key.recordType, func(id string, at Micros) (more bool) {
 		newest = max(newest, at)
-		if newest-at > Micros(trendingSpan.Microseconds()) && len(weights) >= enough {
+		if oldest := newest - Micros(trendingSpan.Microseconds()); t.since == 0 && at < oldest && len(weights) >= enough {
+			end := min(oldest, last)
+			t.since = end - end%day
+		}
+		if at < t.since {
 			return false
 		}
+		last = at
 		w, ok := weights[id]
 		if !ok {
 			w = &weight{from: halfLives(at)}
@@ -139,6 +181,8 @@ func buildTrend(ctx context.Context, s *store, recordType string, b *board, enou
 type weight struct {
 	from, sum float64
 }
+
+const day = Micros(24 * time.Hour / time.Microsecond)
 
 func halfLives(m Micros) float64 { return float64(m) / float64(halfLife.Microseconds()) }
 

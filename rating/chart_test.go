@@ -130,18 +130,18 @@ func TestTopAndPopular(t *testing.T) {
 	if b.totals != (totals{Records: 5, Ratings: 12, Sum: 73}) || b.prior != (Prior{MinVotes: 2, Mean: 73.0 / 12}) {
 		t.Errorf("totals %+v, prior %+v", b.totals, b.prior)
 	}
-	if got, want := idsOf(b.top()), []string{"good", "fair", "fine", "bad"}; !slices.Equal(got, want) {
+	if got, want := idsOf(b.top(b.prior)), []string{"good", "fair", "fine", "bad"}; !slices.Equal(got, want) {
 		t.Errorf("top %q, want %q", got, want)
 	}
 	// good: 3/5·9 + 2/5·73/12 = 7.8333…
-	if got := b.top()[0].score; math.Abs(got-47.0/6) > 1e-12 {
+	if got := b.top(b.prior)[0].score; math.Abs(got-47.0/6) > 1e-12 {
 		t.Errorf("score of the best %v, want 7.8333…", got)
 	}
 	if got, want := idsOf(b.popular()), []string{"bad", "good", "fair", "fine", "few"}; !slices.Equal(got, want) {
 		t.Errorf("popular %q, want %q", got, want)
 	}
 	empty, err := buildBoard(t.Context(), s, "book", 2)
-	if err != nil || len(empty.top()) != 0 || empty.prior.Mean != 0 || empty.totals != (totals{}) {
+	if err != nil || len(empty.top(empty.prior)) != 0 || empty.prior.Mean != 0 || empty.totals != (totals{}) {
 		t.Errorf("a type without ratings: %+v, %v", empty, err)
 	}
 }
@@ -153,7 +153,7 @@ func buildTrending(t testing.TB, s *store, enough ...int) *trend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr, err := buildTrend(t.Context(), s, "movie", b, append(enough, 1)[0])
+	tr, err := buildTrend(t.Context(), s, trendKey{recordType: "movie"}, b, append(enough, 1)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestTrending(t *testing.T) {
 		ratingAt("fortnight", "1", 10, newest.Add(-2*week)), ratingAt("fortnight", "2", 10, newest.Add(-2*week)),
 		ratingAt("half a week", "1", 10, newest.Add(-week/2)), ratingAt("half a week", "2", 0, newest.Add(-week/2)),
 		ratingAt("many", "1", 5, newest), ratingAt("many", "2", 5, newest.Add(-week)), ratingAt("many", "3", 5, newest.Add(-3*week)),
-		ratingAt("too old", "1", 5, newest.Add(-16*week-time.Microsecond)),
+		ratingAt("too old", "1", 5, newest.Add(-16*week-12*time.Hour-time.Microsecond)), // the day before
 		ratingAt("nearly too old", "1", 5, newest.Add(-16*week)),
 	)
 	scores := func(tr *trend) string {
@@ -236,7 +236,7 @@ func TestBoardsAreBounded(t *testing.T) {
 	s.rate(t, ratingAt("1", "u", 5, t0))
 	svc := newService(DefaultConfig(), slog.New(slog.DiscardHandler), s.now, s, nil)
 	for i := range 3 * maxTypes {
-		if _, err := svc.trending(t.Context(), fmt.Sprint("type", i)); err != nil {
+		if _, err := svc.trending(t.Context(), fmt.Sprint("type", i), 0); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -147,7 +148,11 @@ func (g *server) ListUserRatings(ctx context.Context, req *ratingv1.ListUserRati
 
 func (g *server) GetRatingSummary(ctx context.Context, req *ratingv1.GetRatingSummaryRequest) (*ratingv1.GetRatingSummaryResponse, error) {
 	rec := Record{Type: req.GetRecordType(), ID: req.GetRecordId()}
-	a, prior, asOf, err := g.s.aggregate(ctx, rec)
+	a, asOf, err := g.s.aggregate(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	prior, err := g.s.prior(ctx, rec.Type)
 	if err != nil {
 		return nil, err
 	}
@@ -162,20 +167,23 @@ func (g *server) BatchGetRatingSummaries(ctx context.Context, req *ratingv1.Batc
 	if err := fault.RecordType("record_type", req.GetRecordType()); err != nil {
 		return nil, err
 	}
-	b, err := g.s.board(ctx, req.GetRecordType())
-	if err != nil {
-		return nil, err
-	}
 	asOf := timestamppb.New(g.s.now())
 	found := make(map[string]Aggregate, len(ids))
 	err = g.s.store.aggregates(ctx, req.GetRecordType(), ids, func(id string, a Aggregate) { found[id] = a })
 	if err != nil {
 		return nil, err
 	}
+	if len(found) == 0 {
+		return &ratingv1.BatchGetRatingSummariesResponse{}, nil // of a type, perhaps, that nothing need be known of
+	}
+	prior, err := g.s.prior(ctx, req.GetRecordType())
+	if err != nil {
+		return nil, err
+	}
 	resp := &ratingv1.BatchGetRatingSummariesResponse{}
 	for _, id := range ids {
 		if a := found[id]; a.Votes > 0 {
-			resp.Summaries = append(resp.Summaries, summary(Record{Type: req.GetRecordType(), ID: id}, a, b.prior, asOf))
+			resp.Summaries = append(resp.Summaries, summary(Record{Type: req.GetRecordType(), ID: id}, a, prior, asOf))
 		}
 	}
 	return resp, nil
@@ -199,36 +207,47 @@ func (g *server) ListChart(ctx context.Context, req *ratingv1.ListChartRequest) 
 	default:
 		return nil, fault.Invalid("chart", "must be CHART_TOP, CHART_POPULAR or CHART_TRENDING, got %s", req.GetChart())
 	}
+	basis, err := chartBasisOf(req.GetBasis())
+	if err != nil {
+		return nil, err
+	}
 	b, err := g.s.board(ctx, recordType)
 	if err != nil {
 		return nil, err
 	}
 	asOf := timestamppb.New(b.asOf)
 	var entries []chartEntry
-	switch req.GetChart() {
-	case ratingv1.Chart_CHART_TOP:
-		entries = b.top()
-	case ratingv1.Chart_CHART_POPULAR:
-		entries = b.popular()
-	case ratingv1.Chart_CHART_TRENDING:
-		t, err := g.s.trending(ctx, recordType)
+	var since *timestamppb.Timestamp
+	if req.GetChart() == ratingv1.Chart_CHART_TRENDING {
+		t, err := g.s.trending(ctx, recordType, basis.since)
 		if err != nil {
 			return nil, err
 		}
-		b, entries, asOf = t.board, t.entries, timestamppb.New(t.asOf)
+		b, entries, asOf, since = t.board, t.entries, timestamppb.New(t.asOf), timestamp(t.since)
+	}
+	prior := b.prior
+	if basis.mean != nil {
+		prior.Mean = *basis.mean
+	}
+	switch req.GetChart() {
+	case ratingv1.Chart_CHART_TOP:
+		entries = b.top(prior)
+	case ratingv1.Chart_CHART_POPULAR:
+		entries = b.popular()
 	}
 	entries, next := window(entries, start, size, maxTieSlack)
 	read := timestamppb.New(b.asOf)
 	resp := &ratingv1.ListChartResponse{
 		Entries:    make([]*ratingv1.ListChartResponse_Entry, len(entries)),
-		MinVotes:   int32(b.prior.MinVotes),
-		GlobalMean: b.prior.Mean,
+		MinVotes:   int32(prior.MinVotes),
+		GlobalMean: prior.Mean,
 		AsOfTime:   asOf,
+		Basis:      &ratingv1.ChartBasis{GlobalMean: &prior.Mean, SinceTime: since},
 	}
 	for i, e := range entries {
 		resp.Entries[i] = &ratingv1.ListChartResponse_Entry{
 			Score: e.score, SortKey: e.sortKey,
-			Summary: summary(Record{Type: recordType, ID: e.id}, *e.agg, b.prior, read),
+			Summary: summary(Record{Type: recordType, ID: e.id}, *e.agg, prior, read),
 		}
 	}
 	if next != nil {
@@ -255,6 +274,29 @@ func chartStart(p *ratingv1.ChartPosition) (*chartPlace, error) {
 		}
 	}
 	return &chartPlace{sortKey: p.GetSortKey(), votes: int64(p.GetVotes()), afterID: p.GetAfterRecordId()}, nil
+}
+
+// chartBasis is a chart's basis as a request tells it.
+type chartBasis struct {
+	mean  *float64 // nil: that of now
+	since Micros   // 0: as of now
+}
+
+func chartBasisOf(p *ratingv1.ChartBasis) (b chartBasis, err error) {
+	const repeat = "take basis unchanged from the first answer"
+	if p != nil {
+		b.mean = p.GlobalMean
+	}
+	if b.mean != nil && !(*b.mean >= 0 && *b.mean <= Highest) { // NaN is neither
+		return b, fault.Invalid("basis.global_mean", "must be from 0 to %d, got %v; "+repeat, Highest, *b.mean)
+	}
+	if t := p.GetSinceTime(); t != nil {
+		b.since = ToMicros(t.AsTime())
+		if t.CheckValid() != nil || b.since <= 0 || b.since%day != 0 {
+			return b, fault.Invalid("basis.since_time", "must be the beginning of a day in UTC after 1970, got %s; "+repeat, t.AsTime().Format(time.RFC3339Nano))
+		}
+	}
+	return b, nil
 }
 
 func (g *server) GetTotals(ctx context.Context, req *ratingv1.GetTotalsRequest) (*ratingv1.GetTotalsResponse, error) {
@@ -310,7 +352,7 @@ func (g *server) ListRatingSummaries(ctx context.Context, req *ratingv1.ListRati
 			return nil, err
 		}
 	}
-	b, err := g.s.board(ctx, recordType)
+	prior, err := g.s.prior(ctx, recordType)
 	if err != nil {
 		return nil, err
 	}
@@ -325,7 +367,7 @@ func (g *server) ListRatingSummaries(ctx context.Context, req *ratingv1.ListRati
 		resp.NextPageToken = page.Encode(query, found[size-1].ID)
 	}
 	for _, d := range found {
-		resp.Summaries = append(resp.Summaries, summary(d.Record, d.Aggregate, b.prior, asOf))
+		resp.Summaries = append(resp.Summaries, summary(d.Record, d.Aggregate, prior, asOf))
 	}
 	return resp, nil
 }
@@ -341,25 +383,17 @@ func (s *Service) put(ctx context.Context, k Key, value int) (Rating, error) {
 	return s.store.put(ctx, k, value)
 }
 
-// aggregate returns a record's aggregate, the prior to weigh it with, and when it was read. A record without ratings
-// is NotFound.
-func (s *Service) aggregate(ctx context.Context, rec Record) (Aggregate, Prior, *timestamppb.Timestamp, error) {
+// aggregate returns a record's aggregate and when it was read. A record without ratings is NotFound.
+func (s *Service) aggregate(ctx context.Context, rec Record) (Aggregate, *timestamppb.Timestamp, error) {
 	if err := rec.validate(); err != nil {
-		return Aggregate{}, Prior{}, nil, err
-	}
-	b, err := s.board(ctx, rec.Type)
-	if err != nil {
-		return Aggregate{}, Prior{}, nil, err
+		return Aggregate{}, nil, err
 	}
 	asOf := timestamppb.New(s.now())
 	a, err := s.store.aggregate(ctx, rec)
-	if err != nil {
-		return Aggregate{}, Prior{}, nil, err
+	if err == nil && a.Votes == 0 {
+		err = noRatings(rec)
 	}
-	if a.Votes == 0 {
-		return Aggregate{}, Prior{}, nil, noRatings(rec)
-	}
-	return a, b.prior, asOf, nil
+	return a, asOf, err
 }
 
 func key(recordType, recordID, user string) Key {
@@ -420,7 +454,7 @@ type bookServer struct {
 }
 
 func (g *bookServer) GetAggregatedRating(ctx context.Context, req *book.GetAggregatedRatingRequest) (*book.GetAggregatedRatingResponse, error) {
-	a, _, _, err := g.s.aggregate(ctx, Record{Type: req.GetRecordType(), ID: req.GetRecordId()})
+	a, _, err := g.s.aggregate(ctx, Record{Type: req.GetRecordType(), ID: req.GetRecordId()})
 	if err != nil {
 		return nil, err
 	}

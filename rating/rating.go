@@ -150,7 +150,8 @@ func (p Prior) Weighted(a Aggregate) float64 {
 	if v+m == 0 {
 		return 0
 	}
-	return (float64(a.Sum) + m*p.Mean) / (v + m)
+	// The conversion keeps the compiler from fusing the operations on some machines: all must come to the same bits.
+	return (float64(a.Sum) + float64(m*p.Mean)) / (v + m)
 }
 
 // delta is the change of one record's aggregate.

@@ -1,7 +1,10 @@
 package rating
 
 import (
+	"container/list"
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -15,9 +18,7 @@ type refreshed[T any] struct {
 	compute func(context.Context) (T, error)
 	now     func() time.Time
 	minAge  time.Duration
-	// patient makes callers wait for a slow computation too, as long as their context allows, before they get the old
-	// result.
-	patient bool
+	wait    wait
 
 	mu      sync.Mutex
 	value   T
@@ -26,6 +27,14 @@ type refreshed[T any] struct {
 	cost    time.Duration
 	pending chan struct{} // closed when the computation that runs has ended; nil: none runs
 	err     error         // of the last computation
+}
+
+// wait says how long callers who could have an old result wait for a new one. The zero value waits where computing is quick.
+type wait struct {
+	// slow: where computing is slow, too.
+	slow bool
+	// most bounds the wait, beside the caller's context; 0: nothing does.
+	most time.Duration
 }
 
 const (
@@ -60,14 +69,19 @@ func (r *refreshed[T]) get(ctx context.Context, basis any) (T, error) {
 	}
 	pending := r.pending
 	// A slow computation does not hold up anybody who has an answer that is not very old.
-	if have && r.cost > quick && age < 10*maxAge && !r.patient {
+	if have && r.cost > quick && age < 10*maxAge && !r.wait.slow {
 		defer r.mu.Unlock()
 		return r.value, nil
 	}
 	r.mu.Unlock()
+	var enough <-chan time.Time // never, where there is nothing to take instead
+	if have && r.wait.most > 0 {
+		enough = time.After(r.wait.most)
+	}
 	var gaveUp error
 	select {
 	case <-pending:
+	case <-enough:
 	case <-ctx.Done():
 		gaveUp = ctx.Err()
 	}
@@ -87,7 +101,7 @@ func (r *refreshed[T]) run(ctx context.Context, basis any, done chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	began := r.now()
-	v, err := r.compute(ctx)
+	v, err := r.guarded(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
@@ -100,36 +114,84 @@ func (r *refreshed[T]) run(ctx context.Context, basis any, done chan struct{}) {
 	close(done)
 }
 
-// shelf keeps a refreshed result per key. As keys come from callers, it keeps a bounded number of them.
+// guarded computes; a panic is an error, because the goroutine that computes is under no interceptor.
+func (r *refreshed[T]) guarded(ctx context.Context) (v T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return r.compute(ctx)
+}
+
+// computing reports whether a computation runs.
+func (r *refreshed[T]) computing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pending != nil
+}
+
+// shelf keeps a refreshed result per key. As keys come from callers, it keeps a bounded number of them: those that were asked for
+// last. What somebody waits for, or is being computed, is kept in any case, so that no key is computed twice at a time.
 type shelf[K comparable, T any] struct {
 	now    func() time.Time
 	minAge time.Duration
 	most   int
-	// patient is that of the results, see [refreshed].
-	patient bool
+	wait   wait
 
 	mu      sync.Mutex
-	results map[K]*refreshed[T]
+	results map[K]*list.Element // of a *place
+	order   *list.List          // the key that was asked for last in front
+}
+
+// place is a result on a shelf.
+type place[K comparable, T any] struct {
+	*refreshed[T]
+	key   K
+	users int // callers in get
 }
 
 func newShelf[K comparable, T any](now func() time.Time, minAge time.Duration, most int) *shelf[K, T] {
-	return &shelf[K, T]{now: now, minAge: minAge, most: most, results: make(map[K]*refreshed[T])}
+	return &shelf[K, T]{now: now, minAge: minAge, most: most, results: make(map[K]*list.Element), order: list.New()}
 }
 
 // get returns the result kept for key, refreshed as needed; see [refreshed.get].
 func (s *shelf[K, T]) get(ctx context.Context, key K, basis any, compute func(context.Context) (T, error)) (T, error) {
+	p := s.take(key, compute)
+	defer s.leave(p)
+	return p.get(ctx, basis)
+}
+
+func (s *shelf[K, T]) take(key K, compute func(context.Context) (T, error)) *place[K, T] {
 	s.mu.Lock()
-	r, ok := s.results[key]
-	if !ok {
-		r = &refreshed[T]{compute: compute, now: s.now, minAge: s.minAge, patient: s.patient}
-		for other := range s.results {
-			if len(s.results) < s.most {
-				break
-			}
-			delete(s.results, other) // any: whoever asks for it again has it computed again
-		}
-		s.results[key] = r
+	defer s.mu.Unlock()
+	e, ok := s.results[key]
+	if ok {
+		s.order.MoveToFront(e)
+	} else {
+		e = s.order.PushFront(&place[K, T]{key: key, refreshed: &refreshed[T]{compute: compute, now: s.now, minAge: s.minAge, wait: s.wait}})
+		s.results[key] = e
 	}
-	s.mu.Unlock()
-	return r.get(ctx, basis)
+	p := e.Value.(*place[K, T])
+	p.users++
+	s.evict()
+	return p
+}
+
+func (s *shelf[K, T]) leave(p *place[K, T]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.users--
+}
+
+// evict removes what was not asked for the longest, down to most. It is called with mu held.
+func (s *shelf[K, T]) evict() {
+	for e := s.order.Back(); e != nil && len(s.results) > s.most; {
+		p, before := e.Value.(*place[K, T]), e.Prev()
+		if p.users == 0 && !p.computing() {
+			s.order.Remove(e)
+			delete(s.results, p.key)
+		}
+		e = before
+	}
 }

@@ -3,10 +3,14 @@ package rating
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"movieexample.com/internal/sqldb"
 )
 
 // counted is a computation whose results count up, that can be held up and made to fail.
@@ -159,7 +163,7 @@ func TestRefreshedServesTheOldResultWhereComputingIsSlow(t *testing.T) {
 func TestRefreshedWaitsWherePatient(t *testing.T) {
 	c := &counted{}
 	r, advance := fixture(c)
-	r.patient = true
+	r.wait.slow = true
 	r.must(t)
 	r.mu.Lock()
 	r.cost = 200 * time.Millisecond
@@ -209,4 +213,112 @@ func TestRefreshedIsUsedLongerWhileItsBasisIsTheSame(t *testing.T) {
 			t.Errorf("step %d: result %d, %v; want %d", i, v, err, step.want)
 		}
 	}
+}
+
+// A shelf forgets what was not asked for the longest: what is asked for all the time is computed once, whatever else is asked for.
+func TestShelfEvictsTheLeastRecentlyUsed(t *testing.T) {
+	s := newShelf[string, int64](func() time.Time { return t0 }, time.Hour, 64)
+	hot, cold := &counted{}, &counted{}
+	for i := range 1000 {
+		for key, c := range map[string]*counted{"hot": hot, fmt.Sprint("cold", i): cold} {
+			if _, err := s.get(t.Context(), key, nil, c.compute); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := hot.calls.Load(); n != 1 {
+		t.Errorf("what was asked for all the time was computed %d times, want once", n)
+	}
+	if n := len(s.results); n != 64 || s.order.Len() != n {
+		t.Errorf("%d results are kept, %d in order; want 64", n, s.order.Len())
+	}
+}
+
+// What is being computed is not forgotten, so that no key is computed twice at a time, whatever else is asked for.
+func TestShelfComputesAKeyOnceAtATime(t *testing.T) {
+	s := newShelf[string, int64](func() time.Time { return t0 }, time.Hour, 4)
+	slow, quick := &counted{gate: make(chan struct{})}, &counted{}
+	got := make(chan int64, 2)
+	ask := func() {
+		v, err := s.get(context.Background(), "slow", nil, slow.compute)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- v
+	}
+	go ask()
+	eventually(t, "the computation", func() bool { return slow.calls.Load() == 1 })
+	// Its only caller gives up: the computation goes on.
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.get(gone, "slow", nil, slow.compute); !errors.Is(err, context.Canceled) {
+		t.Errorf("whoever gave up got %v", err)
+	}
+	for i := range 100 {
+		if _, err := s.get(t.Context(), fmt.Sprint(i), nil, quick.compute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go ask()
+	close(slow.gate)
+	if a, b := <-got, <-got; a != 1 || b != 1 || slow.calls.Load() != 1 {
+		t.Errorf("results %d and %d after %d computations, want 1 and 1 after one", a, b, slow.calls.Load())
+	}
+	if n := len(s.results); n > 5 {
+		t.Errorf("%d results are kept, want 4 and one that was computed", n)
+	}
+}
+
+// A computation that panics fails, and no more than that.
+func TestRefreshedSurvivesAPanic(t *testing.T) {
+	r := &refreshed[int]{now: time.Now, compute: func(context.Context) (int, error) { panic("ouch") }}
+	if _, err := r.get(t.Context(), nil); err == nil {
+		t.Error("a computation that panics gave a result")
+	}
+}
+
+// A row is answered while the board of its type is being computed, and before it ever was.
+func TestRowsWaitForNoBoard(t *testing.T) {
+	s := openStore(t, sqldb.Options{})
+	s.rate(t, ratingAt("1", "u", 5, t0))
+	svc := newService(DefaultConfig(), slog.New(slog.DiscardHandler), s.now, s, nil)
+	blocked := &refreshed[*board]{now: s.now, compute: func(context.Context) (*board, error) {
+		<-t.Context().Done() // as the test ends
+		return nil, t.Context().Err()
+	}}
+	svc.boards.mu.Lock()
+	svc.boards.results["movie"] = svc.boards.order.PushFront(&place[string, *board]{key: "movie", refreshed: blocked})
+	svc.boards.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := svc.board(ctx, "movie"); err == nil {
+		t.Fatal("the board was there: this test tests nothing")
+	}
+	p, err := svc.prior(t.Context(), "movie")
+	if want := (Prior{MinVotes: 25, Mean: 5}); p != want || err != nil {
+		t.Errorf("the prior is %+v, %v; want %+v", p, err, want)
+	}
+	g := &server{s: svc}
+	for name, ask := range summaries(g) {
+		if err := ask(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Where the prior is slow to compute, a row takes the last one.
+func TestRowsDoNotWaitForASlowPrior(t *testing.T) {
+	c := &counted{}
+	r, advance := fixture(c)
+	r.wait = wait{most: priorPatience}
+	r.must(t)
+	c.gate = make(chan struct{})
+	for _, age := range []time.Duration{time.Second, time.Minute, time.Hour, 1000 * time.Hour} {
+		advance(age)
+		if v := r.must(t); v != 1 {
+			t.Errorf("after %v: result %d, want the old one", age, v)
+		}
+	}
+	close(c.gate)
+	eventually(t, "the new result", func() bool { return r.must(t) == 2 })
 }

@@ -131,8 +131,9 @@ type Service struct {
 	store    *store
 	ingester *ingester
 
-	boards    *shelf[string, *board] // boards, trends and users: by record type
-	trends    *shelf[string, *trend]
+	boards    *shelf[string, *board] // boards, priors and users: by record type
+	priors    *shelf[string, Prior]
+	trends    *shelf[trendKey, *trend]
 	users     *shelf[string, userCount]
 	histories *shelf[Record, recordHistory]
 	// longHistory admits one reader of a long history at a time, so that such requests cannot occupy every core and
@@ -170,13 +171,15 @@ func newService(cfg Config, log *slog.Logger, now func() time.Time, st *store, i
 	s := &Service{
 		cfg: cfg, log: log, now: now, store: st, ingester: in,
 		boards:      newShelf[string, *board](now, cfg.ChartMaxAge, maxTypes),
-		trends:      newShelf[string, *trend](now, 0, maxTypes),
+		priors:      newShelf[string, Prior](now, cfg.ChartMaxAge, maxTypes),
+		trends:      newShelf[trendKey, *trend](now, 0, maxTypes),
 		users:       newShelf[string, userCount](now, cfg.ChartMaxAge, maxTypes),
 		histories:   newShelf[Record, recordHistory](now, 0, maxHistories),
 		longHistory: make(chan struct{}, 1),
 	}
 	// The number belongs to totals that are as of now: a late one would be taken for theirs.
-	s.users.patient = true
+	s.users.wait = wait{slow: true}
+	s.priors.wait = wait{most: priorPatience}
 	return s
 }
 
@@ -203,18 +206,47 @@ func (s *Service) board(ctx context.Context, recordType string) (*board, error) 
 	})
 }
 
-// trending returns the trending chart of a type. Its basis is the board whose aggregates it shows, so that it gives way as soon
-// as the board does: with a least age of its own, both ages would add up.
-func (s *Service) trending(ctx context.Context, recordType string) (*trend, error) {
-	b, err := s.board(ctx, recordType)
+// priorPatience is how long a row waits for a new prior where an older one is known.
+const priorPatience = 20 * time.Millisecond
+
+// prior returns what weighs a single record's ratings. It is a sum of its own, because a row must not wait for a board, which
+// costs many times as much.
+func (s *Service) prior(ctx context.Context, recordType string) (Prior, error) {
+	return s.priors.get(ctx, recordType, nil, func(ctx context.Context) (Prior, error) {
+		t, err := s.store.totals(ctx, recordType)
+		return Prior{MinVotes: s.cfg.ChartMinVotes, Mean: t.mean()}, err
+	})
+}
+
+// trendKey is a record type, and since when its ratings count; 0: as many as there have to be.
+type trendKey struct {
+	recordType string
+	since      Micros
+}
+
+// oldBasis is how much older than that of the current chart the basis of a walk may be. A page token is good for three days.
+const oldBasis = Micros(8 * 24 * time.Hour / time.Microsecond)
+
+// trending returns the trending chart of a type; of the ratings since a time, if that is not 0 and not too old. Its basis is the board
+// whose aggregates it shows, so that it gives way as soon as the board does: with a least age of its own, both ages would add up.
+func (s *Service) trending(ctx context.Context, recordType string, since Micros) (*trend, error) {
+	current, err := s.trendSince(ctx, trendKey{recordType: recordType})
+	if err != nil || since == 0 || since == current.since || since < current.since-oldBasis {
+		return current, err
+	}
+	return s.trendSince(ctx, trendKey{recordType, since})
+}
+
+func (s *Service) trendSince(ctx context.Context, key trendKey) (*trend, error) {
+	b, err := s.board(ctx, key.recordType)
 	if err != nil {
 		return nil, err
 	}
-	return s.trends.get(ctx, recordType, b, func(ctx context.Context) (*trend, error) {
-		b, err := s.board(ctx, recordType)
+	return s.trends.get(ctx, key, b, func(ctx context.Context) (*trend, error) {
+		b, err := s.board(ctx, key.recordType)
 		if err != nil {
 			return nil, err
 		}
-		return buildTrend(ctx, s.store, recordType, b, trendingEnough)
+		return buildTrend(ctx, s.store, key, b, trendingEnough)
 	})
 }

@@ -47,6 +47,13 @@ func (s *store) countUsers(ctx context.Context, recordType string) (int64, error
 	return n, storeError("count users", err)
 }
 
+// totals returns the sums over all records of a type. It reads every aggregate of the type and holds none.
+func (s *store) totals(ctx context.Context, recordType string) (t totals, err error) {
+	err = s.db.Read().QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM(votes), 0), COALESCE(SUM(total), 0) FROM aggregates"+
+		" WHERE record_type = ? AND votes > 0", recordType).Scan(&t.Records, &t.Ratings, &t.Sum)
+	return t, storeError("sum aggregates", err)
+}
+
 // aggregatesAfter returns up to limit aggregates with votes of a type, in the order of their record ids, those after
 // afterID.
 func (s *store) aggregatesAfter(ctx context.Context, recordType, afterID string, limit int) ([]delta, error) {

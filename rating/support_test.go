@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"movieexample.com/gen/book"
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/sqldb/sqltest"
 )
@@ -220,3 +222,25 @@ func (l *logBuffer) String() string {
 }
 
 func (l *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// summaries are the reads of single records, of the movie 1.
+func summaries(g *server) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"GetRatingSummary": func(ctx context.Context) error {
+			_, err := g.GetRatingSummary(ctx, &ratingv1.GetRatingSummaryRequest{RecordType: "movie", RecordId: "1"})
+			return err
+		},
+		"BatchGetRatingSummaries": func(ctx context.Context) error {
+			_, err := g.BatchGetRatingSummaries(ctx, &ratingv1.BatchGetRatingSummariesRequest{RecordType: "movie", RecordIds: []string{"1"}})
+			return err
+		},
+		"ListRatingSummaries": func(ctx context.Context) error {
+			_, err := g.ListRatingSummaries(ctx, &ratingv1.ListRatingSummariesRequest{RecordType: "movie"})
+			return err
+		},
+		"GetAggregatedRating": func(ctx context.Context) error {
+			_, err := (&bookServer{s: g.s}).GetAggregatedRating(ctx, &book.GetAggregatedRatingRequest{RecordType: "movie", RecordId: "1"})
+			return err
+		},
+	}
+}

@@ -241,7 +241,7 @@ func (t *tally) count(v view, f filter, films bitset) {
 
 func (t *tally) result(spelling map[string]string, r *Result) {
 	r.Total = t.total
-	r.Genres = genreCounts(t.genres, spelling)
+	r.Genres, r.OtherGenres = genreCounts(t.genres, spelling)
 	for decade, n := range t.decades {
 		if n > 0 {
 			r.Decades = append(r.Decades, DecadeCount{Decade: decade * 10, Count: n})

@@ -192,16 +192,15 @@ func (c *counts) stats() (spelling map[string]string, s Stats) {
 		}
 	}
 	s.Films = c.films
-	s.Genres = genreCounts(byKey, spelling)
+	s.Genres, s.OtherGenres = genreCounts(byKey, spelling)
 	for _, decade := range slices.Sorted(maps.Keys(c.decades)) {
 		s.Decades = append(s.Decades, DecadeCount{Decade: decade, Count: c.decades[decade]})
 	}
 	return spelling, s
 }
 
-// genreCounts are counts by key in the order in which they are shown.
-func genreCounts(byKey map[string]int, spelling map[string]string) []GenreCount {
-	var out []GenreCount
+// genreCounts are the greatest counts by key in the order in which they are shown, and how many others there are.
+func genreCounts(byKey map[string]int, spelling map[string]string) (out []GenreCount, others int) {
 	for key, n := range byKey {
 		name, ok := spelling[key]
 		if !ok {
@@ -215,5 +214,8 @@ func genreCounts(byKey map[string]int, spelling map[string]string) []GenreCount 
 		}
 		return strings.Compare(a.Genre, b.Genre)
 	})
-	return out
+	if others = len(out) - MaxGenreCounts; others <= 0 {
+		return out, 0
+	}
+	return slices.Clone(out[:MaxGenreCounts]), others
 }

@@ -67,8 +67,10 @@ type Result struct {
 	// Total is the number of films that match the query and both filters, wherever the page is.
 	Total int
 	// Genres counts the films that match the query and the decade filter, by genre: most first,
-	// then by name.
+	// then by name; at most [MaxGenreCounts].
 	Genres []GenreCount
+	// OtherGenres is how many more genres these films have.
+	OtherGenres int
 	// Decades counts the films that match the query and the genre filter, by decade: oldest
 	// first. Films of unknown year are in none.
 	Decades []DecadeCount
@@ -112,6 +114,9 @@ type Neighbour struct {
 	Similarity float64
 }
 
+// MaxGenreCounts bounds the genres that an answer counts: genres are free text, so there may be as many as films times 20.
+const MaxGenreCounts = 100
+
 // GenreCount is a number of films of one genre, in the spelling that most films have.
 type GenreCount struct {
 	Genre string
@@ -127,8 +132,10 @@ type DecadeCount struct {
 // Stats counts the films of the index.
 type Stats struct {
 	Films int
-	// Genres are in the order of [Result]'s.
+	// Genres are in the order of [Result]'s; at most [MaxGenreCounts].
 	Genres []GenreCount
+	// OtherGenres is how many more genres there are.
+	OtherGenres int
 	// Decades are oldest first, without films of unknown year.
 	Decades []DecadeCount
 }

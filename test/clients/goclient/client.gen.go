@@ -133,7 +133,7 @@ type ChartPage struct {
 	// Entries Best first.
 	Entries []ChartEntry `json:"entries"`
 
-	// GlobalMean The prior's mean C: the mean of all ratings of movies.
+	// GlobalMean The prior's mean C: the mean of all ratings of movies, as of the first page.
 	GlobalMean float64 `json:"globalMean"`
 
 	// MinVotes The prior's weight m in ratings: only movies with at least m ratings are in the chart "top".
@@ -223,6 +223,9 @@ type Movie struct {
 	// Id The id of the movie, chosen by whoever puts it.
 	Id Id `json:"id"`
 
+	// MetadataStatus What is known of the metadata. "fresh": as the metadata service has it; "stale": the last known, because the metadata service cannot be reached: the movie may have been changed or deleted since. Output only: ignored on input.
+	MetadataStatus string `json:"metadataStatus"`
+
 	// OriginalTitle The title in the film's own language, one line of at most 500 characters; empty where it is the same or not known.
 	OriginalTitle string `json:"originalTitle"`
 
@@ -276,6 +279,9 @@ type MovieInput struct {
 
 	// Id As in the path, or left out.
 	Id *Id `json:"id,omitempty"`
+
+	// MetadataStatus What is known of the metadata. "fresh": as the metadata service has it; "stale": the last known, because the metadata service cannot be reached: the movie may have been changed or deleted since. Output only: ignored on input.
+	MetadataStatus *string `json:"metadataStatus,omitempty"`
 
 	// OriginalTitle The title in the film's own language, one line of at most 500 characters; empty where it is the same or not known.
 	OriginalTitle *string `json:"originalTitle,omitempty"`
@@ -454,7 +460,7 @@ type SearchPage struct {
 	// Decades How many movies match the query and the genre filter, by decade; oldest first.
 	Decades []DecadeCount `json:"decades"`
 
-	// Genres How many movies match the query and the decade filter, by genre; most first.
+	// Genres How many movies match the query and the decade filter, by genre; most first, at most 100 genres.
 	Genres []GenreCount `json:"genres"`
 
 	// Hits Best first, in steps: a title is the query, accents and punctuation included; is it but for these; but for leading articles, the year or words written together; begins with it, leading article included, or with it as initials; has all its words; all but the year; several titles or the director have them; numbers or words are written otherwise; a whole title has typos; one word has one; there are more. Within a step by number of ratings, then by title, then by id.
@@ -462,6 +468,9 @@ type SearchPage struct {
 
 	// NextPageToken The `page_token` of the next page; empty on the last page.
 	NextPageToken string `json:"nextPageToken"`
+
+	// OtherGenres How many more genres these movies have than are in genres.
+	OtherGenres int32 `json:"otherGenres"`
 
 	// Total Movies that match the query and both filters.
 	Total int32 `json:"total"`
@@ -493,7 +502,7 @@ type Stats struct {
 	// Decades Movies by decade; oldest first.
 	Decades []DecadeCount `json:"decades"`
 
-	// Genres Movies by genre; most first. A movie counts in each of its genres.
+	// Genres Movies by genre; most first, at most 100 genres. A movie counts in each of its genres.
 	Genres []GenreCount `json:"genres"`
 
 	// GlobalMean The mean of all those ratings, 1–10; 0 where there are none.
@@ -504,6 +513,9 @@ type Stats struct {
 
 	// Movies Movies in the catalogue.
 	Movies int32 `json:"movies"`
+
+	// OtherGenres How many more genres the catalogue has than are in genres.
+	OtherGenres int32 `json:"otherGenres"`
 
 	// PriorMean The mean C of the prior in a weighted score.
 	PriorMean float64 `json:"priorMean"`
@@ -966,7 +978,7 @@ type ClientInterface interface {
 
 	// ListChart Read a chart
 	//
-	// Ranks movies: top, popular or trending, optionally of one genre and one decade.
+	// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages are ranked with the prior of the first.
 	//
 	// Corresponds with GET /v1/charts/{chart} (the `ListChart` operationId).
 	ListChart(ctx context.Context, chart ListChartParamsChart, params *ListChartParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1126,7 +1138,7 @@ type ClientInterface interface {
 
 // ListChart Read a chart
 //
-// Ranks movies: top, popular or trending, optionally of one genre and one decade.
+// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages are ranked with the prior of the first.
 //
 // Corresponds with GET /v1/charts/{chart} (the `ListChart` operationId).
 func (c *Client) ListChart(ctx context.Context, chart ListChartParamsChart, params *ListChartParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3353,7 +3365,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListChartWithResponse Read a chart
 	//
-	// Ranks movies: top, popular or trending, optionally of one genre and one decade.
+	// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages are ranked with the prior of the first.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6243,7 +6255,7 @@ func (r ListUserRatingsResponse) ContentType() string {
 
 // ListChartWithResponse Read a chart
 //
-// Ranks movies: top, popular or trending, optionally of one genre and one decade.
+// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages are ranked with the prior of the first.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -1486,10 +1486,12 @@ type SearchMoviesResponse struct {
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Movies that match the query and both filters.
 	Total int32 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
-	// How many movies match the query and the decade filter, by genre; most first.
+	// How many movies match the query and the decade filter, by genre; most first, at most 100 genres.
 	Genres []*GenreCount `protobuf:"bytes,4,rep,name=genres,proto3" json:"genres,omitempty"`
 	// How many movies match the query and the genre filter, by decade; oldest first.
-	Decades       []*DecadeCount `protobuf:"bytes,5,rep,name=decades,proto3" json:"decades,omitempty"`
+	Decades []*DecadeCount `protobuf:"bytes,5,rep,name=decades,proto3" json:"decades,omitempty"`
+	// How many more genres these movies have than are in genres.
+	OtherGenres   int32 `protobuf:"varint,6,opt,name=other_genres,json=otherGenres,proto3" json:"other_genres,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1557,6 +1559,13 @@ func (x *SearchMoviesResponse) GetDecades() []*DecadeCount {
 		return x.Decades
 	}
 	return nil
+}
+
+func (x *SearchMoviesResponse) GetOtherGenres() int32 {
+	if x != nil {
+		return x.OtherGenres
+	}
+	return 0
 }
 
 // TextPiece is a part of a text that matched, or one that did not.
@@ -1954,11 +1963,13 @@ func (*GetCatalogueStatsRequest) Descriptor() ([]byte, []int) {
 type GetCatalogueStatsResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Movies int32                  `protobuf:"varint,1,opt,name=movies,proto3" json:"movies,omitempty"`
-	// Most first.
+	// Most first, at most 100 genres.
 	Genres []*GenreCount `protobuf:"bytes,2,rep,name=genres,proto3" json:"genres,omitempty"`
 	// Oldest first.
-	Decades       []*DecadeCount         `protobuf:"bytes,3,rep,name=decades,proto3" json:"decades,omitempty"`
-	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	Decades  []*DecadeCount         `protobuf:"bytes,3,rep,name=decades,proto3" json:"decades,omitempty"`
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// How many more genres the catalogue has than are in genres.
+	OtherGenres   int32 `protobuf:"varint,5,opt,name=other_genres,json=otherGenres,proto3" json:"other_genres,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2019,6 +2030,13 @@ func (x *GetCatalogueStatsResponse) GetAsOfTime() *timestamppb.Timestamp {
 		return x.AsOfTime
 	}
 	return nil
+}
+
+func (x *GetCatalogueStatsResponse) GetOtherGenres() int32 {
+	if x != nil {
+		return x.OtherGenres
+	}
+	return 0
 }
 
 type SyncVotesRequest struct {
@@ -2717,13 +2735,14 @@ const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
 	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tR\tpageTokenB\t\n" +
-	"\a_decade\"\x96\x04\n" +
+	"\a_decade\"\xb9\x04\n" +
 	"\x14SearchMoviesResponse\x12F\n" +
 	"\x04hits\x18\x01 \x03(\v22.movieexample.metadata.v1.SearchMoviesResponse.HitR\x04hits\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
 	"\x05total\x18\x03 \x01(\x05R\x05total\x12<\n" +
 	"\x06genres\x18\x04 \x03(\v2$.movieexample.metadata.v1.GenreCountR\x06genres\x12?\n" +
-	"\adecades\x18\x05 \x03(\v2%.movieexample.metadata.v1.DecadeCountR\adecades\x1a\xf8\x01\n" +
+	"\adecades\x18\x05 \x03(\v2%.movieexample.metadata.v1.DecadeCountR\adecades\x12!\n" +
+	"\fother_genres\x18\x06 \x01(\x05R\votherGenres\x1a\xf8\x01\n" +
 	"\x03Hit\x125\n" +
 	"\x05movie\x18\x01 \x01(\v2\x1f.movieexample.metadata.v1.MovieR\x05movie\x127\n" +
 	"\x04kind\x18\x02 \x01(\x0e2#.movieexample.metadata.v1.MatchKindR\x04kind\x129\n" +
@@ -2762,13 +2781,14 @@ const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
 	"\n" +
 	"similarity\x18\x02 \x01(\x01R\n" +
 	"similarity\"\x1a\n" +
-	"\x18GetCatalogueStatsRequest\"\xec\x01\n" +
+	"\x18GetCatalogueStatsRequest\"\x8f\x02\n" +
 	"\x19GetCatalogueStatsResponse\x12\x16\n" +
 	"\x06movies\x18\x01 \x01(\x05R\x06movies\x12<\n" +
 	"\x06genres\x18\x02 \x03(\v2$.movieexample.metadata.v1.GenreCountR\x06genres\x12?\n" +
 	"\adecades\x18\x03 \x03(\v2%.movieexample.metadata.v1.DecadeCountR\adecades\x128\n" +
 	"\n" +
-	"as_of_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"\xd8\x01\n" +
+	"as_of_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12!\n" +
+	"\fother_genres\x18\x05 \x01(\x05R\votherGenres\"\xd8\x01\n" +
 	"\x10SyncVotesRequest\x12\x19\n" +
 	"\bafter_id\x18\x01 \x01(\tR\aafterId\x12\x1d\n" +
 	"\n" +

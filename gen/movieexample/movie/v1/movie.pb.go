@@ -58,8 +58,11 @@ type Movie struct {
 	RuntimeMinutes *int32 `protobuf:"varint,12,opt,name=runtime_minutes,json=runtimeMinutes,proto3,oneof" json:"runtime_minutes,omitempty"`
 	// Further titles the film is known by, at most 50, each one line of 1–500 characters.
 	AlternativeTitles []string `protobuf:"bytes,13,rep,name=alternative_titles,json=alternativeTitles,proto3" json:"alternative_titles,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// What is known of the metadata. "fresh": as the metadata service has it; "stale": the last known, because the metadata service cannot
+	// be reached: the movie may have been changed or deleted since. Output only: ignored on input.
+	MetadataStatus string `protobuf:"bytes,14,opt,name=metadata_status,json=metadataStatus,proto3" json:"metadata_status,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Movie) Reset() {
@@ -181,6 +184,13 @@ func (x *Movie) GetAlternativeTitles() []string {
 		return x.AlternativeTitles
 	}
 	return nil
+}
+
+func (x *Movie) GetMetadataStatus() string {
+	if x != nil {
+		return x.MetadataStatus
+	}
+	return ""
 }
 
 // ExternalIds are a film's ids elsewhere.
@@ -1047,7 +1057,7 @@ type ListChartResponse struct {
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// The prior's weight m in ratings: only movies with at least m ratings are in the chart "top".
 	MinVotes int32 `protobuf:"varint,3,opt,name=min_votes,json=minVotes,proto3" json:"min_votes,omitempty"`
-	// The prior's mean C: the mean of all ratings of movies.
+	// The prior's mean C: the mean of all ratings of movies, as of the first page.
 	GlobalMean float64 `protobuf:"fixed64,4,opt,name=global_mean,json=globalMean,proto3" json:"global_mean,omitempty"`
 	// As of when the chart was computed.
 	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
@@ -1216,10 +1226,12 @@ type SearchMoviesResponse struct {
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Movies that match the query and both filters.
 	Total int32 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
-	// How many movies match the query and the decade filter, by genre; most first.
+	// How many movies match the query and the decade filter, by genre; most first, at most 100 genres.
 	Genres []*GenreCount `protobuf:"bytes,4,rep,name=genres,proto3" json:"genres,omitempty"`
 	// How many movies match the query and the genre filter, by decade; oldest first.
-	Decades       []*DecadeCount `protobuf:"bytes,5,rep,name=decades,proto3" json:"decades,omitempty"`
+	Decades []*DecadeCount `protobuf:"bytes,5,rep,name=decades,proto3" json:"decades,omitempty"`
+	// How many more genres these movies have than are in genres.
+	OtherGenres   int32 `protobuf:"varint,6,opt,name=other_genres,json=otherGenres,proto3" json:"other_genres,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1287,6 +1299,13 @@ func (x *SearchMoviesResponse) GetDecades() []*DecadeCount {
 		return x.Decades
 	}
 	return nil
+}
+
+func (x *SearchMoviesResponse) GetOtherGenres() int32 {
+	if x != nil {
+		return x.OtherGenres
+	}
+	return 0
 }
 
 // TextPiece is a part of a text that matched, or one that did not.
@@ -1710,10 +1729,12 @@ type GetStatsResponse struct {
 	PriorMean float64 `protobuf:"fixed64,7,opt,name=prior_mean,json=priorMean,proto3" json:"prior_mean,omitempty"`
 	// As of when the oldest of these numbers was read.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
-	// Movies by genre; most first. A movie counts in each of its genres.
+	// Movies by genre; most first, at most 100 genres. A movie counts in each of its genres.
 	Genres []*GenreCount `protobuf:"bytes,9,rep,name=genres,proto3" json:"genres,omitempty"`
 	// Movies by decade; oldest first.
-	Decades       []*DecadeCount `protobuf:"bytes,10,rep,name=decades,proto3" json:"decades,omitempty"`
+	Decades []*DecadeCount `protobuf:"bytes,10,rep,name=decades,proto3" json:"decades,omitempty"`
+	// How many more genres the catalogue has than are in genres.
+	OtherGenres   int32 `protobuf:"varint,11,opt,name=other_genres,json=otherGenres,proto3" json:"other_genres,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1816,6 +1837,13 @@ func (x *GetStatsResponse) GetDecades() []*DecadeCount {
 		return x.Decades
 	}
 	return nil
+}
+
+func (x *GetStatsResponse) GetOtherGenres() int32 {
+	if x != nil {
+		return x.OtherGenres
+	}
+	return 0
 }
 
 // Entry is a movie in a chart.
@@ -2117,7 +2145,7 @@ var File_movieexample_movie_v1_movie_proto protoreflect.FileDescriptor
 
 const file_movieexample_movie_v1_movie_proto_rawDesc = "" +
 	"\n" +
-	"!movieexample/movie/v1/movie.proto\x12\x15movieexample.movie.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x04\n" +
+	"!movieexample/movie/v1/movie.proto\x12\x15movieexample.movie.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x04\n" +
 	"\x05Movie\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12%\n" +
@@ -2132,7 +2160,8 @@ const file_movieexample_movie_v1_movie_proto_rawDesc = "" +
 	" \x01(\tR\fratingStatus\x12\x12\n" +
 	"\x04etag\x18\v \x01(\tR\x04etag\x12,\n" +
 	"\x0fruntime_minutes\x18\f \x01(\x05H\x01R\x0eruntimeMinutes\x88\x01\x01\x12-\n" +
-	"\x12alternative_titles\x18\r \x03(\tR\x11alternativeTitlesB\a\n" +
+	"\x12alternative_titles\x18\r \x03(\tR\x11alternativeTitles\x12'\n" +
+	"\x0fmetadata_status\x18\x0e \x01(\tR\x0emetadataStatusB\a\n" +
 	"\x05_yearB\x12\n" +
 	"\x10_runtime_minutes\"S\n" +
 	"\vExternalIds\x12\x12\n" +
@@ -2210,13 +2239,14 @@ const file_movieexample_movie_v1_movie_proto_rawDesc = "" +
 	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tR\tpageTokenB\t\n" +
-	"\a_decade\"\xfb\x03\n" +
+	"\a_decade\"\x9e\x04\n" +
 	"\x14SearchMoviesResponse\x12C\n" +
 	"\x04hits\x18\x01 \x03(\v2/.movieexample.movie.v1.SearchMoviesResponse.HitR\x04hits\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
 	"\x05total\x18\x03 \x01(\x05R\x05total\x129\n" +
 	"\x06genres\x18\x04 \x03(\v2!.movieexample.movie.v1.GenreCountR\x06genres\x12<\n" +
-	"\adecades\x18\x05 \x03(\v2\".movieexample.movie.v1.DecadeCountR\adecades\x1a\xe6\x01\n" +
+	"\adecades\x18\x05 \x03(\v2\".movieexample.movie.v1.DecadeCountR\adecades\x12!\n" +
+	"\fother_genres\x18\x06 \x01(\x05R\votherGenres\x1a\xe6\x01\n" +
 	"\x03Hit\x122\n" +
 	"\x05movie\x18\x01 \x01(\v2\x1c.movieexample.movie.v1.MovieR\x05movie\x12\x14\n" +
 	"\x05match\x18\x02 \x01(\tR\x05match\x12C\n" +
@@ -2257,7 +2287,7 @@ const file_movieexample_movie_v1_movie_proto_rawDesc = "" +
 	"similarity\x18\x02 \x01(\x01R\n" +
 	"similarity\x12\x14\n" +
 	"\x05score\x18\x03 \x01(\x01R\x05score\"\x11\n" +
-	"\x0fGetStatsRequest\"\x8d\x03\n" +
+	"\x0fGetStatsRequest\"\xb0\x03\n" +
 	"\x10GetStatsResponse\x12\x16\n" +
 	"\x06movies\x18\x01 \x01(\x05R\x06movies\x12\x18\n" +
 	"\aratings\x18\x02 \x01(\x05R\aratings\x12\x14\n" +
@@ -2272,7 +2302,8 @@ const file_movieexample_movie_v1_movie_proto_rawDesc = "" +
 	"as_of_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x129\n" +
 	"\x06genres\x18\t \x03(\v2!.movieexample.movie.v1.GenreCountR\x06genres\x12<\n" +
 	"\adecades\x18\n" +
-	" \x03(\v2\".movieexample.movie.v1.DecadeCountR\adecades2\xb9\v\n" +
+	" \x03(\v2\".movieexample.movie.v1.DecadeCountR\adecades\x12!\n" +
+	"\fother_genres\x18\v \x01(\x05R\votherGenres2\xb9\v\n" +
 	"\fMovieService\x12{\n" +
 	"\bGetMovie\x12&.movieexample.movie.v1.GetMovieRequest\x1a'.movieexample.movie.v1.GetMovieResponse\"\x1e\x82\xd3\xe4\x93\x02\x18b\x05movie\x12\x0f/v1/movies/{id}\x12\x88\x01\n" +
 	"\bPutMovie\x12&.movieexample.movie.v1.PutMovieRequest\x1a'.movieexample.movie.v1.PutMovieResponse\"+\x82\xd3\xe4\x93\x02%:\x05movieb\x05movie\x1a\x15/v1/movies/{movie.id}\x12}\n" +

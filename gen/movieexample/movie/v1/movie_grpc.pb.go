@@ -67,7 +67,9 @@ type MovieServiceClient interface {
 	LookupMovie(ctx context.Context, in *LookupMovieRequest, opts ...grpc.CallOption) (*LookupMovieResponse, error)
 	// BatchGetMovies returns those of up to 200 movies that exist, and names the others.
 	BatchGetMovies(ctx context.Context, in *BatchGetMoviesRequest, opts ...grpc.CallOption) (*BatchGetMoviesResponse, error)
-	// ListChart ranks movies: top, popular or trending, optionally of one genre and one decade.
+	// ListChart ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie
+	// that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages
+	// are ranked with the prior of the first.
 	//
 	// UNAVAILABLE: the rating service cannot be reached; there is no chart without it.
 	ListChart(ctx context.Context, in *ListChartRequest, opts ...grpc.CallOption) (*ListChartResponse, error)
@@ -235,7 +237,9 @@ type MovieServiceServer interface {
 	LookupMovie(context.Context, *LookupMovieRequest) (*LookupMovieResponse, error)
 	// BatchGetMovies returns those of up to 200 movies that exist, and names the others.
 	BatchGetMovies(context.Context, *BatchGetMoviesRequest) (*BatchGetMoviesResponse, error)
-	// ListChart ranks movies: top, popular or trending, optionally of one genre and one decade.
+	// ListChart ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie
+	// that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages
+	// are ranked with the prior of the first.
 	//
 	// UNAVAILABLE: the rating service cannot be reached; there is no chart without it.
 	ListChart(context.Context, *ListChartRequest) (*ListChartResponse, error)

@@ -1050,7 +1050,9 @@ type ListChartRequest struct {
 	// by up to 5,000; a greater group is answered in pieces.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Begin with the group at this position, or with the next one below it; absent begins with the best.
-	Start         *ChartPosition `protobuf:"bytes,4,opt,name=start,proto3" json:"start,omitempty"`
+	Start *ChartPosition `protobuf:"bytes,4,opt,name=start,proto3" json:"start,omitempty"`
+	// What to rank by; absent means the ratings as they are now. A later page of a walk repeats the basis of the first answer.
+	Basis         *ChartBasis `protobuf:"bytes,5,opt,name=basis,proto3" json:"basis,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1113,6 +1115,69 @@ func (x *ListChartRequest) GetStart() *ChartPosition {
 	return nil
 }
 
+func (x *ListChartRequest) GetBasis() *ChartBasis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+// ChartBasis is what places in a chart depend on beside a record's own ratings. It moves as other records are rated.
+type ChartBasis struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prior's mean C, 1–10; 0 where there are no ratings. Used by CHART_TOP.
+	GlobalMean *float64 `protobuf:"fixed64,1,opt,name=global_mean,json=globalMean,proto3,oneof" json:"global_mean,omitempty"`
+	// Ratings from before are not looked at. Used by CHART_TRENDING, where it is a day's beginning (UTC). A basis more than 8 days
+	// older than what is kept of the chart is not used: such a walk goes on by the basis of the answer.
+	SinceTime     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChartBasis) Reset() {
+	*x = ChartBasis{}
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChartBasis) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChartBasis) ProtoMessage() {}
+
+func (x *ChartBasis) ProtoReflect() protoreflect.Message {
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChartBasis.ProtoReflect.Descriptor instead.
+func (*ChartBasis) Descriptor() ([]byte, []int) {
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ChartBasis) GetGlobalMean() float64 {
+	if x != nil && x.GlobalMean != nil {
+		return *x.GlobalMean
+	}
+	return 0
+}
+
+func (x *ChartBasis) GetSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SinceTime
+	}
+	return nil
+}
+
 // ChartPosition is a place in a chart that stays meaningful while the chart changes.
 type ChartPosition struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1126,7 +1191,7 @@ type ChartPosition struct {
 
 func (x *ChartPosition) Reset() {
 	*x = ChartPosition{}
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[17]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1203,7 @@ func (x *ChartPosition) String() string {
 func (*ChartPosition) ProtoMessage() {}
 
 func (x *ChartPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[17]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1216,7 @@ func (x *ChartPosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChartPosition.ProtoReflect.Descriptor instead.
 func (*ChartPosition) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{17}
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ChartPosition) GetSortKey() float64 {
@@ -1182,18 +1247,20 @@ type ListChartResponse struct {
 	Entries []*ListChartResponse_Entry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// Where the next page begins; absent on the last page.
 	Next *ChartPosition `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
-	// The prior's weight m in ratings, and its mean C: the global mean.
+	// The prior's weight m in ratings, and its mean C: the global mean, or that of the request's basis.
 	MinVotes   int32   `protobuf:"varint,3,opt,name=min_votes,json=minVotes,proto3" json:"min_votes,omitempty"`
 	GlobalMean float64 `protobuf:"fixed64,4,opt,name=global_mean,json=globalMean,proto3" json:"global_mean,omitempty"`
 	// As of when the chart was computed.
-	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// What the chart was ranked by.
+	Basis         *ChartBasis `protobuf:"bytes,6,opt,name=basis,proto3" json:"basis,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListChartResponse) Reset() {
 	*x = ListChartResponse{}
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[18]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1272,7 @@ func (x *ListChartResponse) String() string {
 func (*ListChartResponse) ProtoMessage() {}
 
 func (x *ListChartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[18]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1285,7 @@ func (x *ListChartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChartResponse.ProtoReflect.Descriptor instead.
 func (*ListChartResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{18}
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListChartResponse) GetEntries() []*ListChartResponse_Entry {
@@ -1256,6 +1323,13 @@ func (x *ListChartResponse) GetAsOfTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ListChartResponse) GetBasis() *ChartBasis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
 type GetTotalsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RecordType    string                 `protobuf:"bytes,1,opt,name=record_type,json=recordType,proto3" json:"record_type,omitempty"`
@@ -1265,7 +1339,7 @@ type GetTotalsRequest struct {
 
 func (x *GetTotalsRequest) Reset() {
 	*x = GetTotalsRequest{}
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[19]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1351,7 @@ func (x *GetTotalsRequest) String() string {
 func (*GetTotalsRequest) ProtoMessage() {}
 
 func (x *GetTotalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[19]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1364,7 @@ func (x *GetTotalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTotalsRequest.ProtoReflect.Descriptor instead.
 func (*GetTotalsRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{19}
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetTotalsRequest) GetRecordType() string {
@@ -1323,7 +1397,7 @@ type GetTotalsResponse struct {
 
 func (x *GetTotalsResponse) Reset() {
 	*x = GetTotalsResponse{}
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[20]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1409,7 @@ func (x *GetTotalsResponse) String() string {
 func (*GetTotalsResponse) ProtoMessage() {}
 
 func (x *GetTotalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[20]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1422,7 @@ func (x *GetTotalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTotalsResponse.ProtoReflect.Descriptor instead.
 func (*GetTotalsResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{20}
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetTotalsResponse) GetRecords() int64 {
@@ -1426,7 +1500,7 @@ type ListRatingHistoryRequest struct {
 
 func (x *ListRatingHistoryRequest) Reset() {
 	*x = ListRatingHistoryRequest{}
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[21]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1512,7 @@ func (x *ListRatingHistoryRequest) String() string {
 func (*ListRatingHistoryRequest) ProtoMessage() {}
 
 func (x *ListRatingHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[21]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1525,7 @@ func (x *ListRatingHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRatingHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ListRatingHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{21}
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListRatingHistoryRequest) GetRecordType() string {
@@ -1481,7 +1555,7 @@ type ListRatingHistoryResponse struct {
 
 func (x *ListRatingHistoryResponse) Reset() {
 	*x = ListRatingHistoryResponse{}
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[22]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +1567,7 @@ func (x *ListRatingHistoryResponse) String() string {
 func (*ListRatingHistoryResponse) ProtoMessage() {}
 
 func (x *ListRatingHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[22]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +1580,7 @@ func (x *ListRatingHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRatingHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ListRatingHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{22}
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListRatingHistoryResponse) GetYears() []*ListRatingHistoryResponse_Year {
@@ -1535,7 +1609,7 @@ type ListRatingSummariesRequest struct {
 
 func (x *ListRatingSummariesRequest) Reset() {
 	*x = ListRatingSummariesRequest{}
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[23]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1547,7 +1621,7 @@ func (x *ListRatingSummariesRequest) String() string {
 func (*ListRatingSummariesRequest) ProtoMessage() {}
 
 func (x *ListRatingSummariesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[23]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1560,7 +1634,7 @@ func (x *ListRatingSummariesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRatingSummariesRequest.ProtoReflect.Descriptor instead.
 func (*ListRatingSummariesRequest) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{23}
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListRatingSummariesRequest) GetRecordType() string {
@@ -1596,7 +1670,7 @@ type ListRatingSummariesResponse struct {
 
 func (x *ListRatingSummariesResponse) Reset() {
 	*x = ListRatingSummariesResponse{}
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[24]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +1682,7 @@ func (x *ListRatingSummariesResponse) String() string {
 func (*ListRatingSummariesResponse) ProtoMessage() {}
 
 func (x *ListRatingSummariesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[24]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,7 +1695,7 @@ func (x *ListRatingSummariesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRatingSummariesResponse.ProtoReflect.Descriptor instead.
 func (*ListRatingSummariesResponse) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{24}
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListRatingSummariesResponse) GetSummaries() []*RatingSummary {
@@ -1651,7 +1725,7 @@ type ListChartResponse_Entry struct {
 
 func (x *ListChartResponse_Entry) Reset() {
 	*x = ListChartResponse_Entry{}
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[25]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1663,7 +1737,7 @@ func (x *ListChartResponse_Entry) String() string {
 func (*ListChartResponse_Entry) ProtoMessage() {}
 
 func (x *ListChartResponse_Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[25]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1676,7 +1750,7 @@ func (x *ListChartResponse_Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChartResponse_Entry.ProtoReflect.Descriptor instead.
 func (*ListChartResponse_Entry) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{18, 0}
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{19, 0}
 }
 
 func (x *ListChartResponse_Entry) GetScore() float64 {
@@ -1715,7 +1789,7 @@ type ListRatingHistoryResponse_Year struct {
 
 func (x *ListRatingHistoryResponse_Year) Reset() {
 	*x = ListRatingHistoryResponse_Year{}
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[26]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1727,7 +1801,7 @@ func (x *ListRatingHistoryResponse_Year) String() string {
 func (*ListRatingHistoryResponse_Year) ProtoMessage() {}
 
 func (x *ListRatingHistoryResponse_Year) ProtoReflect() protoreflect.Message {
-	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[26]
+	mi := &file_movieexample_rating_v1_rating_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1740,7 +1814,7 @@ func (x *ListRatingHistoryResponse_Year) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRatingHistoryResponse_Year.ProtoReflect.Descriptor instead.
 func (*ListRatingHistoryResponse_Year) Descriptor() ([]byte, []int) {
-	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{22, 0}
+	return file_movieexample_rating_v1_rating_proto_rawDescGZIP(), []int{23, 0}
 }
 
 func (x *ListRatingHistoryResponse_Year) GetYear() int32 {
@@ -1840,17 +1914,25 @@ const file_movieexample_rating_v1_rating_proto_rawDesc = "" +
 	"\n" +
 	"record_ids\x18\x02 \x03(\tR\trecordIds\"f\n" +
 	"\x1fBatchGetRatingSummariesResponse\x12C\n" +
-	"\tsummaries\x18\x01 \x03(\v2%.movieexample.rating.v1.RatingSummaryR\tsummaries\"\xc2\x01\n" +
+	"\tsummaries\x18\x01 \x03(\v2%.movieexample.rating.v1.RatingSummaryR\tsummaries\"\xfc\x01\n" +
 	"\x10ListChartRequest\x12\x1f\n" +
 	"\vrecord_type\x18\x01 \x01(\tR\n" +
 	"recordType\x123\n" +
 	"\x05chart\x18\x02 \x01(\x0e2\x1d.movieexample.rating.v1.ChartR\x05chart\x12\x1b\n" +
 	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12;\n" +
-	"\x05start\x18\x04 \x01(\v2%.movieexample.rating.v1.ChartPositionR\x05start\"h\n" +
+	"\x05start\x18\x04 \x01(\v2%.movieexample.rating.v1.ChartPositionR\x05start\x128\n" +
+	"\x05basis\x18\x05 \x01(\v2\".movieexample.rating.v1.ChartBasisR\x05basis\"}\n" +
+	"\n" +
+	"ChartBasis\x12$\n" +
+	"\vglobal_mean\x18\x01 \x01(\x01H\x00R\n" +
+	"globalMean\x88\x01\x01\x129\n" +
+	"\n" +
+	"since_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTimeB\x0e\n" +
+	"\f_global_mean\"h\n" +
 	"\rChartPosition\x12\x19\n" +
 	"\bsort_key\x18\x01 \x01(\x01R\asortKey\x12\x14\n" +
 	"\x05votes\x18\x02 \x01(\x05R\x05votes\x12&\n" +
-	"\x0fafter_record_id\x18\x03 \x01(\tR\rafterRecordId\"\x8c\x03\n" +
+	"\x0fafter_record_id\x18\x03 \x01(\tR\rafterRecordId\"\xc6\x03\n" +
 	"\x11ListChartResponse\x12I\n" +
 	"\aentries\x18\x01 \x03(\v2/.movieexample.rating.v1.ListChartResponse.EntryR\aentries\x129\n" +
 	"\x04next\x18\x02 \x01(\v2%.movieexample.rating.v1.ChartPositionR\x04next\x12\x1b\n" +
@@ -1858,7 +1940,8 @@ const file_movieexample_rating_v1_rating_proto_rawDesc = "" +
 	"\vglobal_mean\x18\x04 \x01(\x01R\n" +
 	"globalMean\x128\n" +
 	"\n" +
-	"as_of_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x1ay\n" +
+	"as_of_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x128\n" +
+	"\x05basis\x18\x06 \x01(\v2\".movieexample.rating.v1.ChartBasisR\x05basis\x1ay\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x19\n" +
 	"\bsort_key\x18\x02 \x01(\x01R\asortKey\x12?\n" +
@@ -1930,7 +2013,7 @@ func file_movieexample_rating_v1_rating_proto_rawDescGZIP() []byte {
 }
 
 var file_movieexample_rating_v1_rating_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_movieexample_rating_v1_rating_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_movieexample_rating_v1_rating_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_movieexample_rating_v1_rating_proto_goTypes = []any{
 	(Chart)(0),                              // 0: movieexample.rating.v1.Chart
 	(*Rating)(nil),                          // 1: movieexample.rating.v1.Rating
@@ -1950,65 +2033,69 @@ var file_movieexample_rating_v1_rating_proto_goTypes = []any{
 	(*BatchGetRatingSummariesRequest)(nil),  // 15: movieexample.rating.v1.BatchGetRatingSummariesRequest
 	(*BatchGetRatingSummariesResponse)(nil), // 16: movieexample.rating.v1.BatchGetRatingSummariesResponse
 	(*ListChartRequest)(nil),                // 17: movieexample.rating.v1.ListChartRequest
-	(*ChartPosition)(nil),                   // 18: movieexample.rating.v1.ChartPosition
-	(*ListChartResponse)(nil),               // 19: movieexample.rating.v1.ListChartResponse
-	(*GetTotalsRequest)(nil),                // 20: movieexample.rating.v1.GetTotalsRequest
-	(*GetTotalsResponse)(nil),               // 21: movieexample.rating.v1.GetTotalsResponse
-	(*ListRatingHistoryRequest)(nil),        // 22: movieexample.rating.v1.ListRatingHistoryRequest
-	(*ListRatingHistoryResponse)(nil),       // 23: movieexample.rating.v1.ListRatingHistoryResponse
-	(*ListRatingSummariesRequest)(nil),      // 24: movieexample.rating.v1.ListRatingSummariesRequest
-	(*ListRatingSummariesResponse)(nil),     // 25: movieexample.rating.v1.ListRatingSummariesResponse
-	(*ListChartResponse_Entry)(nil),         // 26: movieexample.rating.v1.ListChartResponse.Entry
-	(*ListRatingHistoryResponse_Year)(nil),  // 27: movieexample.rating.v1.ListRatingHistoryResponse.Year
-	(*timestamppb.Timestamp)(nil),           // 28: google.protobuf.Timestamp
+	(*ChartBasis)(nil),                      // 18: movieexample.rating.v1.ChartBasis
+	(*ChartPosition)(nil),                   // 19: movieexample.rating.v1.ChartPosition
+	(*ListChartResponse)(nil),               // 20: movieexample.rating.v1.ListChartResponse
+	(*GetTotalsRequest)(nil),                // 21: movieexample.rating.v1.GetTotalsRequest
+	(*GetTotalsResponse)(nil),               // 22: movieexample.rating.v1.GetTotalsResponse
+	(*ListRatingHistoryRequest)(nil),        // 23: movieexample.rating.v1.ListRatingHistoryRequest
+	(*ListRatingHistoryResponse)(nil),       // 24: movieexample.rating.v1.ListRatingHistoryResponse
+	(*ListRatingSummariesRequest)(nil),      // 25: movieexample.rating.v1.ListRatingSummariesRequest
+	(*ListRatingSummariesResponse)(nil),     // 26: movieexample.rating.v1.ListRatingSummariesResponse
+	(*ListChartResponse_Entry)(nil),         // 27: movieexample.rating.v1.ListChartResponse.Entry
+	(*ListRatingHistoryResponse_Year)(nil),  // 28: movieexample.rating.v1.ListRatingHistoryResponse.Year
+	(*timestamppb.Timestamp)(nil),           // 29: google.protobuf.Timestamp
 }
 var file_movieexample_rating_v1_rating_proto_depIdxs = []int32{
-	28, // 0: movieexample.rating.v1.Rating.rated_at:type_name -> google.protobuf.Timestamp
+	29, // 0: movieexample.rating.v1.Rating.rated_at:type_name -> google.protobuf.Timestamp
 	1,  // 1: movieexample.rating.v1.PutRatingResponse.rating:type_name -> movieexample.rating.v1.Rating
 	1,  // 2: movieexample.rating.v1.GetRatingResponse.rating:type_name -> movieexample.rating.v1.Rating
 	1,  // 3: movieexample.rating.v1.ListRecordRatingsResponse.ratings:type_name -> movieexample.rating.v1.Rating
 	1,  // 4: movieexample.rating.v1.ListUserRatingsResponse.ratings:type_name -> movieexample.rating.v1.Rating
-	28, // 5: movieexample.rating.v1.RatingSummary.as_of_time:type_name -> google.protobuf.Timestamp
+	29, // 5: movieexample.rating.v1.RatingSummary.as_of_time:type_name -> google.protobuf.Timestamp
 	12, // 6: movieexample.rating.v1.GetRatingSummaryResponse.summary:type_name -> movieexample.rating.v1.RatingSummary
 	12, // 7: movieexample.rating.v1.BatchGetRatingSummariesResponse.summaries:type_name -> movieexample.rating.v1.RatingSummary
 	0,  // 8: movieexample.rating.v1.ListChartRequest.chart:type_name -> movieexample.rating.v1.Chart
-	18, // 9: movieexample.rating.v1.ListChartRequest.start:type_name -> movieexample.rating.v1.ChartPosition
-	26, // 10: movieexample.rating.v1.ListChartResponse.entries:type_name -> movieexample.rating.v1.ListChartResponse.Entry
-	18, // 11: movieexample.rating.v1.ListChartResponse.next:type_name -> movieexample.rating.v1.ChartPosition
-	28, // 12: movieexample.rating.v1.ListChartResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	28, // 13: movieexample.rating.v1.GetTotalsResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	28, // 14: movieexample.rating.v1.GetTotalsResponse.users_as_of_time:type_name -> google.protobuf.Timestamp
-	27, // 15: movieexample.rating.v1.ListRatingHistoryResponse.years:type_name -> movieexample.rating.v1.ListRatingHistoryResponse.Year
-	28, // 16: movieexample.rating.v1.ListRatingHistoryResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	12, // 17: movieexample.rating.v1.ListRatingSummariesResponse.summaries:type_name -> movieexample.rating.v1.RatingSummary
-	12, // 18: movieexample.rating.v1.ListChartResponse.Entry.summary:type_name -> movieexample.rating.v1.RatingSummary
-	2,  // 19: movieexample.rating.v1.RatingService.PutRating:input_type -> movieexample.rating.v1.PutRatingRequest
-	4,  // 20: movieexample.rating.v1.RatingService.GetRating:input_type -> movieexample.rating.v1.GetRatingRequest
-	6,  // 21: movieexample.rating.v1.RatingService.DeleteRating:input_type -> movieexample.rating.v1.DeleteRatingRequest
-	8,  // 22: movieexample.rating.v1.RatingService.ListRecordRatings:input_type -> movieexample.rating.v1.ListRecordRatingsRequest
-	10, // 23: movieexample.rating.v1.RatingService.ListUserRatings:input_type -> movieexample.rating.v1.ListUserRatingsRequest
-	13, // 24: movieexample.rating.v1.RatingService.GetRatingSummary:input_type -> movieexample.rating.v1.GetRatingSummaryRequest
-	15, // 25: movieexample.rating.v1.RatingService.BatchGetRatingSummaries:input_type -> movieexample.rating.v1.BatchGetRatingSummariesRequest
-	17, // 26: movieexample.rating.v1.RatingService.ListChart:input_type -> movieexample.rating.v1.ListChartRequest
-	22, // 27: movieexample.rating.v1.RatingService.ListRatingHistory:input_type -> movieexample.rating.v1.ListRatingHistoryRequest
-	24, // 28: movieexample.rating.v1.RatingService.ListRatingSummaries:input_type -> movieexample.rating.v1.ListRatingSummariesRequest
-	20, // 29: movieexample.rating.v1.RatingService.GetTotals:input_type -> movieexample.rating.v1.GetTotalsRequest
-	3,  // 30: movieexample.rating.v1.RatingService.PutRating:output_type -> movieexample.rating.v1.PutRatingResponse
-	5,  // 31: movieexample.rating.v1.RatingService.GetRating:output_type -> movieexample.rating.v1.GetRatingResponse
-	7,  // 32: movieexample.rating.v1.RatingService.DeleteRating:output_type -> movieexample.rating.v1.DeleteRatingResponse
-	9,  // 33: movieexample.rating.v1.RatingService.ListRecordRatings:output_type -> movieexample.rating.v1.ListRecordRatingsResponse
-	11, // 34: movieexample.rating.v1.RatingService.ListUserRatings:output_type -> movieexample.rating.v1.ListUserRatingsResponse
-	14, // 35: movieexample.rating.v1.RatingService.GetRatingSummary:output_type -> movieexample.rating.v1.GetRatingSummaryResponse
-	16, // 36: movieexample.rating.v1.RatingService.BatchGetRatingSummaries:output_type -> movieexample.rating.v1.BatchGetRatingSummariesResponse
-	19, // 37: movieexample.rating.v1.RatingService.ListChart:output_type -> movieexample.rating.v1.ListChartResponse
-	23, // 38: movieexample.rating.v1.RatingService.ListRatingHistory:output_type -> movieexample.rating.v1.ListRatingHistoryResponse
-	25, // 39: movieexample.rating.v1.RatingService.ListRatingSummaries:output_type -> movieexample.rating.v1.ListRatingSummariesResponse
-	21, // 40: movieexample.rating.v1.RatingService.GetTotals:output_type -> movieexample.rating.v1.GetTotalsResponse
-	30, // [30:41] is the sub-list for method output_type
-	19, // [19:30] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	19, // 9: movieexample.rating.v1.ListChartRequest.start:type_name -> movieexample.rating.v1.ChartPosition
+	18, // 10: movieexample.rating.v1.ListChartRequest.basis:type_name -> movieexample.rating.v1.ChartBasis
+	29, // 11: movieexample.rating.v1.ChartBasis.since_time:type_name -> google.protobuf.Timestamp
+	27, // 12: movieexample.rating.v1.ListChartResponse.entries:type_name -> movieexample.rating.v1.ListChartResponse.Entry
+	19, // 13: movieexample.rating.v1.ListChartResponse.next:type_name -> movieexample.rating.v1.ChartPosition
+	29, // 14: movieexample.rating.v1.ListChartResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	18, // 15: movieexample.rating.v1.ListChartResponse.basis:type_name -> movieexample.rating.v1.ChartBasis
+	29, // 16: movieexample.rating.v1.GetTotalsResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	29, // 17: movieexample.rating.v1.GetTotalsResponse.users_as_of_time:type_name -> google.protobuf.Timestamp
+	28, // 18: movieexample.rating.v1.ListRatingHistoryResponse.years:type_name -> movieexample.rating.v1.ListRatingHistoryResponse.Year
+	29, // 19: movieexample.rating.v1.ListRatingHistoryResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	12, // 20: movieexample.rating.v1.ListRatingSummariesResponse.summaries:type_name -> movieexample.rating.v1.RatingSummary
+	12, // 21: movieexample.rating.v1.ListChartResponse.Entry.summary:type_name -> movieexample.rating.v1.RatingSummary
+	2,  // 22: movieexample.rating.v1.RatingService.PutRating:input_type -> movieexample.rating.v1.PutRatingRequest
+	4,  // 23: movieexample.rating.v1.RatingService.GetRating:input_type -> movieexample.rating.v1.GetRatingRequest
+	6,  // 24: movieexample.rating.v1.RatingService.DeleteRating:input_type -> movieexample.rating.v1.DeleteRatingRequest
+	8,  // 25: movieexample.rating.v1.RatingService.ListRecordRatings:input_type -> movieexample.rating.v1.ListRecordRatingsRequest
+	10, // 26: movieexample.rating.v1.RatingService.ListUserRatings:input_type -> movieexample.rating.v1.ListUserRatingsRequest
+	13, // 27: movieexample.rating.v1.RatingService.GetRatingSummary:input_type -> movieexample.rating.v1.GetRatingSummaryRequest
+	15, // 28: movieexample.rating.v1.RatingService.BatchGetRatingSummaries:input_type -> movieexample.rating.v1.BatchGetRatingSummariesRequest
+	17, // 29: movieexample.rating.v1.RatingService.ListChart:input_type -> movieexample.rating.v1.ListChartRequest
+	23, // 30: movieexample.rating.v1.RatingService.ListRatingHistory:input_type -> movieexample.rating.v1.ListRatingHistoryRequest
+	25, // 31: movieexample.rating.v1.RatingService.ListRatingSummaries:input_type -> movieexample.rating.v1.ListRatingSummariesRequest
+	21, // 32: movieexample.rating.v1.RatingService.GetTotals:input_type -> movieexample.rating.v1.GetTotalsRequest
+	3,  // 33: movieexample.rating.v1.RatingService.PutRating:output_type -> movieexample.rating.v1.PutRatingResponse
+	5,  // 34: movieexample.rating.v1.RatingService.GetRating:output_type -> movieexample.rating.v1.GetRatingResponse
+	7,  // 35: movieexample.rating.v1.RatingService.DeleteRating:output_type -> movieexample.rating.v1.DeleteRatingResponse
+	9,  // 36: movieexample.rating.v1.RatingService.ListRecordRatings:output_type -> movieexample.rating.v1.ListRecordRatingsResponse
+	11, // 37: movieexample.rating.v1.RatingService.ListUserRatings:output_type -> movieexample.rating.v1.ListUserRatingsResponse
+	14, // 38: movieexample.rating.v1.RatingService.GetRatingSummary:output_type -> movieexample.rating.v1.GetRatingSummaryResponse
+	16, // 39: movieexample.rating.v1.RatingService.BatchGetRatingSummaries:output_type -> movieexample.rating.v1.BatchGetRatingSummariesResponse
+	20, // 40: movieexample.rating.v1.RatingService.ListChart:output_type -> movieexample.rating.v1.ListChartResponse
+	24, // 41: movieexample.rating.v1.RatingService.ListRatingHistory:output_type -> movieexample.rating.v1.ListRatingHistoryResponse
+	26, // 42: movieexample.rating.v1.RatingService.ListRatingSummaries:output_type -> movieexample.rating.v1.ListRatingSummariesResponse
+	22, // 43: movieexample.rating.v1.RatingService.GetTotals:output_type -> movieexample.rating.v1.GetTotalsResponse
+	33, // [33:44] is the sub-list for method output_type
+	22, // [22:33] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_movieexample_rating_v1_rating_proto_init() }
@@ -2017,13 +2104,14 @@ func file_movieexample_rating_v1_rating_proto_init() {
 		return
 	}
 	file_movieexample_rating_v1_rating_proto_msgTypes[1].OneofWrappers = []any{}
+	file_movieexample_rating_v1_rating_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_movieexample_rating_v1_rating_proto_rawDesc), len(file_movieexample_rating_v1_rating_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

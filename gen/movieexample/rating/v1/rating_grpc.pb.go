@@ -63,7 +63,9 @@ type RatingServiceClient interface {
 	GetRatingSummary(ctx context.Context, in *GetRatingSummaryRequest, opts ...grpc.CallOption) (*GetRatingSummaryResponse, error)
 	// BatchGetRatingSummaries returns the aggregates of those of up to 200 records that have ratings.
 	BatchGetRatingSummaries(ctx context.Context, in *BatchGetRatingSummariesRequest, opts ...grpc.CallOption) (*BatchGetRatingSummariesResponse, error)
-	// ListChart returns records in the order of a chart.
+	// ListChart returns records in the order of a chart. A walk that begins at the best, and then repeats the basis of the first answer
+	// with each start, shows every record whose own ratings stay the same exactly once, whatever other records are rated meanwhile and
+	// whichever process answers.
 	ListChart(ctx context.Context, in *ListChartRequest, opts ...grpc.CallOption) (*ListChartResponse, error)
 	// ListRatingHistory returns a record's ratings by the year they were given in.
 	//
@@ -222,7 +224,9 @@ type RatingServiceServer interface {
 	GetRatingSummary(context.Context, *GetRatingSummaryRequest) (*GetRatingSummaryResponse, error)
 	// BatchGetRatingSummaries returns the aggregates of those of up to 200 records that have ratings.
 	BatchGetRatingSummaries(context.Context, *BatchGetRatingSummariesRequest) (*BatchGetRatingSummariesResponse, error)
-	// ListChart returns records in the order of a chart.
+	// ListChart returns records in the order of a chart. A walk that begins at the best, and then repeats the basis of the first answer
+	// with each start, shows every record whose own ratings stay the same exactly once, whatever other records are rated meanwhile and
+	// whichever process answers.
 	ListChart(context.Context, *ListChartRequest) (*ListChartResponse, error)
 	// ListRatingHistory returns a record's ratings by the year they were given in.
 	//
