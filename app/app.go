@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"movieexample.com/internal/lockfile"
 	"movieexample.com/internal/rpc"
 	"movieexample.com/internal/telemetry"
+	"movieexample.com/movie"
 	"movieexample.com/rating"
 )
 
@@ -151,6 +153,8 @@ type builder struct {
 	ready    *telemetry.Readiness
 	local    map[string]*rpc.Server // the services of this process
 	conns    map[string]grpc.ClientConnInterface
+	// movie is the movie service of this process, once it is built, if it has one: it hears at once of writes to its neighbours.
+	movie atomic.Pointer[movie.Service]
 }
 
 // onClose registers what is closed at the end, in the reverse order of registration.

@@ -84,7 +84,14 @@ func buildMetadata(ctx context.Context, b *builder) error {
 	if err != nil {
 		return err
 	}
-	svc, err := metadata.New(ctx, b.cfg.Metadata, metadata.Deps{Logger: b.log.With("component", "metadata"), Metrics: b.metrics, DB: db})
+	svc, err := metadata.New(ctx, b.cfg.Metadata, metadata.Deps{
+		Logger: b.log.With("component", "metadata"), Metrics: b.metrics, DB: db,
+		Changed: func(id string) {
+			if m := b.movie.Load(); m != nil {
+				m.MovieChanged(id)
+			}
+		},
+	})
 	if err != nil {
 		return err
 	}
@@ -106,7 +113,14 @@ func buildRating(ctx context.Context, b *builder) error {
 		}
 		cfg.Brokers = []string{addr}
 	}
-	svc, err := rating.New(ctx, cfg, rating.Deps{Logger: b.log.With("component", "rating"), Metrics: b.metrics, DB: db})
+	svc, err := rating.New(ctx, cfg, rating.Deps{
+		Logger: b.log.With("component", "rating"), Metrics: b.metrics, DB: db,
+		Changed: func(r rating.Record) {
+			if m := b.movie.Load(); m != nil && r.Type == movie.RecordType {
+				m.RatingChanged(r.ID)
+			}
+		},
+	})
 	if err != nil {
 		return err
 	}
@@ -124,6 +138,7 @@ func buildMovie(ctx context.Context, b *builder) error {
 	if err != nil {
 		return err
 	}
+	b.movie.Store(svc)
 	b.onClose("movie service", func(context.Context) error { return svc.Close() })
 	b.background("movie votes sync", svc.Run)
 	return b.serveGRPC("movie", svc)

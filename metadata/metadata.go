@@ -28,6 +28,7 @@ type Service struct {
 	now      func() time.Time
 	written  *prometheus.CounterVec
 	follower *follower // of the catalogue, with the search index
+	changed  func(id string)
 }
 
 // New returns the service on deps.DB, after bringing its schema up to date. It loads the search index
@@ -47,6 +48,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{store: &store{db: deps.DB}, now: deps.Now}
+	if s.changed = deps.Changed; s.changed == nil {
+		s.changed = func(string) {}
+	}
 	s.follower = newFollower(s.store, deps.Logger, deps.Now, cfg.SearchRefresh)
 	s.written = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_metadata_movies_written_total",

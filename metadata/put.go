@@ -72,6 +72,7 @@ func (s *Service) Put(ctx context.Context, m Movie, expectedETag string) (Movie,
 func (s *Service) put(ctx context.Context, field string, m Movie, expectedETag string, merge func(stored, m Movie) Movie) (Movie, Outcome, error) {
 	written, outcome, err := Movie{}, Refused, error(nil)
 	if m, err = m.normalised(field); err == nil {
+		defer s.changed(m.ID)
 		e := edit{movie: m, field: field, expectedETag: expectedETag, merge: merge}
 		now := s.now()
 		var number int64
@@ -132,6 +133,11 @@ func (s *Service) putBatch(ctx context.Context, movies []Movie, unreadable []err
 		// for each other on engines that lock rows.
 		slices.Sort(ids)
 		slices.SortFunc(keys, externalKey.compare)
+		defer func() {
+			for _, id := range ids {
+				s.changed(id)
+			}
+		}()
 		now := s.now()
 		number, err := s.store.update(ctx, slices.Compact(ids), slices.Compact(keys), func(x *excerpt) error {
 			for i := range movies {
@@ -162,6 +168,7 @@ func (s *Service) Delete(ctx context.Context, id, expectedETag string) error {
 	if expectedETag == noETag {
 		return fault.Invalid("expected_etag", "must not be %q: a movie that does not exist cannot be deleted", noETag)
 	}
+	defer s.changed(id)
 	number, err := s.store.update(ctx, []string{id}, nil, func(x *excerpt) error {
 		return x.remove(id, expectedETag)
 	})

@@ -27,6 +27,9 @@ type Deps struct {
 	Metrics prometheus.Registerer
 	// DB is the catalogue's database. Required. Only this service may use its tables.
 	DB *sqldb.DB
+	// Changed is called with the id of each movie in a put or a deletion, whatever came of it, and before it is answered; nil is
+	// called by nobody. It must return at once.
+	Changed func(id string)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }

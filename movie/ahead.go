@@ -1,6 +1,7 @@
 package movie
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -15,28 +16,30 @@ const (
 // ahead reads things again before they are too old to be used: few calls for many things, one at a time, which nobody waits for.
 // What comes in is bounded by what is kept, of which each is added once.
 type ahead struct {
+	background *background
+
 	mu      sync.Mutex
 	ids     []string
 	running bool
 }
 
 // add has id read, soon and with others, by read, which returns when it is done.
-func (a *ahead) add(id string, read func([]string)) {
+func (a *ahead) add(id string, read func(context.Context, []string)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ids = append(a.ids, id)
 	if !a.running {
 		a.running = true
-		go a.run(read)
+		a.background.start(context.Background(), func(ctx context.Context) { a.run(ctx, read) })
 	}
 }
 
-func (a *ahead) run(read func([]string)) {
+func (a *ahead) run(ctx context.Context, read func(context.Context, []string)) {
 	for {
 		// Not by the clock of the caches: this is about the machine's load, not about anybody's age.
-		time.Sleep(aheadGather)
-		for ids := a.take(); len(ids) > 0; ids = a.take() {
-			read(ids)
+		sleep(ctx, aheadGather)
+		for ids := a.take(); len(ids) > 0 && ctx.Err() == nil; ids = a.take() {
+			read(ctx, ids)
 			if len(ids) < aheadMost {
 				break
 			}

@@ -3,7 +3,7 @@ package movie
 import (
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"movieexample.com/internal/page"
@@ -27,7 +27,7 @@ type chartQuery struct {
 
 // fingerprint is equal for two queries exactly when they walk the same list.
 func (q chartQuery) fingerprint() string {
-	return fmt.Sprintf("chart %s genre=%q decade=%d", q.chart, strings.ToLower(q.filter.genre), q.decade)
+	return fmt.Sprintf("chart %s genre=%q decade=%d", q.chart, folded(q.filter.genre), q.decade)
 }
 
 // chartPage is a page of a chart.
@@ -35,6 +35,7 @@ type chartPage struct {
 	rows  []chartRow
 	next  string // empty on the last page
 	prior prior
+	basis basis
 
 	read moment   // of the oldest that is known of its films
 	age  boardAge // of the oldest numbers
@@ -61,15 +62,23 @@ type cursor struct {
 	Votes int32   `json:"v"`
 	// After is the start of the piece, where the entry is in a group of ties too great for one window.
 	After string `json:"a,omitempty"`
+	Until string `json:"u,omitempty"` // the last id of that piece
 	Sort  string `json:"s,omitempty"` // the film's sort key
 	ID    string `json:"i,omitempty"`
 	// Passed is how many records of the entry's group come before the next entry at most: the next page reads so many more.
 	Passed int   `json:"p,omitempty"`
 	Rank   int64 `json:"r"`
+	// Mean and Since are the basis of the walk's first page; missing in a token of an older version.
+	Mean  *float64 `json:"m,omitempty"`
+	Since int64    `json:"d,omitempty"`
 }
 
 func (c cursor) position() *position {
-	return &position{tie: tie{key: c.Key, votes: c.Votes}, after: c.After}
+	p := &position{tie: tie{key: c.Key, votes: c.Votes}, after: c.After, until: c.Until, basis: basis{since: c.Since}}
+	if c.Mean != nil {
+		p.basis.mean, p.basis.hasMean = *c.Mean, true
+	}
+	return p
 }
 
 // chartPatience is how long the calls of one page may take together.
@@ -86,8 +95,36 @@ func (s *Service) chart(ctx context.Context, q chartQuery) (*chartPage, error) {
 		}
 		return p, nil
 	}
+	if last, ok := known(s, s.pages.charts, key); ok {
+		return last.lastKnown(), nil
+	}
 	call := s.pages.charts.join(ctx, now, key, func(ctx context.Context, _ chartKey) (*chartPage, error) { return s.readChart(ctx, now, q) })
-	return await(ctx, call, chartPatience(s.cfg), lateChart)
+	p, err := await(ctx, call, chartPatience(s.cfg), lateChart)
+	if err != nil {
+		if last, ok := instead(ctx, s.pages.charts, key, err); ok {
+			return last.lastKnown(), nil
+		}
+	}
+	return p, err
+}
+
+// lastKnown returns the page as one whose films may have changed since it was read.
+func (p *chartPage) lastKnown() *chartPage {
+	stale := *p
+	stale.rows = slices.Clone(p.rows)
+	for i := range stale.rows {
+		stale.rows[i].film = p.rows[i].film.lastKnown()
+	}
+	return &stale
+}
+
+// bytes is about what the page takes in memory if no other has its films.
+func (p *chartPage) bytes() uint32 {
+	n := 500
+	for i := range p.rows {
+		n += p.rows[i].film.bytes() + 500
+	}
+	return uint32(n)
 }
 
 // chartDetails returns the film of a row as of now.
@@ -134,7 +171,7 @@ func (s *Service) readChart(ctx context.Context, now moment, q chartQuery) (*cha
 			return nil, err
 		}
 		if n == 1 {
-			result.prior, result.age = w.prior, w.age()
+			result.prior, result.basis, result.age = w.prior, w.basis, w.age()
 			if q.token != "" {
 				picks = w.behind(picks, &last)
 			}
@@ -161,11 +198,14 @@ func (s *Service) readChart(ctx context.Context, now moment, q chartQuery) (*cha
 	}
 	result.read = oldest(roll.read, read)
 	next := cursor{Rank: last.Rank + int64(len(result.rows))}
+	if b := result.basis; b.hasMean {
+		next.Mean, next.Since = &b.mean, b.since
+	}
 	switch {
 	case more:
 		next.at(places[len(places)-1])
 	case start != nil:
-		next.Key, next.Votes, next.After = start.key, start.votes, start.after
+		next.Key, next.Votes, next.After, next.Until = start.key, start.votes, start.after, start.until
 	default:
 		return result, nil
 	}
@@ -177,8 +217,8 @@ func (s *Service) readChart(ctx context.Context, now moment, q chartQuery) (*cha
 func (c *cursor) at(p place) {
 	e := &p.window.entries[p.pick.at]
 	c.Key, c.Votes, c.Sort, c.ID, c.Passed = e.tie.key, e.tie.votes, p.pick.sort, e.id, int(p.pick.passed)
-	if s := p.window.start; s != nil && s.tie == e.tie {
-		c.After = s.after
+	if w := p.window; w.start != nil && w.start.tie == e.tie {
+		c.After, c.Until = w.start.after, w.until
 	}
 }
 
@@ -208,7 +248,7 @@ func (s *Service) rows(ctx context.Context, now moment, p *chartPage, places []p
 		rank++
 		pair, first := pl.window.standings(int(pl.pick.at))
 		if first {
-			s.standings.remember(ids[i], &pair.fresh)
+			s.standings.remember(ids[i], &pair.fresh, pl.window.read)
 		}
 		p.rows = append(p.rows, chartRow{rank: rank, score: pl.window.entries[pl.pick.at].score, film: films[i], standings: pair})
 	}

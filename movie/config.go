@@ -15,6 +15,9 @@ type Config struct {
 	// is; writes made to the metadata service directly are seen after it, or after a second if it is shorter. Pages of lists and
 	// searches are used for a second without asking whatever it is.
 	MetadataTTL time.Duration `yaml:"metadata_ttl" usage:"how long a film's metadata is used without asking whether it changed (at most 1m)"`
+	// MetadataStaleFor is how long after it was read a film is kept for the time when the metadata service cannot be reached: above
+	// 0, at most a week. Of the films only the last CacheSize are kept.
+	MetadataStaleFor time.Duration `yaml:"metadata_stale_for" usage:"how long the last known metadata of a film is shown while the metadata service is down (at most 168h)"`
 	// RatingTTL is how long a rating summary is used after it was asked for, and a page of a chart: above 0, at most one
 	// second, because a rating that was acknowledged must show within two. Of films that are asked for often, it is read again
 	// at half of that.
@@ -41,6 +44,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MetadataTTL:      500 * time.Millisecond,
+		MetadataStaleFor: time.Hour,
 		RatingTTL:        time.Second,
 		RatingStaleFor:   time.Hour,
 		CacheSize:        10_000,
@@ -57,6 +61,7 @@ func (c Config) withDefaults() Config {
 	d := DefaultConfig()
 	for _, f := range []struct{ v, d *time.Duration }{
 		{&c.MetadataTTL, &d.MetadataTTL},
+		{&c.MetadataStaleFor, &d.MetadataStaleFor},
 		{&c.RatingTTL, &d.RatingTTL},
 		{&c.RatingStaleFor, &d.RatingStaleFor},
 		{&c.MetadataTimeout, &d.MetadataTimeout},
@@ -93,6 +98,7 @@ func (c Config) Validate() error {
 		}
 	}
 	duration("metadata_ttl", c.MetadataTTL, time.Minute)
+	duration("metadata_stale_for", c.MetadataStaleFor, 7*24*time.Hour)
 	duration("rating_ttl", c.RatingTTL, time.Second)
 	duration("rating_stale_for", c.RatingStaleFor, 7*24*time.Hour)
 	size("cache_size", c.CacheSize)

@@ -8,6 +8,11 @@ import (
 func (s *Service) details(ctx context.Context, id string) (Details, error) {
 	now := s.moment(ctx)
 	film, haveFilm := s.films.fresh(now, id)
+	if !haveFilm {
+		if last, ok := known(s, s.films, id); ok {
+			film, haveFilm = last.lastKnown(), true
+		}
+	}
 	standing, haveStanding := s.standings.look(now, id)
 	if haveFilm && haveStanding {
 		return s.answer(Details{Movie: film, Standing: standing}), nil
@@ -24,8 +29,13 @@ func (s *Service) details(ctx context.Context, id string) (Details, error) {
 	}
 	var err error
 	if !haveFilm {
-		if film, err = await(ctx, filmCall, s.cfg.MetadataTimeout, lateMetadata); err != nil {
-			return Details{}, err
+		film, err = await(ctx, filmCall, s.cfg.MetadataTimeout, lateMetadata)
+		if err != nil {
+			last, ok := instead(ctx, s.films, id, err)
+			if !ok {
+				return Details{}, err
+			}
+			film = last.lastKnown()
 		}
 	}
 	if !haveStanding {
@@ -86,22 +96,18 @@ type listPage struct {
 // list returns a page of the catalogue and the token of the next one.
 func (s *Service) list(ctx context.Context, q listQuery) ([]Details, string, error) {
 	now, key := s.moment(ctx), listKey{filter: q.filter.key(), order: q.order, size: q.size, token: q.token}
-	page, ok := s.pages.lists.fresh(now, key)
-	if !ok {
-		call := s.pages.lists.join(ctx, now, key, func(ctx context.Context, _ listKey) (*listPage, error) {
-			films, next, err := s.catalogue.list(ctx, q)
-			if err != nil {
-				return nil, err
-			}
-			s.admit(now, films)
-			return &listPage{films: films, next: next}, nil
-		})
-		var err error
-		if page, err = await(ctx, call, s.cfg.MetadataTimeout, lateMetadata); err != nil {
-			return nil, "", err
+	page, stale, err := obtain(ctx, s, s.pages.lists, now, key, func(ctx context.Context, _ listKey) (*listPage, error) {
+		films, next, err := s.catalogue.list(ctx, q)
+		if err != nil {
+			return nil, err
 		}
+		s.admit(now, films)
+		return &listPage{films: films, next: next}, nil
+	})
+	if err != nil {
+		return nil, "", err
 	}
-	films, err := s.compose(ctx, now, page.films)
+	films, err := s.compose(ctx, now, lastKnown(page.films, stale))
 	return films, page.next, err
 }
 
@@ -119,5 +125,8 @@ func (s *Service) batch(ctx context.Context, ids []string) ([]Details, []string,
 // answer counts d on its way out.
 func (s *Service) answer(d Details) Details {
 	s.served[d.Standing.Status].Inc()
+	if d.Movie.Stale {
+		s.stale.Inc()
+	}
 	return d
 }

@@ -53,7 +53,7 @@ func TestMovieIsMetadataAndRating(t *testing.T) {
 		Id: "tt1", Title: "The Film", OriginalTitle: "Der Film", AlternativeTitles: []string{"Film"}, Year: ptr(int32(1999)),
 		Genres: []string{"Drama", "War"}, Director: "A. Director", Description: "Something happens.", RuntimeMinutes: ptr(int32(101)),
 		ExternalIds: &moviev1.ExternalIds{Imdb: "tt0000001", Tmdb: "2", Movielens: "3"}, Etag: "v7",
-		RatingStatus: "fresh",
+		RatingStatus: "fresh", MetadataStatus: "fresh",
 		RatingSummary: &moviev1.RatingSummary{
 			Mean: 7.5, Votes: 12, Weighted: 7, Histogram: make([]int32, 10), AsOfTime: timestamppb.New(time.Unix(1_700_000_000, 0)),
 		},

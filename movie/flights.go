@@ -19,6 +19,8 @@ type store struct {
 	// ttl is when an entry is forgotten. Whether it is still good for a request is another question.
 	ttl time.Duration
 	now func() time.Time // nil means the real clock
+	// background is where the calls run that fill the cache; nil where none do.
+	background *background
 }
 
 func open[K comparable, V any](b store) (*otter.Cache[K, V], error) {
@@ -68,9 +70,10 @@ type kept[V any] struct {
 // It is not otter's loading Get, because that ties the call to the first caller's context and would store what a call
 // returns although the key was dropped while it ran: a write would then be hidden by a read that started before it.
 type flights[K comparable, V any] struct {
-	cache   *otter.Cache[K, *kept[V]]
-	timeout time.Duration
-	drops   atomic.Uint64 // see epoch
+	cache      *otter.Cache[K, *kept[V]]
+	background *background
+	timeout    time.Duration
+	drops      atomic.Uint64 // see epoch
 	rules[V]
 
 	mu     sync.Mutex
@@ -98,17 +101,17 @@ type flight[V any] struct {
 
 func newFlights[K comparable, V any](b store, timeout time.Duration, r rules[V]) (*flights[K, V], error) {
 	cache, err := open[K, *kept[V]](b)
-	return flightsIn(cache, timeout, r), err
+	return flightsIn(cache, b, timeout, r), err
 }
 
 // newWeighedFlights is newFlights for values of very different sizes: b.size is in the unit of weigh.
 func newWeighedFlights[K comparable, V any](b store, timeout time.Duration, weigh func(V) uint32, r rules[V]) (*flights[K, V], error) {
 	cache, err := openWeighed(b, func(_ K, k *kept[V]) uint32 { return weigh(k.value) })
-	return flightsIn(cache, timeout, r), err
+	return flightsIn(cache, b, timeout, r), err
 }
 
-func flightsIn[K comparable, V any](cache *otter.Cache[K, *kept[V]], timeout time.Duration, r rules[V]) *flights[K, V] {
-	return &flights[K, V]{cache: cache, timeout: timeout, rules: r, calls: map[K]*flight[V]{}}
+func flightsIn[K comparable, V any](cache *otter.Cache[K, *kept[V]], b store, timeout time.Duration, r rules[V]) *flights[K, V] {
+	return &flights[K, V]{cache: cache, background: b.background, timeout: timeout, rules: r, calls: map[K]*flight[V]{}}
 }
 
 // fresh returns the cached value, if there is one that may be used now.
@@ -127,6 +130,15 @@ func (f *flights[K, V]) entry(now moment, key K) (*kept[V], bool) {
 		return nil, false
 	}
 	return k, true
+}
+
+// last is what is kept for key, whether or not it may be used: for when the service that it is from cannot be reached.
+func (f *flights[K, V]) last(key K) (V, bool) {
+	if k, ok := f.cache.GetIfPresent(key); ok {
+		return k.value, true
+	}
+	var none V
+	return none, false
 }
 
 // landed returns a call that has come back with v.
@@ -174,7 +186,7 @@ func (f *flights[K, V]) launch(ctx context.Context, now moment, keys []K, anew b
 		missing, started = append(missing, key), append(started, c)
 	}
 	if len(missing) > 0 {
-		go f.fly(context.WithoutCancel(ctx), missing, started, load)
+		f.background.start(ctx, func(ctx context.Context) { f.fly(ctx, missing, started, load) })
 	}
 	return all
 }

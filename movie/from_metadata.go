@@ -3,7 +3,9 @@ package movie
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -161,9 +163,9 @@ func fromMetadata(err error, renames ...string) error {
 	}
 	switch e.Kind {
 	case fault.KindUnavailable:
-		return fault.Unavailable(err, "the metadata service cannot be reached: try again later")
+		return fault.Unavailable(metadataAway{err}, "the metadata service cannot be reached: try again later")
 	case fault.KindDeadline:
-		return fault.Deadline(err, "the metadata service did not answer in time: try again later")
+		return fault.Deadline(metadataAway{err}, "the metadata service did not answer in time: try again later")
 	case fault.KindInternal:
 		return fault.Internal(err, "call the metadata service")
 	}
@@ -181,6 +183,38 @@ func fromMetadata(err error, renames ...string) error {
 		fields[i] = f
 	}
 	return &fault.Error{Kind: e.Kind, Fields: fields, Err: e.Err}
+}
+
+// metadataAway is in the chain of an error that comes of a metadata service which cannot be reached.
+type metadataAway struct{ error }
+
+func (m metadataAway) Unwrap() error { return m.error }
+
+// observed is a connection to the metadata service that tells the circuit how its calls went.
+type observed struct {
+	grpc.ClientConnInterface
+	away *circuit
+	// patience is what the service was given at least, if its silence says anything: some callers have very little time.
+	patience time.Duration
+	logger   *slog.Logger
+}
+
+// Invoke implements grpc.ClientConnInterface.
+func (o observed) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	began := time.Now()
+	err := o.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
+	if err == nil {
+		if o.away.isOpen() && o.away.succeeded() {
+			o.logger.InfoContext(ctx, "metadata service is back")
+		}
+		return nil
+	}
+	if kind := fault.KindOf(err); kind == fault.KindUnavailable || kind == fault.KindDeadline && time.Since(began) >= o.patience {
+		if o.away.failed() {
+			o.logger.WarnContext(ctx, "metadata service cannot be reached, movies are answered as they were last known", "error", err)
+		}
+	}
+	return err
 }
 
 func moviesOf(list []*metadatav1.Movie) []*Movie {

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/internal/fault"
 )
 
-// recordType is what the rating service calls a film.
-const recordType = "movie"
+// RecordType is what the rating service calls a film.
+const RecordType = "movie"
 
 // windowMost is the most entries of a chart that one call may ask for.
 const windowMost = 5000
@@ -26,7 +27,7 @@ func newRatings(conn grpc.ClientConnInterface) ratings {
 
 // standing returns a film's standing, Fresh or Unrated.
 func (r ratings) standing(ctx context.Context, id string) (*Standing, error) {
-	answer, err := r.client.GetRatingSummary(ctx, &ratingv1.GetRatingSummaryRequest{RecordType: recordType, RecordId: id})
+	answer, err := r.client.GetRatingSummary(ctx, &ratingv1.GetRatingSummaryRequest{RecordType: RecordType, RecordId: id})
 	if err != nil {
 		err = fromRating(err)
 		if fault.KindOf(err) == fault.KindNotFound {
@@ -39,7 +40,7 @@ func (r ratings) standing(ctx context.Context, id string) (*Standing, error) {
 
 // standings returns the standing of those of up to 200 films that have ratings.
 func (r ratings) standings(ctx context.Context, ids []string) (map[string]*Standing, error) {
-	answer, err := r.client.BatchGetRatingSummaries(ctx, &ratingv1.BatchGetRatingSummariesRequest{RecordType: recordType, RecordIds: ids})
+	answer, err := r.client.BatchGetRatingSummaries(ctx, &ratingv1.BatchGetRatingSummariesRequest{RecordType: RecordType, RecordIds: ids})
 	if err != nil {
 		return nil, fromRating(err)
 	}
@@ -70,6 +71,38 @@ type tie struct {
 type position struct {
 	tie
 	after string
+	// until is the last id of the piece that begins after after, where a page has shown a part of it: the rest is the rest of that
+	// piece, whatever records have come and gone in the group. Empty: the rating service decides.
+	until string
+	basis basis
+}
+
+// basis is what places in a chart depend on beside a record's own ratings: a walk keeps that of its first page. The zero basis is that
+// of now.
+type basis struct {
+	mean    float64
+	hasMean bool
+	since   int64 // seconds since 1970; 0: none
+}
+
+func basisOf(b *ratingv1.ChartBasis) basis {
+	var out basis
+	if b != nil && b.GlobalMean != nil {
+		out.mean, out.hasMean = b.GetGlobalMean(), true
+	}
+	out.since = b.GetSinceTime().GetSeconds()
+	return out
+}
+
+func (b basis) wire() *ratingv1.ChartBasis {
+	out := &ratingv1.ChartBasis{}
+	if b.hasMean {
+		out.GlobalMean = &b.mean
+	}
+	if b.since != 0 {
+		out.SinceTime = &timestamppb.Timestamp{Seconds: b.since}
+	}
+	return out
 }
 
 // chartEntry is a record in a chart.
@@ -85,6 +118,7 @@ type chartWindow struct {
 	entries []chartEntry
 	next    *position // nil at the chart's end
 	prior   prior
+	basis   basis
 }
 
 // prior is what a chart's numbers rest on.
@@ -97,7 +131,7 @@ type prior struct {
 // window reads up to size entries, and what is missing to complete the last group of ties, from start; nil is the top.
 func (r ratings) window(ctx context.Context, c chart, start *position, size int) (chartWindow, error) {
 	req := &ratingv1.ListChartRequest{
-		RecordType: recordType,
+		RecordType: RecordType,
 		Chart: map[chart]ratingv1.Chart{
 			chartTop:      ratingv1.Chart_CHART_TOP,
 			chartPopular:  ratingv1.Chart_CHART_POPULAR,
@@ -107,6 +141,7 @@ func (r ratings) window(ctx context.Context, c chart, start *position, size int)
 	}
 	if start != nil {
 		req.Start = &ratingv1.ChartPosition{SortKey: start.key, Votes: start.votes, AfterRecordId: start.after}
+		req.Basis = start.basis.wire()
 	}
 	answer, err := r.client.ListChart(ctx, req)
 	if err != nil {
@@ -115,6 +150,7 @@ func (r ratings) window(ctx context.Context, c chart, start *position, size int)
 	w := chartWindow{
 		entries: make([]chartEntry, len(answer.GetEntries())),
 		prior:   prior{minVotes: answer.GetMinVotes(), mean: answer.GetGlobalMean(), asOf: answer.GetAsOfTime().AsTime()},
+		basis:   basisOf(answer.GetBasis()),
 	}
 	for i, e := range answer.GetEntries() {
 		summary := summaryOf(e.GetSummary())
@@ -129,7 +165,7 @@ func (r ratings) window(ctx context.Context, c chart, start *position, size int)
 		}
 	}
 	if n := answer.GetNext(); n != nil {
-		w.next = &position{tie: tie{key: n.GetSortKey(), votes: n.GetVotes()}, after: n.GetAfterRecordId()}
+		w.next = &position{tie: tie{key: n.GetSortKey(), votes: n.GetVotes()}, after: n.GetAfterRecordId(), basis: w.basis}
 	}
 	return w, nil
 }
@@ -150,7 +186,7 @@ func (t totals) sameVotes(from totals) bool {
 }
 
 func (r ratings) totals(ctx context.Context) (totals, error) {
-	t, err := r.client.GetTotals(ctx, &ratingv1.GetTotalsRequest{RecordType: recordType})
+	t, err := r.client.GetTotals(ctx, &ratingv1.GetTotalsRequest{RecordType: RecordType})
 	if err != nil {
 		return totals{}, fromRating(err)
 	}
@@ -173,7 +209,7 @@ type filmVotes struct {
 // votesPage returns a page of up to votesMost films with ratings, in the order of their ids compared byte by byte, and the
 // token of the next page, empty on the last.
 func (r ratings) votesPage(ctx context.Context, token string) ([]filmVotes, string, error) {
-	answer, err := r.client.ListRatingSummaries(ctx, &ratingv1.ListRatingSummariesRequest{RecordType: recordType, PageSize: votesMost, PageToken: token})
+	answer, err := r.client.ListRatingSummaries(ctx, &ratingv1.ListRatingSummariesRequest{RecordType: RecordType, PageSize: votesMost, PageToken: token})
 	if err != nil {
 		return nil, "", fromRating(err)
 	}

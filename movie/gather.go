@@ -34,7 +34,7 @@ type gather[K comparable, V any] struct {
 
 // party are keys that travel together.
 type party[K comparable, V any] struct {
-	ctx     context.Context // of the first of them: its values are those of the call
+	ctx     context.Context // of the first of them: its values are those of the call, its end is not
 	keys    []K
 	flights []*flight[V]
 	done    chan struct{}
@@ -57,11 +57,11 @@ func (f *flights[K, V]) joinGathered(ctx context.Context, now moment, key K) *fl
 	g := &f.gather
 	p := g.waiting
 	if p == nil {
-		p = &party[K, V]{ctx: context.WithoutCancel(ctx), done: make(chan struct{})}
+		p = &party[K, V]{ctx: ctx, done: make(chan struct{})}
 		g.waiting = p
 		if len(g.under) < gatherUnder {
 			g.under = append(g.under, p)
-			go f.depart(p)
+			f.send(p)
 		} else {
 			p.overdue = time.AfterFunc(gatherFor, func() { f.overtake(p) })
 		}
@@ -73,14 +73,19 @@ func (f *flights[K, V]) joinGathered(ctx context.Context, now moment, key K) *fl
 		g.waiting = nil
 		if p.overdue != nil { // else it is about to depart by itself
 			p.overdue.Stop()
-			go f.depart(p)
+			f.send(p)
 		}
 	}
 	return c
 }
 
+// send has p depart.
+func (f *flights[K, V]) send(p *party[K, V]) {
+	f.background.start(p.ctx, func(ctx context.Context) { f.depart(ctx, p) })
+}
+
 // depart makes the calls of p, and of those who wait when it comes back.
-func (f *flights[K, V]) depart(p *party[K, V]) {
+func (f *flights[K, V]) depart(ctx context.Context, p *party[K, V]) {
 	// Requests that have come already, and wait for a processor only, are let in: on a machine that has nothing else to do this
 	// takes no time, and on one that has, their calls would wait behind this one anyway.
 	runtime.Gosched()
@@ -90,8 +95,10 @@ func (f *flights[K, V]) depart(p *party[K, V]) {
 			f.gather.waiting = nil
 		}
 		f.mu.Unlock()
-		f.travel(p)
-		p = f.next(p)
+		f.travel(ctx, p)
+		if p = f.next(p); p != nil {
+			ctx = detached{life: f.background.ctx, values: p.ctx}
+		}
 	}
 }
 
@@ -125,12 +132,12 @@ func (f *flights[K, V]) overtake(p *party[K, V]) {
 	}
 	g.waiting = nil
 	g.under = append(slices.Delete(g.under, 0, 1), p)
-	go f.depart(p)
+	f.send(p)
 }
 
 // travel makes the call of p.
-func (f *flights[K, V]) travel(p *party[K, V]) {
-	f.fly(p.ctx, p.keys, p.flights, func(ctx context.Context, keys []K) (map[K]V, error) {
+func (f *flights[K, V]) travel(ctx context.Context, p *party[K, V]) {
+	f.fly(ctx, p.keys, p.flights, func(ctx context.Context, keys []K) (map[K]V, error) {
 		if len(keys) > 1 {
 			return f.gather.many(ctx, keys)
 		}

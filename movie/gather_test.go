@@ -190,7 +190,7 @@ func TestWhoGivesUpWaiting(t *testing.T) {
 func TestErrorsOfFilmsThatGoTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})
-		ids := w.numbered(4)
+		ids := w.numbered(5)
 		_, release := w.occupy(t)
 		replies := w.ask(t.Context(), ids[1], "nobody", ids[2])
 		synctest.Wait()
@@ -208,21 +208,25 @@ func TestErrorsOfFilmsThatGoTogether(t *testing.T) {
 		for _, c := range []struct {
 			what    string
 			trouble *hook
+			ids     []string // one of which nothing is known of
 			check   func(id string, r reply)
 		}{
-			{"rating", &w.rating.before, func(id string, r reply) {
+			{"rating", &w.rating.before, ids[1:4], func(id string, r reply) {
 				if want := map[bool]string{true: "stale", false: "unavailable"}[id != ids[3]]; r.err != nil || r.movie.GetRatingStatus() != want {
 					t.Errorf("the rating service is down: film %s is %q, %v; want %q", id, r.movie.GetRatingStatus(), r.err, want)
 				}
 			}},
-			{"metadata", &w.metadata.before, func(id string, r reply) {
-				if status.Code(r.err) != codes.Unavailable || !strings.Contains(r.err.Error(), "metadata service") {
+			{"metadata", &w.metadata.before, ids[1:], func(id string, r reply) {
+				if id == ids[4] && (status.Code(r.err) != codes.Unavailable || !strings.Contains(r.err.Error(), "metadata service")) {
 					t.Errorf("the metadata service is down: film %s: %v, want UNAVAILABLE that names it", id, r.err)
+				}
+				if id != ids[4] && (r.err != nil || r.movie.GetMetadataStatus() != "stale") {
+					t.Errorf("the metadata service is down: film %s, which is known: %v, %v; want a stale one", id, r.movie, r.err)
 				}
 			}},
 		} {
 			_, release := w.occupy(t)
-			replies := w.ask(t.Context(), ids[1:]...)
+			replies := w.ask(t.Context(), c.ids...)
 			synctest.Wait()
 			w.metadataConn.take()
 			w.ratingConn.take()

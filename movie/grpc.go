@@ -225,9 +225,13 @@ func movieWire(d Details) *moviev1.Movie {
 		Description:       m.Description,
 		RuntimeMinutes:    m.RuntimeMinutes,
 		// Set even where no id is known, so that a reader of the JSON need not look whether there is an object.
-		ExternalIds:  &moviev1.ExternalIds{Imdb: m.External.IMDb, Tmdb: m.External.TMDb, Movielens: m.External.MovieLens},
-		RatingStatus: string(d.Standing.Status),
-		Etag:         m.ETag,
+		ExternalIds:    &moviev1.ExternalIds{Imdb: m.External.IMDb, Tmdb: m.External.TMDb, Movielens: m.External.MovieLens},
+		RatingStatus:   string(d.Standing.Status),
+		MetadataStatus: string(Fresh),
+		Etag:           m.ETag,
+	}
+	if m.Stale {
+		wire.MetadataStatus = string(Stale)
 	}
 	if s := d.Standing.Summary; s != nil {
 		wire.RatingSummary = &moviev1.RatingSummary{

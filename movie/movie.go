@@ -26,6 +26,15 @@ type Movie struct {
 	RuntimeMinutes    *int32 // nil where not known
 	External          ExternalIDs
 	ETag              string
+	// Stale: this is the last known, because the metadata service cannot be reached. It is a copy then.
+	Stale bool
+}
+
+// lastKnown returns the movie as one that may have changed since it was read.
+func (m *Movie) lastKnown() *Movie {
+	stale := *m
+	stale.Stale = true
+	return &stale
 }
 
 // ExternalIDs are a film's ids in other catalogues; empty where not known.
@@ -111,8 +120,11 @@ type Deps struct {
 
 // Service composes films and their ratings. It is safe for concurrent use.
 type Service struct {
-	cfg       Config
-	catalogue catalogue
+	cfg        Config
+	background *background
+	catalogue  catalogue
+	// away knows whether the metadata service cannot be reached.
+	away      *circuit
 	watch     *watch
 	films     *flights[string, *Movie]
 	standings *standings
@@ -122,6 +134,7 @@ type Service struct {
 	votes     *votesSync
 	now       func() time.Time
 	served    map[Status]prometheus.Counter
+	stale     prometheus.Counter
 }
 
 // New returns a service. It makes no call yet, so the services it depends on may start later.
@@ -138,32 +151,36 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
-		cfg:       cfg,
-		now:       orReal(deps.Now),
-		catalogue: newCatalogue(deps.Metadata),
-		served:    map[Status]prometheus.Counter{},
+		cfg:        cfg,
+		background: newBackground(),
+		now:        orReal(deps.Now),
+		served:     map[Status]prometheus.Counter{},
 	}
-	s.watch = newWatch(cfg, s.catalogue.version, s.now)
+	s.away = &circuit{pause: confirmRetry, now: s.now}
+	s.catalogue = newCatalogue(observed{ClientConnInterface: deps.Metadata, away: s.away, patience: cfg.MetadataTimeout / 2, logger: logger})
+	aside := newCatalogue(deps.Metadata) // for calls that no answer depends on
+	s.watch = newWatch(cfg, aside.version, s.background, s.now)
 	var err error
-	s.films, err = newFlights[string](store{size: cfg.CacheSize, ttl: max(keptFor, cfg.MetadataTTL), now: deps.Now}, cfg.MetadataTimeout, ofFilms(cfg.MetadataTTL))
+	s.films, err = newFlights[string](store{size: cfg.CacheSize, ttl: cfg.MetadataStaleFor, now: deps.Now, background: s.background},
+		cfg.MetadataTimeout, ofFilms(cfg.MetadataTTL))
 	if err != nil {
 		return nil, fmt.Errorf("build the cache of films: %w", err)
 	}
 	s.films.gatherWith(s.catalogue.movie, s.catalogue.batch)
-	s.standings, err = newStandings(cfg, newRatings(deps.Rating), logger, deps.Now)
+	s.standings, err = newStandings(cfg, newRatings(deps.Rating), logger, s.background, deps.Now)
 	if err != nil {
 		return nil, fmt.Errorf("build the cache of rating summaries: %w", err)
 	}
-	if s.pages, err = newPages(cfg, deps.Now); err != nil {
+	if s.pages, err = newPages(cfg, s.background, deps.Now); err != nil {
 		return nil, fmt.Errorf("build the caches of pages: %w", err)
 	}
-	if s.charts, err = newCharts(cfg, s.catalogue, s.standings.ratings, deps.Now); err != nil {
+	if s.charts, err = newCharts(cfg, s.catalogue, s.standings.ratings, s.background, deps.Now); err != nil {
 		return nil, fmt.Errorf("build the cache of charts: %w", err)
 	}
-	if s.stats, err = newStats(cfg, s.catalogue, s.standings.ratings, deps.Now); err != nil {
+	if s.stats, err = newStats(cfg, s.catalogue, s.standings.ratings, s.background, deps.Now); err != nil {
 		return nil, fmt.Errorf("build the cache of statistics: %w", err)
 	}
-	s.votes = newVotesSync(s.catalogue, s.standings.ratings, logger)
+	s.votes = newVotesSync(aside, s.standings.ratings, logger)
 	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_movie_answers_total",
 		Help: "Films answered, by how good their rating summary was.",
@@ -171,8 +188,12 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	for _, status := range []Status{Fresh, Stale, Unavailable, Unrated} {
 		s.served[status] = answers.WithLabelValues(string(status))
 	}
+	s.stale = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "movieexample_movie_stale_films_total",
+		Help: "Films answered as they were last known, because the metadata service could not be reached.",
+	})
 	if deps.Metrics != nil {
-		for _, c := range append(s.votes.collectors(), answers) {
+		for _, c := range append(s.votes.collectors(), answers, s.stale) {
 			if err := deps.Metrics.Register(c); err != nil {
 				return nil, fmt.Errorf("register the movie service's metrics: %w", err)
 			}
@@ -181,8 +202,9 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	return s, nil
 }
 
-// Close stops the caches' background work. Calls under way end by themselves.
+// Close ends the calls under way, whose callers are told that they were cancelled, and everything that runs in the background.
 func (s *Service) Close() error {
+	s.background.close()
 	s.films.close()
 	s.standings.close()
 	s.pages.close()

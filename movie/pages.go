@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"movieexample.com/internal/fault"
@@ -17,11 +19,10 @@ const (
 	// keptFor is when a page or a film is forgotten although nothing changed: it is long, and only there so that what was asked
 	// for once does not stay for ever.
 	keptFor = 10 * time.Minute
-	// chartPagesMost and similarMost bound these caches in entries, which are small; pagesBytes bounds that of lists and that of
+	// similarsMost bounds that cache in entries, which are small; pagesBytes bounds that of lists, that of charts and that of
 	// searches, each, by what their films and texts take if no other page has them too.
-	chartPagesMost = 2000
-	similarsMost   = 2000
-	pagesBytes     = 32 << 20
+	similarsMost = 2000
+	pagesBytes   = 32 << 20
 )
 
 // pages keeps the answers that are made of many films: which films, in which order, and where the next page begins.
@@ -69,8 +70,11 @@ type filterKey struct {
 	hasMin, hasMax   bool
 }
 
+// folded is equal for the spellings of a genre that differ in case, which are one genre.
+func folded(genre string) string { return strings.ToLower(genre) }
+
 func (f filter) key() filterKey {
-	k := filterKey{genre: f.genre}
+	k := filterKey{genre: folded(f.genre)}
 	if f.minYear != nil {
 		k.minYear, k.hasMin = *f.minYear, true
 	}
@@ -113,17 +117,17 @@ func ofFilms(ttl time.Duration) rules[*Movie] {
 	}
 }
 
-func newPages(cfg Config, now func() time.Time) (*pages, error) {
-	inBytes := store{size: pagesBytes, ttl: keptFor, now: now}
+func newPages(cfg Config, b *background, now func() time.Time) (*pages, error) {
+	inBytes := store{size: pagesBytes, ttl: keptFor, now: now, background: b}
 	p := &pages{}
 	var errs [4]error
 	p.lists, errs[0] = newWeighedFlights[listKey](inBytes, cfg.MetadataTimeout, (*listPage).bytes, ofMovies[*listPage]())
-	p.charts, errs[1] = newFlights[chartKey](store{size: chartPagesMost, ttl: cfg.RatingTTL, now: now}, chartPatience(cfg),
+	p.charts, errs[1] = newWeighedFlights[chartKey](inBytes, chartPatience(cfg), (*chartPage).bytes,
 		rules[*chartPage]{join: sameEpoch, good: func(k *kept[*chartPage], now moment) bool {
 			return k.value.good(now, cfg.RatingTTL)
 		}})
 	p.searches, errs[2] = newWeighedFlights[searchKey](inBytes, cfg.MetadataTimeout, (*searchPage).bytes, ofFinds[*searchPage]())
-	p.similar, errs[3] = newFlights[string](store{size: similarsMost, ttl: keptFor, now: now}, cfg.MetadataTimeout, ofFinds[[]candidate]())
+	p.similar, errs[3] = newFlights[string](store{size: similarsMost, ttl: keptFor, now: now, background: b}, cfg.MetadataTimeout, ofFinds[[]candidate]())
 	return p, errors.Join(errs[:]...)
 }
 
@@ -178,6 +182,56 @@ func await[V any](ctx context.Context, call *flight[V], most time.Duration, late
 	return v, err
 }
 
+// known returns what is kept for key, however old, where the metadata service cannot be reached and somebody else finds out whether
+// it is back: then nobody who can be shown what is known waits for it.
+func known[K comparable, V any](s *Service, f *flights[K, V], key K) (V, bool) {
+	if !s.away.isOpen() {
+		var none V
+		return none, false
+	}
+	last, ok := f.last(key)
+	return last, ok && !s.away.allow()
+}
+
+// instead returns what is kept for key, however old, where err comes of a metadata service that cannot be reached.
+func instead[K comparable, V any](ctx context.Context, f *flights[K, V], key K, err error) (last V, ok bool) {
+	if ctx.Err() != nil || !errors.As(err, new(metadataAway)) {
+		return last, false
+	}
+	return f.last(key)
+}
+
+// obtain returns what f keeps for key or load brings; stale where it is the last known, because the metadata service cannot be reached.
+func obtain[K comparable, V any](
+	ctx context.Context, s *Service, f *flights[K, V], now moment, key K, load func(context.Context, K) (V, error),
+) (v V, stale bool, err error) {
+	if v, ok := f.fresh(now, key); ok {
+		return v, false, nil
+	}
+	if last, ok := known(s, f, key); ok {
+		return last, true, nil
+	}
+	v, err = await(ctx, f.join(ctx, now, key, load), s.cfg.MetadataTimeout, lateMetadata)
+	if err != nil {
+		if last, ok := instead(ctx, f, key, err); ok {
+			return last, true, nil
+		}
+	}
+	return v, false, err
+}
+
+// lastKnown returns the films as such if they are stale.
+func lastKnown(films []*Movie, stale bool) []*Movie {
+	if !stale {
+		return films
+	}
+	films = slices.Clone(films)
+	for i, m := range films {
+		films[i] = m.lastKnown()
+	}
+	return films
+}
+
 // lateMetadata is for calls that only the metadata service can have held up.
 func lateMetadata(err error) error { return fromMetadata(err) }
 
@@ -219,14 +273,20 @@ func (s *Service) movies(ctx context.Context, now moment, ids []string) (found [
 	return found, missing, nil
 }
 
-// filmsAt returns the film of each id, nil where there is none, and the label of them all.
+// filmsAt returns the film of each id, nil where there is none, and the label of them all. Where the metadata service cannot be
+// reached, those that are known are stale, and the label is good for nothing.
 func (s *Service) filmsAt(ctx context.Context, now moment, ids []string) (films []*Movie, read moment, err error) {
 	films, read = make([]*Movie, len(ids)), now
 	var absent []string
 	var at []int // their places in films
+	stale := false
 	for i, id := range ids {
 		k, ok := s.films.entry(now, id)
 		if !ok {
+			if last, ok := known(s, s.films, id); ok {
+				films[i], stale = last.lastKnown(), true
+				continue
+			}
 			absent, at = append(absent, id), append(at, i)
 			continue
 		}
@@ -236,24 +296,32 @@ func (s *Service) filmsAt(ctx context.Context, now moment, ids []string) (films 
 		label.epoch = now.epoch
 		read = oldest(read, label)
 	}
-	if len(absent) == 0 {
+	if len(absent) == 0 && !stale {
 		return films, read, nil
 	}
 	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
 	defer cancel()
 	for i, call := range s.films.joinAll(ctx, now, absent, s.catalogue.batch) {
 		film, err := call.wait(bounded)
+		if err != nil && bounded.Err() != nil {
+			err = lateMetadata(err)
+		}
 		switch {
 		case err == nil:
 			films[at[i]] = film
-		case bounded.Err() != nil:
-			return nil, moment{}, lateMetadata(err)
 		case fault.KindOf(err) != fault.KindNotFound:
-			return nil, moment{}, err
+			last, ok := instead(ctx, s.films, absent[i], err)
+			if !ok {
+				return nil, moment{}, err
+			}
+			films[at[i]], stale = last.lastKnown(), true
 		}
 		label := call.read
 		label.epoch = now.epoch
 		read = oldest(read, label)
+	}
+	if stale {
+		read = moment{epoch: now.epoch}
 	}
 	return films, read, nil
 }

@@ -19,6 +19,13 @@ const (
 	filmReadAfterKey = "x-film-read-after"
 )
 
+// RatingChanged is told, by whoever is in one process with this service, that a rating of the film was written, after the write and before
+// it is answered: what is read of the film from now on has it.
+func (s *Service) RatingChanged(id string) { s.standings.fresh.drop(id) }
+
+// MovieChanged is RatingChanged for a film that was written or deleted.
+func (s *Service) MovieChanged(id string) { s.films.drop(id) }
+
 // readAfter returns what the caller demands of ratings, the zero time where it demands nothing or what cannot be read.
 func readAfter(ctx context.Context) time.Time { return demanded(ctx, readAfterKey) }
 

@@ -29,8 +29,10 @@ type roll struct {
 
 // verdict is what is known of films under one filter.
 type verdict struct {
-	mu             sync.Mutex // held while the metadata service is asked: whoever comes meanwhile finds the answer
-	asked, matches bits
+	// asking has room for one, who asks the metadata service: whoever comes meanwhile finds the answer, or gives up waiting.
+	asking chan struct{}
+
+	asked, matches bits // under roll.mu
 }
 
 // bits are a set of numbers.
@@ -83,7 +85,7 @@ func (r *roll) verdict(f filter) *verdict {
 	key := f.key()
 	v := r.verdicts[key]
 	if v == nil {
-		v = &verdict{}
+		v = &verdict{asking: make(chan struct{}, 1)}
 		r.verdicts[key] = v
 	}
 	return v
@@ -93,29 +95,10 @@ func (r *roll) verdict(f filter) *verdict {
 // It asks for those that were not asked for yet.
 func (r *roll) judge(ctx context.Context, entries []chartEntry, numbers []int32, f filter) (sort []string, matches []bool, err error) {
 	v := r.verdict(f)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	var missing []string
-	var at []int32 // their numbers
-	for i, n := range numbers {
-		if !v.asked.has(n) {
-			missing, at = append(missing, entries[i].id), append(at, n)
-		}
-	}
-	if len(missing) > 0 {
-		keys, err := r.catalogue.sortKeys(ctx, missing, f)
-		if err != nil {
+	if len(r.missing(v, numbers)) > 0 {
+		if err := r.ask(ctx, v, entries, numbers, f); err != nil {
 			return nil, nil, err
 		}
-		r.mu.Lock()
-		for i, n := range at {
-			v.asked.add(n)
-			if key, ok := keys[missing[i]]; ok {
-				v.matches.add(n)
-				r.sort[n] = key
-			}
-		}
-		r.mu.Unlock()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,6 +109,48 @@ func (r *roll) judge(ctx context.Context, entries []chartEntry, numbers []int32,
 		}
 	}
 	return sort, matches, nil
+}
+
+// missing are the places of the numbers that were not asked for yet.
+func (r *roll) missing(v *verdict, numbers []int32) (at []int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, n := range numbers {
+		if !v.asked.has(n) {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// ask asks for what is missing, once nobody else does.
+func (r *roll) ask(ctx context.Context, v *verdict, entries []chartEntry, numbers []int32, f filter) error {
+	select {
+	case v.asking <- struct{}{}:
+		defer func() { <-v.asking }()
+	case <-ctx.Done():
+		return fromMetadata(ctx.Err())
+	}
+	at := r.missing(v, numbers)
+	ids := make([]string, len(at))
+	for i, place := range at {
+		ids[i] = entries[place].id
+	}
+	keys, err := r.catalogue.sortKeys(ctx, ids, f)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, place := range at {
+		n := numbers[place]
+		v.asked.add(n)
+		if key, ok := keys[ids[i]]; ok {
+			v.matches.add(n)
+			r.sort[n] = key
+		}
+	}
+	return nil
 }
 
 // rolls keeps the current one.

@@ -29,30 +29,26 @@ func (p *searchPage) render(make func(*found) any) any {
 
 // search returns a page of the films that match, and each hit's standing.
 func (s *Service) search(ctx context.Context, q searchQuery) (*searchPage, []Details, error) {
-	now, key := s.moment(ctx), searchKey{q: q.q, genre: q.genre, size: q.size, token: q.token}
+	now, key := s.moment(ctx), searchKey{q: q.q, genre: folded(q.genre), size: q.size, token: q.token}
 	if q.decade != nil {
 		key.decade, key.hasDecade = *q.decade, true
 	}
-	page, ok := s.pages.searches.fresh(now, key)
-	if !ok {
-		call := s.pages.searches.join(ctx, now, key, func(ctx context.Context, _ searchKey) (*searchPage, error) {
-			f, err := s.catalogue.search(ctx, q)
-			if err != nil {
-				return nil, err
-			}
-			films := make([]*Movie, len(f.hits))
-			for i, h := range f.hits {
-				films[i] = h.film
-			}
-			s.admit(now, films)
-			return &searchPage{found: f, films: films}, nil
-		})
-		var err error
-		if page, err = await(ctx, call, s.cfg.MetadataTimeout, lateMetadata); err != nil {
-			return nil, nil, err
+	page, stale, err := obtain(ctx, s, s.pages.searches, now, key, func(ctx context.Context, _ searchKey) (*searchPage, error) {
+		f, err := s.catalogue.search(ctx, q)
+		if err != nil {
+			return nil, err
 		}
+		films := make([]*Movie, len(f.hits))
+		for i, h := range f.hits {
+			films[i] = h.film
+		}
+		s.admit(now, films)
+		return &searchPage{found: f, films: films}, nil
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	films, err := s.compose(ctx, now, page.films)
+	films, err := s.compose(ctx, now, lastKnown(page.films, stale))
 	return page, films, err
 }
 
@@ -79,13 +75,9 @@ type similarFilm struct {
 // ratings, as a film's weighted score is when it has few, so that the list does not need the rating service.
 func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFilm, error) {
 	now := s.moment(ctx)
-	candidates, ok := s.pages.similar.fresh(now, id)
-	if !ok {
-		call := s.pages.similar.join(ctx, now, id, s.catalogue.similar)
-		var err error
-		if candidates, err = await(ctx, call, s.cfg.MetadataTimeout, lateMetadata); err != nil {
-			return nil, err
-		}
+	candidates, _, err := obtain(ctx, s, s.pages.similar, now, id, s.catalogue.similar)
+	if err != nil {
+		return nil, err
 	}
 	ids := make([]string, len(candidates))
 	for i, c := range candidates {

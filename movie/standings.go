@@ -23,13 +23,13 @@ type standings struct {
 	now     func() time.Time
 }
 
-func newStandings(cfg Config, from ratings, logger *slog.Logger, now func() time.Time) (*standings, error) {
-	s := &standings{ratings: from, ttl: cfg.RatingTTL, logger: logger, now: orReal(now)}
+func newStandings(cfg Config, from ratings, logger *slog.Logger, b *background, now func() time.Time) (*standings, error) {
+	s := &standings{ratings: from, ttl: cfg.RatingTTL, ahead: ahead{background: b}, logger: logger, now: orReal(now)}
 	var err error
 	if s.known, err = open[string, *Standing](store{size: cfg.StaleSize, ttl: cfg.RatingStaleFor, now: now}); err != nil {
 		return nil, err
 	}
-	s.fresh, err = newFlights[string](store{size: cfg.CacheSize, ttl: 2 * cfg.RatingTTL, now: now}, cfg.RatingTimeout,
+	s.fresh, err = newFlights[string](store{size: cfg.CacheSize, ttl: 2 * cfg.RatingTTL, now: now, background: b}, cfg.RatingTimeout,
 		rules[*Standing]{
 			good: func(k *kept[*Standing], now moment) bool {
 				return now.within(k.read, cfg.RatingTTL) && !now.tooEarly(k.read)
@@ -54,12 +54,13 @@ func (s *standings) load(ctx context.Context, id string) (*Standing, error) {
 	if !s.circuit.allow() {
 		return nil, errResting
 	}
+	began := s.now()
 	standing, err := s.ratings.standing(ctx, id)
 	s.observe(ctx, err)
 	if err != nil {
 		return nil, err
 	}
-	s.remember(id, standing)
+	s.remember(id, standing, began)
 	return standing, nil
 }
 
@@ -68,6 +69,7 @@ func (s *standings) loadAll(ctx context.Context, ids []string) (map[string]*Stan
 	if !s.circuit.allow() {
 		return nil, errResting
 	}
+	began := s.now()
 	found, err := s.ratings.standings(ctx, ids)
 	s.observe(ctx, err)
 	if err != nil {
@@ -79,7 +81,7 @@ func (s *standings) loadAll(ctx context.Context, ids []string) (map[string]*Stan
 			standing = &Standing{Status: Unrated}
 			found[id] = standing
 		}
-		s.remember(id, standing)
+		s.remember(id, standing, began)
 	}
 	return found, nil
 }
@@ -106,8 +108,8 @@ func (s *standings) look(now moment, id string) (*Standing, bool) {
 }
 
 // readAgain reads standings anew and returns when they are there, or the rating service did not give them.
-func (s *standings) readAgain(ids []string) {
-	for _, call := range s.fresh.again(context.Background(), moment{at: s.now()}, ids, s.loadAll) {
+func (s *standings) readAgain(ctx context.Context, ids []string) {
+	for _, call := range s.fresh.again(ctx, moment{at: s.now()}, ids, s.loadAll) {
 		<-call.done
 	}
 }
@@ -192,16 +194,22 @@ func (s *standings) observe(ctx context.Context, err error) {
 	}
 }
 
-// remember keeps the standing for the time when the rating service is down. Answers may overtake each other: the newest stays.
-func (s *standings) remember(id string, standing *Standing) {
-	if standing.Summary == nil {
-		s.known.Invalidate(id)
-		return
+// remember keeps the standing, which was asked for at began, for the time when the rating service is down. Answers may overtake each
+// other: the newest stays.
+func (s *standings) remember(id string, standing *Standing, began time.Time) {
+	asOf := began
+	if standing.Summary != nil {
+		asOf = standing.Summary.AsOf
 	}
-	if old, ok := s.known.GetIfPresent(id); ok && old.Summary.AsOf.After(standing.Summary.AsOf) {
-		return
-	}
-	s.known.Set(id, standing)
+	s.known.Compute(id, func(old *Standing, found bool) (*Standing, otter.ComputeOp) {
+		switch {
+		case found && old.Summary.AsOf.After(asOf):
+			return old, otter.CancelOp
+		case standing.Summary == nil:
+			return nil, otter.InvalidateOp
+		}
+		return standing, otter.WriteOp
+	})
 }
 
 // fallback is the standing of a film while the rating service cannot be reached.

@@ -16,11 +16,11 @@ type stats struct {
 	ratings *latest[totals]
 }
 
-func newStats(cfg Config, c catalogue, r ratings, now func() time.Time) (*stats, error) {
+func newStats(cfg Config, c catalogue, r ratings, b *background, now func() time.Time) (*stats, error) {
 	s := &stats{}
 	var errs [2]error
-	s.films, errs[0] = newLatest(now, cfg.MetadataTimeout, c.stats, lateMetadata)
-	s.ratings, errs[1] = newLatest(now, cfg.ChartTimeout, r.totals, fromRating)
+	s.films, errs[0] = newLatest(now, b, cfg.MetadataTimeout, c.stats, lateMetadata)
+	s.ratings, errs[1] = newLatest(now, b, cfg.ChartTimeout, r.totals, fromRating)
 	return s, errors.Join(errs[:]...)
 }
 
@@ -43,8 +43,8 @@ type latest[V any] struct {
 	known bool
 }
 
-func newLatest[V any](now func() time.Time, timeout time.Duration, load func(context.Context) (V, error), late func(error) error) (*latest[V], error) {
-	calls, err := newFlights[struct{}](store{size: 1, ttl: statsTTL, now: now}, timeout, rules[V]{good: youngerThan[V](statsTTL)})
+func newLatest[V any](now func() time.Time, b *background, timeout time.Duration, load func(context.Context) (V, error), late func(error) error) (*latest[V], error) {
+	calls, err := newFlights[struct{}](store{size: 1, ttl: statsTTL, now: now, background: b}, timeout, rules[V]{good: youngerThan[V](statsTTL)})
 	return &latest[V]{calls: calls, load: load, timeout: timeout, late: late, now: orReal(now)}, err
 }
 

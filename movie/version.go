@@ -18,7 +18,7 @@ const (
 	// confirmPatience is how long after a question began others wait for its answer. Nobody needs it: without a version things
 	// are kept for a moment only.
 	confirmPatience = 500 * time.Millisecond
-	// confirmRetry is the pause after a version could not be had: because the metadata service cannot be reached, or is from
+	// confirmRetry is the pause after the metadata service could not be reached, and after a version could not be had: because the metadata service cannot be reached, or is from
 	// before it had versions.
 	confirmRetry = time.Second
 	// indexLag is how far behind the catalogue a search may answer; the metadata service promises it.
@@ -92,9 +92,10 @@ type versions struct{ movies, votes, indexedMovies, indexedVotes int64 }
 // watch knows the catalogue's version. It asks for it only while requests come, at most one question is under way, and nobody waits
 // for one unless the last is confirmedFor old.
 type watch struct {
-	ask     func(context.Context) (versions, error)
-	now     func() time.Time
-	timeout time.Duration
+	ask        func(context.Context) (versions, error)
+	now        func() time.Time
+	timeout    time.Duration
+	background *background
 
 	last atomic.Pointer[reading]
 
@@ -111,8 +112,8 @@ type reading struct {
 	since time.Time
 }
 
-func newWatch(cfg Config, ask func(context.Context) (versions, error), now func() time.Time) *watch {
-	return &watch{ask: ask, now: now, timeout: cfg.MetadataTimeout}
+func newWatch(cfg Config, ask func(context.Context) (versions, error), b *background, now func() time.Time) *watch {
+	return &watch{ask: ask, now: now, timeout: cfg.MetadataTimeout, background: b}
 }
 
 // moment returns what is known now, but for the epoch. It waits for the version if there is none that is new enough, unless the
@@ -148,8 +149,9 @@ func (w *watch) start(ctx context.Context) *flight[struct{}] {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.call == nil {
-		w.call = &flight[struct{}]{done: make(chan struct{}), read: moment{at: w.now()}}
-		go w.check(context.WithoutCancel(ctx), w.call)
+		call := &flight[struct{}]{done: make(chan struct{}), read: moment{at: w.now()}}
+		w.call = call
+		w.background.start(ctx, func(ctx context.Context) { w.check(ctx, call) })
 	}
 	return w.call
 }

@@ -23,6 +23,7 @@ const (
 type window struct {
 	chartWindow
 	start *position // nil: the top
+	until string    // the last id of the piece, where the window is one of a group that is too great for one
 	read  time.Time
 	shape *shape
 	rows  []atomic.Pointer[standingPair] // by entry, made when a page has it
@@ -133,9 +134,17 @@ func (a tie) below(b tie) bool {
 	return a.key < b.key || a.key == b.key && a.votes < b.votes
 }
 
-// holds reports whether the window has all that comes at and behind the position, up to its own end, if it begins above it.
+// holds reports whether the window has all that comes at and behind the position, up to its own end.
 func (w *window) holds(p *position) bool {
-	return p == nil || p.after == "" && (w.next == nil || w.next.below(p.tie))
+	switch {
+	case p == nil:
+		return w.start == nil
+	case p.basis != w.basis || p.after != "" || p.until != "":
+		return false
+	case w.start != nil && (w.start.tie.below(p.tie) || w.start.tie == p.tie && w.start.after != ""):
+		return false
+	}
+	return w.next == nil || w.next.below(p.tie)
 }
 
 // behind returns the picks that a page which begins at the cursor has before it. Better groups were shown, of worse ones nothing
@@ -192,10 +201,10 @@ type charts struct {
 	now     func() time.Time
 }
 
-func newCharts(cfg Config, c catalogue, r ratings, now func() time.Time) (*charts, error) {
+func newCharts(cfg Config, c catalogue, r ratings, b *background, now func() time.Time) (*charts, error) {
 	s := &charts{ratings: r, rolls: rolls{catalogue: c}, timeout: cfg.ChartTimeout, ttl: cfg.RatingTTL, now: orReal(now)}
 	var err error
-	s.windows, err = newFlights[windowKey](store{size: windowsKept, ttl: keptFor, now: now}, 2*cfg.ChartTimeout, rules[*window]{
+	s.windows, err = newFlights[windowKey](store{size: windowsKept, ttl: keptFor, now: now, background: b}, 2*cfg.ChartTimeout, rules[*window]{
 		good: func(k *kept[*window], now moment) bool { return k.value.age().good(now.at, s.ttl) },
 	})
 	return s, err
@@ -207,15 +216,17 @@ func (s *charts) close() { s.windows.close() }
 // Those of the greatest size are kept, for every filter that looks through the chart; what is smaller is asked for by pages that
 // need no more, and the page is enough to keep.
 func (s *charts) window(ctx context.Context, now moment, c chart, start *position, size int) (*window, error) {
-	for _, key := range []windowKey{keyOf(c, nil), keyOf(c, start)} {
+	// There are few. A walk that began with an older basis finds its own windows among them.
+	for key, k := range s.windows.cache.All() {
+		if key.chart != c || !k.value.holds(start) && key != keyOf(c, start) {
+			continue
+		}
 		s.ahead(now, key)
-		if k, ok := s.windows.cache.GetIfPresent(key); ok && (k.value.holds(start) || key == keyOf(c, start)) {
-			// Whoever comes while newer numbers are on their way is shown these, as what they are, rather than made to wait
-			// for a rating service that has much to do.
-			age := k.value.age()
-			if age.good(now.at, s.ttl) || k.due.Load() && age.usable(now.at, s.ttl) {
-				return k.value, nil
-			}
+		// Whoever comes while newer numbers are on their way is shown these, as what they are, rather than made to wait
+		// for a rating service that has much to do.
+		age := k.value.age()
+		if age.good(now.at, s.ttl) || k.due.Load() && age.usable(now.at, s.ttl) {
+			return k.value, nil
 		}
 	}
 	if size == windowMost {
@@ -262,27 +273,60 @@ func (s *charts) renew(ctx context.Context, key windowKey) (*window, error) {
 // piece reads a window in which every group of ties is whole, so that it can be put into the order of titles.
 //
 // A group of more than windowMost ties comes in pieces. To be the same for every reader, whatever its page size, pieces
-// always start where the group does and are read with the greatest size; their order is by title within each piece.
+// always start where the group does and are read with the greatest size; their order is by title within each piece. A page that
+// goes on within a piece reads it up to the id where it ended before, though the group may have other records by now.
 func (s *charts) piece(ctx context.Context, c chart, start *position, size int) (*window, error) {
 	read := s.now()
+	if start != nil && start.after != "" {
+		size = windowMost
+	}
 	w, err := s.read(ctx, c, start, size)
 	if err != nil {
 		return nil, err
 	}
-	if w.next != nil && w.next.after != "" {
-		split := w.next.tie
-		whole := slices.IndexFunc(w.entries, func(e chartEntry) bool { return e.tie == split })
-		switch {
-		case whole > 0:
-			w.entries = w.entries[:whole]
-			w.next = &position{tie: split}
-		case size < windowMost:
-			if w, err = s.read(ctx, c, start, windowMost); err != nil {
-				return nil, err
-			}
+	until := ""
+	if w.next != nil && w.next.after != "" || start != nil && start.until != "" {
+		if until, err = s.split(ctx, c, start, size, &w); err != nil {
+			return nil, err
 		}
 	}
-	return newWindow(w, start, read), nil
+	made := newWindow(w, start, read)
+	made.until = until
+	return made, nil
+}
+
+// split makes w end with a whole group of ties, or with a whole piece of one, of which it returns the last id.
+func (s *charts) split(ctx context.Context, c chart, start *position, size int, w *chartWindow) (until string, err error) {
+	if start == nil || start.until == "" {
+		in := w.next.tie
+		switch whole := slices.IndexFunc(w.entries, func(e chartEntry) bool { return e.tie == in }); {
+		case whole > 0:
+			w.entries = w.entries[:whole]
+			w.next = &position{tie: in, basis: w.basis}
+			return "", nil
+		case size < windowMost:
+			if *w, err = s.read(ctx, c, start, windowMost); err != nil || w.next == nil || w.next.after == "" {
+				return "", err
+			}
+		}
+		return w.next.after, nil
+	}
+	// The piece has other records by now, and is read up to where it ended.
+	for w.next != nil && w.next.tie == start.tie && w.next.after < start.until {
+		more, err := s.read(ctx, c, w.next, windowMost)
+		if err != nil {
+			return "", err
+		}
+		w.entries, w.next = append(w.entries, more.entries...), more.next
+	}
+	end := slices.IndexFunc(w.entries, func(e chartEntry) bool { return e.tie != start.tie || e.id > start.until })
+	if end >= 0 {
+		w.entries = w.entries[:end]
+	}
+	if end >= 0 || w.next != nil {
+		w.next = &position{tie: start.tie, after: start.until, basis: w.basis}
+	}
+	return start.until, nil
 }
 
 func (s *charts) read(ctx context.Context, c chart, start *position, size int) (chartWindow, error) {

@@ -119,6 +119,9 @@ type Deps struct {
 	Metrics prometheus.Registerer
 	// DB is the service's own database. The service migrates it; the caller closes it, after the service.
 	DB *Database
+	// Changed is called after each synchronous write of a rating, whatever came of it, and before it is answered; nil is called by
+	// nobody. It must return at once.
+	Changed func(Record)
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 }
@@ -130,6 +133,7 @@ type Service struct {
 	now      func() time.Time
 	store    *store
 	ingester *ingester
+	changed  func(Record)
 
 	boards    *shelf[string, *board] // boards, priors and users: by record type
 	priors    *shelf[string, Prior]
@@ -164,12 +168,17 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register rating metrics: %w", err)
 	}
-	return newService(cfg, deps.Logger, deps.Now, st, newIngester(st, deps.Logger, metrics, deps.DB.WriteConns()/2)), nil
+	s := newService(cfg, deps.Logger, deps.Now, st, newIngester(st, deps.Logger, metrics, deps.DB.WriteConns()/2))
+	if deps.Changed != nil {
+		s.changed = deps.Changed
+	}
+	return s, nil
 }
 
 func newService(cfg Config, log *slog.Logger, now func() time.Time, st *store, in *ingester) *Service {
 	s := &Service{
 		cfg: cfg, log: log, now: now, store: st, ingester: in,
+		changed:     func(Record) {},
 		boards:      newShelf[string, *board](now, cfg.ChartMaxAge, maxTypes),
 		priors:      newShelf[string, Prior](now, cfg.ChartMaxAge, maxTypes),
 		trends:      newShelf[trendKey, *trend](now, 0, maxTypes),
