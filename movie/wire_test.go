@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -376,6 +377,12 @@ func (w *world) clock() time.Time {
 
 func newWorld(t testing.TB, cfg movie.Config) *world {
 	t.Helper()
+	return newWorldWith(t, cfg, nil)
+}
+
+// newWorldWith is newWorld with metrics, which may be nil.
+func newWorldWith(t testing.TB, cfg movie.Config, metrics prometheus.Registerer) *world {
+	t.Helper()
 	w := &world{
 		metadata: &fakeMetadata{films: map[string]*metadatav1.Movie{}, votes: map[string]int32{}},
 		rating:   &fakeRating{summaries: map[string]*ratingv1.RatingSummary{}},
@@ -402,7 +409,7 @@ func newWorld(t testing.TB, cfg movie.Config) *world {
 	})}
 	var err error
 	w.service, err = movie.New(t.Context(), cfg, movie.Deps{
-		Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Metadata: w.metadataConn, Rating: w.ratingConn, Now: w.clock,
+		Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Metadata: w.metadataConn, Rating: w.ratingConn, Now: w.clock, Metrics: metrics,
 	})
 	if err != nil {
 		t.Fatal(err)
