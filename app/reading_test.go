@@ -107,7 +107,7 @@ func TestWalkingChartsWhileOthersAreRated(t *testing.T) {
 		return err
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
-	const quiet, busy = 150, 5
+	const quiet, busy = 60, 5
 	var movies []*metadatav1.Movie
 	for i := range quiet + busy {
 		id := fmt.Sprint("quiet", i)
@@ -147,7 +147,7 @@ func TestWalkingChartsWhileOthersAreRated(t *testing.T) {
 			for processes := 1; processes <= 2; processes++ {
 				t.Run(fmt.Sprintf("%s/%s/%d", chart, genre, processes), func(t *testing.T) {
 					seen, charts := map[string]int{}, map[string]bool{}
-					req := &moviev1.ListChartRequest{Chart: chart, Genre: genre, PageSize: 7}
+					req := &moviev1.ListChartRequest{Chart: chart, Genre: genre, PageSize: 5}
 					for n := 0; ; n++ {
 						resp, err := services[n%processes].ListChart(t.Context(), req)
 						if err != nil {
@@ -190,7 +190,7 @@ func TestWalkingChartsWhileOthersAreRated(t *testing.T) {
 func TestManyGenres(t *testing.T) {
 	p := run(t, testConfig(t.TempDir()))
 	metadata, movies := metadatav1.NewMetadataServiceClient(dial(t, p.Metadata)), moviev1.NewMovieServiceClient(dial(t, p.Movie))
-	const films = 4000
+	const films = 1000
 	long := strings.Repeat("x", 30)
 	for from := 0; from < films; from += 200 {
 		var batch []*metadatav1.Movie

@@ -83,7 +83,8 @@ func answersOf(files []protoreflect.FileDescriptor) []protoreflect.MessageDescri
 // outputOnly reports whether a service ignores the field on input. The contract says so in comments, which no descriptor has.
 func outputOnly(f protoreflect.FieldDescriptor) bool {
 	switch f.FullName() {
-	case "movieexample.movie.v1.Movie.rating_summary", "movieexample.movie.v1.Movie.rating_status":
+	case "movieexample.movie.v1.Movie.rating_summary", "movieexample.movie.v1.Movie.rating_status",
+		"movieexample.movie.v1.Movie.metadata_status":
 		return true
 	}
 	return false

@@ -50,7 +50,7 @@ func (o *jsonOut) movie(m *moviev1.Movie) bool {
 	if m.RuntimeMinutes != nil {
 		o.buf = strconv.AppendInt(append(o.buf, `,"runtimeMinutes":`...), int64(m.GetRuntimeMinutes()), 10)
 	}
-	if !o.texts(`,"alternativeTitles":[`, m.GetAlternativeTitles()) {
+	if !o.texts(`,"alternativeTitles":[`, m.GetAlternativeTitles()) || !o.member(`,"metadataStatus":"`, m.GetMetadataStatus()) {
 		return false
 	}
 	o.buf = append(o.buf, '}')

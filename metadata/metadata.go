@@ -243,7 +243,7 @@ type position struct {
 
 // List returns one page of the films that match, and the token of the next page, empty after
 // the last one. size is the number of films wanted, 0 for the default; token is empty for the
-// first page. A film that is deleted while the list is walked may be missing from its page;
+// first page. Movies that are very large are fewer. A film that is deleted while the list is walked may be missing from its page;
 // films that nobody changes are shown exactly once.
 func (s *Service) List(ctx context.Context, f Filter, order Order, size int32, token string) ([]Movie, string, error) {
 	f, filterErr := f.checked()

@@ -91,7 +91,7 @@ type found struct {
 // search returns one page of the movies that match. What matches, and in which order, is as of the
 // index; the movies, and how the query matches them, are as of the database. A movie that was deleted or
 // changed since the index was brought up to date, so that the query does not match it any more, is missing
-// from its page, which may then be short.
+// from its page, which may then be short. So may a page of very large movies.
 func (s *Service) search(ctx context.Context, f searchFilter, size int32, token string) (found, error) {
 	q, queryErr := f.checked()
 	n, sizeErr := page.Size(size, defaultPageSize, maxPageSize)
@@ -110,6 +110,17 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 	}
 	s.follower.awaitOwn(ctx)
 	q.Limit = n
+	for {
+		p, fits, err := s.searchPage(ctx, q, query)
+		if err != nil || fits == q.Limit {
+			return p, err
+		}
+		q.Limit = fits
+	}
+}
+
+// searchPage returns the page of q.Limit hits, and fits, which is less where their movies are too large for one page.
+func (s *Service) searchPage(ctx context.Context, q search.Query, query string) (p found, fits int, err error) {
 	index := s.follower.index.Load()
 	r := index.Search(q)
 	ids := make([]string, len(r.Hits))
@@ -118,9 +129,12 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 	}
 	movies, err := s.store.movies(ctx, s.store.db.Read(), ids)
 	if err != nil {
-		return found{}, err
+		return found{}, 0, err
 	}
-	p := found{hits: make([]hit, 0, len(ids)), total: r.Total, genres: r.Genres, decades: r.Decades, others: r.OtherGenres}
+	if list := ordered(ids, movies); fitting(list) < len(list) {
+		return found{}, fitting(list), nil
+	}
+	p = found{hits: make([]hit, 0, len(ids)), total: r.Total, genres: r.Genres, decades: r.Decades, others: r.OtherGenres}
 	for _, h := range r.Hits {
 		m, ok := movies[h.ID]
 		if !ok {
@@ -133,7 +147,7 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 	if r.Next != nil {
 		p.next = page.Encode(query, r.Next)
 	}
-	return p, nil
+	return p, q.Limit, nil
 }
 
 // film is the movie as the search index knows it.

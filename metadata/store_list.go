@@ -35,12 +35,40 @@ func (s *store) list(ctx context.Context, f Filter, order Order, after *position
 		}
 		rows, err := s.movies(ctx, q, ids)
 		movies = ordered(ids, rows)
+		if n := fitting(movies); n < len(movies) && len(movies) == len(found) {
+			movies, more = movies[:n], &found[n-1]
+		}
 		return err
 	})
 	if err != nil {
 		return nil, nil, explain(ctx, "list movies", err)
 	}
 	return movies, more, nil
+}
+
+// pageBytes bounds the movies of one page: an answer must stay far under what gRPC takes, and movies may have texts of 150 KB.
+const pageBytes = 2 << 20
+
+// fitting returns how many of the movies a page has room for: one at least, where there is one.
+func fitting(movies []Movie) int {
+	size := 0
+	for i, m := range movies {
+		if size += m.bytes(); size > pageBytes && i > 0 {
+			return i
+		}
+	}
+	return len(movies)
+}
+
+// bytes is about what the movie takes in a message.
+func (m Movie) bytes() int {
+	n := 200 + len(m.ID) + len(m.Title) + len(m.OriginalTitle) + len(m.Director) + len(m.Description)
+	for _, list := range [][]string{m.AlternativeTitles, m.Genres} {
+		for _, text := range list {
+			n += 4 + len(text)
+		}
+	}
+	return n
 }
 
 // walk finds positions in the list of one genre, or of all films. Every query of it reads a run

@@ -192,9 +192,12 @@ func (s *Service) readChart(ctx context.Context, now moment, q chartQuery) (*cha
 	if more {
 		places = places[:q.size]
 	}
-	read, err := s.rows(ctx, now, result, places, last.Rank)
+	shown, read, err := s.rows(ctx, now, result, places, last.Rank)
 	if err != nil {
 		return nil, err
+	}
+	if shown < len(places) {
+		places, more = places[:shown], true
 	}
 	result.read = oldest(roll.read, read)
 	next := cursor{Rank: last.Rank + int64(len(result.rows))}
@@ -230,20 +233,24 @@ func (s *Service) picks(ctx context.Context, w *window, r *roll, f filter) ([]pi
 }
 
 // rows gives the page the films of its places and numbers them, and returns the label of the films. A film deleted a moment ago
-// leaves no gap in the ranks.
-func (s *Service) rows(ctx context.Context, now moment, p *chartPage, places []place, rank int64) (moment, error) {
+// leaves no gap in the ranks. Where the films are too large for one page, only the first places are shown.
+func (s *Service) rows(ctx context.Context, now moment, p *chartPage, places []place, rank int64) (shown int, read moment, err error) {
 	ids := make([]string, len(places))
 	for i, pl := range places {
 		ids[i] = pl.window.entries[pl.pick.at].id
 	}
 	films, read, err := s.filmsAt(ctx, now, ids)
 	if err != nil {
-		return moment{}, err
+		return 0, moment{}, err
 	}
+	size := 0
 	p.rows = make([]chartRow, 0, len(places))
 	for i, pl := range places {
 		if films[i] == nil {
 			continue
+		}
+		if size += films[i].bytes(); size > answerBytes && len(p.rows) > 0 {
+			return i, read, nil
 		}
 		rank++
 		pair, first := pl.window.standings(int(pl.pick.at))
@@ -252,5 +259,5 @@ func (s *Service) rows(ctx context.Context, now moment, p *chartPage, places []p
 		}
 		p.rows = append(p.rows, chartRow{rank: rank, score: pl.window.entries[pl.pick.at].score, film: films[i], standings: pair})
 	}
-	return read, nil
+	return len(places), read, nil
 }

@@ -2,7 +2,12 @@ package movie
 
 import (
 	"context"
+
+	"movieexample.com/internal/fault"
 )
+
+// batchBytes bounds the films of a batch, which is whole or not at all; with their ratings they are less than gRPC takes.
+const batchBytes = 3 << 20
 
 // details answers for one film. Both halves come from their caches or from calls that run side by side.
 func (s *Service) details(ctx context.Context, id string) (Details, error) {
@@ -117,6 +122,12 @@ func (s *Service) batch(ctx context.Context, ids []string) ([]Details, []string,
 	films, missing, err := s.movies(ctx, now, ids)
 	if err != nil {
 		return nil, nil, err
+	}
+	size := 0
+	for i, m := range films {
+		if size += m.bytes(); size > batchBytes {
+			return nil, nil, fault.Invalid("ids", "must name movies of at most %d MiB together: ask for no more than the first %d of these %d", batchBytes>>20, i, len(films))
+		}
 	}
 	page, err := s.compose(ctx, now, films)
 	return page, missing, err

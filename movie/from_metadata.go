@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -122,9 +123,12 @@ func (c catalogue) version(ctx context.Context) (versions, error) {
 	return versions{movies: r.GetMovies(), votes: r.GetVotes(), indexedMovies: r.GetIndexedMovies(), indexedVotes: r.GetIndexedVotes()}, nil
 }
 
-// batch returns those of up to 200 films that exist.
+// batch returns those of up to 200 films that exist. Where they are too large for one answer, it makes several calls.
 func (c catalogue) batch(ctx context.Context, ids []string) (map[string]*Movie, error) {
 	r, err := c.client.BatchGetMovies(ctx, &metadatav1.BatchGetMoviesRequest{Ids: ids})
+	if fault.KindOf(err) == fault.KindExhausted && len(ids) > 1 {
+		return inHalves(ids, func(half []string) (map[string]*Movie, error) { return c.batch(ctx, half) })
+	}
 	if err != nil {
 		return nil, fromMetadata(err)
 	}
@@ -142,6 +146,15 @@ func (c catalogue) sortKeys(ctx context.Context, ids []string, f filter) (map[st
 	for len(ids) > 0 {
 		n := min(len(ids), selectMost)
 		r, err := c.client.SelectMovies(ctx, &metadatav1.SelectMoviesRequest{Ids: ids[:n], Filter: f.wire()})
+		if fault.KindOf(err) == fault.KindExhausted && n > 1 { // titles may be long
+			more, err := inHalves(ids[:n], func(half []string) (map[string]string, error) { return c.sortKeys(ctx, half, f) })
+			if err != nil {
+				return nil, err
+			}
+			maps.Copy(keys, more)
+			ids = ids[n:]
+			continue
+		}
 		if err != nil {
 			return nil, fromMetadata(err)
 		}
@@ -151,6 +164,20 @@ func (c catalogue) sortKeys(ctx context.Context, ids []string, f filter) (map[st
 		ids = ids[n:]
 	}
 	return keys, nil
+}
+
+// inHalves asks for the two halves of the ids, one after the other.
+func inHalves[V any](ids []string, ask func([]string) (map[string]V, error)) (map[string]V, error) {
+	found, err := ask(ids[:len(ids)/2])
+	if err != nil {
+		return nil, err
+	}
+	rest, err := ask(ids[len(ids)/2:])
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(found, rest)
+	return found, nil
 }
 
 // fromMetadata turns what a call returned into an error for our own callers: it names the service where the service is

@@ -23,6 +23,8 @@ const (
 	// searches, each, by what their films and texts take if no other page has them too.
 	similarsMost = 2000
 	pagesBytes   = 32 << 20
+	// answerBytes bounds the films of one answer, so that it stays far under what gRPC takes: a film may have texts of 150 KB.
+	answerBytes = 2 << 20
 )
 
 // pages keeps the answers that are made of many films: which films, in which order, and where the next page begins.

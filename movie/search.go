@@ -91,7 +91,7 @@ func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFi
 
 	// The films of the best, and of the next best for those that were deleted a moment ago.
 	best := make([]similarFilm, 0, min(size, len(list)))
-	for len(list) > 0 && len(best) < size {
+	for bytes := 0; len(list) > 0 && len(best) < size; {
 		next := list[:min(size-len(best), len(list))]
 		list = list[len(next):]
 		ids := make([]string, len(next))
@@ -104,6 +104,9 @@ func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFi
 		}
 		for _, c := range next {
 			if len(films) > 0 && films[0].ID == c.id { // in the order asked for
+				if bytes += films[0].bytes(); bytes > answerBytes && len(best) > 0 {
+					return best, nil
+				}
 				best = append(best, similarFilm{
 					similarity: c.similarity, score: c.score,
 					details: s.answer(Details{Movie: films[0], Standing: c.standing}),

@@ -17,14 +17,17 @@ import (
 
 // Bounds of requests.
 const (
-	defaultPage   = 50
-	maxPage       = 200
-	maxBatch      = 200
-	maxChartPage  = 5000
-	maxTieSlack   = 5000
-	defaultAudit  = 1000
-	maxAuditPage  = 10_000
-	maxDeadAtOnce = 200
+	defaultPage  = 50
+	maxPage      = 200
+	maxBatch     = 200
+	maxChartPage = 5000
+	maxTieSlack  = 5000
+	defaultAudit = 1000
+	maxAuditPage = 10_000
+	// A page of an audit ends with the record that brings it to maxDifferences: there are at most 11 more.
+	maxDifferences = 5000
+	maxPartitions  = 10_000
+	maxDeadAtOnce  = 200
 
 	defaultSummaries = 1000
 	maxSummaries     = 5000

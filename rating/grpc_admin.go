@@ -22,6 +22,9 @@ func (g *adminServer) ListIngestPartitions(ctx context.Context, req *ratingv1.Li
 		return nil, err
 	}
 	resp := &ratingv1.ListIngestPartitionsResponse{}
+	if others := len(list) - maxPartitions; others > 0 {
+		list, resp.OtherPartitions = list[:maxPartitions], int32(others)
+	}
 	if brokersErr != nil {
 		resp.BrokersError = reason(brokersErr)
 	}
@@ -92,8 +95,13 @@ func (g *adminServer) AuditAggregates(ctx context.Context, req *ratingv1.AuditAg
 	if err != nil {
 		return nil, err
 	}
-	resp := &ratingv1.AuditAggregatesResponse{Checked: int64(len(found))}
-	for _, a := range found {
+	resp := &ratingv1.AuditAggregatesResponse{}
+	for i, a := range found {
+		if len(resp.GetDifferences()) >= maxDifferences {
+			next = &found[i-1].Record // the rest is for the next page
+			break
+		}
+		resp.Checked++
 		resp.Ratings += a.recomputed.Votes
 		a.differences(func(field string, stored, recomputed int64) {
 			resp.Differences = append(resp.Differences, &ratingv1.AuditAggregatesResponse_Difference{

@@ -267,7 +267,7 @@ func TestFilters(t *testing.T) {
 	if len(r.Hits) != 2 || r.Next == nil || r.Total != 0 || r.Genres != nil || r.Decades != nil {
 		t.Errorf("%+v", r)
 	}
-	if got := fmt.Sprintf("%+v", x.Stats()); got != "{Films:30 Genres:[{Genre:Drama Count:29} {Genre:Sci-Fi Count:10}] Decades:[{Decade:1970 Count:10} {Decade:1980 Count:10} {Decade:1990 Count:9}]}" {
+	if got := fmt.Sprintf("%+v", x.Stats()); got != "{Films:30 Genres:[{Genre:Drama Count:29} {Genre:Sci-Fi Count:10}] OtherGenres:0 Decades:[{Decade:1970 Count:10} {Decade:1980 Count:10} {Decade:1990 Count:9}]}" {
 		t.Error(got)
 	}
 }

@@ -127,12 +127,15 @@ func (x *ListIngestPartitionsRequest) GetAskBrokers() bool {
 }
 
 type ListIngestPartitionsResponse struct {
-	state      protoimpl.MessageState `protogen:"open.v1"`
-	Partitions []*IngestPartition     `protobuf:"bytes,1,rep,name=partitions,proto3" json:"partitions,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 10,000.
+	Partitions []*IngestPartition `protobuf:"bytes,1,rep,name=partitions,proto3" json:"partitions,omitempty"`
 	// Why the brokers could not be asked; then the fields that come from them are missing. Empty without ask_brokers.
-	BrokersError  string `protobuf:"bytes,2,opt,name=brokers_error,json=brokersError,proto3" json:"brokers_error,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	BrokersError string `protobuf:"bytes,2,opt,name=brokers_error,json=brokersError,proto3" json:"brokers_error,omitempty"`
+	// How many more partitions there are than are in partitions.
+	OtherPartitions int32 `protobuf:"varint,9,opt,name=other_partitions,json=otherPartitions,proto3" json:"other_partitions,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ListIngestPartitionsResponse) Reset() {
@@ -177,6 +180,13 @@ func (x *ListIngestPartitionsResponse) GetBrokersError() string {
 		return x.BrokersError
 	}
 	return ""
+}
+
+func (x *ListIngestPartitionsResponse) GetOtherPartitions() int32 {
+	if x != nil {
+		return x.OtherPartitions
+	}
+	return 0
 }
 
 // IngestPartition is the position of ingestion in one partition.
@@ -662,7 +672,8 @@ func (x *AuditAggregatesRequest) GetPageToken() string {
 type AuditAggregatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Records whose aggregate was recomputed in this page.
-	Checked     int64                                 `protobuf:"varint,1,opt,name=checked,proto3" json:"checked,omitempty"`
+	Checked int64 `protobuf:"varint,1,opt,name=checked,proto3" json:"checked,omitempty"`
+	// A page ends with the record that brings it to 5,000.
 	Differences []*AuditAggregatesResponse_Difference `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -1297,12 +1308,13 @@ const file_movieexample_rating_v1_admin_proto_rawDesc = "" +
 	"\"movieexample/rating/v1/admin.proto\x12\x16movieexample.rating.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#movieexample/rating/v1/rating.proto\">\n" +
 	"\x1bListIngestPartitionsRequest\x12\x1f\n" +
 	"\vask_brokers\x18\x01 \x01(\bR\n" +
-	"askBrokers\"\x8c\x01\n" +
+	"askBrokers\"\xb7\x01\n" +
 	"\x1cListIngestPartitionsResponse\x12G\n" +
 	"\n" +
 	"partitions\x18\x01 \x03(\v2'.movieexample.rating.v1.IngestPartitionR\n" +
 	"partitions\x12#\n" +
-	"\rbrokers_error\x18\x02 \x01(\tR\fbrokersError\"\xce\x02\n" +
+	"\rbrokers_error\x18\x02 \x01(\tR\fbrokersError\x12)\n" +
+	"\x10other_partitions\x18\t \x01(\x05R\x0fotherPartitions\"\xce\x02\n" +
 	"\x0fIngestPartition\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x19\n" +
 	"\btopic_id\x18\x02 \x01(\tR\atopicId\x12\x1c\n" +
