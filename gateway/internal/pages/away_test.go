@@ -153,3 +153,19 @@ func TestPosterDocument(t *testing.T) {
 		t.Errorf("while the catalogue is away: %d", w.Code)
 	}
 }
+
+// Films that are shown as they were last known are said to be so, wherever they stand.
+func TestLastKnownFilmsAreStated(t *testing.T) {
+	for status, want := range map[string]bool{"fresh": false, "stale": true} {
+		films := demoFilms(t)
+		for _, m := range films {
+			m.MetadataStatus = status
+		}
+		s := newSite(t, films, nil)
+		for _, path := range []string{"/", "/search?q=the", "/charts/top", "/movies/" + films[0].GetId()} {
+			if said := mainText(t, s.page(t, path, http.StatusOK)); strings.Contains(said, "What is told of films here is the last known") != want {
+				t.Errorf("%s, metadata %s: said to be the last known: %v, want %v", path, status, !want, want)
+			}
+		}
+	}
+}

@@ -37,20 +37,21 @@ type choice struct {
 
 // chartPage is what chart.html shows.
 type chartPage struct {
-	Head    head
-	Kind    chartKind
-	Kinds   []choice
-	Title   string
-	Chart   chart
-	Filter  filter
-	Genres  []choice
-	Decades []choice
-	Places  string // "31–60", where the page is not the first
-	Next    string // address of the next page
-	First   string // address of the first page, where this is not it
-	Ways    []way  // that lead on from a chart without a film
-	Years   []way  // searches for the years of the decade, on such a page
-	Stale   *time.Time
+	Head     head
+	Kind     chartKind
+	Kinds    []choice
+	Title    string
+	Chart    chart
+	Filter   filter
+	Genres   []choice
+	Decades  []choice
+	Places   string // "31–60", where the page is not the first
+	Next     string // address of the next page
+	First    string // address of the first page, where this is not it
+	Ways     []way  // that lead on from a chart without a film
+	Years    []way  // searches for the years of the decade, on such a page
+	Stale    *time.Time
+	Outdated bool
 }
 
 func (p *Pages) chart(w http.ResponseWriter, r *http.Request, name string) {
@@ -93,7 +94,7 @@ func (p *Pages) chart(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	known := canonicalGenre(&f, genres)
 	empty := len(page.Chart.Entries) == 0
-	if empty && !known && counts != nil {
+	if empty && !known && counts != nil && counts.OtherGenres == 0 {
 		p.unknownGenre(w, r, name, f, genres)
 		return
 	}
@@ -105,6 +106,7 @@ func (p *Pages) chart(w http.ResponseWriter, r *http.Request, name string) {
 		decades[i].Count = -1
 	}
 	page.Filter, page.Title, page.Stale = f, chartTitle(page.Kind, f), stale(page.Chart.films(), p.old())
+	page.Outdated = outdated(page.Chart.films())
 	for _, k := range chartKinds() {
 		page.Kinds = append(page.Kinds, choice{Label: k.Title, Href: chartHref(k.Name, f, ""), Current: k.Name == name})
 	}

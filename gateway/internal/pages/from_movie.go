@@ -133,7 +133,7 @@ func (s movieSource) stats(ctx context.Context) (stats, error) {
 		Films: int(answer.GetMovies()), Ratings: int(answer.GetRatings()), Users: int(answer.GetUsers()), Rated: int(answer.GetRatedMovies()),
 		GlobalMean: answer.GetGlobalMean(), MinVotes: int(answer.GetMinVotes()), PriorMean: answer.GetPriorMean(),
 		AsOf:   answer.GetAsOfTime().AsTime(),
-		Genres: genresOf(answer.GetGenres()), Decades: decadesOf(answer.GetDecades()),
+		Genres: genresOf(answer.GetGenres()), OtherGenres: int(answer.GetOtherGenres()), Decades: decadesOf(answer.GetDecades()),
 	}, nil
 }
 
@@ -150,7 +150,7 @@ func filmOf(m *moviev1.Movie) film {
 		ID: m.GetId(), Title: m.GetTitle(), Original: m.GetOriginalTitle(), Alternatives: m.GetAlternativeTitles(),
 		Year: int(m.GetYear()), Runtime: int(m.GetRuntimeMinutes()), Genres: m.GetGenres(), Director: m.GetDirector(),
 		Description: m.GetDescription(), IMDb: m.GetExternalIds().GetImdb(), TMDB: m.GetExternalIds().GetTmdb(),
-		ETag: m.GetEtag(), Status: m.GetRatingStatus(),
+		ETag: m.GetEtag(), Status: m.GetRatingStatus(), Outdated: m.GetMetadataStatus() == "stale",
 	}
 	if r := m.GetRatingSummary(); r != nil {
 		f.Summary = summary{Mean: r.GetMean(), Weighted: r.GetWeighted(), Votes: int(r.GetVotes()), AsOf: r.GetAsOfTime().AsTime()}

@@ -26,8 +26,9 @@ type homePage struct {
 	Stats         *stats
 	Top, Trending *chart
 	// Missing says of "top", "trending" and "stats" why they could not be had.
-	Missing map[string]string
-	Stale   *time.Time // of the oldest score or number that is not of this moment
+	Missing  map[string]string
+	Stale    *time.Time // of the oldest score or number that is not of this moment
+	Outdated bool       // some films are shown as they were last known
 }
 
 func (p *Pages) home(w http.ResponseWriter, r *http.Request) {
@@ -47,7 +48,7 @@ func (p *Pages) home(w http.ResponseWriter, r *http.Request) {
 			films = append(films, c.films()...)
 		}
 	}
-	page.Stale = stale(films, p.old())
+	page.Stale, page.Outdated = stale(films, p.old()), outdated(films)
 	if page.Stats != nil && page.Stats.AsOf.Before(p.old()) && (page.Stale == nil || page.Stats.AsOf.Before(*page.Stale)) {
 		page.Stale = &page.Stats.AsOf
 	}

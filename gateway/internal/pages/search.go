@@ -22,18 +22,19 @@ func newSearchBox(query string, big bool) searchBox { return searchBox{Query: qu
 
 // searchPage is what search.html shows.
 type searchPage struct {
-	Head    head
-	Query   string // empty asks for one
-	Found   found
-	Near    []hit // those of Found.Hits that match by another spelling
-	Hits    []hit // the others
-	Filter  filter
-	Genres  []choice
-	Decades []choice
-	Next    string
-	First   string
-	Wide    string // address of the search without a filter, where there is one
-	Stale   *time.Time
+	Head     head
+	Query    string // empty asks for one
+	Found    found
+	Near     []hit // those of Found.Hits that match by another spelling
+	Hits     []hit // the others
+	Filter   filter
+	Genres   []choice
+	Decades  []choice
+	Next     string
+	First    string
+	Wide     string // address of the search without a filter, where there is one
+	Stale    *time.Time
+	Outdated bool
 }
 
 func (p *Pages) search(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +82,7 @@ func (p *Pages) search(w http.ResponseWriter, r *http.Request) {
 	if f.Genre != "" || f.HasDecade {
 		page.Wide = findHref(text, filter{}, "")
 	}
-	page.Stale = stale(films, p.now())
+	page.Stale, page.Outdated = stale(films, p.now()), outdated(films)
 	page.Head.Title = "“" + text + "”"
 	page.Head.Description = "Films found for “" + text + "”."
 	// Anybody's question makes an address here: what is found is indexed with the films, and all plain searches are one page

@@ -1,6 +1,9 @@
 package pages
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // film is a movie as the pages show it.
 type film struct {
@@ -18,6 +21,8 @@ type film struct {
 
 	Status  string // fresh, stale, unavailable or unrated
 	Summary summary
+
+	Outdated bool // what is told of it is the last known
 }
 
 // Rated reports whether there are numbers to show.
@@ -59,6 +64,11 @@ func stale(films []film, limit time.Time) *time.Time {
 		}
 	}
 	return oldest
+}
+
+// outdated reports whether any of the films is shown as it was last known.
+func outdated(films []film) bool {
+	return slices.ContainsFunc(films, func(f film) bool { return f.Outdated })
 }
 
 type entry struct {
@@ -136,6 +146,7 @@ type stats struct {
 	PriorMean                    float64 // C
 	AsOf                         time.Time
 	Genres                       []genreCount
+	OtherGenres                  int // that are not in Genres
 	Decades                      []decadeCount
 }
 
