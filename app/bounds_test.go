@@ -147,7 +147,7 @@ func TestLargestMovies(t *testing.T) {
 	cfg.Rating.ChartMinVotes = 1
 	p := run(t, cfg)
 	metadata, movies := metadatav1.NewMetadataServiceClient(dial(t, p.Metadata)), moviev1.NewMovieServiceClient(dial(t, p.Movie))
-	const n = 130 // 5 MB
+	const n = 130                                // 5 MB
 	long := strings.Repeat("\U00020000", 10_000) // four bytes each
 	year := int32(1999)
 	for i := range n {

@@ -8,14 +8,15 @@
 // It promises:
 //
 //   - A film is answered although the rating service is down or hangs. Every film says how good its numbers are
-//     ([Status]), and a missing number is never shown as 0. Without the metadata service there is no film, and the
-//     error names that service. Search hits and similar films are films like any other; statistics show the last known
-//     numbers of a service that is away, and their as-of time.
+//     ([Status]), and a missing number is never shown as 0. Without the metadata service films, lists, charts, searches and similar
+//     films are answered as they were last known, and every film says so; what is not known is an error that names that service.
+//     Statistics show the last known numbers of a service that is away, and their as-of time.
 //   - A rating that the rating service acknowledged shows within two seconds, in details as in lists: a summary is used for
 //     RatingTTL after it was asked for, at most one second, and of films that are asked for often it is read again before
 //     anybody has to wait. What is called fresh was read within two seconds when it reaches a viewer, half a second in the
 //     caches of those who ask this service included.
-//     Who knows of a rating may demand numbers read since (readafter.go), as the gateway does for ratings written through it.
+//     Who knows of a rating may demand numbers read since (readafter.go), as the gateway does for ratings written through it; and the
+//     services in one process with this one tell it of each write, which then shows at once.
 //   - A film written or deleted through this service shows so at once: in details, lists, charts and batches with the
 //     next read, in search as soon as the metadata service's index has it. What another process wrote shows after
 //     a second in lists, charts and details (there after MetadataTTL if that is longer), and in search after at most one second
@@ -27,8 +28,9 @@
 //   - Whatever the load, at most one call per film and service is under way for the same films, one per page and one per chart,
 //     whose pages share what it brings whatever their filters. A caller who gives up does not take the call away from the
 //     others who wait for it, nor does one that hangs hold up other films by more than 10 ms.
-//   - Walking the pages of a chart that does not change shows every entry once, in one order: sort key, votes, title, id.
-//     Walking a list, a chart or the hits of a search while films come and go shows each other film exactly once.
+//   - The order of a chart is: sort key, votes, title, id. Walking a list, a chart or the hits of a search while films come and go, and
+//     others are rated, shows each other film exactly once: a chart's token has what the first page was ranked by.
+//   - Every answer is bounded, in elements and in bytes.
 //   - The metadata service knows how many ratings films have ([Service.Run]), by which it orders what it finds, some seconds
 //     after they changed.
 //
