@@ -132,7 +132,7 @@ func wrongText(kind protoreflect.Kind, v string) string {
 	return "" // the generated code checks the kinds that no route has yet
 }
 
-// takeBody reads and checks the body where the route has one, and puts it back for the generated code. It answers the
+// takeBody reads the body where the route has one, and hands what it says to the generated code. It answers the
 // request, and returns false, when the body is not what the route takes.
 func (r *route) takeBody(x *exchange, req *http.Request, values map[string]string) bool {
 	if r.body == nil {
@@ -169,7 +169,8 @@ func (r *route) takeBody(x *exchange, req *http.Request, values map[string]strin
 		}
 		return false
 	}
-	if p := checkBody(r, body, values); p != nil {
+	read, p := readBody(r, body, values)
+	if p != nil {
 		if len(p.fields) > 0 {
 			x.refuse(p.fields...)
 		} else {
@@ -177,7 +178,7 @@ func (r *route) takeBody(x *exchange, req *http.Request, values map[string]strin
 		}
 		return false
 	}
-	req.Body = io.NopCloser(bytes.NewReader(body))
+	req.Body = io.NopCloser(bytes.NewReader(read))
 	return true
 }
 

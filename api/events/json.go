@@ -1,11 +1,13 @@
 package events
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"movieexample.com/internal/syntax"
 )
 
 // field is a known name of the JSON form.
@@ -57,23 +59,15 @@ func meant(name string) (known string, ok bool) {
 	return "", false
 }
 
-// given is what a field's value was, for the checks that need all fields first.
-type given struct {
-	kind kind
-	text string // a string's content, or the literal
-}
+// values are what an event says of the known names.
+type values [fieldUnknown]syntax.Value
 
-// decodeJSON reads the JSON form with a scanner of its own: encoding/json takes
-// five times as long and lets through what the contract refuses (names in any case,
-// duplicates, invalid UTF-8, null). A fuzz test holds it against encoding/json.
+// decodeJSON reads the JSON form. A fuzz test holds it against encoding/json, which takes five times as long and lets
+// through what the contract refuses.
 func decodeJSON(value []byte, hint string) (Event, error) {
-	if !utf8.Valid(value) {
-		return Event{}, refuse(classUTF8, "event", "must be valid UTF-8")
-	}
 	// One copy; the event's strings point into it.
-	s := scanner{text: string(value), hint: hint}
-	var vals [fieldUnknown]given
-	if err := s.object(&vals); err != nil {
+	var vals values
+	if err := vals.read(string(value), hint); err != nil {
 		return Event{}, err
 	}
 	e := Event{}
@@ -88,22 +82,87 @@ func decodeJSON(value []byte, hint string) (Event, error) {
 	return e, nil
 }
 
+// read reads the whole text, which must be one object. hint is what the sender of something else than JSON should know.
+func (vals *values) read(text, hint string) error {
+	var s syntax.Scanner
+	if err := s.Open(text); err != nil {
+		return refuseText(err, hint)
+	}
+	for {
+		name, ok, err := s.Member()
+		if err != nil {
+			return refuseText(err, "")
+		}
+		if !ok {
+			break
+		}
+		f := fieldOf(name)
+		if f == fieldUnknown {
+			if known, ok := meant(name); ok {
+				return refuse(classMisspelled, known, "must be spelled %q, got %q", known, name)
+			}
+		} else if vals[f].Kind != syntax.Absent {
+			return refuse(classDuplicate, name, "must be given once, got it twice")
+		}
+		start := s.Offset()
+		v, err := s.Value()
+		switch {
+		case err != nil:
+			return refuseText(err, "")
+		case f == fieldUnknown:
+		case v.Half:
+			return refuse(classUTF8, name, "must be valid Unicode, got half of a surrogate pair in %s", shorten(s.Since(start)))
+		default:
+			vals[f] = v
+		}
+	}
+	if err := s.End(); err != nil {
+		return refuseText(err, "")
+	}
+	return nil
+}
+
+// refuseText refuses a value that cannot be read at all.
+func refuseText(err error, hint string) error {
+	var e *syntax.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	class := classNotJSON
+	switch e.Problem {
+	case syntax.NotUTF8:
+		class = classUTF8
+	case syntax.Empty:
+		class = classEmpty
+	case syntax.NotObject:
+		class = classNotObject
+	case syntax.TooDeep:
+		class = classTooDeep
+	case syntax.Trailing:
+		class = classTrailing
+	}
+	if class != classNotJSON {
+		hint = ""
+	}
+	return refuse(class, "event", "%s%s", e, hint)
+}
+
 // fill takes over what the scanner found, and validates it.
-func (e *Event) fill(vals *[fieldUnknown]given) error {
+func (e *Event) fill(vals *values) error {
 	var err error
-	if e.UserID, err = vals[fieldUserID].asText("userId", true); err != nil {
+	if e.UserID, err = asText(vals[fieldUserID], "userId", true); err != nil {
 		return err
 	}
-	if e.RecordID, err = vals[fieldRecordID].asText("recordId", true); err != nil {
+	if e.RecordID, err = asText(vals[fieldRecordID], "recordId", true); err != nil {
 		return err
 	}
-	if e.RecordType, err = vals[fieldRecordType].asText("recordType", true); err != nil {
+	if e.RecordType, err = asText(vals[fieldRecordType], "recordType", true); err != nil {
 		return err
 	}
 	if err := e.validateSubject(); err != nil {
 		return err
 	}
-	typ, err := vals[fieldEventType].asText("eventType", false)
+	typ, err := asText(vals[fieldEventType], "eventType", false)
 	if err != nil {
 		return err
 	}
@@ -114,13 +173,13 @@ func (e *Event) fill(vals *[fieldUnknown]given) error {
 	default:
 		return refuse(classEventType, "eventType", "must be \"put\" or \"delete\" or absent, got %s", show(typ))
 	}
-	if e.Value, err = vals[fieldValue].asRating(e.Type); err != nil {
+	if e.Value, err = asRating(vals[fieldValue], e.Type); err != nil {
 		return err
 	}
-	if e.ProviderID, err = vals[fieldProviderID].asText("providerId", false); err != nil {
+	if e.ProviderID, err = asText(vals[fieldProviderID], "providerId", false); err != nil {
 		return err
 	}
-	if e.RatedAt, err = vals[fieldRatedAt].asTime(); err != nil {
+	if e.RatedAt, err = asTime(vals[fieldRatedAt]); err != nil {
 		return err
 	}
 	return e.validateAct()
@@ -128,88 +187,71 @@ func (e *Event) fill(vals *[fieldUnknown]given) error {
 
 // asText returns a string field; "" when it is absent. That null means absent
 // is for producers that write every field; where a field is required it is an error of its own.
-func (g given) asText(name string, required bool) (string, error) {
+func asText(v syntax.Value, name string, required bool) (string, error) {
 	switch {
-	case g.kind == kindString:
-		return g.text, nil
-	case g.kind == kindNull && required:
+	case v.Kind == syntax.String:
+		return v.Text, nil
+	case v.Kind == syntax.Null && required:
 		return "", refuse(classMissing, name, "is required and must be text in quotes, got null")
-	case g.kind == kindAbsent, g.kind == kindNull:
+	case v.Kind == syntax.Absent, v.Kind == syntax.Null:
 		return "", nil
 	}
-	return "", refuse(classWrongType, name, "must be text in quotes, got %s", g.describe())
+	return "", refuse(classWrongType, name, "must be text in quotes, got %s", v.Describe())
 }
 
 // asRating returns the value of a put. A delete's value is of no interest, but
 // must be a number, since something else means that the sender meant something else.
-func (g given) asRating(t Type) (int, error) {
-	switch g.kind {
-	case kindNumber:
-	case kindAbsent, kindNull:
+func asRating(v syntax.Value, t Type) (int, error) {
+	switch v.Kind {
+	case syntax.Number:
+	case syntax.Absent, syntax.Null:
 		if t == Delete {
 			return 0, nil
 		}
 		got := ""
-		if g.kind == kindNull {
+		if v.Kind == syntax.Null {
 			got = ", got null"
 		}
 		return 0, refuse(classMissing, "value", "is required: a whole number from %d to %d%s", MinValue, MaxValue, got)
-	case kindString:
+	case syntax.String:
 		hint := ""
-		if _, err := strconv.ParseFloat(g.text, 64); err == nil {
+		if _, err := strconv.ParseFloat(v.Text, 64); err == nil {
 			hint = "; write the number without quotes"
 		}
-		return 0, refuse(classWrongType, "value", "must be a whole number from %d to %d, got %s%s", MinValue, MaxValue, g.describe(), hint)
+		return 0, refuse(classWrongType, "value", "must be a whole number from %d to %d, got %s%s", MinValue, MaxValue, v.Describe(), hint)
 	default:
-		return 0, refuse(classWrongType, "value", "must be a whole number from %d to %d, got %s", MinValue, MaxValue, g.describe())
+		return 0, refuse(classWrongType, "value", "must be a whole number from %d to %d, got %s", MinValue, MaxValue, v.Describe())
 	}
 	if t == Delete {
 		return 0, nil
 	}
-	if strings.ContainsAny(g.text, ".eE") {
+	n, err := syntax.Integer(v.Text)
+	switch {
+	case errors.Is(err, syntax.ErrFraction):
 		hint := ""
-		if f, err := strconv.ParseFloat(g.text, 64); err == nil && f != math.Trunc(f) && 2*f == math.Trunc(2*f) {
+		if f, err := strconv.ParseFloat(v.Text, 64); err == nil && 2*f == math.Trunc(2*f) {
 			hint = "; half stars are sent times two"
 		}
-		return 0, refuse(classNotInteger, "value", "must be a whole number from %d to %d without fraction or exponent, got %s%s", MinValue, MaxValue, shorten(g.text), hint)
+		return 0, refuse(classNotInteger, "value", "must be a whole number from %d to %d, got %s%s", MinValue, MaxValue, shorten(v.Text), hint)
+	case err != nil, n < MinValue, n > MaxValue:
+		return 0, refuse(classValueRange, "value", "must be a whole number from %d to %d, got %s", MinValue, MaxValue, shorten(v.Text))
 	}
-	n, err := strconv.Atoi(g.text)
-	if err != nil || n < MinValue || n > MaxValue {
-		return 0, refuse(classValueRange, "value", "must be a whole number from %d to %d, got %s", MinValue, MaxValue, shorten(g.text))
-	}
-	return n, nil
+	return int(n), nil
 }
 
-func (g given) asTime() (time.Time, error) {
-	text, err := g.asText("ratedAt", false)
+func asTime(v syntax.Value) (time.Time, error) {
+	text, err := asText(v, "ratedAt", false)
 	if err != nil || text == "" {
 		return time.Time{}, err
 	}
-	var t time.Time
-	// Not time.Parse, which is laxer than RFC 3339; both let a comma pass for the point.
-	if err := t.UnmarshalText([]byte(text)); err != nil || strings.Contains(text, ",") {
-		return time.Time{}, refuse(classTime, "ratedAt", "must be an RFC 3339 time with zone, for example \"2024-05-01T18:30:00Z\", got %s", show(text))
+	t, err := syntax.Time(text)
+	if err != nil {
+		return time.Time{}, refuse(classTime, "ratedAt", "%v, got %s", err, show(text))
 	}
-	t = t.UTC().Truncate(time.Microsecond)
 	if t.Before(epoch()) { // also keeps the zero time, which means "none", out
 		return time.Time{}, refuse(classTimeRange, "ratedAt", "must be in the years 1970 to 9999, got %s", show(text))
 	}
 	return t, nil
-}
-
-// describe names what was given, for a message.
-func (g given) describe() string {
-	switch g.kind {
-	case kindString:
-		return "the text " + show(g.text)
-	case kindNumber:
-		return "the number " + shorten(g.text)
-	case kindObject:
-		return "an object"
-	case kindArray:
-		return "an array"
-	}
-	return g.text // true, false, null
 }
 
 func shorten(literal string) string {
