@@ -3,6 +3,7 @@ package imdb
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"strings"
 )
 
@@ -33,10 +34,6 @@ func (r *reading) aka(t *table) (*RowError, error) {
 	if !r.kept.Contains(film) {
 		return nil, nil
 	}
-	ordering, ok := whole(t.fields[akasOrdering])
-	if !ok || ordering == 0 {
-		return t.reject("ordering", string(t.fields[akasOrdering]), "must be a whole number from 1 up"), nil
-	}
 	title := bytes.TrimSpace(t.fields[akasTitle])
 	if missing(title) {
 		return t.reject("title", string(t.fields[akasTitle]), "is missing; another title is nothing without it"), nil
@@ -44,6 +41,11 @@ func (r *reading) aka(t *table) (*RowError, error) {
 	rank, ok := akaRank(t.fields)
 	if !ok {
 		return nil, nil
+	}
+	ordering, ok := whole(t.fields[akasOrdering])
+	if !ok || ordering == 0 || ordering > math.MaxUint32 {
+		t.leaveOut("ordering", string(t.fields[akasOrdering]), "must be a whole number from 1 up; the title stands behind those that have one")
+		ordering = math.MaxUint32
 	}
 	rec := binary.BigEndian.AppendUint64(r.record[:0], film)
 	rec = append(rec, rank)

@@ -9,10 +9,11 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"movieexample.com/internal/syntax"
 )
 
 // Film is what the files say about one film.
@@ -44,7 +45,7 @@ const interrupts = 1024
 // Films streams the films in the order of their ids. It reads every file once,
 // before the first film comes out.
 //
-// A [*RowError] is a rejected row, and reading goes on: those of title.basics come
+// A [*RowError] is a rejected row, or one of which an optional field was left out, and reading goes on: those of title.basics come
 // first, then those of title.crew, name.basics and title.akas. Any other error
 // (ctx's, a file's, a full disk's) is the last thing that the stream yields.
 // Temporary files are gone when the stream ends, however it ends. Streams of one
@@ -151,6 +152,13 @@ func (r *reading) rows(f File, take func(*table) (*RowError, error)) (err error)
 		if err != nil {
 			return err
 		}
+		if bad == nil {
+			for _, left := range t.left {
+				if !r.yield(Film{}, left) {
+					return errEnough
+				}
+			}
+		}
 		if bad != nil {
 			state.bad.Add(1)
 			if !r.yield(Film{}, bad) {
@@ -182,14 +190,13 @@ func (r *reading) basics(t *table) (*RowError, error) {
 		r.d.otherTypes.Add(1)
 		return nil, nil
 	}
-	switch adult := string(t.fields[basicsAdult]); adult {
-	case "0":
-	case "1":
+	// There are rows whose columns have moved: then it is a year. And a film of which it is not known may be one that stays out.
+	switch adult, ok := syntax.Whole(string(t.fields[basicsAdult])); {
+	case !ok || adult > 1:
+		return t.reject("isAdult", string(t.fields[basicsAdult]), "must be 0 or 1"), nil
+	case adult == 1:
 		r.d.adult.Add(1)
 		return nil, nil
-	default:
-		// There are rows whose columns have moved: then it is a year.
-		return t.reject("isAdult", adult, "must be 0 or 1"), nil
 	}
 	id, ok := number(t.fields[basicsID], "tt")
 	if !ok {
@@ -201,11 +208,11 @@ func (r *reading) basics(t *table) (*RowError, error) {
 	}
 	year, ok := whole(t.fields[basicsYear])
 	if !ok {
-		return t.reject("startYear", string(t.fields[basicsYear]), `must be a year, or \N if it is not known`), nil
+		t.leaveOut("startYear", string(t.fields[basicsYear]), `must be a year, or \N if it is not known; the film went in without it`)
 	}
 	runtime, ok := whole(t.fields[basicsRuntime])
 	if !ok {
-		return t.reject("runtimeMinutes", string(t.fields[basicsRuntime]), `must be a whole number of minutes, or \N if it is not known`), nil
+		t.leaveOut("runtimeMinutes", string(t.fields[basicsRuntime]), `must be a whole number of minutes, or \N if it is not known; the film went in without it`)
 	}
 	if !r.kept.CheckedAdd(id) {
 		return t.reject("tconst", string(t.fields[basicsID]), "is further up already; the first one counts"), nil
@@ -247,7 +254,8 @@ func (r *reading) readDirectors() error {
 		for nconst := range bytes.SplitSeq(t.fields[1], []byte(",")) {
 			person, ok := number(nconst, "nm")
 			if !ok {
-				return t.reject("directors", string(t.fields[1]), `must be ids separated by commas, each "nm" and 7 to 10 digits, or \N; got %q among them`, shorten(string(nconst))), nil
+				t.leaveOut("directors", string(t.fields[1]), `must be ids separated by commas, each "nm" and 7 to 10 digits, or \N; the film went in without %q`, shorten(string(nconst)))
+				continue
 			}
 			people = append(people, person)
 		}
@@ -452,16 +460,16 @@ func number(field []byte, prefix string) (uint64, bool) {
 	return n, n > 0
 }
 
-// whole reads a number that may be missing.
+// whole reads a number that may be missing. It is below 100,000,000,000.
 func whole(field []byte) (int, bool) {
 	if missing(field) {
 		return 0, true
 	}
-	if len(field) > 9 || field[0] < '0' || field[0] > '9' {
+	if len(field) > 11 { // nine digits and ".0"
 		return 0, false
 	}
-	n, err := strconv.Atoi(string(field))
-	return n, err == nil
+	n, ok := syntax.Whole(string(field))
+	return int(n), ok
 }
 
 // genreName is a genre of IMDb by the name that it has here.

@@ -115,7 +115,7 @@ func wantFilms() []imdb.Film {
 		{
 			ID: "tt0047478", Line: 7, Title: "Seven Samurai", OriginalTitle: "Shichinin no samurai", Year: 1954, RuntimeMinutes: 207, Genres: []string{"Action", "Drama"},
 			Directors:         []string{"Akira Kurosawa"},
-			AlternativeTitles: []string{"The Seven Samurai", "Les sept samouraïs", "七人の侍", "The Magnificent Seven", `Los "siete" samuráis`},
+			AlternativeTitles: []string{"The Seven Samurai", "Les sept samouraïs", "七人の侍", "A Row without Ordering", "The Magnificent Seven", `Los "siete" samuráis`},
 		},
 		{ID: "tt0090000", Line: 8, Title: `"Great" Expectations`, Year: 1986, Directors: []string{`Anna "Nan" Example`}},
 		{ID: "tt0090001", Line: 9, Title: "A Film Nobody Dated"},
@@ -124,8 +124,9 @@ func wantFilms() []imdb.Film {
 			ID: "tt0090004", Line: 13, Title: "A Film for the Screen at Home", Year: 1989, RuntimeMinutes: 95, Genres: []string{"Drama", "Musical", "Sci-Fi"},
 			Directors: []string{"First Of Two"}, AlternativeTitles: []string{"A Working Title"},
 		},
+		{ID: "tt0090010", Line: 19, Title: "Bad Year", RuntimeMinutes: 95, Genres: []string{"Drama"}},
 		{ID: "tt0137523", Line: 21, Title: "Fight Club", Year: 1999, RuntimeMinutes: 139, Genres: []string{"Drama"}, Directors: []string{"David Fincher"}, AlternativeTitles: []string{"El club de la lucha"}},
-		{ID: "tt2659414", Line: 24, Title: "A Month of Frames", Year: 2012, RuntimeMinutes: 51420, Genres: []string{"Documentary"}},
+		{ID: "tt2659414", Line: 24, Title: "A Month of Frames", Year: 2012, RuntimeMinutes: 51420, Genres: []string{"Documentary"}, Directors: []string{"Zoë Example"}},
 		{ID: "tt5174640", Line: 25, Title: "A Hundred Years", Year: 2115, Genres: []string{"Drama"}},
 		{ID: "tt9000001", Line: 26, Title: "An Anthology", Year: 2020, RuntimeMinutes: 180, Directors: contributors(), AlternativeTitles: anthology()},
 		{ID: "tt10000011", Line: 23, Title: "Eight Digits in Text Order", Year: 2019, RuntimeMinutes: 77, Genres: []string{"Talk-Show", "Music"}, Directors: []string{"Eight Digits"}},
@@ -142,24 +143,24 @@ func TestFilms(t *testing.T) {
 		`title.basics.tsv line 16: isAdult "1992": must be 0 or 1`,
 		`title.basics.tsv line 17: primaryTitle "\\N": is missing; a film needs a title`,
 		`title.basics.tsv line 18: tconst "tt90009": must be "tt" and 7 to 10 digits, for example tt0111161`,
-		`title.basics.tsv line 19: startYear "199x": must be a year, or \N if it is not known`,
+		`title.basics.tsv line 19: startYear "199x": must be a year, or \N if it is not known; the film went in without it`,
 		`title.basics.tsv line 20: row "tt0090011\tmovie\tNot ` + "\uFFFD" + ` UTF-8\tNot UTF-8\t0\t1996\t\\N\t96\tDrama": is not valid UTF-8; convert the file to UTF-8`,
 		`title.basics.tsv line 22: tconst "tt0137523": is further up already; the first one counts`,
 		`title.crew.tsv line 13: row "tt0090006\tnm0090006": has 2 columns; must have 3: tconst, directors, writers`,
 		`title.crew.tsv line 15: tconst "tt0137523": is further up already; the first one counts`,
-		`title.crew.tsv line 17: directors "nm0090002,tt0090004": must be ids separated by commas, each "nm" and 7 to 10 digits, or \N; got "tt0090004" among them`,
+		`title.crew.tsv line 17: directors "nm0090002,tt0090004": must be ids separated by commas, each "nm" and 7 to 10 digits, or \N; the film went in without "tt0090004"`,
 		`name.basics.tsv line 10: primaryName "\\N": is missing; the films of nm0090001 go in without this director`,
 		`name.basics.tsv line 13: row "nm0090006\tToo Few Columns": has 2 columns; must have 6: nconst, primaryName, birthYear, deathYear, primaryProfession, knownForTitles`,
 		`name.basics.tsv line 15: nconst "nm0281808": is further up already; the first one counts`,
 		`name.basics.tsv line 16: nconst "nx0281809": must be "nm" and 7 to 10 digits, for example nm0000001`,
-		`title.akas.tsv line 16: ordering "x": must be a whole number from 1 up`,
+		`title.akas.tsv line 16: ordering "x": must be a whole number from 1 up; the title stands behind those that have one`,
 		`title.akas.tsv line 17: title "\\N": is missing; another title is nothing without it`,
 		`title.akas.tsv line 20: row "tt0137523\t3\tToo\tFew": has 4 columns; must have 8: titleId, ordering, title, region, language, types, attributes, isOriginalTitle`,
 	}
 	if diff := cmp.Diff(wantBad, bad); diff != "" {
 		t.Errorf("rejected (-want +got):\n%s", diff)
 	}
-	want := imdb.Counts{Rows: 24 + 18 + 56 + 79, Rejected: 17, Kept: 14, OtherTypes: 2, Adult: 1, UnknownDirectors: 2, Bytes: counts.Bytes}
+	want := imdb.Counts{Rows: 24 + 18 + 56 + 79, Rejected: 14, Kept: 15, OtherTypes: 2, Adult: 1, UnknownDirectors: 2, Bytes: counts.Bytes}
 	if diff := cmp.Diff(want, counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
@@ -336,7 +337,7 @@ func TestLongLine(t *testing.T) {
 	if len(bad) != 18 || !strings.Contains(bad[7], "title.basics.tsv line 27: row \"xxx") || !strings.Contains(bad[7], "the line is longer than 262144 bytes") {
 		t.Errorf("rejected %q", bad)
 	}
-	if len(films) != 15 || films[13].Title != "Last" || films[13].Line != 28 {
+	if len(films) != 16 || films[14].Title != "Last" || films[14].Line != 28 {
 		t.Errorf("films %v", films)
 	}
 }
@@ -441,5 +442,88 @@ func TestGenerate(t *testing.T) {
 		if _, err := imdb.Generate(t.Context(), third, wrong); err == nil || !strings.Contains(err.Error(), "it must be") {
 			t.Errorf("%+v: %v", wrong, err)
 		}
+	}
+}
+
+// TestOptionalFieldCostsOnlyItself: what pandas and spreadsheets make of a number, and what is none at all, costs no more than its field.
+func TestOptionalFieldCostsOnlyItself(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[imdb.File]string{
+		imdb.BasicsFile: "tconst\ttitleType\tprimaryTitle\toriginalTitle\tisAdult\tstartYear\truntimeMinutes\tgenres\n" +
+			"tt0000001\tmovie\tFloats\tFloats\t0.0\t1999.0\t90.0\tDrama\n" +
+			"tt0000002\tmovie\tHalf\tHalf\t0\t1999.5\t90.5\tDrama\n" +
+			"tt0000003\tmovie\tRounded\tRounded\t0\t1.999E+03\t-90\tDrama\n" +
+			"tt0000004\tmovie\tAdult\tAdult\t1.0\t1999\t90\tDrama\n",
+		imdb.CrewFile:  "tconst\tdirectors\ntt0000001\tnm0000001,nobody,nm0000002\n",
+		imdb.NamesFile: "nconst\tprimaryName\nnm0000001\tAnn\nnm0000002\tBob\n",
+		imdb.AkasFile: "titleId\tordering\ttitle\tregion\tlanguage\ttypes\tattributes\tisOriginalTitle\n" +
+			"tt0000001\t\\N\tLast\tFR\t\\N\t\\N\t\\N\t0\ntt0000001\t2.0\tFirst\tDE\t\\N\t\\N\t\\N\t0\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, string(name)), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	films, notes, counts := read(t, dir)
+	want := []imdb.Film{
+		{ID: "tt0000001", Line: 2, Title: "Floats", Year: 1999, RuntimeMinutes: 90, Genres: []string{"Drama"}, Directors: []string{"Ann", "Bob"}, AlternativeTitles: []string{"First", "Last"}},
+		{ID: "tt0000002", Line: 3, Title: "Half", Genres: []string{"Drama"}},
+		{ID: "tt0000003", Line: 4, Title: "Rounded", Genres: []string{"Drama"}},
+	}
+	if diff := cmp.Diff(want, films); diff != "" {
+		t.Errorf("films (-want +got):\n%s", diff)
+	}
+	if counts.Rejected != 0 || counts.Adult != 1 || len(notes) != 6 {
+		t.Errorf("%d rejected, %d adult, notes %q", counts.Rejected, counts.Adult, notes)
+	}
+}
+
+// TestBehindTheEnd: of what stands behind gzip data, zero bytes are padding, as for gzip(1), and all else is told as what it is.
+func TestBehindTheEnd(t *testing.T) {
+	const header = "tconst\ttitleType\tprimaryTitle\toriginalTitle\tisAdult\tstartYear\truntimeMinutes\tgenres\n"
+	one := packed(t, []byte(header+"tt0000001\tmovie\tOne\tOne\t0\t1999\t90\tDrama\n"))
+	two := packed(t, []byte("tt0000002\tmovie\tTwo\tTwo\t0\t1999\t90\tDrama\n"))
+	zeros := make([]byte, 300<<10)
+	for name, tc := range map[string]struct {
+		file  []byte
+		films int
+		want  string // of the error; empty if there is none
+	}{
+		"nothing":                  {one, 1, ""},
+		"one zero byte":            {append(slices.Clone(one), 0), 1, ""},
+		"many zero bytes":          {slices.Concat(one, zeros), 1, ""},
+		"a member":                 {slices.Concat(one, two), 2, ""},
+		"a member and zero bytes":  {slices.Concat(one, two, zeros[:100]), 2, ""},
+		"an empty member":          {slices.Concat(one, packed(t, nil), two), 2, ""},
+		"text":                     {append(slices.Clone(one), "<html>"...), 0, "something that is no gzip data follows, beginning with byte 0x3c: if 'gzip -t' finds only trailing garbage, unpack it"},
+		"text behind zero bytes":   {slices.Concat(one, zeros[:512], []byte("x")), 0, "something that is no gzip data follows, beginning with byte 0x78"},
+		"half a magic number":      {append(slices.Clone(one), 0x1f), 0, "the file is cut off; download it again"},
+		"half a header":            {slices.Concat(one, two[:7]), 0, "the file is cut off; download it again"},
+		"half a member":            {slices.Concat(one, two[:len(two)/2]), 0, "the file is cut off; download it again"},
+		"half a checksum":          {one[:len(one)-5], 0, "the file is cut off; download it again"},
+		"a member that is damaged": {slices.Concat(one, two[:12], []byte{0xff, 0xff}, two[14:]), 0, "the file is damaged; download it again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "title.basics.tsv.gz"), tc.file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d, err := imdb.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.TempDir = t.TempDir()
+			films := 0
+			for _, e := range d.Films(t.Context()) {
+				if err = e; err == nil {
+					films++
+				}
+			}
+			if films != tc.films || (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%d films, %v; want %d and %q", films, err, tc.films, tc.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "name it without .gz") {
+				t.Errorf("the advice is wrong: %v", err)
+			}
+		})
 	}
 }

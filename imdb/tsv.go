@@ -12,10 +12,11 @@ import (
 	"sync/atomic"
 	"unicode/utf8"
 
+	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
 )
 
-// RowError is a row that was rejected. The rows around it are not affected.
+// RowError is a row that was rejected, or a field that was left out of one. The rows around it are not affected.
 type RowError struct {
 	// File is the file's name without its directory, as "title.basics.tsv.gz".
 	File string
@@ -27,6 +28,8 @@ type RowError struct {
 	Value string
 	// Reason says what is wrong and what is allowed.
 	Reason string
+	// Kept says that only Field was left out, or a part of it: the rest of the row is taken.
+	Kept bool
 }
 
 // Error names file, line, field, value and reason, in this order.
@@ -56,6 +59,7 @@ type table struct {
 	wanted []int
 	tabs   []int
 	fields [][]byte // of the current row, those wanted; valid until the next
+	left   []*RowError
 }
 
 // newTable reads the header of src. columns are those that are needed, by name;
@@ -93,6 +97,7 @@ func newTable(name string, src io.Reader, columns []string) (*table, error) {
 // next reads the next row that is not empty into fields. At the end the error is
 // io.EOF.
 func (t *table) next() (bad *RowError, err error) {
+	t.left = nil
 	for {
 		row, err := t.r.ReadSlice('\n')
 		t.line++
@@ -155,6 +160,13 @@ func (t *table) reject(field, value, format string, args ...any) *RowError {
 	return &RowError{File: t.name, Line: t.line, Field: field, Value: shorten(value), Reason: fmt.Sprintf(format, args...)}
 }
 
+// leaveOut notes that the current row is taken without a field.
+func (t *table) leaveOut(field, value, format string, args ...any) {
+	left := t.reject(field, value, format, args...)
+	left.Kept = true
+	t.left = append(t.left, left)
+}
+
 func (t *table) failed(err error) error {
 	return fmt.Errorf("read %s at line %d: %w", t.name, t.line, explainRead(err))
 }
@@ -166,7 +178,9 @@ func explainRead(err error) error {
 		return fmt.Errorf("%w: the file is cut off; download it again", err)
 	case errors.Is(err, gzip.ErrHeader):
 		return fmt.Errorf("%w: it is not a gzip file; if it is unpacked already, name it without .gz", err)
-	case errors.Is(err, gzip.ErrChecksum):
+	case errors.Is(err, errBehind):
+		return fmt.Errorf("%w: if 'gzip -t' finds only trailing garbage, unpack it with 'gzip -dc FILE.tsv.gz > FILE.tsv' and import that; else download it again", err)
+	case errors.As(err, new(flate.CorruptInputError)), errors.Is(err, gzip.ErrChecksum):
 		return fmt.Errorf("%w: the file is damaged; download it again", err)
 	}
 	return err
@@ -192,7 +206,7 @@ func openSource(path string, done *atomic.Int64) (*source, error) {
 	s := &source{file: f, r: f, done: done}
 	s.r = &counting{f, done}
 	if strings.HasSuffix(path, ".gz") {
-		z, err := gzip.NewReader(bufio.NewReaderSize(s.r, 128<<10))
+		z, err := newUnpacked(bufio.NewReaderSize(s.r, 128<<10))
 		if errors.Is(err, io.EOF) {
 			err = fmt.Errorf("%w: the file is empty; download it again", err)
 		}

@@ -140,7 +140,7 @@ func (d *Dir) Ratings(ctx context.Context) iter.Seq2[Rating, error] {
 	return stream(ctx, d, RatingsFile, ratingsHeader, parseRating)
 }
 
-func stream[T any](ctx context.Context, d *Dir, f File, header string, parse func([]string, int) (T, *RowError)) iter.Seq2[T, error] {
+func stream[T any](ctx context.Context, d *Dir, f File, header string, parse func([]string, int) (T, []*RowError)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		path := filepath.Join(d.path, string(f))
 		src, err := os.Open(path)
@@ -212,19 +212,19 @@ func (d *Dir) Catalogue(ctx context.Context) iter.Seq2[Film, error] {
 }
 
 // uniqueLinks is parseLink, and rejects what contradicts the links before it.
-func uniqueLinks(links map[int64]Link, byIMDb map[string]int64) func([]string, int) (Link, *RowError) {
-	return func(fields []string, line int) (Link, *RowError) {
-		link, bad := parseLink(fields, line)
-		if bad != nil {
-			return Link{}, bad
+func uniqueLinks(links map[int64]Link, byIMDb map[string]int64) func([]string, int) (Link, []*RowError) {
+	return func(fields []string, line int) (Link, []*RowError) {
+		link, wrong := parseLink(fields, line)
+		if link.MovieID == 0 {
+			return link, wrong
 		}
 		if _, ok := links[link.MovieID]; ok {
-			return Link{}, &RowError{Field: "movieId", Value: fields[0], Reason: "has a link further up already; the first one counts"}
+			return Link{}, rejected(&RowError{Field: "movieId", Value: fields[0], Reason: "has a link further up already; the first one counts"})
 		}
 		if other, ok := byIMDb[link.IMDb]; ok {
-			return Link{}, &RowError{Field: "imdbId", Value: fields[1], Reason: fmt.Sprintf("is the id of movieId %d further up; an IMDb id may stand for one film only", other)}
+			return Link{}, rejected(&RowError{Field: "imdbId", Value: fields[1], Reason: fmt.Sprintf("is the id of movieId %d further up; an IMDb id may stand for one film only", other)})
 		}
-		return link, nil
+		return link, wrong
 	}
 }
 

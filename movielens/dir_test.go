@@ -172,13 +172,13 @@ func TestCatalogueKeepsIDsUnique(t *testing.T) {
 	wantRejects := []string{
 		`links.csv line 3: movieId "1": has a link further up already; the first one counts`,
 		`links.csv line 4: imdbId "0000001": is the id of movieId 1 further up; an IMDb id may stand for one film only`,
-		`links.csv line 5: imdbId "bad": must be the 1 to 10 digits of an IMDb id, as 0114709, or empty`,
+		`links.csv line 5: imdbId "bad": must be the 1 to 10 digits of an IMDb id, as 0114709, or empty; the row went in without it`,
 		`movies.csv line 5: movieId "x": must be a whole number from 1 up`,
 	}
 	if diff := cmp.Diff(wantRejects, rejects); diff != "" {
 		t.Errorf("rejects, - want + got:\n%s", diff)
 	}
-	want := []movielens.Film{film(2, 3, "Third", 1993, "", ""), film(3, 1, "First", 1991, "tt0000001", "11"), film(4, 2, "Second", 1992, "", "")}
+	want := []movielens.Film{film(2, 3, "Third", 1993, "", "14"), film(3, 1, "First", 1991, "tt0000001", "11"), film(4, 2, "Second", 1992, "", "")}
 	if diff := cmp.Diff(want, films); diff != "" {
 		t.Errorf("- want + got:\n%s", diff)
 	}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode"
+
+	"movieexample.com/internal/syntax"
 )
 
 // Movie is one row of movies.csv.
@@ -66,7 +68,7 @@ func ID(imdb string, movieID int64) string {
 	return "ml-" + strconv.FormatInt(movieID, 10)
 }
 
-// RowError is a row that was rejected. The rows around it are not affected.
+// RowError is a row that was rejected, or a field that was left out of one. The rows around it are not affected.
 type RowError struct {
 	// File is the file's name without its directory, as "ratings.csv".
 	File string
@@ -80,6 +82,8 @@ type RowError struct {
 	Value string
 	// Reason says what is wrong and what is allowed.
 	Reason string
+	// Kept says that only Field was left out: the row itself is what the stream yields next.
+	Kept bool
 }
 
 // Error names file, line, field, value and reason, in this order.
@@ -104,8 +108,8 @@ const noGenres = "(no genres listed)"
 
 // ReadMovies streams the rows of a movies.csv; name stands in the errors.
 //
-// A [*RowError] is a rejected row, and reading goes on. Any other error (ctx's,
-// src's, a wrong header) is the last thing that the stream yields.
+// A [*RowError] is a rejected row, or one of which an optional field was left out, and reading goes on. Any other error
+// (ctx's, src's, a wrong header) is the last thing that the stream yields.
 func ReadMovies(ctx context.Context, name string, src io.Reader) iter.Seq2[Movie, error] {
 	return rows(ctx, name, moviesHeader, src, nil, parseMovie)
 }
@@ -125,7 +129,7 @@ func ReadRatings(ctx context.Context, name string, src io.Reader) iter.Seq2[Rati
 // lets parse turn them into values and puts file and line on what parse rejects.
 // done, if not nil, receives the number of bytes dealt with.
 func rows[T any](ctx context.Context, name, header string, src io.Reader, done *atomic.Int64,
-	parse func(fields []string, line int) (T, *RowError),
+	parse func(fields []string, line int) (T, []*RowError),
 ) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -147,7 +151,7 @@ func rows[T any](ctx context.Context, name, header string, src io.Reader, done *
 				done.Store(r.offset())
 			}
 			var row T
-			var reject *RowError
+			var wrong []*RowError
 			switch {
 			case errors.Is(err, io.EOF):
 				return
@@ -155,29 +159,33 @@ func rows[T any](ctx context.Context, name, header string, src io.Reader, done *
 				yield(none, fmt.Errorf("read %s at line %d: %w", name, line, err))
 				return
 			case bad != nil:
-				reject = &RowError{Value: bad.text, Reason: bad.reason}
+				wrong = rejected(&RowError{Value: bad.text, Reason: bad.reason})
 			case len(fields) != columns:
-				reject = &RowError{
+				wrong = rejected(&RowError{
 					Value:  shorten(strings.Join(fields, ",")),
 					Reason: fmt.Sprintf("has %d columns; must have %d: %s", len(fields), columns, header),
-				}
+				})
 			default:
-				row, reject = parse(fields, line)
+				row, wrong = parse(fields, line)
 			}
-			if reject != nil {
-				reject.File, reject.Line = baseName(name), line
-				reject.Value = shorten(reject.Value)
-				if !yield(none, reject) {
+			kept := true
+			for _, w := range wrong {
+				w.File, w.Line = baseName(name), line
+				w.Value = shorten(w.Value)
+				kept = kept && w.Kept
+				if !yield(none, w) {
 					return
 				}
-				continue
 			}
-			if !yield(row, nil) {
+			if kept && !yield(row, nil) {
 				return
 			}
 		}
 	}
 }
+
+// rejected is what is wrong with a row that is rejected.
+func rejected(bad *RowError) []*RowError { return []*RowError{bad} }
 
 func checkHeader(r *records, want string) error {
 	if err := r.skipBOM(); err != nil {
@@ -201,28 +209,36 @@ func checkHeader(r *records, want string) error {
 	return nil
 }
 
-func parseMovie(fields []string, line int) (Movie, *RowError) {
+func parseMovie(fields []string, line int) (Movie, []*RowError) {
 	id, bad := parseID("movieId", fields[0])
 	if bad != nil {
-		return Movie{}, bad
+		return Movie{}, rejected(bad)
 	}
 	// fields share one string per row; what is kept of it is small, but the
 	// caller may keep it for ever.
 	t := ParseTitle(strings.Clone(fields[1]))
 	if t.Title == "" {
-		return Movie{}, &RowError{Field: "title", Value: fields[1], Reason: "is blank; a film needs a title"}
+		return Movie{}, rejected(&RowError{Field: "title", Value: fields[1], Reason: "is blank; a film needs a title"})
 	}
-	for i, field := range fields[1:] {
-		// Line breaks within a quoted title have become spaces by now.
-		at := strings.IndexFunc(field, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) })
-		if at >= 0 {
-			return Movie{}, &RowError{Field: [...]string{"title", "genres"}[i], Value: field, Reason: fmt.Sprintf("has a control character at byte %d; only text is allowed", at)}
-		}
+	if at := controlAt(fields[1]); at >= 0 {
+		return Movie{}, rejected(&RowError{Field: "title", Value: fields[1], Reason: fmt.Sprintf("has a control character at byte %d; only text is allowed", at)})
 	}
-	return Movie{
-		Line: line, ID: id, Title: t.Title, OriginalTitle: t.Original, AlternativeTitles: t.Alternatives, Year: t.Year,
-		Genres: parseGenres(fields[2]),
-	}, nil
+	m := Movie{Line: line, ID: id, Title: t.Title, OriginalTitle: t.Original, AlternativeTitles: t.Alternatives, Year: t.Year}
+	if at := controlAt(fields[2]); at >= 0 {
+		return m, []*RowError{leftOut("genres", fields[2], fmt.Sprintf("has a control character at byte %d; only text is allowed", at))}
+	}
+	m.Genres = parseGenres(fields[2])
+	return m, nil
+}
+
+// controlAt returns where a text has a control character, or -1. Line breaks within a quoted field become spaces.
+func controlAt(field string) int {
+	return strings.IndexFunc(field, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) })
+}
+
+// leftOut is an optional field that cannot be read: it costs no other one.
+func leftOut(field, value, reason string) *RowError {
+	return &RowError{Field: field, Value: value, Reason: reason + "; the row went in without it", Kept: true}
 }
 
 func parseGenres(column string) []string {
@@ -243,49 +259,50 @@ next:
 	return genres
 }
 
-func parseLink(fields []string, _ int) (Link, *RowError) {
+func parseLink(fields []string, _ int) (Link, []*RowError) {
 	id, bad := parseID("movieId", fields[0])
 	if bad != nil {
-		return Link{}, bad
+		return Link{}, rejected(bad)
 	}
 	link := Link{MovieID: id}
+	var left []*RowError
 	if imdb := strings.TrimPrefix(strings.TrimSpace(fields[1]), "tt"); imdb != "" {
-		n, ok := parseNumber(imdb)
-		if !ok || n == 0 || n > 9_999_999_999 {
-			return Link{}, &RowError{Field: "imdbId", Value: fields[1], Reason: "must be the 1 to 10 digits of an IMDb id, as 0114709, or empty"}
+		if n, ok := syntax.Whole(imdb); ok && n > 0 && n <= 9_999_999_999 {
+			link.IMDb = fmt.Sprintf("tt%07d", n)
+		} else {
+			left = append(left, leftOut("imdbId", fields[1], "must be the 1 to 10 digits of an IMDb id, as 0114709, or empty"))
 		}
-		link.IMDb = fmt.Sprintf("tt%07d", n)
 	}
 	if tmdb := strings.TrimSpace(fields[2]); tmdb != "" {
-		n, ok := parseNumber(tmdb)
-		if !ok || n == 0 {
-			return Link{}, &RowError{Field: "tmdbId", Value: fields[2], Reason: "must be a whole number from 1 up, as 862, or empty"}
+		if n, ok := syntax.Whole(tmdb); ok && n > 0 && n <= 9_999_999_999 {
+			link.TMDB = strconv.FormatInt(n, 10)
+		} else {
+			left = append(left, leftOut("tmdbId", fields[2], "must be a whole number of 1 to 10 digits, as 862, or empty"))
 		}
-		link.TMDB = strconv.FormatInt(n, 10)
 	}
-	return link, nil
+	return link, left
 }
 
 // latest is the last second of the year 9999. RFC 3339, in which times travel
 // from here, cannot write later ones.
 const latest = 253_402_300_799
 
-func parseRating(fields []string, line int) (Rating, *RowError) {
+func parseRating(fields []string, line int) (Rating, []*RowError) {
 	user, bad := parseID("userId", fields[0])
 	if bad != nil {
-		return Rating{}, bad
+		return Rating{}, rejected(bad)
 	}
 	movie, bad := parseID("movieId", fields[1])
 	if bad != nil {
-		return Rating{}, bad
+		return Rating{}, rejected(bad)
 	}
 	value := parseStars(strings.TrimSpace(fields[2]))
 	if value == 0 {
-		return Rating{}, &RowError{Field: "rating", Value: fields[2], Reason: "must be one of 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0"}
+		return Rating{}, rejected(&RowError{Field: "rating", Value: fields[2], Reason: "must be one of 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0"})
 	}
-	at, ok := parseNumber(strings.TrimSpace(fields[3]))
+	at, ok := syntax.Whole(strings.TrimSpace(fields[3]))
 	if !ok || at > latest {
-		return Rating{}, &RowError{Field: "timestamp", Value: fields[3], Reason: fmt.Sprintf("must be whole seconds since 1970-01-01 UTC, from 0 to %d", latest)}
+		return Rating{}, rejected(&RowError{Field: "timestamp", Value: fields[3], Reason: fmt.Sprintf("must be whole seconds since 1970-01-01 UTC, from 0 to %d", latest)})
 	}
 	return Rating{Line: line, UserID: user, MovieID: movie, Value: value, RatedAt: time.Unix(at, 0).UTC()}, nil
 }
@@ -314,21 +331,11 @@ func parseStars(s string) int {
 }
 
 func parseID(field, s string) (int64, *RowError) {
-	id, ok := parseNumber(strings.TrimSpace(s))
+	id, ok := syntax.Whole(strings.TrimSpace(s))
 	if !ok || id == 0 {
 		return 0, &RowError{Field: field, Value: s, Reason: "must be a whole number from 1 up"}
 	}
 	return id, nil
-}
-
-// parseNumber takes digits only: no sign, no fraction, no exponent, nothing
-// beyond 63 bits.
-func parseNumber(s string) (int64, bool) {
-	if s == "" || s[0] < '0' || s[0] > '9' {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
 }
 
 func shorten(s string) string {

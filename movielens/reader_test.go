@@ -73,7 +73,7 @@ func TestReadMovies(t *testing.T) {
 }
 
 func TestReadLinks(t *testing.T) {
-	const file = linksHead + "1,0114709,862\r\n2,0113497,\r\n3,,31357\r\n4,,\r\n5,12345678,5\r\n6,tt0000012,6\r\n7,00114710,007\r\n"
+	const file = linksHead + "1,0114709,862\r\n2,0113497,\r\n3,,31357\r\n4,,\r\n5,12345678,5\r\n6,tt0000012,6\r\n7,00114710,007\r\n8.0,114711.0,862.0\r\n"
 	got, rejects, err := collect(movielens.ReadLinks(t.Context(), "links.csv", strings.NewReader(file)))
 	if err != nil || len(rejects) > 0 {
 		t.Fatalf("rejects %q, error %v", rejects, err)
@@ -86,6 +86,7 @@ func TestReadLinks(t *testing.T) {
 		{MovieID: 5, IMDb: "tt12345678", TMDB: "5"},
 		{MovieID: 6, IMDb: "tt0000012", TMDB: "6"},
 		{MovieID: 7, IMDb: "tt0114710", TMDB: "7"},
+		{MovieID: 8, IMDb: "tt0114711", TMDB: "862"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("- want + got:\n%s", diff)
@@ -143,7 +144,7 @@ func TestRejects(t *testing.T) {
 		{"-1,1,4.0,1", `userId "-1": ` + idReason},
 		{"+1,1,4.0,1", `userId "+1": ` + idReason},
 		{"1e3,1,4.0,1", `userId "1e3": ` + idReason},
-		{"1.0,1,4.0,1", `userId "1.0": ` + idReason},
+		{"1.5,1,4.0,1", `userId "1.0": ` + idReason},
 		{"bob,1,4.0,1", `userId "bob": ` + idReason},
 		{"1,tt0114709,4.0,1", `movieId "tt0114709": ` + idReason},
 		{"9223372036854775808,1,4.0,1", `userId "9223372036854775808": ` + idReason},
@@ -197,26 +198,31 @@ func TestRejectedMoviesAndLinks(t *testing.T) {
 		`movies.csv line 2: movieId "x": must be a whole number from 1 up`,
 		`movies.csv line 3: title "  ": is blank; a film needs a title`,
 		`movies.csv line 4: title "Bell\a (1990)": has a control character at byte 4; only text is allowed`,
-		`movies.csv line 5: genres "Dra\x00ma": has a control character at byte 3; only text is allowed`,
+		`movies.csv line 5: genres "Dra\x00ma": has a control character at byte 3; only text is allowed; the row went in without it`,
 		`movies.csv line 6: row "5,One, Two (1990),Drama": has 4 columns; must have 3: movieId,title,genres`,
 	}
 	if diff := cmp.Diff(want, rejects); diff != "" {
 		t.Errorf("movies, - want + got:\n%s", diff)
 	}
-	_, rejects, err = collect(movielens.ReadLinks(t.Context(), "links.csv", strings.NewReader(
-		linksHead+",1,1\n1,nm001,1\n1,0,1\n1,12345678901,1\n1,1,862.0\n1,1,-1\n1,1,0\n")))
+	links, rejects, err := collect(movielens.ReadLinks(t.Context(), "links.csv", strings.NewReader(
+		linksHead+",1,1\n1,nm001,1\n1,0,1\n1,12345678901,1\n1,1,862.5\n1,1,-1\n1,x,8.62E+02\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const imdb, tmdb = "must be the 1 to 10 digits of an IMDb id, as 0114709, or empty", "must be a whole number from 1 up, as 862, or empty"
+	const imdb, tmdb = "must be the 1 to 10 digits of an IMDb id, as 0114709, or empty; the row went in without it", "must be a whole number of 1 to 10 digits, as 862, or empty; the row went in without it"
 	want = []string{
 		`links.csv line 2: movieId "": must be a whole number from 1 up`,
 		`links.csv line 3: imdbId "nm001": ` + imdb,
 		`links.csv line 4: imdbId "0": ` + imdb,
 		`links.csv line 5: imdbId "12345678901": ` + imdb,
-		`links.csv line 6: tmdbId "862.0": ` + tmdb,
+		`links.csv line 6: tmdbId "862.5": ` + tmdb,
 		`links.csv line 7: tmdbId "-1": ` + tmdb,
-		`links.csv line 8: tmdbId "0": ` + tmdb,
+		`links.csv line 8: imdbId "x": ` + imdb,
+		`links.csv line 8: tmdbId "8.62E+02": ` + tmdb,
+	}
+	wantLinks := []movielens.Link{{MovieID: 1, TMDB: "1"}, {MovieID: 1, TMDB: "1"}, {MovieID: 1, TMDB: "1"}, {MovieID: 1, IMDb: "tt0000001"}, {MovieID: 1, IMDb: "tt0000001"}, {MovieID: 1}}
+	if diff := cmp.Diff(wantLinks, links); diff != "" {
+		t.Errorf("links, - want + got:\n%s", diff)
 	}
 	if diff := cmp.Diff(want, rejects); diff != "" {
 		t.Errorf("links, - want + got:\n%s", diff)
