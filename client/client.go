@@ -93,6 +93,7 @@ func Connect(a Addresses) (*Client, error) {
 	c := &Client{addresses: a}
 	metadata, err := c.dial(Metadata, a.Metadata,
 		"/movieexample.metadata.v1.MetadataService/BatchPutMovies",
+		"/movieexample.metadata.v1.MetadataService/GetMovie",
 		"/movieexample.metadata.v1.MetadataService/ListMovies",
 		"/movieexample.metadata.v1.MetadataService/LookupMovie")
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,8 @@ type FileOptions struct {
 	StallTimeout time.Duration
 	// Rejected is told of every row that did not go in, in the order of the file. Its calls come one at a time.
 	Rejected func(*formats.RowError)
+	// Noted is told of every row that went in without one of its fields. As Rejected.
+	Noted func(*formats.RowError)
 	// Waiting is as in ImportOptions. For ratings.
 	Waiting func(string)
 	// Progress is told several times a second how far the import is.
@@ -45,6 +48,9 @@ func (o FileOptions) withDefaults() FileOptions {
 	if o.Rejected == nil {
 		o.Rejected = func(*formats.RowError) {}
 	}
+	if o.Noted == nil {
+		o.Noted = func(*formats.RowError) {}
+	}
 	return o
 }
 
@@ -53,7 +59,9 @@ type MoviesSummary struct {
 	Films FilmCounts `json:"films"`
 	// Rejected is the number of rows that did not go in: those that are no film, and those that were refused.
 	Rejected int64 `json:"rejected"`
-	// NothingChanged: all films were there as they are in the file.
+	// Noted is the number of rows that went in without one of their fields.
+	Noted int64 `json:"noted"`
+	// NothingChanged: all films that went in were there as they are in the file. It says nothing of what was rejected.
 	NothingChanged bool `json:"nothingChanged"`
 	// Interrupted: it was ended before it was done.
 	Interrupted bool    `json:"interrupted"`
@@ -94,7 +102,10 @@ func (c *Client) importMovies(ctx context.Context, r *countingReader, opt FileOp
 		func(row filmRow, reason string) {
 			reject(&formats.RowError{File: opt.Name, Line: row.line, ID: row.key, Reason: reason})
 		},
-		func(filmRow, string) {})
+		func(row filmRow, reason string) {
+			s.Noted++
+			opt.Noted(&formats.RowError{File: opt.Name, Line: row.line, ID: row.key, Reason: reason})
+		})
 	stop := meter(opt.Progress, func() Progress {
 		return Progress{Phase: PhaseFilms, Rows: w.written.Load(), Done: r.n.Load(), Total: opt.Size}
 	})
@@ -108,7 +119,13 @@ func (c *Client) importMovies(ctx context.Context, r *countingReader, opt FileOp
 			if err != nil {
 				return err
 			}
-			if err := w.add(filmRow{movie: row.Movie, line: row.Line, key: row.Movie.GetId()}); err != nil {
+			added := filmRow{movie: row.Movie, line: row.Line, key: row.Movie.GetId()}
+			for _, left := range row.Left {
+				added.left = append(added.left, left.Field)
+				added.reasons = append(added.reasons, left.Reason+"; the film went in without that")
+			}
+			added.reasons = slices.Compact(added.reasons) // one value may be several fields
+			if err := w.add(added); err != nil {
 				return err
 			}
 		}
@@ -125,6 +142,8 @@ type RatingsSummary struct {
 	Ratings RatingCounts `json:"ratings"`
 	// Rejected is the number of rows that did not go in.
 	Rejected int64 `json:"rejected"`
+	// Noted is the number of rows that went in without one of their fields.
+	Noted int64 `json:"noted"`
 	// Before and After are the totals over all ratings of films, as in ImportSummary.
 	Before *Totals `json:"totalsBefore,omitempty"`
 	After  *Totals `json:"totalsAfter,omitempty"`
@@ -211,6 +230,10 @@ func (c *Client) publishRatings(ctx context.Context, stream *eventStream, r *cou
 			if err := row.Event.CheckTime(now); err != nil {
 				reject(&formats.RowError{File: opt.Name, Line: row.Line, Reason: err.Error()})
 				continue
+			}
+			for _, left := range row.Left {
+				s.Noted++
+				opt.Noted(&formats.RowError{File: opt.Name, Line: row.Line, Reason: left.Reason + "; the rating went in without it"})
 			}
 			if err := stream.publish(ctx, &row.Event, nil); err != nil {
 				return err

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"movieexample.com/client"
 	"movieexample.com/client/formats"
@@ -128,14 +129,13 @@ rubbish
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := client.MoviesSummary{Films: client.FilmCounts{Read: 5, Created: 1, Updated: 1, Refused: 3}, Rejected: 4}
+	want := client.MoviesSummary{Films: client.FilmCounts{Read: 5, Created: 2, Updated: 1, Refused: 2}, Rejected: 3, Noted: 1}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(client.MoviesSummary{}, "Seconds")); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
 	wantRejected := []string{
-		`movies.jsonl line 2: must be a JSON object on one line: invalid character 'r' looking for beginning of value at byte 1`,
+		`movies.jsonl line 2: must be a JSON object, got "rubbish"`,
 		`movies.jsonl line 3: "b": title: is required: 1 to 500 characters`,
-		`movies.jsonl line 4: "c": year: must be 1870 to 2100, or absent where not known; got 0`,
 		`movies.jsonl line 5: "d": external_ids.tmdb: "5" belongs to the movie "taken"; an external id belongs to one movie: change that one first, or write to it`,
 	}
 	if diff := cmp.Diff(wantRejected, rejected); diff != "" {
@@ -147,6 +147,53 @@ rubbish
 	_, err = c.ImportMovies(t.Context(), strings.NewReader("id,title\nx,X\n"), client.FileOptions{Name: "movies.csv", Format: formats.CSV})
 	if err == nil || !strings.Contains(err.Error(), "read movies.csv: the columns originalTitle, alternativeTitles, year, ") {
 		t.Errorf("a CSV file without columns would replace movies by less: %v", err)
+	}
+}
+
+// TestOptionalFieldsOfMovies: a field that the reader or the service does not take costs only itself, and takes nothing away from a film that
+// is replaced.
+func TestOptionalFieldsOfMovies(t *testing.T) {
+	s := startSystem(t)
+	c := connect(t, s.addresses)
+	var noted []string
+	opt := client.FileOptions{
+		Name: "f", Rejected: func(bad *formats.RowError) { t.Errorf("rejected: %v", bad) },
+		Noted: func(odd *formats.RowError) { noted = append(noted, odd.Error()) },
+	}
+	s.put(t, &metadatav1.Movie{
+		Id: "x", Title: "Old", Year: proto.Int32(1999), RuntimeMinutes: proto.Int32(90), Director: "Ann", Genres: []string{"Drama"},
+		ExternalIds: &metadatav1.ExternalIds{Imdb: "tt0000007", Tmdb: "7"},
+	})
+	long := strings.Repeat("g", 51)
+	got, err := c.ImportMovies(t.Context(), strings.NewReader(`{"id":"x","title":"New","year":"?","director":"Bob","runtimeMinutes":0,"externalIds":{"imdb":"tt0000008","tmdb":8}}
+{"id":"y","title":"Y","year":1500,"genres":["War","`+long+`","Drama","`+long+`"],"director":"a; title: \"; id: b\u0000","externalIds":{"imdb":"0000009","tmdb":"9"}}
+`), opt)
+	if err != nil || got.Films != (client.FilmCounts{Read: 2, Created: 1, Updated: 1}) || got.Noted != 4 || got.Rejected != 0 {
+		t.Errorf("%+v, error %v", got, err)
+	}
+	want := map[string]*metadatav1.Movie{
+		"x": {
+			Id: "x", Title: "New", Year: proto.Int32(1999), RuntimeMinutes: proto.Int32(90), Director: "Bob",
+			ExternalIds: &metadatav1.ExternalIds{Imdb: "tt0000008", Tmdb: "7"},
+		},
+		"y": {Id: "y", Title: "Y", Genres: []string{"War", "Drama"}, ExternalIds: &metadatav1.ExternalIds{Tmdb: "9"}},
+	}
+	if diff := cmp.Diff(want, s.catalogue(t), protocmp.Transform()); diff != "" {
+		t.Errorf("catalogue (-want +got):\n%s", diff)
+	}
+	wantNoted := []string{
+		`f line 1: "x": year: must be a whole number without quotes, got the text "?"; the film went in without that`,
+		`f line 1: "x": externalIds.tmdb: must be text in quotes, got the number 8; the film went in without that`,
+		`f line 1: "x": runtime_minutes: must be 1 to 6000 minutes, or absent where not known; got 0; the film went in without that`,
+	}
+	if len(noted) != 4 {
+		t.Fatalf("noted %q", noted)
+	}
+	if diff := cmp.Diff(wantNoted, noted[:3]); diff != "" {
+		t.Errorf("noted (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(noted[3], "year: must be 1870 to 2100") || !strings.Contains(noted[3], "genres[3]: ") || !strings.Contains(noted[3], "director: ") || !strings.Contains(noted[3], "external_ids.imdb: ") {
+		t.Errorf("noted %q", noted[3])
 	}
 }
 
@@ -261,7 +308,7 @@ func TestImportRatingsRejects(t *testing.T) {
 	if err != nil || got.Ratings != (client.RatingCounts{Read: 2, Published: 1, Rejected: 2}) || got.Rejected != 2 || got.Waited || got.After != nil {
 		t.Errorf("%+v, error %v", got, err)
 	}
-	if len(rejected) != 2 || rejected[0] != "r.csv line 2: value: must be a whole number from 1 to 10, got 11" || !strings.HasPrefix(rejected[1], "r.csv line 3: ratedAt: must be at most 24 hours ahead of now") {
+	if len(rejected) != 2 || rejected[0] != `r.csv line 2: value: must be a whole number from 1 to 10, got "11"` || !strings.HasPrefix(rejected[1], "r.csv line 3: ratedAt: must be at most 24 hours ahead of now") {
 		t.Errorf("rejected %q", rejected)
 	}
 	if _, err := c.ImportRatings(t.Context(), strings.NewReader("a,b\n"), opt); err == nil || !strings.Contains(err.Error(), `read r.csv: there is no column "a"`) {

@@ -3,13 +3,11 @@ package client
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
@@ -50,9 +48,11 @@ type filmRules struct {
 type contestRule uint8
 
 const (
-	goWithout contestRule = iota // the film goes in without the id
-	refuse                       // the film does not go in
-	meet                         // an IMDb id is who the film is: it becomes one with the other film
+	// goWithout: the film goes in without the id. But where its IMDb id is not known, and its own id is made of MovieLens's therefore,
+	// it becomes one with the film that has its MovieLens id, or else the contested one.
+	goWithout contestRule = iota
+	refuse                // the film does not go in
+	meet                  // an IMDb id is who the film is: it becomes one with the other film
 )
 
 // filmRow is a film on its way, and the row it came from.
@@ -61,6 +61,10 @@ type filmRow struct {
 	movieID int64  // at MovieLens; 0 if it is not from there
 	key     string // what the file calls it, if it is not from MovieLens
 	line    int
+	// left are the fields that the file has and that cannot be read, in the contract's spelling. A film that is replaced keeps them.
+	left []string
+	// reasons say why, and what else the film goes without: to be told if it goes in.
+	reasons []string
 
 	// say tells of a row that is on no way: it has its place in the order, and nothing else.
 	say func()
@@ -81,6 +85,8 @@ type filmWriter struct {
 
 	// refused and partial are told of films that did not go in, or not wholly. Their calls come one at a time.
 	refused, partial func(row filmRow, reason string)
+	// met, unless nil, is told that a film becomes one with the one of that id. It may be called at the same time, and before refused.
+	met func(row filmRow, id string)
 
 	written atomic.Int64
 	mu      sync.Mutex
@@ -166,15 +172,21 @@ func (w *filmWriter) finish() (FilmCounts, error) {
 // an id of their own, and TMDb has been known to list a film twice and other catalogues to link both to one entry. The film's own
 // id is not in doubt, and its ratings need it. So it goes in without the ids that are contested.
 //
+// An optional field that the service does not take costs no more than itself.
+//
 // Under meet, the film is what its IMDb id says, and has no ratings of its own yet: what is known of it goes to the film that
 // has the id, under whatever id somebody has entered it.
 func (w *filmWriter) write(batch []filmRow) (told []func(), err error) {
 	say := make([]func(), len(batch))
-	contests := make([][]contest, len(batch))
+	odd := make([]oddity, len(batch))
 	var left []int // the places in batch of the films that are not settled
 	for i, row := range batch {
 		if say[i] = row.say; row.movie != nil {
 			left = append(left, i)
+			odd[i].reasons, odd[i].nameless = row.reasons, row.movie.GetExternalIds().GetImdb() == ""
+			if batch[i].movie, err = w.keep(row.movie, row.left); err != nil {
+				return nil, err
+			}
 		}
 	}
 	for len(left) > 0 && err == nil {
@@ -184,18 +196,25 @@ func (w *filmWriter) write(batch []filmRow) (told []func(), err error) {
 		}
 		var again []int
 		for k, i := range left {
-			taken, ok := contestOf(results[k], batch[i].movie)
-			if !ok || w.rules.contested == refuse {
-				say[i] = w.count(batch[i], results[k], contests[i])
-				continue
+			row, retry := &batch[i], false
+			if taken, ok := contestOf(results[k], row.movie); ok && w.rules.contested != refuse {
+				retry = true
+				err = w.settle(&taken, row, &odd[i])
+			} else if fields := refusedFields(results[k]); fields != nil && !odd[i].without {
+				retry, odd[i].without = true, true
+				odd[i].reasons = append(odd[i].reasons, results[k].GetReason()+"; the film went in without that")
+				row.movie, err = w.keep(withoutFields(row.movie, fields), fields)
 			}
-			if batch[i].movie, err = w.settle(&taken, batch[i].movie); err != nil {
+			if err != nil {
 				break
 			}
-			contests[i] = append(contests[i], taken)
-			again = append(again, i)
+			if retry {
+				again = append(again, i)
+			} else {
+				say[i] = w.count(*row, results[k], odd[i])
+			}
 		}
-		left = again // each lacks one more of three ids, or has met another film, which it does once: this ends
+		left = again // each lacks one more of three ids, has met another film or lacks what was refused, which it does once: this ends
 	}
 	for _, f := range say {
 		if f != nil {
@@ -205,22 +224,60 @@ func (w *filmWriter) write(batch []filmRow) (told []func(), err error) {
 	return told, err
 }
 
-// settle is the film as it is to be written after a contest.
-func (w *filmWriter) settle(c *contest, m *metadatav1.Movie) (*metadatav1.Movie, error) {
-	if w.rules.contested != meet || c.source != "imdb" {
-		return c.without(m), nil
-	}
-	resp, err := w.c.metadata.LookupMovie(w.ctx, &metadatav1.LookupMovieRequest{ExternalId: &metadatav1.LookupMovieRequest_ImdbId{ImdbId: c.id}})
-	if fault.KindOf(err) == fault.KindNotFound {
-		return c.without(m), nil // it had the id a moment ago
-	}
+// oddity is what there is to tell of a film that goes in, but not as it came.
+type oddity struct {
+	contests []contest
+	nameless bool // it came without an IMDb id
+	met      bool // it became one with another film
+	without  bool // it was refused, and is tried again without the fields that it was refused for
+	reasons  []string
+}
+
+// settle makes of the row's film what is to be written after a contest.
+func (w *filmWriter) settle(c *contest, row *filmRow, odd *oddity) error {
+	id, err := w.owner(c, row.movie, odd.nameless)
 	if err != nil {
-		return nil, w.c.explain(Metadata, "find the film with an IMDb id", err)
+		return err
 	}
-	c.met = true
-	m = proto.CloneOf(m)
-	m.Id = resp.GetMovie().GetId()
-	return m, nil
+	switch {
+	case id == "" || id == row.movie.GetId() || odd.met:
+		row.movie = c.without(row.movie)
+	default:
+		c.met, odd.met = true, true
+		row.movie = proto.CloneOf(row.movie)
+		row.movie.Id = id
+		if w.met != nil {
+			w.met(*row, id)
+		}
+	}
+	odd.contests = append(odd.contests, *c)
+	return nil
+}
+
+// owner is the id of the film that a film with a contested id is; empty if it is one of its own.
+func (w *filmWriter) owner(c *contest, m *metadatav1.Movie, nameless bool) (string, error) {
+	var requests []*metadatav1.LookupMovieRequest
+	switch ids := m.GetExternalIds(); {
+	case w.rules.contested == meet && c.source == "imdb":
+		requests = append(requests, &metadatav1.LookupMovieRequest{ExternalId: &metadatav1.LookupMovieRequest_ImdbId{ImdbId: c.id}})
+	case w.rules.contested == goWithout && nameless:
+		if ids.GetMovielens() != "" {
+			requests = append(requests, &metadatav1.LookupMovieRequest{ExternalId: &metadatav1.LookupMovieRequest_MovielensId{MovielensId: ids.GetMovielens()}})
+		}
+		if c.source == "tmdb" {
+			requests = append(requests, &metadatav1.LookupMovieRequest{ExternalId: &metadatav1.LookupMovieRequest_TmdbId{TmdbId: c.id}})
+		}
+	}
+	for _, req := range requests {
+		resp, err := w.c.metadata.LookupMovie(w.ctx, req)
+		if err == nil {
+			return resp.GetMovie().GetId(), nil
+		}
+		if fault.KindOf(err) != fault.KindNotFound { // it may have had the id a moment ago
+			return "", w.c.explain(Metadata, "find the film with an external id", err)
+		}
+	}
+	return "", nil
 }
 
 // call writes the films in these places of the batch, and returns as many results.
@@ -242,13 +299,13 @@ func (w *filmWriter) call(batch []filmRow, places []int) ([]*metadatav1.BatchPut
 	}
 	for i, r := range results {
 		// The place in the batch means nothing to a reader.
-		r.Reason = strings.TrimPrefix(r.GetReason(), fmt.Sprintf("movies[%d].", i))
+		r.Reason = strings.ReplaceAll(r.GetReason(), fmt.Sprintf("movies[%d].", i), "")
 	}
 	return results, nil
 }
 
 // count books a result and returns what there is to tell about it, or nil.
-func (w *filmWriter) count(row filmRow, r *metadatav1.BatchPutMoviesResponse_Result, contests []contest) (say func()) {
+func (w *filmWriter) count(row filmRow, r *metadatav1.BatchPutMoviesResponse_Result, odd oddity) (say func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.written.Add(1)
@@ -263,66 +320,15 @@ func (w *filmWriter) count(row filmRow, r *metadatav1.BatchPutMoviesResponse_Res
 		w.counts.Refused++
 		return func() { w.refused(row, r.GetReason()) }
 	}
-	if len(contests) == 0 {
+	if len(odd.contests) > 0 {
+		odd.reasons = append(odd.reasons, contestText(odd.contests))
+	}
+	if len(odd.reasons) == 0 {
 		return nil
 	}
-	return func() { w.partial(row, contestText(contests)) }
-}
-
-// contest is an external id of a film that another film of the catalogue has.
-type contest struct {
-	source string // "imdb", "tmdb" or "movielens"
-	id     string
-	owner  string // the other film's id, in quotes
-	met    bool   // the film became one with the other one
-}
-
-// contested is how the metadata service says it. A refusal in other words stays a refusal.
-var contested = regexp.MustCompile(`^external_ids\.(imdb|tmdb|movielens): .* belongs to the movie ("(?:[^"\\]|\\.)*")`)
-
-// contestOf reports whether the film was refused because of an external id that it could go without.
-func contestOf(r *metadatav1.BatchPutMoviesResponse_Result, m *metadatav1.Movie) (contest, bool) {
-	found := contested.FindStringSubmatch(r.GetReason())
-	if codes.Code(r.GetCode()) != codes.AlreadyExists || found == nil {
-		return contest{}, false
-	}
-	c := contest{source: found[1], owner: found[2]}
-	c.id = *c.field(m.GetExternalIds())
-	return c, c.id != ""
-}
-
-// field is where the id stands.
-func (c contest) field(ids *metadatav1.ExternalIds) *string {
-	switch {
-	case ids == nil:
-		return new(string)
-	case c.source == "imdb":
-		return &ids.Imdb
-	case c.source == "tmdb":
-		return &ids.Tmdb
-	}
-	return &ids.Movielens
-}
-
-func (c contest) without(m *metadatav1.Movie) *metadatav1.Movie {
-	m = proto.CloneOf(m)
-	*c.field(m.ExternalIds) = ""
-	return m
-}
-
-// contestText is one or more contests in a sentence.
-func contestText(contests []contest) string {
-	var parts []string
-	for _, c := range contests {
-		if c.met {
-			return fmt.Sprintf("the film %s has the IMDb id %s; the two became one", c.owner, c.id)
+	return func() {
+		for _, reason := range odd.reasons {
+			w.partial(row, reason)
 		}
-		name := map[string]string{"imdb": "IMDb", "tmdb": "TMDb", "movielens": "MovieLens"}[c.source]
-		parts = append(parts, fmt.Sprintf("%s id %s belongs to the film %s", name, c.id, c.owner))
 	}
-	without := "it"
-	if len(parts) > 1 {
-		without = "them"
-	}
-	return strings.Join(parts, ", ") + "; the film went in without " + without
 }

@@ -56,7 +56,9 @@ type IMDbSummary struct {
 	UnknownDirectors int64 `json:"unknownDirectors"`
 	// Rejected is the number of rows of all files that did not go in.
 	Rejected int64 `json:"rejected"`
-	// NothingChanged: all films were there as they are.
+	// Noted is the number of rows that went in without one of their fields, or into another film than their own.
+	Noted int64 `json:"noted"`
+	// NothingChanged: all films that went in were there as they are. It says nothing of what was rejected.
 	NothingChanged bool `json:"nothingChanged"`
 	// Interrupted: it was ended before it was done.
 	Interrupted bool        `json:"interrupted"`
@@ -143,7 +145,11 @@ func (im *imdbImporter) run(ctx context.Context) (err error) {
 func (im *imdbImporter) readFilms(ctx context.Context, w *filmWriter) error {
 	for film, err := range im.dir.Films(ctx) {
 		if bad := (*imdb.RowError)(nil); errors.As(err, &bad) {
-			im.reject(bad) // before the first film: nothing of the writer's comes in between
+			if bad.Kept {
+				im.note(bad)
+			} else {
+				im.reject(bad) // before the first film: nothing of the writer's comes in between
+			}
 			continue
 		}
 		if err != nil {
@@ -151,11 +157,7 @@ func (im *imdbImporter) readFilms(ctx context.Context, w *filmWriter) error {
 		}
 		im.filesAreRead()
 		row := filmRow{line: film.Line, key: film.ID}
-		var left []string
-		row.movie, left = movieOfIMDb(film)
-		for _, reason := range left {
-			w.say(func() { im.note(im.about(row, reason)) })
-		}
+		row.movie, row.reasons = movieOfIMDb(film)
 		if err := w.add(row); err != nil {
 			return err
 		}
@@ -219,6 +221,7 @@ func (im *imdbImporter) reject(bad *imdb.RowError) {
 func (im *imdbImporter) note(odd *imdb.RowError) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	im.summary.Noted++
 	if im.opt.Noted != nil {
 		im.opt.Noted(odd)
 	}

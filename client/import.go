@@ -33,7 +33,7 @@ type ImportOptions struct {
 	// Rejected is told of every row that did not go in, in the order of the rows of each file: those of links.csv, then those of
 	// movies.csv, then those of ratings.csv. Its calls come one at a time.
 	Rejected func(*movielens.RowError)
-	// Noted is told of every row that went in without one of its fields. As Rejected.
+	// Noted is told of every row that went in without one of its fields, or into another film than its own. As Rejected.
 	Noted func(*movielens.RowError)
 	// Waiting is told, in a line of text, whom the import is waiting for: when there has been no answer for some 3 seconds, and
 	// every 15 seconds from then on. May be called while another of these functions is.
@@ -49,11 +49,14 @@ type ImportSummary struct {
 	Ratings   RatingCounts `json:"ratings"`
 	// Rejected is the number of rows of all files that did not go in.
 	Rejected int64 `json:"rejected"`
+	// Noted is the number of rows that went in without one of their fields, or into another film than their own.
+	Noted int64 `json:"noted"`
 	// Before and After are the totals over all ratings of films: After includes every rating of this import, and is nil if it
 	// was not waited for.
 	Before *Totals `json:"totalsBefore,omitempty"`
 	After  *Totals `json:"totalsAfter,omitempty"`
-	// NothingChanged: all films were there as they are, and number and sum of all ratings are the same before and after.
+	// NothingChanged: all films that went in were there as they are, and number and sum of all ratings are the same before and after. It
+	// says nothing of what was rejected.
 	NothingChanged bool `json:"nothingChanged"`
 	// Waited: the aggregates include every rating of this import.
 	Waited bool `json:"waited"`
@@ -169,6 +172,13 @@ func (im *importer) importFilms(ctx context.Context) (err error) {
 			im.reject(movielens.MoviesFile, row.line, "movieId", row.movieID, reason)
 		},
 		func(row filmRow, reason string) { im.note(row, reason) })
+	w.met = func(row filmRow, id string) {
+		im.mu.Lock()
+		defer im.mu.Unlock()
+		film := im.films[row.movieID]
+		film.id = id
+		im.films[row.movieID] = film
+	}
 	stop := meter(im.opt.Progress, func() Progress {
 		return Progress{
 			Phase: PhaseFilms, Rows: w.written.Load(),
@@ -327,6 +337,10 @@ func (im *importer) reject(f movielens.File, line int, field string, value any, 
 func (im *importer) rejectRow(bad *movielens.RowError) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	if bad.Kept {
+		im.noteRow(bad)
+		return
+	}
 	im.summary.Rejected++
 	if bad.File == string(movielens.RatingsFile) {
 		im.summary.Ratings.Rejected++
@@ -339,10 +353,16 @@ func (im *importer) rejectRow(bad *movielens.RowError) {
 func (im *importer) note(row filmRow, reason string) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	im.noteRow(&movielens.RowError{
+		File: string(movielens.MoviesFile), Line: row.line, Field: "movieId", Value: strconv.FormatInt(row.movieID, 10), Reason: reason,
+	})
+}
+
+// noteRow is called with im.mu held.
+func (im *importer) noteRow(odd *movielens.RowError) {
+	im.summary.Noted++
 	if im.opt.Noted != nil {
-		im.opt.Noted(&movielens.RowError{
-			File: string(movielens.MoviesFile), Line: row.line, Field: "movieId", Value: strconv.FormatInt(row.movieID, 10), Reason: reason,
-		})
+		im.opt.Noted(odd)
 	}
 }
 

@@ -96,6 +96,7 @@ func TestImportMovieLens(t *testing.T) {
 		Ratings:  client.RatingCounts{Read: 7, Published: 4, Rejected: 4},
 		Rejected: 7,
 		Before:   &client.Totals{},
+		Noted:    1,
 		After:    &client.Totals{Records: 3, Ratings: 4, Sum: 24, GlobalMean: 6},
 		Waited:   true,
 	}
@@ -439,4 +440,107 @@ func makeTopic(t testing.TB, broker string) kafka.Topic {
 func (s *standstill) register(r grpc.ServiceRegistrar) {
 	ratingv1.RegisterRatingServiceServer(r, s)
 	ratingv1.RegisterRatingAdminServiceServer(r, s)
+}
+
+// saved returns the data set with its links as a program saves them again that knows only fractions, and with what is behind id made
+// unreadable by breaks.
+func saved(t testing.TB, dir string, again func(imdb, tmdb string) (string, string)) string {
+	t.Helper()
+	out := t.TempDir()
+	for _, name := range []string{"movies.csv", "links.csv", "ratings.csv"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "links.csv" {
+			var b strings.Builder
+			for i, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+				fields := strings.Split(strings.TrimSuffix(line, "\r"), ",")
+				if i > 0 {
+					fields[1], fields[2] = again(fields[1], fields[2])
+				}
+				b.WriteString(strings.Join(fields, ",") + "\n")
+			}
+			text = []byte(b.String())
+		}
+		if err := os.WriteFile(filepath.Join(out, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// floats is what pandas makes of links.csv: an integer column with one empty cell becomes one of fractions.
+func floats(imdb, tmdb string) (string, string) {
+	if tmdb != "" {
+		tmdb += ".0"
+	}
+	return strings.TrimLeft(imdb, "0") + ".0", tmdb
+}
+
+// TestImportMovieLensSavedAgain: links that pandas has saved, and links that cannot be read, make no film a second time, and ratings stay
+// with their film.
+func TestImportMovieLensSavedAgain(t *testing.T) {
+	const films = 450
+	dir, ratings, sum := generated(t, 600)
+	for name, tc := range map[string]struct {
+		again func(imdb, tmdb string) (string, string)
+		noted func(*client.ImportSummary) bool
+	}{
+		"as fractions":         {floats, func(s *client.ImportSummary) bool { return s.NothingChanged && s.Noted == 0 }},
+		"tmdbId is unreadable": {func(imdb, _ string) (string, string) { return imdb, "7.7E+04" }, func(s *client.ImportSummary) bool { return s.Noted == films }},
+		"imdbId is unreadable": {func(_, tmdb string) (string, string) { return "1.1E+05", tmdb }, func(s *client.ImportSummary) bool { return s.Noted >= films }},
+		"both are unreadable":  {func(string, string) (string, string) { return "#REF!", "nan" }, func(s *client.ImportSummary) bool { return s.Noted >= 2*films }},
+		"both are empty":       {func(string, string) (string, string) { return "", "" }, func(s *client.ImportSummary) bool { return s.Noted > 0 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startSystem(t)
+			c := connect(t, s.addresses)
+			first, err := c.ImportMovieLens(t.Context(), dir, client.ImportOptions{})
+			if err != nil || first.Films.Created != films {
+				t.Fatalf("%+v, error %v", first, err)
+			}
+			got, err := c.ImportMovieLens(t.Context(), saved(t, dir, tc.again), client.ImportOptions{})
+			if err != nil || got.Films.Created != 0 || got.Films.Read != films || got.Rejected != 0 {
+				t.Errorf("%+v, error %v; want no film created", got, err)
+			}
+			if got.After == nil || got.After.Ratings != ratings || got.After.Sum != sum || *got.After != *got.Before {
+				t.Errorf("after %+v, before %+v: the ratings went elsewhere", got.After, got.Before)
+			}
+			if !tc.noted(&got) {
+				t.Errorf("%d rows noted; %+v", got.Noted, got)
+			}
+			if n := s.countFilms(t); n != films {
+				t.Errorf("%d films, want %d", n, films)
+			}
+		})
+	}
+}
+
+// TestImportMovieLensMeetsByTMDb: a film whose IMDb id cannot be read, and that MovieLens's id does not tell, is the one with its TMDb id.
+func TestImportMovieLensMeetsByTMDb(t *testing.T) {
+	s := startSystem(t)
+	c := connect(t, s.addresses)
+	s.put(t, &metadatav1.Movie{Id: "tt9900001", Title: "Harbour", ExternalIds: &metadatav1.ExternalIds{Imdb: "tt9900001", Tmdb: "77001"}})
+	var l listed
+	got, err := c.ImportMovieLens(t.Context(), writeFiles(t, map[string]string{
+		"movies.csv": "movieId,title,genres\n900001,Harbour (2001),Drama\n", "links.csv": "movieId,imdbId,tmdbId\n900001,9900001?,77001.0\n",
+		"ratings.csv": "userId,movieId,rating,timestamp\n1,900001,4.0,964982703\n",
+	}), l.options())
+	if err != nil || got.Films != (client.FilmCounts{Read: 1, Updated: 1}) {
+		t.Errorf("%+v, error %v", got, err)
+	}
+	want := []string{
+		`links.csv line 2: imdbId "9900001?": must be the 1 to 10 digits of an IMDb id, as 0114709, or empty; the row went in without it`,
+		`movies.csv line 2: movieId "900001": the film "tt9900001" has the TMDb id 77001; the two became one`,
+	}
+	if diff := cmp.Diff(want, l.noted); diff != "" || len(l.rejected) > 0 {
+		t.Errorf("noted (-want +got):\n%s; rejected %q", diff, l.rejected)
+	}
+	if m := s.catalogue(t)["tt9900001"]; m.GetExternalIds().GetMovielens() != "900001" || m.GetYear() != 2001 {
+		t.Errorf("%v", m)
+	}
+	if votes := s.summary(t, "tt9900001").GetVotes(); votes != 1 {
+		t.Errorf("the film has %d ratings, want 1", votes)
+	}
 }

@@ -34,6 +34,7 @@ func TestImportRealData(t *testing.T) {
 	want := client.ImportSummary{
 		Films:   client.FilmCounts{Read: 9742, Created: 9742},
 		Ratings: client.RatingCounts{Read: 100_836, Published: 100_836},
+		Noted:   1,
 		Before:  &client.Totals{},
 		After:   &client.Totals{Records: 9724, Ratings: 100_836, Sum: 706_166, GlobalMean: 706_166.0 / 100_836},
 		Waited:  true,
@@ -68,6 +69,15 @@ func TestImportRealData(t *testing.T) {
 	}
 	if !again.NothingChanged || again.Films.Unchanged != 9742 {
 		t.Errorf("second import: %+v", again)
+	}
+	again, err = c.ImportMovieLens(t.Context(), saved(t, dir, floats), client.ImportOptions{})
+	if err != nil || !again.NothingChanged || again.Films.Created != 0 || again.Rejected != 0 {
+		t.Errorf("saved again by pandas: %+v, error %v", again, err)
+	}
+	unreadable := func(imdb, _ string) (string, string) { return imdb, "7.7E+04" }
+	again, err = c.ImportMovieLens(t.Context(), saved(t, dir, unreadable), client.ImportOptions{})
+	if err != nil || again.Films.Created != 0 || again.Noted != 9742 {
+		t.Errorf("with unreadable TMDb ids: %+v, error %v", again, err)
 	}
 	if audited, err := c.Audit(t.Context(), func(d client.Difference) { t.Errorf("difference %+v", d) }); err != nil || audited != (client.AuditSummary{Aggregates: 9724, Ratings: 100_836}) {
 		t.Errorf("audit %+v, error %v", audited, err)

@@ -144,7 +144,7 @@ func TestRejects(t *testing.T) {
 		{"-1,1,4.0,1", `userId "-1": ` + idReason},
 		{"+1,1,4.0,1", `userId "+1": ` + idReason},
 		{"1e3,1,4.0,1", `userId "1e3": ` + idReason},
-		{"1.5,1,4.0,1", `userId "1.0": ` + idReason},
+		{"1.5,1,4.0,1", `userId "1.5": ` + idReason},
 		{"bob,1,4.0,1", `userId "bob": ` + idReason},
 		{"1,tt0114709,4.0,1", `movieId "tt0114709": ` + idReason},
 		{"9223372036854775808,1,4.0,1", `userId "9223372036854775808": ` + idReason},

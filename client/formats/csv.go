@@ -26,14 +26,13 @@ type table struct {
 }
 
 // newTable reads the header. columns are those that there may be, of which the
-// required ones must be there. An empty file has neither header nor rows: then the
-// table is nil.
+// required ones must be there.
 func newTable(name string, r io.Reader, columns, required []string) (*table, error) {
 	t := &table{name: name, lines: newLines(r), row: make([]string, len(columns))}
 	header, _, bad, err := t.read()
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, nil
+		return nil, fmt.Errorf("the file is empty; its first line must name the columns, which are %s", strings.Join(columns, ","))
 	case err != nil:
 		return nil, err
 	case bad != "":

@@ -55,7 +55,7 @@ func Sniff(r io.Reader) (Format, io.Reader, error) {
 	return CSV, b, nil
 }
 
-// RowError is a row that was rejected. The rows around it are not affected.
+// RowError is a row that was rejected, or that was taken without one of its fields. The rows around it are not affected.
 type RowError struct {
 	// File is what the caller calls the file.
 	File string
@@ -136,6 +136,14 @@ func (l *lines) back(read [][]byte) {
 
 // blank reports whether there is nothing on a line.
 func blank(line []byte) bool { return len(bytes.TrimSpace(line)) == 0 }
+
+// LeftOut is an optional field of a row that cannot be read. The row is taken without it.
+type LeftOut struct {
+	// Field is the field in the contract's spelling: "external_ids.imdb".
+	Field string
+	// Reason names the field as the file does, and says what is wrong and what is allowed.
+	Reason string
+}
 
 func shorten(s string) string {
 	const most = 80

@@ -161,8 +161,6 @@ func TestMoviesRejected(t *testing.T) {
 	}
 	want := []string{
 		`f line 3: has 2 fields; the first line names 4 columns`,
-		`f line 4: "c": year: must be a whole number, or empty where not known, got "19.5"`,
-		`f line 5: "d": genres: has a backslash that does not stand before a "|" or another backslash; write \\ for one`,
 		`f line 6: has a quote that neither begins nor ends a field; put the field in quotes and double the quotes in it: "a ""b"" c"`,
 		`f line 7: has a quote that neither begins nor ends a field; put the field in quotes and double the quotes in it: "a ""b"" c"`,
 		`f line 10: is not valid UTF-8; convert the file to UTF-8`,
@@ -176,7 +174,7 @@ func TestMoviesRejected(t *testing.T) {
 	for _, m := range movies {
 		titles = append(titles, m.GetTitle())
 	}
-	if diff := cmp.Diff([]string{"A", "G", "J\nj", "L"}, titles); diff != "" {
+	if diff := cmp.Diff([]string{"A", "C", "D", "G", "J\nj", "L"}, titles); diff != "" {
 		t.Errorf("read (-want +got):\n%s", diff)
 	}
 
@@ -197,22 +195,91 @@ nothing
 		t.Fatal(err)
 	}
 	want = []string{
-		`f line 2: "b": year: must be a whole number, got a text`,
-		`f line 3: "c": there is no field "titel"; the fields are id, title, originalTitle, alternativeTitles, year, genres, director, description, runtimeMinutes and externalIds`,
+		`f line 3: "c": titel: is not known here; the fields are id, title, originalTitle, alternativeTitles, year, genres, director, description, runtimeMinutes and externalIds`,
 		`f line 4: must be a JSON object, got an array`,
-		`f line 5: must be a JSON object on one line, but the line ends within it: "{\"id\":\"e\",\"title\":\"E\""`,
-		`f line 6: "f": must be one JSON object on a line, and nothing behind it`,
-		`f line 7: "g": externalIds.imdb: must be text in quotes, got a number`,
-		`f line 9: must be a JSON object on one line: invalid character 'o' in literal null (expecting 'u') at byte 2`,
-		`f line 10: is not valid UTF-8; convert the file to UTF-8`,
-		`f line 11: "i": year: must be a whole number, got the number 1e3`,
-		`f line 12: "j": genres: must be an array of texts in quotes, got a text`,
+		`f line 5: must be valid JSON: it ends at byte 21 where a comma or a closing brace should be`,
+		`f line 6: must be one JSON object and nothing behind it, got "{}" at byte 24`,
+		`f line 9: must be a JSON object, got "nothing"`,
+		`f line 10: must be valid UTF-8`,
 	}
 	if diff := cmp.Diff(want, bad); diff != "" {
 		t.Errorf("rejected (-want +got):\n%s", diff)
 	}
-	if len(movies) != 2 || movies[1].GetId() != "k" {
-		t.Errorf("read %v, want a and k", movies)
+	if len(movies) != 6 || movies[5].GetId() != "k" {
+		t.Errorf("read %v, want a, b, g, i, j and k", movies)
+	}
+}
+
+// TestOptionalFieldsCostOnlyThemselves: a value that cannot be read leaves the rest of its row alone, and is told with its field.
+func TestOptionalFieldsCostOnlyThemselves(t *testing.T) {
+	left := func(file string, format formats.Format) (movies []*metadatav1.Movie, reasons []string) {
+		for row, err := range formats.ReadMovies("f", strings.NewReader(file), format, false) {
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			movies = append(movies, row.Movie)
+			for _, l := range row.Left {
+				reasons = append(reasons, l.Field+" | "+l.Reason)
+			}
+		}
+		return movies, reasons
+	}
+	ids := func(tmdb, movielens string) *metadatav1.ExternalIds {
+		return &metadatav1.ExternalIds{Imdb: "tt0000001", Tmdb: tmdb, Movielens: movielens}
+	}
+	movies, reasons := left("id,title,year,genres,alternativeTitles,runtimeMinutes,imdb,tmdb,movielens\n"+
+		"a,A,2001.0,Drama,,101.00,tt0000001,862.0,1.0\n"+
+		"b,B,2001.5,Drama|a\\b,x\\,1E+02,tt0000001,862,1\n", formats.CSV)
+	want := []*metadatav1.Movie{
+		{Id: "a", Title: "A", Year: proto.Int32(2001), Genres: []string{"Drama"}, RuntimeMinutes: proto.Int32(101), ExternalIds: ids("862", "1")},
+		{Id: "b", Title: "B", ExternalIds: ids("862", "1")},
+	}
+	if diff := cmp.Diff(want, movies, protocmp.Transform()); diff != "" {
+		t.Errorf("CSV (-want +got):\n%s", diff)
+	}
+	const backslash = ` has a backslash that does not stand before a "|" or another backslash; write \\ for one`
+	wantReasons := []string{
+		"alternative_titles | alternativeTitles:" + backslash, "genres | genres:" + backslash,
+		`year | year: must be a whole number, or empty where not known, got "2001.5"`,
+		`runtime_minutes | runtimeMinutes: must be a whole number, or empty where not known, got "1E+02"`,
+	}
+	if diff := cmp.Diff(wantReasons, reasons); diff != "" {
+		t.Errorf("CSV, left out (-want +got):\n%s", diff)
+	}
+	movies, reasons = left(`{"id":"a","title":"A","year":2001.0,"runtimeMinutes":1.01e2,"ratingStatus":5}
+{"id":"b","title":"B","year":"2001","genres":["Drama",5],"director":["Ann"],"externalIds":{"imdb":"tt0000001","tmdb":862,"movielens":"1"}}
+{"id":"c","title":"C","externalIds":"tt0000001","description":"\ud800"}`, formats.JSONL)
+	want = []*metadatav1.Movie{
+		{Id: "a", Title: "A", Year: proto.Int32(2001), RuntimeMinutes: proto.Int32(101)},
+		{Id: "b", Title: "B", ExternalIds: ids("", "1")},
+		{Id: "c", Title: "C"},
+	}
+	if diff := cmp.Diff(want, movies, protocmp.Transform()); diff != "" {
+		t.Errorf("JSON lines (-want +got):\n%s", diff)
+	}
+	const object = "externalIds: must be an object, got the text \"tt0000001\""
+	wantReasons = []string{
+		`year | year: must be a whole number without quotes, got the text "2001"`,
+		`genres | genres[1]: must be text in quotes, got the number 5`,
+		`director | director: must be text in quotes, got an array`,
+		`external_ids.tmdb | externalIds.tmdb: must be text in quotes, got the number 862`,
+		"external_ids.imdb | " + object, "external_ids.tmdb | " + object, "external_ids.movielens | " + object,
+		`description | description: must be valid Unicode, got half of a surrogate pair in "\ud800"`,
+	}
+	if diff := cmp.Diff(wantReasons, reasons); diff != "" {
+		t.Errorf("JSON lines, left out (-want +got):\n%s", diff)
+	}
+
+	var rated []events.Event
+	for row, err := range formats.ReadRatings("f", strings.NewReader("recordType,recordId,userId,value,ratedAt,providerId\nmovie,r,u,8.0,2026-01-01T00:00:00z,a\tb\n"), formats.CSV) {
+		if err != nil || len(row.Left) != 1 || row.Left[0].Field != "provider_id" || !strings.HasPrefix(row.Left[0].Reason, "providerId: must not contain control characters") {
+			t.Errorf("%+v, error %v", row, err)
+		}
+		rated = append(rated, row.Event)
+	}
+	if want := (events.Event{RecordType: "movie", RecordID: "r", UserID: "u", Value: 8, RatedAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}); len(rated) != 1 || rated[0] != want {
+		t.Errorf("read %+v, want %+v", rated, want)
 	}
 }
 
@@ -252,8 +319,8 @@ func TestHeaders(t *testing.T) {
 		"{\"id\":\"x\"}\n":    `read f: the first line must name the columns`,
 		"a;b\nid,title\n":     `read f: there is no column "a;b"`,
 		" id , title \nx,X\n": "",
-		"":                    "",
-		"\n\n":                "",
+		"":                    `read f: the file is empty; its first line must name the columns, which are id,title,`,
+		"\n\n":                `read f: the file is empty; its first line must name the columns`,
 		"id,title":            "",
 	} {
 		_, bad, err := readMovies(t, text, formats.CSV, false)
@@ -300,9 +367,9 @@ func TestRatings(t *testing.T) {
 		"movie,r,u,5\n"+
 		"movie,r,u,5,2026-01-01T02:00:00.1234567+02:00,mine\n", formats.CSV)
 	want := []string{
-		`f line 2: value: must be a whole number from 1 to 10, got 11`,
+		`f line 2: value: must be a whole number from 1 to 10, got "11"`,
 		`f line 3: value: must be a whole number from 1 to 10, got "4.5"`,
-		`f line 4: ratedAt: must be an RFC 3339 time with zone, for example 2024-05-01T18:30:00Z, got ""`,
+		`f line 4: ratedAt: must be an RFC 3339 time with zone, for example "2024-05-01T18:30:00Z", got ""`,
 		`f line 5: ratedAt: must be in the years 1970 to 9999`,
 		`f line 6: recordId: is required: 1 to 128 bytes`,
 		`f line 7: has 4 fields; the first line names 6 columns`,

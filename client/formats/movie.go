@@ -8,13 +8,17 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	moviev1 "movieexample.com/gen/movieexample/movie/v1"
+	"movieexample.com/internal/syntax"
 )
 
 // MovieColumns are the columns of a CSV file of movies, in the order in which they are
@@ -25,8 +29,7 @@ func MovieColumns() []string {
 	}
 }
 
-// movieJSON is the JSON form of a movie: that of the REST API. A pointer tells a number
-// that is missing from 0, which the service refuses.
+// movieJSON is the JSON form of a movie as it is written: that of the REST API.
 type movieJSON struct {
 	ID                string   `json:"id"`
 	Title             string   `json:"title"`
@@ -38,11 +41,6 @@ type movieJSON struct {
 	Description       string   `json:"description,omitempty"`
 	RuntimeMinutes    *int32   `json:"runtimeMinutes,omitempty"`
 	ExternalIDs       *idsJSON `json:"externalIds,omitempty"`
-
-	// What the service chooses. It is not written, and ignored where it stands, so that answers of the REST API can be read.
-	ETag       string `json:"etag,omitempty"`
-	CreateTime string `json:"createTime,omitempty"`
-	UpdateTime string `json:"updateTime,omitempty"`
 }
 
 type idsJSON struct {
@@ -121,6 +119,8 @@ func (w *MovieWriter) Flush() error { return w.w.Flush() }
 type MovieRow struct {
 	Line  int
 	Movie *metadatav1.Movie
+	// Left are the fields that the movie goes without, because they cannot be read.
+	Left []LeftOut
 }
 
 // ReadMovies streams the movies of a file; name stands in the errors. A CSV file must
@@ -143,7 +143,7 @@ func ReadMovies(name string, r io.Reader, f Format, whole bool) iter.Seq2[MovieR
 			yield(MovieRow{}, fmt.Errorf("read %s: %w", name, err))
 			return
 		}
-		for t != nil {
+		for {
 			fields, line, bad, err := t.next()
 			if errors.Is(err, io.EOF) {
 				return
@@ -154,10 +154,7 @@ func ReadMovies(name string, r io.Reader, f Format, whole bool) iter.Seq2[MovieR
 			}
 			row := MovieRow{Line: line}
 			if bad == nil {
-				var reason string
-				if row.Movie, reason = movieOfFields(fields); reason != "" {
-					bad = &RowError{File: name, Line: line, ID: fields[0], Reason: reason}
-				}
+				row.Movie, row.Left = movieOfFields(fields)
 			}
 			if bad != nil {
 				if !yield(MovieRow{Line: line}, bad) {
@@ -172,33 +169,50 @@ func ReadMovies(name string, r io.Reader, f Format, whole bool) iter.Seq2[MovieR
 	}
 }
 
-// movieOfFields makes a movie of the fields of MovieColumns, or says why not.
-func movieOfFields(fields []string) (*metadatav1.Movie, string) {
-	m := &metadatav1.Movie{Id: fields[0], Title: fields[1], OriginalTitle: fields[2], Director: fields[6], Description: fields[7]}
+// movieOfFields makes a movie of the fields of MovieColumns.
+func movieOfFields(fields []string) (m *metadatav1.Movie, left []LeftOut) {
+	m = &metadatav1.Movie{Id: fields[0], Title: fields[1], OriginalTitle: fields[2], Director: fields[6], Description: fields[7]}
+	leaveOut := func(field, format string, args ...any) {
+		left = append(left, LeftOut{field, fmt.Sprintf(format, args...)})
+	}
+	const backslash = `has a backslash that does not stand before a "|" or another backslash; write \\ for one`
 	var ok bool
 	if m.AlternativeTitles, ok = splitList(fields[3]); !ok {
-		return nil, `alternativeTitles: has a backslash that does not stand before a "|" or another backslash; write \\ for one`
+		leaveOut("alternative_titles", "alternativeTitles: "+backslash)
 	}
 	if m.Genres, ok = splitList(fields[5]); !ok {
-		return nil, `genres: has a backslash that does not stand before a "|" or another backslash; write \\ for one`
+		leaveOut("genres", "genres: "+backslash)
 	}
 	for _, number := range []struct {
-		name, field string
-		to          **int32
-	}{{"year", fields[4], &m.Year}, {"runtimeMinutes", fields[8], &m.RuntimeMinutes}} {
-		if number.field == "" {
+		field, name, cell string
+		to                **int32
+	}{{"year", "year", fields[4], &m.Year}, {"runtime_minutes", "runtimeMinutes", fields[8], &m.RuntimeMinutes}} {
+		if number.cell == "" {
 			continue
 		}
-		n, err := strconv.ParseInt(number.field, 10, 32)
-		if err != nil {
-			return nil, fmt.Sprintf("%s: must be a whole number, or empty where not known, got %q", number.name, shorten(number.field))
+		n, err := strconv.ParseInt(number.cell, 10, 32)
+		if whole, ok := syntax.Whole(number.cell); ok && whole <= math.MaxInt32 {
+			n, err = whole, nil
 		}
-		*number.to = proto.Int32(int32(n))
+		if err == nil {
+			*number.to = proto.Int32(int32(n))
+		} else {
+			leaveOut(number.field, "%s: must be a whole number, or empty where not known, got %q", number.name, shorten(number.cell))
+		}
 	}
-	if fields[9]+fields[10]+fields[11] != "" {
-		m.ExternalIds = &metadatav1.ExternalIds{Imdb: fields[9], Tmdb: fields[10], Movielens: fields[11]}
+	ids := &metadatav1.ExternalIds{Imdb: fields[9], Tmdb: wholeID(fields[10]), Movielens: wholeID(fields[11])}
+	if ids.Imdb+ids.Tmdb+ids.Movielens != "" {
+		m.ExternalIds = ids
 	}
-	return m, ""
+	return m, left
+}
+
+// wholeID takes off the fraction with which pandas writes a number; what is none is for the service to refuse.
+func wholeID(cell string) string {
+	if n, ok := syntax.Whole(cell); ok && strings.Contains(cell, ".") {
+		return strconv.FormatInt(n, 10)
+	}
+	return cell
 }
 
 func readMovieLines(name string, r io.Reader) iter.Seq2[MovieRow, error] {
@@ -219,7 +233,7 @@ func readMovieLines(name string, r io.Reader) iter.Seq2[MovieRow, error] {
 			case blank(line):
 				continue
 			default:
-				row.Movie, reason = movieOfJSON(line)
+				row.Movie, row.Left, reason = movieOfJSON(line)
 			}
 			if reason != "" {
 				bad := &RowError{File: name, Line: row.Line, ID: row.Movie.GetId(), Reason: reason}
@@ -235,69 +249,68 @@ func readMovieLines(name string, r io.Reader) iter.Seq2[MovieRow, error] {
 	}
 }
 
-// movieOfJSON makes a movie of a line, or says why not; it may know the movie's id
-// then all the same.
-func movieOfJSON(line []byte) (*metadatav1.Movie, string) {
-	if !utf8.Valid(line) {
-		return nil, "is not valid UTF-8; convert the file to UTF-8"
+// movieOfJSON makes a movie of a line, or says why not; it may know the movie's id then all the same. The JSON is that of the
+// REST API, and read by the same reader.
+func movieOfJSON(line []byte) (m *metadatav1.Movie, left []LeftOut, refused string) {
+	d := syntax.Decoder{
+		Message: (&moviev1.Movie{}).ProtoReflect().Descriptor(),
+		Unknown: func(prefix, name string, _ protoreflect.MessageDescriptor) string {
+			if prefix == "" && (name == "createTime" || name == "updateTime") {
+				return "" // the service chooses them; its own API has them
+			}
+			return "is not known here; the fields are id, title, originalTitle, alternativeTitles, year, genres, director, description, runtimeMinutes and externalIds"
+		},
 	}
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	var j movieJSON
-	if err := d.Decode(&j); err != nil {
-		return &metadatav1.Movie{Id: j.ID}, jsonReason(err, line)
+	text, complaints, err := d.Decode(string(trimLineEnd(line)))
+	if err != nil {
+		return nil, nil, err.Error()
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return &metadatav1.Movie{Id: j.ID}, "must be one JSON object on a line, and nothing behind it"
+	var j moviev1.Movie
+	if err := protojson.Unmarshal(text, &j); err != nil {
+		return nil, nil, "cannot be read: " + err.Error()
 	}
-	m := &metadatav1.Movie{
-		Id: j.ID, Title: j.Title, OriginalTitle: j.OriginalTitle, AlternativeTitles: j.AlternativeTitles, Year: j.Year, Genres: j.Genres,
-		Director: j.Director, Description: j.Description, RuntimeMinutes: j.RuntimeMinutes,
+	m = &metadatav1.Movie{
+		Id: j.GetId(), Title: j.GetTitle(), OriginalTitle: j.GetOriginalTitle(), AlternativeTitles: j.GetAlternativeTitles(), Year: j.Year,
+		Genres: j.GetGenres(), Director: j.GetDirector(), Description: j.GetDescription(), RuntimeMinutes: j.RuntimeMinutes,
 	}
-	if ids := j.ExternalIDs; ids != nil {
-		m.ExternalIds = &metadatav1.ExternalIds{Imdb: ids.IMDb, Tmdb: ids.TMDB, Movielens: ids.MovieLens}
+	if ids := j.GetExternalIds(); ids != nil {
+		m.ExternalIds = &metadatav1.ExternalIds{Imdb: ids.GetImdb(), Tmdb: ids.GetTmdb(), Movielens: ids.GetMovielens()}
 	}
-	return m, ""
-}
-
-// jsonReason says what is wrong in the words of the file and not in those of Go.
-func jsonReason(err error, line []byte) string {
-	typed, syntax := (*json.UnmarshalTypeError)(nil), (*json.SyntaxError)(nil)
-	switch {
-	case errors.As(err, &typed) && typed.Field == "":
-		return fmt.Sprintf("must be a JSON object, got %s", describeJSON(typed.Value))
-	case errors.As(err, &typed):
-		want := "text in quotes"
-		switch name := typed.Field[strings.LastIndexByte(typed.Field, '.')+1:]; name {
-		case "year", "runtimeMinutes":
-			want = "a whole number"
-		case "alternativeTitles", "genres":
-			want = "an array of texts in quotes"
-		case "externalIds":
-			want = "an object"
+	var refusals []string
+	for _, c := range complaints {
+		reason := c.Field + ": " + c.Reason
+		if fields, optional := optionalField(c.Field); optional && c.Kind == syntax.Wrong {
+			for _, field := range fields {
+				left = append(left, LeftOut{field, reason})
+			}
+			continue
 		}
-		return fmt.Sprintf("%s: must be %s, got %s", typed.Field, want, describeJSON(typed.Value))
-	case errors.As(err, &syntax):
-		return fmt.Sprintf("must be a JSON object on one line: %v at byte %d", syntax, syntax.Offset)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return fmt.Sprintf("must be a JSON object on one line, but the line ends within it: %q", shorten(string(bytes.TrimSpace(line))))
+		refusals = append(refusals, reason)
 	}
-	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return fmt.Sprintf("there is no field %s; the fields are id, title, originalTitle, alternativeTitles, year, genres, director, description, runtimeMinutes and externalIds", field)
-	}
-	return strings.TrimPrefix(err.Error(), "json: ")
+	return m, left, strings.Join(refusals, "; ")
 }
 
-func describeJSON(value string) string {
-	switch kind, literal, ok := strings.Cut(value, " "); {
-	case ok:
-		return "the " + kind + " " + shorten(literal)
-	case value == "string":
-		return "a text"
-	case value == "bool":
-		return "true or false"
-	case value == "array", value == "object":
-		return "an " + value
+// optionalField finds what a movie goes without if the value at a path of its JSON cannot be read, in the contract's spelling: nothing for
+// a field that is ignored. It is not optional if the movie cannot go without it.
+func optionalField(path string) (fields []string, optional bool) {
+	name, _, _ := strings.Cut(path, "[")
+	switch top, _, _ := strings.Cut(name, "."); top {
+	case "id", "title":
+		return nil, false
+	case "ratingSummary", "ratingStatus", "etag":
+		return nil, true
 	}
-	return "a " + value
+	switch name {
+	case "originalTitle":
+		name = "original_title"
+	case "alternativeTitles":
+		name = "alternative_titles"
+	case "runtimeMinutes":
+		name = "runtime_minutes"
+	case "externalIds":
+		return []string{"external_ids.imdb", "external_ids.tmdb", "external_ids.movielens"}, true
+	default:
+		name = strings.Replace(name, "externalIds.", "external_ids.", 1)
+	}
+	return []string{name}, true
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"movieexample.com/api/events"
+	"movieexample.com/internal/syntax"
 )
 
 // RatingColumns are the columns of a CSV file of ratings, in the order in which they are
@@ -61,6 +62,8 @@ func (w *RatingWriter) Flush() error { return w.w.Flush() }
 type RatingRow struct {
 	Line  int
 	Event events.Event
+	// Left are the fields that the rating goes without, because they cannot be read.
+	Left []LeftOut
 }
 
 // ReadRatings streams the ratings of a file, with the errors of [ReadMovies]. A JSON file
@@ -75,7 +78,7 @@ func ReadRatings(name string, r io.Reader, f Format) iter.Seq2[RatingRow, error]
 			yield(RatingRow{}, fmt.Errorf("read %s: %w", name, err))
 			return
 		}
-		for t != nil {
+		for {
 			fields, line, bad, err := t.next()
 			if errors.Is(err, io.EOF) {
 				return
@@ -86,7 +89,7 @@ func ReadRatings(name string, r io.Reader, f Format) iter.Seq2[RatingRow, error]
 			}
 			row := RatingRow{Line: line}
 			if bad == nil {
-				if row.Event, err = ratingOfFields(fields); err != nil {
+				if row.Event, row.Left, err = ratingOfFields(fields); err != nil {
 					bad = &RowError{File: name, Line: line, Reason: err.Error()}
 				}
 			}
@@ -103,21 +106,28 @@ func ReadRatings(name string, r io.Reader, f Format) iter.Seq2[RatingRow, error]
 	}
 }
 
-func ratingOfFields(fields []string) (events.Event, error) {
-	e := events.Event{RecordType: fields[0], RecordID: fields[1], UserID: fields[2], ProviderID: fields[5]}
-	n, err := strconv.ParseUint(fields[3], 10, 8)
-	if err != nil {
-		return e, fmt.Errorf("value: must be a whole number from %d to %d, got %q", events.MinValue, events.MaxValue, shorten(fields[3]))
+func ratingOfFields(fields []string) (e events.Event, left []LeftOut, err error) {
+	e = events.Event{RecordType: fields[0], RecordID: fields[1], UserID: fields[2]}
+	n, ok := syntax.Whole(fields[3])
+	if !ok || n < events.MinValue || n > events.MaxValue {
+		return e, nil, fmt.Errorf("value: must be a whole number from %d to %d, got %q", events.MinValue, events.MaxValue, shorten(fields[3]))
 	}
 	e.Value = int(n)
-	if e.RatedAt, err = time.Parse(time.RFC3339Nano, fields[4]); err != nil {
-		return e, fmt.Errorf("ratedAt: must be an RFC 3339 time with zone, for example 2024-05-01T18:30:00Z, got %q", shorten(fields[4]))
+	if e.RatedAt, err = syntax.Time(fields[4]); err != nil {
+		return e, nil, fmt.Errorf("ratedAt: %w, got %q", err, shorten(fields[4]))
 	}
-	e.RatedAt = e.RatedAt.UTC().Truncate(time.Microsecond)
 	if e.RatedAt.IsZero() {
-		return e, errors.New("ratedAt: must be in the years 1970 to 9999")
+		return e, nil, errors.New("ratedAt: must be in the years 1970 to 9999")
 	}
-	return e, e.Validate()
+	if err := e.Validate(); err != nil {
+		return e, nil, err
+	}
+	e.ProviderID = fields[5]
+	if err := e.Validate(); err != nil { // all else was valid before
+		e.ProviderID = ""
+		left = append(left, LeftOut{"provider_id", err.Error()})
+	}
+	return e, left, nil
 }
 
 func readEvents(name string, r io.Reader) iter.Seq2[RatingRow, error] {
@@ -132,7 +142,7 @@ func readEvents(name string, r io.Reader) iter.Seq2[RatingRow, error] {
 			} else if item.Event.RatedAt.IsZero() {
 				bad = &RowError{
 					File: name, Line: item.Position.Line,
-					Reason: "ratedAt: is required, or an import that is repeated would rate anew; 'movieexample publish' takes events that happen now",
+					Reason: "ratedAt: is required, or an import that is repeated would rate again; 'movieexample publish' takes events that happen now",
 				}
 			}
 			if bad != nil {
