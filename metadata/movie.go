@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -195,10 +196,13 @@ func checkRuntime(field string, minutes int) error {
 	return nil
 }
 
-// freeText trims and normalises a text, then checks it: normalising can change its length.
+// freeText trims and normalises a text, then checks it: normalising can change its length. A text that shows nothing is an empty one.
 func freeText(field, v string, limit int, required bool) (string, error) {
 	if utf8.ValidString(v) {
 		v = norm.NFC.String(strings.TrimSpace(v))
+		if !required && !fault.Visible(v) && strings.IndexFunc(v, unicode.IsControl) < 0 {
+			v = ""
+		}
 	}
 	return v, fault.Text(field, v, limit, required)
 }

@@ -14,7 +14,8 @@ const MaxID = 128
 const maxRecordType = 32
 
 // ID checks an identifier of a movie, a record or a user: 1 to [MaxID] bytes of
-// valid UTF-8 without control characters and without white space at either end,
+// valid UTF-8 without control characters, without characters that do not show (see
+// hidden), without white space at either end,
 // and not "." or "..", which browsers, curl and proxies remove from the path of a
 // URL (RFC 3986 §5.2.4): nobody could ask for it. Identifiers are compared byte by
 // byte: case and accents count. It returns nil or an *Error of KindInvalid on field.
@@ -30,6 +31,10 @@ func ID(field, v string) error {
 		return Invalid(field, "must not contain control characters, got %s", quote(v))
 	case strings.TrimSpace(v) != v:
 		return Invalid(field, "must not start or end with white space, got %s", quote(v))
+	case strings.IndexFunc(v, hidden) >= 0:
+		at := strings.IndexFunc(v, hidden)
+		r, _ := utf8.DecodeRuneInString(v[at:])
+		return Invalid(field, "must not contain characters that do not show, got %U at byte %d of %s", r, at, quoteASCII(v))
 	case v == "." || v == "..":
 		return Invalid(field, `must not be "." or "..", which URLs give another meaning, got %s`, quote(v))
 	}
@@ -55,8 +60,8 @@ func RecordType(field, v string) error {
 }
 
 // Text checks free text: valid UTF-8, no control characters but newline and tab,
-// at most maxRunes characters (code points); when required, not blank. It
-// returns nil or an *Error of KindInvalid on field.
+// at most maxRunes characters (code points); when required, with one that shows
+// something. It returns nil or an *Error of KindInvalid on field.
 func Text(field, v string, maxRunes int, required bool) error {
 	if !utf8.ValidString(v) {
 		return Invalid(field, "must be valid UTF-8, got %s", quote(v))
@@ -64,8 +69,12 @@ func Text(field, v string, maxRunes int, required bool) error {
 	if n := utf8.RuneCountInString(v); n > maxRunes {
 		return Invalid(field, "must be at most %d characters, got %d", maxRunes, n)
 	}
-	if required && strings.TrimSpace(v) == "" {
-		return Invalid(field, "is required: 1 to %d characters", maxRunes)
+	if required && !Visible(v) {
+		got := ""
+		if strings.TrimSpace(v) != "" {
+			got = ", got only characters that do not show: " + quoteASCII(v)
+		}
+		return Invalid(field, "is required: 1 to %d characters%s", maxRunes, got)
 	}
 	for i, r := range v {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' {
@@ -83,4 +92,13 @@ func quote(v string) string {
 		return strconv.Quote(v)
 	}
 	return strconv.Quote(v[:limit]) + "…"
+}
+
+// quoteASCII is quote with an escape for each character that the screen would not show as itself.
+func quoteASCII(v string) string {
+	const limit = 40
+	if len(v) <= limit {
+		return strconv.QuoteToASCII(v)
+	}
+	return strconv.QuoteToASCII(v[:limit]) + "…"
 }

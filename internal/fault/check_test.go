@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -57,7 +58,18 @@ func TestID(t *testing.T) {
 		{"..", `must not be "." or "..", which URLs give another meaning, got ".."`},
 		{"...", ""},
 		{"a.", ""},
+		{"é\u0301", ""},     // a combining mark shows
+		{"\U0001c000x", ""}, // not assigned, but who knows when
+		{"v19\u200b", `must not contain characters that do not show, got U+200B at byte 3 of "v19\u200b"`},
+		{"a\u00a0b", `must not contain characters that do not show, got U+00A0 at byte 1 of "a\u00a0b"`},
 	})
+	for _, r := range "\u00ad\u034f\u061c\u115f\u1160\u17b4\u180b\u180e\u200b\u200c\u200d\u200e\u202e\u2028\u2029\u2003\u2060\u2064\u2065\u206a" +
+		"\u2800\u3000\u3164\ufe0f\ufeff\uffa0\ufff0\ufff9\ufdd0\uffff\U00016fe4\U0001d159\U0001d173\U0001fffe\U000e0001\U000e0020\U000e0100" {
+		id := "v" + string(r) + "19"
+		if err := fault.ID("f", id); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("got %U at byte 1", r)) {
+			t.Errorf("%+q: %v, want it refused by its code point", id, err)
+		}
+	}
 }
 
 func TestRecordType(t *testing.T) {
@@ -86,8 +98,19 @@ func TestText(t *testing.T) {
 		{" \n", "is required: 1 to 10 characters"},
 		{"The Matrix!", "must be at most 10 characters, got 11"},
 		{"a\xffb", `must be valid UTF-8, got "a\xffb"`},
+		{"\u200b\u2060", `is required: 1 to 10 characters, got only characters that do not show: "\u200b\u2060"`},
+		{"\u2800", `is required: 1 to 10 characters, got only characters that do not show: "\u2800"`},
+		{"\u00a0", "is required: 1 to 10 characters"},
+		{"می\u200cروم", ""},
+		{"👨\u200d👩\u200d👧", ""},
+		{"क्\u200dष", ""},
 		{"é\rb", "must not contain control characters other than newline and tab, got U+000D at byte 2"},
 	})
+	for _, r := range "\u00ad\u115f\u200b\u200d\u2060\u2800\u3164\ufe0f\ufeff\uffa0\U000e0020\U0001d173\u0378\ue000\ufffe" {
+		if err := fault.Text("f", strings.Repeat(string(r), 3)+" ", 10, true); err == nil || !strings.HasPrefix(err.Error(), "f: is required: ") {
+			t.Errorf("a text of %U: %v, want that it is required", r, err)
+		}
+	}
 	if err := fault.Text("f", "", 10, false); err != nil {
 		t.Errorf("empty and optional: %v", err)
 	}
