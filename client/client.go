@@ -1,12 +1,10 @@
 package client
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
-	"os"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -15,6 +13,7 @@ import (
 	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
 
+	"movieexample.com/client/addresses"
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/internal/fault"
@@ -53,23 +52,16 @@ func DefaultAddresses() Addresses {
 	}
 }
 
-// ReadAddresses reads the file that `movieexample serve --addresses FILE` writes. What that process does not run is empty.
+// ReadAddresses reads an addresses file; see [addresses.Read]. What it does not name is empty, but for the topic.
 func ReadAddresses(file string) (Addresses, error) {
-	text, err := os.ReadFile(file)
+	found, err := addresses.Read(file)
 	if err != nil {
-		return Addresses{}, fmt.Errorf("read addresses ('movieexample serve --addresses FILE' writes them as soon as the system is ready): %w", err)
+		return Addresses{}, err
 	}
-	var found struct {
-		Metadata string `json:"metadata"`
-		Rating   string `json:"rating"`
-		Kafka    string `json:"kafka"`
-	}
-	if err := json.Unmarshal(text, &found); err != nil {
-		return Addresses{}, fmt.Errorf("read addresses: %s is not a file that 'movieexample serve --addresses FILE' has written: %w", file, err)
-	}
-	a := Addresses{Metadata: found.Metadata, Rating: found.Rating, Topic: DefaultAddresses().Topic}
-	a.Brokers = instances(found.Kafka)
-	return a, nil
+	return Addresses{
+		Metadata: strings.Join(found.Metadata, ","), Rating: strings.Join(found.Rating, ","), Brokers: found.Brokers,
+		Topic: cmp.Or(found.Topic, DefaultAddresses().Topic),
+	}, nil
 }
 
 // Client is a connection to a running system. Its methods may be used at the same time.

@@ -252,20 +252,33 @@ func TestReadAddresses(t *testing.T) {
 		"all.json":  `{"gateway":"http://127.0.0.1:1","metadata":"127.0.0.1:2","rating":"127.0.0.1:3","movie":"127.0.0.1:4","kafka":"127.0.0.1:5","data":"/d","pid":6}`,
 		"some.json": `{"metadata":"127.0.0.1:2"}`,
 		"many.json": `{"metadata":"127.0.0.1:2,127.0.0.1:3","kafka":"127.0.0.1:5,127.0.0.1:6"}`,
-		"bad.json":  `metadata: 127.0.0.1`,
+		// What make cluster writes: targets.json, and cluster.json with the same and more.
+		"lists.json":   `{"gateways":["http://127.0.0.1:1"],"metadata":["127.0.0.1:2","127.0.0.1:3"],"rating":["127.0.0.1:4"],"brokers":["127.0.0.1:5","127.0.0.1:6"],"topic":"stars"}`,
+		"cluster.json": `{"pid":7,"targets":{"gateways":[],"metadata":["127.0.0.1:2"],"rating":["127.0.0.1:3","127.0.0.1:4"],"movie":[],"brokers":["127.0.0.1:5"],"admin":[]},"mariadb":"127.0.0.1:8","processes":[]}`,
+		"bad.json":     `metadata: 127.0.0.1`,
+		"number.json":  `{"rating":8082}`,
+		"other.json":   `{"name":"package","version":"1"}`,
 	})
 	for file, want := range map[string]client.Addresses{
-		"all.json":  {Metadata: "127.0.0.1:2", Rating: "127.0.0.1:3", Brokers: []string{"127.0.0.1:5"}, Topic: "ratings"},
-		"some.json": {Metadata: "127.0.0.1:2", Topic: "ratings"},
-		"many.json": {Metadata: "127.0.0.1:2,127.0.0.1:3", Brokers: []string{"127.0.0.1:5", "127.0.0.1:6"}, Topic: "ratings"},
+		"all.json":     {Metadata: "127.0.0.1:2", Rating: "127.0.0.1:3", Brokers: []string{"127.0.0.1:5"}, Topic: "ratings"},
+		"some.json":    {Metadata: "127.0.0.1:2", Topic: "ratings"},
+		"many.json":    {Metadata: "127.0.0.1:2,127.0.0.1:3", Brokers: []string{"127.0.0.1:5", "127.0.0.1:6"}, Topic: "ratings"},
+		"lists.json":   {Metadata: "127.0.0.1:2,127.0.0.1:3", Rating: "127.0.0.1:4", Brokers: []string{"127.0.0.1:5", "127.0.0.1:6"}, Topic: "stars"},
+		"cluster.json": {Metadata: "127.0.0.1:2", Rating: "127.0.0.1:3,127.0.0.1:4", Brokers: []string{"127.0.0.1:5"}, Topic: "ratings"},
 	} {
 		got, err := client.ReadAddresses(filepath.Join(dir, file))
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%s: error %v (-want +got):\n%s", file, err, diff)
 		}
 	}
-	if _, err := client.ReadAddresses(filepath.Join(dir, "bad.json")); err == nil || !strings.Contains(err.Error(), "bad.json is not a file that 'movieexample serve --addresses FILE' has written") {
-		t.Errorf("bad file: error %v", err)
+	for file, want := range map[string]string{
+		"bad.json":    "bad.json is not a file of addresses as 'movieexample serve --addresses FILE' or 'make cluster' writes it",
+		"number.json": "an address must be a text, or a list of texts",
+		"other.json":  "other.json names no part of a system",
+	} {
+		if _, err := client.ReadAddresses(filepath.Join(dir, file)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want … %s", file, err, want)
+		}
 	}
 	if _, err := client.ReadAddresses(filepath.Join(dir, "none.json")); err == nil || !strings.Contains(err.Error(), "none.json: no such file") {
 		t.Errorf("no file: error %v", err)

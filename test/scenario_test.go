@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"movieexample.com/app"
+	"movieexample.com/client/addresses"
 	"movieexample.com/client/verify"
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
@@ -45,7 +46,7 @@ func startSystem(t *testing.T) verify.Targets {
 	at := a.Addresses()
 	return verify.Targets{
 		Gateways: []string{at.Gateway}, Metadata: []string{at.Metadata}, Rating: []string{at.Rating}, Movie: []string{at.Movie},
-		Brokers: verify.SplitAddresses(at.Kafka), Admin: []string{at.Admin},
+		Brokers: addresses.Split(at.Kafka), Admin: []string{at.Admin},
 	}
 }
 

@@ -1,12 +1,8 @@
 package load
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
-	"strings"
-
 	"movieexample.com/client"
+	"movieexample.com/client/addresses"
 )
 
 // DefaultTargets is where a system runs that was told nothing else, and what is asked of it.
@@ -19,34 +15,14 @@ func DefaultTargets() Targets {
 	}
 }
 
-// Locate takes the addresses from the file that `movieexample serve --addresses FILE` writes. Doors that the process does
-// not have are then unknown.
+// Locate takes the addresses from an addresses file; see [addresses.Read]. Doors that it does not name are then unknown.
 func (t *Targets) Locate(file string) error {
-	a, err := client.ReadAddresses(file)
+	a, err := addresses.Read(file)
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("read addresses: %w", err)
-	}
-	var more struct {
-		Gateway string `json:"gateway"`
-		Movie   string `json:"movie"`
-	}
-	if err := json.Unmarshal(text, &more); err != nil {
-		return fmt.Errorf("read addresses: %s: %w", file, err)
-	}
-	t.Gateways, t.Movie, t.Metadata, t.Rating, t.Brokers = list(more.Gateway), list(more.Movie), list(a.Metadata), list(a.Rating), a.Brokers
+	t.Gateways, t.Movie, t.Metadata, t.Rating, t.Brokers = a.Gateways, a.Movie, a.Metadata, a.Rating, a.Brokers
 	return nil
-}
-
-// list takes addresses of instances apart.
-func list(addresses string) []string {
-	if addresses == "" {
-		return nil
-	}
-	return strings.Split(addresses, ",")
 }
 
 // Addresses lists where requests go.

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"movieexample.com/client/addresses"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/internal/kafka"
 )
@@ -104,7 +105,7 @@ func eventCompressed(t *trial) {
 	record := t.name("record")
 	var places []place
 	for i, codec := range []kgo.CompressionCodec{kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()} {
-		cl, err := t.sys.producer(kafka.Config{Brokers: SplitAddresses(t.at(Kafka).addr), ClientID: "movieexample-verify"}, kgo.ProducerBatchCompression(codec))
+		cl, err := t.sys.producer(kafka.Config{Brokers: addresses.Split(t.at(Kafka).addr), ClientID: "movieexample-verify"}, kgo.ProducerBatchCompression(codec))
 		if err != nil {
 			t.fail("a client", "%v", err)
 		}

@@ -2,13 +2,11 @@ package verify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"movieexample.com/client/addresses"
 	"movieexample.com/internal/fault"
 	"movieexample.com/internal/kafka"
 )
@@ -62,48 +61,14 @@ func DefaultTargets() Targets {
 	}
 }
 
-// instances is a member of an addresses file: a text, with commas between several addresses, or a list of texts.
-type instances []string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (i *instances) UnmarshalJSON(text []byte) error {
-	var one string
-	if json.Unmarshal(text, &one) == nil {
-		*i = SplitAddresses(one)
-		return nil
-	}
-	return json.Unmarshal(text, (*[]string)(i))
-}
-
-// SplitAddresses reads addresses with commas between them.
-func SplitAddresses(text string) []string {
-	var list []string
-	for a := range strings.SplitSeq(text, ",") {
-		if a = strings.TrimSpace(a); a != "" {
-			list = append(list, a)
-		}
-	}
-	return list
-}
-
-// ReadTargets reads an addresses file: the one that `movieexample serve --addresses FILE` writes, or one of a whole cluster,
-// where each member (gateway or gateways, metadata, rating, movie, kafka or brokers, admin) may be a list or a text with
-// commas between addresses.
+// ReadTargets reads an addresses file; see [addresses.Read].
 func ReadTargets(file string) (Targets, error) {
-	text, err := os.ReadFile(file)
+	a, err := addresses.Read(file)
 	if err != nil {
-		return Targets{}, fmt.Errorf("read addresses ('movieexample serve --addresses FILE' writes them as soon as the system is ready): %w", err)
-	}
-	var found struct {
-		Gateway, Gateways, Metadata, Rating, Movie, Kafka, Brokers, Admin instances
-		Topic                                                             string
-	}
-	if err := json.Unmarshal(text, &found); err != nil {
-		return Targets{}, fmt.Errorf("read addresses: %s is not a file of addresses as 'movieexample serve --addresses FILE' writes it: %w", file, err)
+		return Targets{}, err
 	}
 	return Targets{
-		Gateways: append(found.Gateway, found.Gateways...), Metadata: found.Metadata, Rating: found.Rating, Movie: found.Movie,
-		Brokers: append(found.Kafka, found.Brokers...), Topic: found.Topic, Admin: found.Admin,
+		Gateways: a.Gateways, Metadata: a.Metadata, Rating: a.Rating, Movie: a.Movie, Brokers: a.Brokers, Topic: a.Topic, Admin: a.Admin,
 	}, nil
 }
 
@@ -145,7 +110,7 @@ func checkAddress(p Part, addr string) error {
 			return fault.Invalid("address of "+string(p), "must be a URL without a path, for example http://127.0.0.1:8080; got %q", addr)
 		}
 	case Kafka:
-		for _, b := range SplitAddresses(addr) {
+		for _, b := range addresses.Split(addr) {
 			if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
 				return fault.Invalid("address of "+string(p), "must be host:port, for example 127.0.0.1:9092; got %q", b)
 			}
@@ -264,7 +229,7 @@ func (s *System) reach(ctx context.Context, d *door) error {
 }
 
 func (s *System) reachKafka(ctx context.Context, d *door) (err error) {
-	cfg := kafka.Config{Brokers: SplitAddresses(d.addr), ClientID: "movieexample-verify"}
+	cfg := kafka.Config{Brokers: addresses.Split(d.addr), ClientID: "movieexample-verify"}
 	if s.keyed, err = s.producer(cfg); err != nil {
 		return err
 	}

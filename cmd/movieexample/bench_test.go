@@ -76,7 +76,8 @@ func TestBenchMistakes(t *testing.T) {
 		{[]string{"--gateway-addr", "http://example.com"}, exitUsage, "give --allow-remote"},
 		{[]string{"--gateway-addr", "http://127.0.0.1:1"}, exitUnreachable, "cannot reach the gateway service at http://127.0.0.1:1"},
 		{[]string{"--addresses", "nowhere.json"}, exitUsage, "--addresses"},
-		{[]string{"--addresses", write(t, t.TempDir()+"/a.json", "{}")}, exitUnreachable, "give the address by --gateway-addr"},
+		{[]string{"--addresses", write(t, t.TempDir()+"/b.json", "{}")}, exitUsage, "b.json names no part of a system"},
+		{[]string{"--addresses", write(t, t.TempDir()+"/a.json", `{"pid":7}`)}, exitUnreachable, "give the address by --gateway-addr"},
 	} {
 		o := movieexample(t.Context(), "", append([]string{"bench"}, tc.args...)...)
 		if o.code != tc.code || !strings.Contains(o.stderr, tc.want) || o.stdout != "" {

@@ -45,7 +45,7 @@ func newClientFlags(cmd *cobra.Command, parts ...string) *clientFlags {
 			f.addKafkaFlags(cmd)
 		}
 	}
-	flags.StringVar(&f.file, "addresses", "", "JSON file with the addresses, as 'serve --addresses FILE' writes it; flags win over it")
+	flags.StringVar(&f.file, "addresses", "", "JSON file with the addresses, as 'serve --addresses FILE' or 'make cluster' writes it; flags win over it")
 	return f
 }
 
@@ -138,6 +138,9 @@ func (f *clientFlags) connect(cmd *cobra.Command) (*client.Client, error) {
 		}
 		if !set("kafka-brokers") {
 			a.Brokers = found.Brokers
+		}
+		if !set("topic") {
+			a.Topic = found.Topic
 		}
 	}
 	if cmd.Flags().Lookup("topic") != nil && a.Topic == "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -30,21 +31,23 @@ rows      18 in title.crew.tsv
 left out  2 titles that are no films, 1 adult title
 `
 	rejects := filepath.Join(t.TempDir(), "rejects.txt")
-	untimed(r.run(t, "import", "imdb", imdbFiles, "--rejects", rejects)).want(t, exitRefused, rows+`films     14 read: 14 created, 0 updated, 0 unchanged
+	untimed(r.run(t, "import", "imdb", imdbFiles, "--rejects", rejects)).want(t, exitRefused, rows+`films     15 read: 15 created, 0 updated, 0 unchanged
 directors 2 directors are without a name
-rejected  17 rows
+rejected  14 rows
+noted     6 rows
 took …
 `,
 		"rejected: title.basics.tsv line 16: isAdult \"1992\": must be 0 or 1\n",
 		"note: title.basics.tsv line 25: tconst \"tt5174640\": startYear 2115 is not between 1870 and 2100; the film went in without a year\n")
-	if text, err := os.ReadFile(rejects); err != nil || strings.Count(string(text), "\n") != 17 {
+	if text, err := os.ReadFile(rejects); err != nil || strings.Count(string(text), "\n") != 14 {
 		t.Errorf("file of rejects: %q, error %v", text, err)
 	}
-	untimed(r.run(t, "import", "imdb", imdbFiles)).want(t, exitRefused, rows+`films     14 read: 0 created, 0 updated, 14 unchanged
+	untimed(r.run(t, "import", "imdb", imdbFiles)).want(t, exitRefused, rows+`films     15 read: 0 created, 0 updated, 15 unchanged
 directors 2 directors are without a name
-rejected  17 rows
+rejected  14 rows
+noted     6 rows
 took …
-Nothing changed: every film was there as it is in the files.
+Nothing changed: 15 films were there already. That says nothing of the 20 rows that were rejected or noted above.
 `, "rejected: ")
 
 	good := t.TempDir()
@@ -58,6 +61,32 @@ Nothing changed: every film was there as it is in the files.
 	if want := "note: " + good + " has no title.crew.tsv.gz and no name.basics.tsv.gz: films go in without directors\nnote: " + good + " has no title.akas.tsv.gz: films go in without alternative titles\n"; o.stderr != want {
 		t.Errorf("standard error %q, want %q", o.stderr, want)
 	}
+}
+
+// TestImportSaysOnlyWhatIsTrue: of a file without rows, and of rows that did not go in, nothing good is said.
+func TestImportSaysOnlyWhatIsTrue(t *testing.T) {
+	r, dir := startSystem(t), t.TempDir()
+	file := func(name, text string) string { return write(t, filepath.Join(dir, name), text) }
+	const header = "id,title,originalTitle,alternativeTitles,year,genres,director,description,runtimeMinutes,imdb,tmdb,movielens\n"
+	empty := file("empty.csv", "")
+	for _, args := range [][]string{{"movies", empty}, {"movies", "--mode", "fill", empty}, {"ratings", empty}} {
+		o := r.run(t, append([]string{"import"}, args...)...)
+		if o.code != exitFailed || o.stdout != "" || !strings.Contains(o.stderr, "empty.csv: the file is empty; its first line must name the columns") {
+			t.Errorf("import %v: %+v", args, o)
+		}
+	}
+	const none = "films     0 read: 0 created, 0 updated, 0 unchanged\nrejected  %d rows\ntook …\n"
+	untimed(r.run(t, "import", "movies", file("header.csv", header))).want(t, exitOK, fmt.Sprintf(none, 0)+"Nothing changed: there is no row of a film.\n")
+	untimed(r.run(t, "import", "movies", file("empty.jsonl", ""))).want(t, exitOK, fmt.Sprintf(none, 0)+"Nothing changed: there is no row of a film.\n")
+	untimed(r.run(t, "import", "movies", file("rejected.jsonl", "a\nb\n"))).want(t, exitRefused, fmt.Sprintf(none, 2)+"Nothing changed: no row went in.\n", "rejected: ")
+	untimed(r.run(t, "import", "movies", file("invisible.jsonl", `{"id":"rx-5","title":"\u200b"}`))).want(t, exitRefused,
+		"films     1 read: 0 created, 0 updated, 0 unchanged, 1 refused\nrejected  1 row\ntook …\nNothing changed: no row went in.\n", "title: is required: 1 to 500 characters, got only characters that do not show")
+	floats := file("floats.csv", header+"cx-1,Harbour of Glass,,,2001.0,Drama,Ana,,101.0,,862.0,1.0\n")
+	untimed(r.run(t, "import", "movies", "--mode", "fill", floats)).want(t, exitOK, "films     1 read: 1 created, 0 updated, 0 unchanged\nrejected  0 rows\ntook …\n")
+	untimed(r.run(t, "import", "movies", "--mode", "fill", file("partly.csv", header+"cx-1,Harbour of Glass,,,2001.5,,,,,,,\nx\n"))).want(t, exitRefused,
+		"films     1 read: 0 created, 0 updated, 1 unchanged\nrejected  1 row\nnoted     1 row\ntook …\n"+
+			"Nothing changed: 1 film was there already. That says nothing of the 2 rows that were rejected or noted above.\n",
+		`note: `+dir+`/partly.csv line 2: "cx-1": year: must be a whole number, or empty where not known, got "2001.5"; the film went in without that`)
 }
 
 func TestGenerateIMDbCommand(t *testing.T) {

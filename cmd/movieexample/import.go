@@ -36,7 +36,8 @@ The command returns when aggregates and charts include the last rating, or with 
 interrupted and repeated at any time: what is there already is not changed.
 
 Rows that cannot go in are listed on standard error with file, line and reason, in the order of the file; the others go in. A film
-with an external id that another film of the catalogue has goes in without that id, and a note says so.
+with an external id that another film of the catalogue has goes in without that id; one whose IMDb id is missing or cannot be read becomes
+one with the film that has its MovieLens or TMDb id. A field that cannot be read is left out of its row. Notes say so.
 
 Exit codes: 0 all rows went in, 3 some were rejected, 4 the system cannot be reached or ingestion stands still, 130 interrupted.`
 
@@ -112,14 +113,16 @@ func (f *importFlags) run(cmd *cobra.Command, dir string) (err error) {
 
 	view := newProgressView(cmd.ErrOrStderr())
 	list.println = view.println
+	notes := newNoteList(view.println)
 	summary, err := c.ImportMovieLens(cmd.Context(), dir, client.ImportOptions{
 		NoWait: f.noWait, StallTimeout: f.stall, Progress: view.update,
 		Waiting:  view.println,
 		Rejected: func(bad *movielens.RowError) { list.add(bad.Error()) },
-		Noted:    func(odd *movielens.RowError) { view.println("note: " + odd.Error()) },
+		Noted:    func(odd *movielens.RowError) { notes.add(odd.Error()) },
 	})
 	view.done()
 	list.summarize()
+	notes.summarize()
 	return f.report(cmd, summary, err)
 }
 
@@ -139,6 +142,9 @@ func printImport(w io.Writer, s client.ImportSummary) error {
 	row("films", "%s", filmsText(s.Films))
 	row("ratings", "%s read, %s published", grouped(s.Ratings.Read), grouped(s.Ratings.Published))
 	row("rejected", "%s", counted(s.Rejected, "row", "rows"))
+	if s.Noted > 0 {
+		row("noted", "%s", counted(s.Noted, "row", "rows"))
+	}
 	if s.Before != nil && s.After != nil {
 		row("before", "%s", totalsText(*s.Before))
 		row("after", "%s", totalsText(*s.After))
@@ -152,11 +158,24 @@ func printImport(w io.Writer, s client.ImportSummary) error {
 	case s.Interrupted:
 		fmt.Fprintln(b, "Interrupted. Run it again to complete it: what is there already does no harm.")
 	case s.NothingChanged:
-		fmt.Fprintln(b, "Nothing changed: every film was there as it is in the files, and rated films, number of ratings and their sum are the same before and after.")
+		fmt.Fprintln(b, nothingChanged(s.Films, s.Rejected+s.Noted, "every film was there as it is in the files, and rated films, number of ratings and their sum are the same before and after"))
 	case !s.Waited && s.Ratings.Published > 0:
 		fmt.Fprintln(b, "The aggregates may not include the last ratings yet.")
 	}
 	return b.Flush()
+}
+
+// nothingChanged says that an import has changed nothing, and the reason only if it is true of every row.
+func nothingChanged(films client.FilmCounts, odd int64, reason string) string {
+	switch {
+	case films.Read == 0 && odd == 0:
+		return "Nothing changed: there is no row of a film."
+	case films.Unchanged == 0:
+		return "Nothing changed: no row went in."
+	case odd > 0:
+		return fmt.Sprintf("Nothing changed: %s there already. That says nothing of the %s above.", counted(films.Unchanged, "film was", "films were"), counted(odd, "row that was rejected or noted", "rows that were rejected or noted"))
+	}
+	return "Nothing changed: " + reason + "."
 }
 
 func totalsText(t client.Totals) string {
@@ -166,6 +185,7 @@ func totalsText(t client.Totals) string {
 // rejectList lists what was rejected: the first on standard error, all in a file if that is wanted.
 type rejectList struct {
 	word    string // what is said of a row or event: "rejected"
+	hint    string // where the others are; empty: in a file if one is given
 	println func(string)
 	file    *os.File
 	w       *bufio.Writer
@@ -185,6 +205,11 @@ func newRejectList(word, path string) (*rejectList, error) {
 	return l, nil
 }
 
+// newNoteList is for notes: rows that went in, but not wholly.
+func newNoteList(println func(string)) *rejectList {
+	return &rejectList{word: "note", hint: "a file with fewer of them shows all", println: println}
+}
+
 func (l *rejectList) add(text string) {
 	if l.n++; l.n <= shownRejects {
 		l.println(l.word + ": " + text)
@@ -201,6 +226,9 @@ func (l *rejectList) summarize() {
 		return
 	}
 	where := "--rejects FILE writes all of them to a file"
+	if l.hint != "" {
+		where = l.hint
+	}
 	if l.file != nil {
 		where = "all of them are in " + l.file.Name()
 	}

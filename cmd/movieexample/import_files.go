@@ -28,7 +28,8 @@ Movies that the file does not have stay as they are. Of two rows with one id the
 empty system and exported again gives the same bytes.
 
 Rows that cannot go in are listed on standard error with file, line and reason; the others go in. An external id that another movie
-has keeps a row out.
+has keeps a row out. A field that cannot be read, or that the catalogue does not take, costs only itself, if it is not id or title: a movie that
+is there keeps what it has in it, and a note says so.
 
 Exit codes: 0 all rows went in, 3 some were rejected, 4 the system cannot be reached, 130 interrupted.`
 
@@ -41,7 +42,8 @@ The ratings go to Kafka as events with the time at which the user rated. The com
 one, or with --no-wait when Kafka has it. It can be interrupted and repeated at any time: the same rating again changes nothing, and one
 that is newer than the file's stays.
 
-Rows that cannot go in are listed on standard error with file, line and reason; the others go in.
+Rows that cannot go in are listed on standard error with file, line and reason; the others go in. A providerId of a CSV file that cannot be
+read is left out, and a note says so.
 
 Exit codes: 0 all rows went in, 3 some were rejected, 4 the system cannot be reached or ingestion stands still, 130 interrupted.`
 
@@ -145,9 +147,12 @@ func (f *importFileFlags) run(cmd *cobra.Command, file string, run runImport) (e
 	list.println = view.println
 	opt.Progress, opt.Waiting = view.update, view.println
 	opt.Rejected = func(bad *formats.RowError) { list.add(bad.Error()) }
+	notes := newNoteList(view.println)
+	opt.Noted = func(odd *formats.RowError) { notes.add(odd.Error()) }
 	summary, rows, text, err := run(cmd.Context(), c, src, opt)
 	view.done()
 	list.summarize()
+	notes.summarize()
 	err = usageOfInput(f.explain(err))
 	if err != nil && rows == 0 {
 		return err // nothing was done
@@ -175,12 +180,15 @@ func printMoviesImport(w io.Writer, s client.MoviesSummary) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "%-9s %s\n", "films", filmsText(s.Films))
 	fmt.Fprintf(b, "%-9s %s\n", "rejected", counted(s.Rejected, "row", "rows"))
+	if s.Noted > 0 {
+		fmt.Fprintf(b, "%-9s %s\n", "noted", counted(s.Noted, "row", "rows"))
+	}
 	fmt.Fprintf(b, "%-9s %.1f s\n", "took", s.Seconds)
 	switch {
 	case s.Interrupted:
 		fmt.Fprintln(b, "Interrupted. Run it again to complete it.")
 	case s.NothingChanged:
-		fmt.Fprintln(b, "Nothing changed: every movie was there as it is in the file.")
+		fmt.Fprintln(b, nothingChanged(s.Films, s.Rejected+s.Noted, "every movie was there as it is in the file"))
 	}
 	return b.Flush()
 }
@@ -192,6 +200,9 @@ func printRatingsImport(w io.Writer, s client.RatingsSummary) error {
 	}
 	row("ratings", "%s read, %s published", grouped(s.Ratings.Read), grouped(s.Ratings.Published))
 	row("rejected", "%s", counted(s.Rejected, "row", "rows"))
+	if s.Noted > 0 {
+		row("noted", "%s", counted(s.Noted, "row", "rows"))
+	}
 	if s.Before != nil && s.After != nil {
 		row("before", "%s", totalsText(*s.Before))
 		row("after", "%s", totalsText(*s.After))

@@ -32,7 +32,8 @@ Memory does not grow with the files. Of all of IMDb, 75 million rows, some 300 M
 that TMPDIR names; they are gone when the command ends, however it ends. It can be interrupted and repeated at any time.
 
 Rows that cannot go in are listed on standard error with file, line and reason; the others go in. A film goes in without what the
-catalogue cannot take (a year beyond 2100, more than 6,000 minutes, more directors than 500 characters hold), and a note says so.
+catalogue cannot take (a year beyond 2100, more than 6,000 minutes, more directors than 500 characters hold) or nobody can read, and a
+note says so.
 
 Exit codes: 0 all rows went in, 3 some were rejected, 4 the system cannot be reached, 130 interrupted.`
 
@@ -80,14 +81,16 @@ func (f *importIMDbFlags) run(cmd *cobra.Command, dir string) (err error) {
 
 	view := newProgressView(cmd.ErrOrStderr())
 	list.println = view.println
+	notes := newNoteList(view.println)
 	summary, err := c.ImportIMDb(cmd.Context(), dir, client.IMDbOptions{
 		Progress: view.update,
 		Lacking:  func(text string) { view.println("note: " + text) },
 		Rejected: func(bad *imdb.RowError) { list.add(bad.Error()) },
-		Noted:    func(odd *imdb.RowError) { view.println("note: " + odd.Error()) },
+		Noted:    func(odd *imdb.RowError) { notes.add(odd.Error()) },
 	})
 	view.done()
 	list.summarize()
+	notes.summarize()
 	err = usageOfInput(f.explain(err))
 	if err != nil && len(summary.Rows) == 0 {
 		return err // nothing was read
@@ -130,6 +133,9 @@ func printIMDbImport(w io.Writer, s client.IMDbSummary) error {
 		row("directors", "%s without a name", counted(s.UnknownDirectors, "director is", "directors are"))
 	}
 	row("rejected", "%s", counted(s.Rejected, "row", "rows"))
+	if s.Noted > 0 {
+		row("noted", "%s", counted(s.Noted, "row", "rows"))
+	}
 	took := fmt.Sprintf("%.1f s: files %.1f s, films %.1f s", s.Seconds.Total, s.Seconds.Read, s.Seconds.Films)
 	if s.Seconds.Total > 0 {
 		took += fmt.Sprintf("; %s rows/s over all", grouped(int64(float64(rows)/s.Seconds.Total)))
@@ -139,7 +145,7 @@ func printIMDbImport(w io.Writer, s client.IMDbSummary) error {
 	case s.Interrupted:
 		fmt.Fprintln(b, "Interrupted. Run it again to complete it: what is there already does no harm.")
 	case s.NothingChanged:
-		fmt.Fprintln(b, "Nothing changed: every film was there as it is in the files.")
+		fmt.Fprintln(b, nothingChanged(s.Films, s.Rejected+s.Noted, "every film was there as it is in the files"))
 	}
 	return b.Flush()
 }

@@ -186,16 +186,26 @@ func (f *resumeFlags) run(cmd *cobra.Command) error {
 
 func (f *resumeFlags) resume(cmd *cobra.Command, c *client.Client, r client.Resume) error {
 	numbers := slices.Clone(f.partitions)
+	var topics []string
 	if f.all {
 		list, _, err := c.Ingestion(cmd.Context())
 		if err != nil {
 			return err
 		}
 		for _, p := range list {
+			topics = append(topics, p.Topic)
 			if p.Topic == f.topic && p.Halted != "" {
 				numbers = append(numbers, p.Partition)
 			}
 		}
+	}
+	if f.all && !slices.Contains(topics, f.topic) {
+		known := "none is known yet"
+		slices.Sort(topics)
+		if topics = slices.Compact(topics); len(topics) > 0 {
+			known = "known are " + strings.Join(topics, ", ")
+		}
+		return fmt.Errorf("no partition of topic %q is known, so none can be resumed; of the topics, %s", f.topic, known)
 	}
 	slices.Sort(numbers)
 	done := []client.Resumed{}

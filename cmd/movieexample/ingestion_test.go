@@ -58,6 +58,8 @@ func TestIngestionCommands(t *testing.T) {
 		t.Errorf("list: %+v", o)
 	}
 	r.run(t, "ingestion", "resume", "--all", "--from", "end").want(t, exitOK, "", `no partition of topic "ratings" stands still`)
+	r.run(t, "ingestion", "resume", "--all", "--from", "end", "--topic", "rating").want(t, exitFailed, "",
+		`no partition of topic "rating" is known, so none can be resumed; of the topics, known are ratings`)
 	if o := r.run(t, "ingestion", "resume", "--partition", "1", "--from", "end"); o.code != exitFailed || !strings.Contains(o.stderr, "does not stand still") {
 		t.Errorf("resume of a partition that runs: %+v", o)
 	}

@@ -24,7 +24,7 @@ What cannot be asked because no address was given is shown as not asked, with th
 
 It writes films, ratings and events of its own, with ids that begin with "verify-" and a random part, judges only those,
 and takes them away again; its dead letters are dropped by id. What no API can remove stays: the tombstones of its
-ratings, and its events in the topic. What else was left, because the system did not let it be taken away, is listed.
+ratings with the empty aggregates that go with them, and its events in the topic. What else was left, because the system did not let it be taken away, is listed.
 
 Exit codes: 0 everything that was asked holds, 1 something fails, 2 wrong usage, 4 something cannot be reached, and nothing fails.`
 
@@ -182,6 +182,8 @@ func runVerify(cmd *cobra.Command, f *verifyFlags) (err error) {
 		return cmd.Context().Err()
 	case report.Count(verify.Fails) > 0:
 		return &codedError{code: exitFailed, silent: true, err: errors.New("a promise is not kept")}
+	case report.Count(verify.Holds) == 0 && len(report.Unreached) == 0:
+		return usagef("nothing was asked: the addresses given reach none of the parts that a scenario needs; the lines above name the flags that would")
 	case len(report.Unreached) > 0:
 		return &codedError{code: exitUnreachable, silent: true, err: errors.New("a part of the system cannot be reached")}
 	}
