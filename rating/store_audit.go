@@ -30,7 +30,7 @@ func (a audited) differences(differ func(field string, stored, recomputed int64)
 
 // Audit recomputes every aggregate of a database from its ratings, as RatingAdminService.AuditAggregates does, without a
 // service: the database is only read, and its schema has to be up to date. It calls differ for each difference, and returns
-// how many aggregates were checked.
+// how many aggregates were checked: those of records that have ratings, or should have none and do.
 func Audit(ctx context.Context, db *Database, differ func(r Record, field string, stored, recomputed int64)) (checked int64, err error) {
 	s := &store{db: db}
 	next := &Record{}
@@ -111,7 +111,11 @@ func auditPage(ctx context.Context, q sqldb.Queryer, after Record, limit int) (o
 		return nil, nil, err
 	}
 	for _, a := range found {
-		out = append(out, *a)
+		// An aggregate that is zero, as its ratings say, is nothing to report: it stands for tombstones alone. Its row is what changes of the
+		// record lock (ADR 012), so it stays as long as they do; no list, total or summary shows it.
+		if a.stored.Votes != 0 || a.recomputed.Votes != 0 || a.stored != a.recomputed {
+			out = append(out, *a)
+		}
 	}
 	slices.SortFunc(out, func(a, b audited) int { return a.Record.compare(b.Record) })
 	return out, next, nil
