@@ -166,7 +166,7 @@ func poisons() map[string]*kgo.Record {
 		"bad-id":             with(`"u" -> " u"`),
 		"bad-record-type":    with(`"movie" -> "Movie"`),
 		"bad-event-type":     with(`"value" -> "eventType":"PUT","value"`),
-		"value-not-integer":  with(`5 -> 5.0`),
+		"value-not-integer":  with(`5 -> 5.5`),
 		"value-out-of-range": with(`5 -> 11`),
 		"bad-provider-id":    with(`"value" -> "providerId":"` + strings.Repeat("x", 129) + `","value"`),
 		"bad-time":           with(`"value" -> "ratedAt":"yesterday","value"`),
