@@ -21,6 +21,7 @@ import (
 
 	"movieexample.com/internal/connlimit"
 	"movieexample.com/internal/discovery"
+	"movieexample.com/internal/guard"
 	"movieexample.com/internal/kafka"
 	"movieexample.com/internal/lockfile"
 	"movieexample.com/internal/rpc"
@@ -48,6 +49,7 @@ type App struct {
 	servers   []*rpc.Server
 	serving   []job               // serve until shut down
 	jobs      []job               // run until their context ends
+	guard     *guard.Guard        // of the jobs
 	callees   []callee            // of other processes, connected before this one is ready
 	first     []job               // are done before the process is ready
 	registry  *discovery.Registry // knows where the services are that other processes run
@@ -105,6 +107,10 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 		version: build.Version,
 	}
 	b.ready = b.App.readiness
+	if b.guard, err = guard.New(guard.Config{Logger: opt.Logger, Metrics: registry}); err != nil {
+		return nil, err
+	}
+	b.ready.AddOptional("background-work", b.guard.Check)
 	if b.limiter, err = connlimit.New(connlimit.Config{Logger: opt.Logger.With("component", "connections"), Metrics: registry}); err != nil {
 		return nil, err
 	}
@@ -172,14 +178,15 @@ func (b *builder) onDrain(name string, f func(context.Context) error) {
 	b.drains = append(b.drains, stop{name, f})
 }
 
-// serve registers what serves until it is drained.
+// serve registers what serves until it is drained. Its panic is a failure like any other, which ends the process in order: a
+// listener that nobody serves is of no use.
 func (b *builder) serve(name string, f func() error) {
-	b.serving = append(b.serving, job{name, func(context.Context) error { return f() }})
+	b.serving = append(b.serving, job{name, func(context.Context) error { return b.guard.Do(name, f) }})
 }
 
-// background registers what runs until its context ends, which is after the draining.
+// background registers what runs until its context ends, which is after the draining. What panics is started again.
 func (b *builder) background(name string, f func(context.Context) error) {
-	b.jobs = append(b.jobs, job{name, f})
+	b.jobs = append(b.jobs, job{name, func(ctx context.Context) error { return b.guard.Run(ctx, name, f) }})
 }
 
 // beforeReady registers what is waited for, when everything runs, before the process is ready.

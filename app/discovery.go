@@ -22,7 +22,7 @@ func (b *builder) openRegistry(ctx context.Context) error {
 		}
 	}
 	registry, err := discovery.Open(ctx, b.cfg.Discovery, discovery.Options{
-		Logger: b.log.With("component", "discovery"), Metrics: b.metrics, Version: b.version, Ports: ports,
+		Logger: b.log.With("component", "discovery"), Metrics: b.metrics, Guard: b.guard, Version: b.version, Ports: ports,
 	})
 	if err != nil {
 		return err

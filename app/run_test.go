@@ -15,6 +15,7 @@ import (
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	moviev1 "movieexample.com/gen/movieexample/movie/v1"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/guard"
 	"movieexample.com/internal/telemetry"
 )
 
@@ -120,5 +121,42 @@ func TestIdempotentMethods(t *testing.T) {
 		for m := range reads {
 			t.Errorf("%s reads, but is not repeated when it could not be sent", m)
 		}
+	}
+}
+
+// TestAPanicDoesNotEndTheProcess: background work of a service that panics is started again, and readiness says so; a server's
+// panic ends the process in order.
+func TestAPanicDoesNotEndTheProcess(t *testing.T) {
+	g, err := guard.New(guard.Config{Pause: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &builder{App: bareApp(time.Minute)}
+	b.guard = g
+	starts, again := 0, make(chan struct{})
+	b.background("rating ingestion", func(ctx context.Context) error {
+		if starts++; starts < 3 {
+			panic("no such partition")
+		}
+		close(again)
+		<-ctx.Done()
+		return nil
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	<-again
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+
+	b = &builder{App: bareApp(time.Minute)}
+	b.guard = g
+	closed := false
+	b.onClose("database", func(context.Context) error { closed = true; return nil })
+	b.serve("gateway", func() error { panic("nil handler") })
+	if err := b.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "gateway: ") || !closed {
+		t.Errorf("Run after a server's panic: %v, closed %v", err, closed)
 	}
 }

@@ -3,7 +3,6 @@ package movie
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/internal/guard"
 )
 
 // store says how a cache is bounded.
@@ -209,7 +209,7 @@ func (f *flights[K, V]) fly(ctx context.Context, keys []K, started []*flight[V],
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	defer close(started[0].done)
-	found, err := guarded(func() (map[K]V, error) { return load(ctx, keys) }, "load what was asked for")
+	found, err := guard.Catch("load what was asked for", func() (map[K]V, error) { return load(ctx, keys) })
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, key := range keys {
@@ -245,9 +245,6 @@ func (f *flights[K, V]) keep(key K, v V, read moment) V {
 	f.cache.Set(key, &kept[V]{value: v, read: read})
 	return v
 }
-
-// panicked makes an error of what was panicked with.
-func panicked(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) }
 
 // drop forgets key: the next caller makes a new call, and a call that is under way is answered to those who wait for it
 // already but not kept.

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"movieexample.com/internal/fault"
+	"movieexample.com/internal/guard"
 )
 
 const (
@@ -159,7 +159,7 @@ func (w *watch) start(ctx context.Context) *flight[struct{}] {
 func (w *watch) check(ctx context.Context, call *flight[struct{}]) {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	v, err := guarded(func() (versions, error) { return w.ask(ctx) }, "read the catalogue's version")
+	v, err := guard.Catch("read the catalogue's version", func() (versions, error) { return w.ask(ctx) })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer close(call.done)
@@ -194,14 +194,4 @@ func (s *Service) moment(ctx context.Context) moment {
 	m.epoch = s.films.epoch()
 	m.after, m.filmsAfter = readAfter(ctx), filmReadAfter(ctx)
 	return m
-}
-
-// guarded turns a panic into an error. It is for goroutines that are not under any interceptor.
-func guarded[V any](do func() (V, error), what string) (v V, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fault.Internal(panicked(p), "%s", what)
-		}
-	}()
-	return do()
 }

@@ -80,6 +80,9 @@ func (c Config) kafkaConfig() kafka.Config {
 	return kafka.Config{Brokers: c.Brokers, ClientID: fmt.Sprintf("movieexample-rating-%s-%d", host, os.Getpid()), Security: c.Kafka, Setting: settingName}
 }
 
+// ingestionJob is the name of ingestion among the jobs of the process.
+const ingestionJob = "rating ingestion"
+
 // run consumes until ctx ends or the topic has another id.
 func (c *consumer) run(ctx context.Context) error {
 	cfg := c.cfg.kafkaConfig()
@@ -129,8 +132,11 @@ func (c *consumer) run(ctx context.Context) error {
 	var others sync.WaitGroup
 	defer others.Wait()
 	defer end()
-	others.Go(func() { c.display(aside) })
-	others.Go(func() { c.measure(aside) })
+	for job, run := range map[string]func(context.Context){"commits for display": c.display, "measuring of the lag": c.measure} {
+		others.Go(func() {
+			_ = c.in.guard.Run(aside, job, func(ctx context.Context) error { run(ctx); return nil }) // it returns none of its own
+		})
+	}
 	return c.poll(ctx)
 }
 
@@ -144,7 +150,11 @@ func (c *consumer) poll(ctx context.Context) error {
 		if fetches.IsClientClosed() || ctx.Err() != nil {
 			return nil
 		}
-		if c.ingest(ctx, fetches) {
+		ok, err := c.ingest(ctx, fetches)
+		if err != nil {
+			return err
+		}
+		if ok {
 			failures = 0
 		} else {
 			failures++
@@ -164,8 +174,9 @@ func (c *consumer) poll(ctx context.Context) error {
 	}
 }
 
-// ingest handles what one poll brought; ok is false if that was nothing but errors.
-func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool) {
+// ingest handles what one poll brought; ok is false if that was nothing but errors. An error is a panic: what the poll brought
+// may be half done, and only a new consumer begins again where the database stands.
+func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool, err error) {
 	// A poll may bring a partition twice, from an old and a new leader. Its records must stay in one run: two runs at
 	// once would both begin where the partition stands, and the later one would take the earlier one's for a gap.
 	type fetched struct {
@@ -193,11 +204,20 @@ func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool) {
 		f.records, f.end = append(f.records, fp.Records...), fp.HighWatermark
 	})
 	var wg sync.WaitGroup
+	panicked := make(chan error, len(partitions))
 	for number, f := range partitions {
-		wg.Go(func() { c.partition(ctx, number, f.records, f.end) })
+		wg.Go(func() {
+			panicked <- c.in.guard.Do(ingestionJob, func() error {
+				c.partition(ctx, number, f.records, f.end)
+				return nil
+			})
+		})
 	}
 	wg.Wait()
-	return len(partitions) > 0 || !failed
+	for range partitions {
+		err = errors.Join(err, <-panicked)
+	}
+	return len(partitions) > 0 || !failed, err
 }
 
 // awaitTopic creates the topic if it is not there, and waits for the brokers as long as it takes; false: ctx ended.

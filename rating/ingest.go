@@ -8,6 +8,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"movieexample.com/internal/guard"
 )
 
 // logRecord is one record of the log: decoded to a change, or refused.
@@ -31,6 +33,7 @@ type ingester struct {
 	// to the database, so that there are always connections left for people.
 	writers chan struct{}
 	gaps    *gaps
+	guard   *guard.Guard // nil guards too
 
 	mu     sync.Mutex
 	next   map[partition]int64 // where each owned partition goes on

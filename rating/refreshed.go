@@ -3,10 +3,10 @@ package rating
 import (
 	"container/list"
 	"context"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
+
+	"movieexample.com/internal/guard"
 )
 
 // refreshed keeps the last result of a computation and computes it again when it is asked for and too old.
@@ -101,7 +101,7 @@ func (r *refreshed[T]) run(ctx context.Context, basis any, done chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	began := r.now()
-	v, err := r.guarded(ctx)
+	v, err := guard.Catch("compute what is kept", func() (T, error) { return r.compute(ctx) })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
@@ -112,16 +112,6 @@ func (r *refreshed[T]) run(ctx context.Context, basis any, done chan struct{}) {
 	r.err = err
 	r.pending = nil
 	close(done)
-}
-
-// guarded computes; a panic is an error, because the goroutine that computes is under no interceptor.
-func (r *refreshed[T]) guarded(ctx context.Context) (v T, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return r.compute(ctx)
 }
 
 // computing reports whether a computation runs.

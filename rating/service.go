@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"movieexample.com/internal/config"
+	"movieexample.com/internal/guard"
 	"movieexample.com/internal/kafka"
 )
 
@@ -168,7 +169,11 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register rating metrics: %w", err)
 	}
-	s := newService(cfg, deps.Logger, deps.Now, st, newIngester(st, deps.Logger, metrics, deps.DB.WriteConns()/2))
+	in := newIngester(st, deps.Logger, metrics, deps.DB.WriteConns()/2)
+	if in.guard, err = guard.New(guard.Config{Logger: deps.Logger, Metrics: deps.Metrics}); err != nil {
+		return nil, err
+	}
+	s := newService(cfg, deps.Logger, deps.Now, st, in)
 	if deps.Changed != nil {
 		s.changed = deps.Changed
 	}

@@ -136,7 +136,7 @@ func (c *consul) query(ctx context.Context) *api.QueryOptions {
 
 func (c *consul) watch(l *lookup) error {
 	l.settle = consulSettle
-	c.registry.tasks.Go(func() { c.follow(c.registry.ctx, l) })
+	c.registry.task(c.registry.ctx, "lookup of "+l.service, func(ctx context.Context) { c.follow(ctx, l) })
 	return nil
 }
 

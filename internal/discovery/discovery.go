@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/resolver"
+
+	"movieexample.com/internal/guard"
 )
 
 // Options is what a registry needs besides its spec. The zero value works.
@@ -25,6 +27,8 @@ type Options struct {
 	// Version is the program's version, which instances are registered with; empty
 	// means without.
 	Version string
+	// Guard starts what watches the registry again when it has panicked; nil does so without telling anybody.
+	Guard *guard.Guard
 	// Ports are the ports of services, for dns specs without a port.
 	Ports map[string]int
 }
@@ -36,6 +40,7 @@ type Registry struct {
 	backend backend
 	log     *slog.Logger
 	metrics *metrics
+	guard   *guard.Guard
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -102,7 +107,7 @@ func newRegistry(opts Options) (*Registry, error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Registry{
-		log: opts.Logger, metrics: m,
+		log: opts.Logger, metrics: m, guard: opts.Guard,
 		lookups: make(map[string]*lookup), registrations: make(map[string]*registration),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -187,6 +192,18 @@ func (r *Registry) Close() error {
 		r.backend.close()
 	}
 	return nil
+}
+
+// task runs in the background until it returns; ctx is the registry's, or ends before.
+func (r *Registry) task(ctx context.Context, name string, run func(context.Context)) {
+	r.tasks.Go(func() { r.guarded(ctx, name, run) })
+}
+
+func (r *Registry) guarded(ctx context.Context, name string, run func(context.Context)) {
+	_ = r.guard.Run(ctx, "discovery: "+name, func(ctx context.Context) error { // it returns none of its own
+		run(ctx)
+		return nil
+	})
 }
 
 // lookup returns the one lookup of service, begun when there was none.

@@ -55,7 +55,7 @@ func (d *dns) watch(l *lookup) error {
 		return fmt.Errorf("the port of %s is not known: give one in the spec (dns:///%s:8080) or use SRV records (dns:///_grpc._tcp.%s)", l.service, d.spec.name, d.spec.name)
 	}
 	l.settle = dnsSettle
-	d.registry.tasks.Go(func() { d.follow(d.registry.ctx, l, name, port) })
+	d.registry.task(d.registry.ctx, "lookup of "+l.service, func(ctx context.Context) { d.follow(ctx, l, name, port) })
 	return nil
 }
 

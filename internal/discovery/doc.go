@@ -87,7 +87,8 @@
 // the first connection to it until [Registry.Close].
 //
 // Metrics: discovery_instances, discovery_stale and discovery_registered, by
-// service. A log line tells of every change of the instances, and of the registry's
+// service. How many instances calls can be sent to is another number, the
+// connection's: rpc_client_usable_instances. A log line tells of every change of the instances, and of the registry's
 // going and coming, not of every question.
 //
 // # Refusals

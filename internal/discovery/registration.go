@@ -56,7 +56,7 @@ func (c *consul) register(ctx context.Context, service, addr string) (func(conte
 	ended := make(chan struct{})
 	c.registry.tasks.Go(func() {
 		defer close(ended)
-		i.renew(renewing, held)
+		c.registry.guarded(renewing, "registration of "+service, func(ctx context.Context) { i.renew(ctx, held) })
 	})
 	return func(ctx context.Context) error {
 		stop()

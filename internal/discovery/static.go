@@ -43,7 +43,7 @@ func (s staticSpec) build(r *Registry, _ Options) error {
 	}
 	b := &static{registry: r, file: s.file, state: staticState{services: services}, news: make(chan struct{})}
 	r.scheme, r.backend = "static", b
-	r.tasks.Go(func() { b.follow(r.ctx, content) })
+	r.task(r.ctx, "file of services", func(ctx context.Context) { b.follow(ctx, content) })
 	return nil
 }
 
@@ -115,10 +115,10 @@ func (s *static) watch(l *lookup) error {
 		}
 	}
 	tell()
-	s.registry.tasks.Go(func() {
+	s.registry.task(s.registry.ctx, "lookup of "+l.service, func(ctx context.Context) {
 		for {
 			select {
-			case <-s.registry.ctx.Done():
+			case <-ctx.Done():
 				return
 			case <-news:
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/internal/guard"
 	"movieexample.com/internal/rpc"
 )
 
@@ -25,7 +26,12 @@ func (p *Pages) together(outer context.Context, timeout time.Duration, parts ...
 	var wait sync.WaitGroup
 	errs := make([]error, len(parts))
 	for i, one := range parts {
-		wait.Go(func() { errs[i] = p.gates.through(outer, one.name, func() error { return one.load(ctx) }) })
+		wait.Go(func() {
+			errs[i] = p.gates.through(outer, one.name, func() error {
+				_, err := guard.Catch(one.name, func() (struct{}, error) { return struct{}{}, one.load(ctx) })
+				return err
+			})
+		})
 	}
 	wait.Wait()
 	for i, err := range errs {

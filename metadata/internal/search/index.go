@@ -23,6 +23,8 @@ type Index struct {
 	counts counts
 	// merged is closed when no merge is running in the background; nil if none is.
 	merged chan struct{}
+	// broken is the panic of a merge, until the next change.
+	broken error
 }
 
 // snapshot is a state of the index. It is not changed, but for votes in its segments.

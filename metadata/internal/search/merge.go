@@ -1,6 +1,10 @@
 package search
 
-import "slices"
+import (
+	"slices"
+
+	"movieexample.com/internal/guard"
+)
 
 // levels say when segments are merged. The first level holds segments of up to smallest films, each further
 // one those of up to fanout times as many. When a level has as many segments as fanout, they become one
@@ -41,11 +45,23 @@ func (x *Index) mergeInBackground() {
 	if x.merged != nil || x.levels.toMerge(x.now.Load().views) == nil {
 		return
 	}
+	if err := x.broken; err != nil {
+		x.broken = nil
+		panic(err) // in the goroutine of a job, which is guarded, and where a log is
+	}
 	done := make(chan struct{})
 	x.merged = done
 	go func() {
 		defer close(done)
-		for x.mergeOnce() {
+		_, err := guard.Catch("merge segments", func() (struct{}, error) {
+			for x.mergeOnce() {
+			}
+			return struct{}{}, nil
+		})
+		if err != nil { // nothing was published: answers are right without
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			x.merged, x.broken = nil, err
 		}
 	}()
 }
