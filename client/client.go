@@ -67,13 +67,15 @@ func ReadAddresses(file string) (Addresses, error) {
 // Client is a connection to a running system. Its methods may be used at the same time.
 type Client struct {
 	addresses Addresses
+	start     startWait
 	conns     []*rpc.Connection
 	metadata  metadatav1.MetadataServiceClient
 	ratings   ratingv1.RatingServiceClient
 	admin     ratingv1.RatingAdminServiceClient
 }
 
-// Connect prepares the connections. It waits for nobody: a system that is not there shows in the first call. The error
+// Connect prepares the connections. It waits for nobody: a system that is not there shows in the first call, see
+// [Client.AwaitStart]. The error
 // is about an address that cannot be one, of kind Invalid. Close the client after use.
 func Connect(a Addresses) (*Client, error) {
 	if a.Topic == "" {
@@ -162,7 +164,7 @@ func (c *Client) dial(service, addr string, idempotent ...string) (grpc.ClientCo
 		return nil, err
 	}
 	c.conns = append(c.conns, conn)
-	return conn, nil
+	return &starting{Connection: conn, c: c, part: service}, nil
 }
 
 // Close ends the connections.

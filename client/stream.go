@@ -81,7 +81,7 @@ func (c *Client) describeTopic(ctx context.Context, cfg kafka.Config, contact ti
 		return kafka.Topic{}, err
 	}
 	defer cl.Close()
-	began := time.Now()
+	began, told := time.Now(), false
 	for {
 		asking, cancel := context.WithTimeout(ctx, contact)
 		topic, err := kafka.DescribeTopic(asking, cl, c.addresses.Topic)
@@ -89,8 +89,18 @@ func (c *Client) describeTopic(ctx context.Context, cfg kafka.Config, contact ti
 		if ctx.Err() != nil {
 			return kafka.Topic{}, ctx.Err()
 		}
-		if err == nil || fault.KindOf(err) != fault.KindNotFound || time.Since(began) > min(contact, topicWait) {
+		passed, missing := time.Since(began), fault.KindOf(err) == fault.KindNotFound
+		switch {
+		case err == nil, passed > contact && passed > c.start.most:
 			return topic, err
+		case missing && passed <= max(min(contact, topicWait), c.start.most):
+		case !missing && passed <= c.start.most:
+		default:
+			return topic, err
+		}
+		if !told && passed > unsaid {
+			told = true
+			c.start.tell(Kafka, c.address(Kafka), reasonOf(err, c.address(Kafka)))
 		}
 		if err := pause(ctx, pollInterval); err != nil {
 			return kafka.Topic{}, err

@@ -194,7 +194,7 @@ func TestExitCodes(t *testing.T) {
 	if err := ln.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if o := start(t, nil, "audit", "--rating-addr", taken).wait(t); o.code != exitUnreachable || o.stdout != "" || !strings.Contains(o.stderr, taken) {
+	if o := start(t, nil, "audit", "--rating-addr", taken, "--wait", "0").wait(t); o.code != exitUnreachable || o.stdout != "" || !strings.Contains(o.stderr, taken) {
 		t.Errorf("audit of a system that is not there: %+v", o)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,7 @@ type clientFlags struct {
 	given    client.Addresses
 	security kafka.Security
 	password string            // file with the password for Kafka
+	wait     time.Duration     // for a system that is starting
 	partFlag map[string]string // part of the system → the flag that says where it is
 }
 
@@ -45,6 +47,7 @@ func newClientFlags(cmd *cobra.Command, parts ...string) *clientFlags {
 			f.addKafkaFlags(cmd)
 		}
 	}
+	flags.DurationVar(&f.wait, "wait", defaultWait, "wait so long for a system that is starting or not there yet; 0 does not wait")
 	flags.StringVar(&f.file, "addresses", "", "JSON file with the addresses, as 'serve --addresses FILE' or 'make cluster' writes it; flags win over it")
 	return f
 }
@@ -121,8 +124,17 @@ func (f *clientFlags) withClient(cmd *cobra.Command, do func(*client.Client) err
 	return f.explain(do(c))
 }
 
+// defaultWait is what a system takes to start, and more; maxWait is the most that may be asked for.
+const (
+	defaultWait = 10 * time.Second
+	maxWait     = 10 * time.Minute
+)
+
 // connect prepares the connection to the system. Close it after use.
 func (f *clientFlags) connect(cmd *cobra.Command) (*client.Client, error) {
+	if f.wait < 0 || f.wait > maxWait {
+		return nil, usagef("--wait must be from 0s to %s, got %s", maxWait, f.wait)
+	}
 	a := f.given
 	if f.file != "" {
 		found, err := client.ReadAddresses(f.file)
@@ -155,6 +167,7 @@ func (f *clientFlags) connect(cmd *cobra.Command) (*client.Client, error) {
 	if err != nil {
 		return nil, usagef("%w", err)
 	}
+	c.AwaitStart(f.wait, func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "movieexample: "+text) })
 	return c, nil
 }
 

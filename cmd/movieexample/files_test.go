@@ -186,7 +186,7 @@ func TestExportDestinations(t *testing.T) {
 		t.Errorf("the file's mode changed: %v, %v", info.Mode(), err)
 	}
 	kept := write(t, filepath.Join(dir, "kept.jsonl"), "kept")
-	if o := movieexample(t.Context(), "", "export", "movies", kept, "--metadata-addr", "127.0.0.1:1"); o.code != exitUnreachable {
+	if o := movieexample(t.Context(), "", "export", "movies", kept, "--metadata-addr", "127.0.0.1:1", "--wait", "0"); o.code != exitUnreachable {
 		t.Errorf("%+v", o)
 	}
 	if text, err := os.ReadFile(kept); err != nil || string(text) != "kept" {

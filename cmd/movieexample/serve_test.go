@@ -62,7 +62,8 @@ func TestServe(t *testing.T) {
 
 // TestServeOneService: a process without data needs no home, and shows none.
 func TestServeOneService(t *testing.T) {
-	p, a := startSystemProcess(t, []string{"HOME=", "XDG_DATA_HOME="}, "serve", "movie", "--connect-metadata", "127.0.0.1:1", "--connect-rating", "127.0.0.1:1")
+	_, metadata := startSystemProcess(t, nil, "serve", "metadata", "--data", t.TempDir())
+	p, a := startSystemProcess(t, []string{"HOME=", "XDG_DATA_HOME="}, "serve", "movie", "--connect-metadata", metadata.Metadata, "--connect-rating", "127.0.0.1:1")
 	p.signal(t, unix.SIGINT)
 	o := p.wait(t)
 	want := "MovieExample is ready.\n" + line("gRPC movie", a.Movie) + line("Health and metrics", a.Admin)
