@@ -219,15 +219,38 @@ func (l *Limiter) used() int {
 	return len(names) - 1 // without dir
 }
 
-// leastMissed returns the connection to close, or nil.
+// leastMissed returns the connection to close, or nil. Those of which no request was answered yet and those of which one was
+// have half of the room each: neither can a flood of the first push out who is being served, nor can those who once asked for
+// something and stay keep out who comes.
 func (l *Limiter) leastMissed(among func(*conn) bool) *conn {
-	var found *conn
+	var newest, proven silence
 	for c := range l.conns {
-		if among(c) && (found == nil || c.lessMissed(found)) {
-			found = c
+		switch {
+		case !among(c):
+		case c.answered.Load():
+			proven.add(c)
+		default:
+			newest.add(c)
 		}
 	}
-	return found
+	if newest.n > proven.n {
+		return newest.longest
+	}
+	return proven.longest
+}
+
+// silence is the connection of a group that has been silent for longest.
+type silence struct {
+	n       int
+	longest *conn
+	last    int64
+}
+
+func (s *silence) add(c *conn) {
+	s.n++
+	if last := c.last.Load(); s.longest == nil || last < s.last {
+		s.longest, s.last = c, last
+	}
 }
 
 // logEvery is the least time between two lines about closed connections.
@@ -254,16 +277,9 @@ type conn struct {
 	from     netip.Addr
 	number   int          // of its descriptor
 	last     atomic.Int64 // when something was read or written, in nanoseconds
-	wrote    atomic.Bool  // whether anything was ever sent
+	asked    atomic.Bool  // something was read since it was last written
+	answered atomic.Bool  // something that was read was ever answered
 	gone     sync.Once
-}
-
-// lessMissed reports whether c is closed rather than other.
-func (c *conn) lessMissed(other *conn) bool {
-	if mine, its := c.wrote.Load(), other.wrote.Load(); mine != its {
-		return its
-	}
-	return c.last.Load() < other.last.Load()
 }
 
 // Read implements net.Conn.
@@ -271,6 +287,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.last.Store(time.Now().UnixNano())
+		c.asked.Store(true)
 	}
 	return n, err
 }
@@ -280,7 +297,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if n > 0 {
 		c.last.Store(time.Now().UnixNano())
-		c.wrote.Store(true)
+		if c.asked.Swap(false) { // a server may greet before it is asked anything, which is no answer
+			c.answered.Store(true)
+		}
 	}
 	return n, err
 }

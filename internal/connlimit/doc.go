@@ -8,10 +8,10 @@
 // least, whoever opened them; only when that is many they are counted.
 //
 // It promises that a newcomer is served. Where there is no room, the connection that
-// is missed least is closed: one to which nothing was ever sent, for example one that
-// never completed a request, before those that are in use, and among equals the one
-// that has been silent for longest. Only where there is none to close, the newcomer
-// is. So connections that an attacker holds open give way to those that are used.
+// has been silent for longest is closed, of those without any request answered so far
+// where these are the more, otherwise of the others. Only where there is none to
+// close, the newcomer is. So connections that an attacker holds open, or opens by the
+// thousand, give way to those that are used.
 //
 // Connections of a reserved listener ([Listener].Reserved) are counted by themselves,
 // are never closed to make room for others, and may use the descriptors that the
