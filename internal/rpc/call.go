@@ -78,9 +78,9 @@ func (cl *call) intercept(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
 	case <-cl.done:
 		return cl.resp, cl.err
 	case <-timer.C:
-		err = status.FromContextError(context.DeadlineExceeded).Err()
+		err = cl.conn.over(context.DeadlineExceeded)
 	case <-cl.caller.Done():
-		err = status.FromContextError(cl.caller.Err()).Err()
+		err = cl.conn.over(cl.caller.Err())
 	case <-s.stopped:
 		err = goneAway(s)
 	}

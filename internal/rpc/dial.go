@@ -178,7 +178,7 @@ func (c clientSide) unary(ctx context.Context, method string, req, reply any, cc
 		err = invoke(ctx, method, req, reply, cc, opts...)
 	}
 	if err != nil {
-		return c.explain(err, header, trailer)
+		return c.explain(ctx, err, header, trailer)
 	}
 	return nil
 }
@@ -186,7 +186,7 @@ func (c clientSide) unary(ctx context.Context, method string, req, reply any, cc
 func (c clientSide) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	cs, err := open(outgoing(ctx), desc, cc, method, opts...)
 	if err != nil {
-		return nil, c.explain(err, nil, nil)
+		return nil, c.explain(ctx, err, nil, nil)
 	}
 	return cs, nil
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -84,10 +85,10 @@ func (c *conn) Invoke(ctx context.Context, fullMethod string, args, reply any, o
 	now := time.Now()
 	deadline := callDeadline(ctx, now, c.s.cfg.DefaultDeadline)
 	if err := ctx.Err(); err != nil {
-		return status.FromContextError(err).Err()
+		return c.over(err)
 	}
 	if !now.Before(deadline) {
-		return status.FromContextError(context.DeadlineExceeded).Err()
+		return c.over(context.DeadlineExceeded)
 	}
 	cl := &call{conn: c, method: m, fullMethod: fullMethod, caller: ctx, patience: deadline.Sub(now), req: req, done: make(chan struct{})}
 	cl.ctx.init(c.callee, deadline, md, cl)
@@ -121,6 +122,14 @@ func (c *conn) Invoke(ctx context.Context, fullMethod string, args, reply any, o
 	}
 	proto.Reset(out)
 	return transfer(out, answer, *buf)
+}
+
+// over is the error of a call whose context ended.
+func (c *conn) over(why error) error {
+	if errors.Is(why, context.DeadlineExceeded) {
+		return late(c.s.cfg.Name, inProcess+": "+why.Error())
+	}
+	return status.FromContextError(why).Err()
 }
 
 // NewStream implements grpc.ClientConnInterface.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -21,7 +22,7 @@ import (
 // explain turns what gRPC returned for a call into what its caller gets. It stands
 // outside of the retries, which look at gRPC's own errors. header and trailer are
 // what came back.
-func (c clientSide) explain(err error, header, trailer metadata.MD) error {
+func (c clientSide) explain(ctx context.Context, err error, header, trailer metadata.MD) error {
 	// A call that has no retry left gets the last error wrapped in the story of the
 	// retries. What counts is the error inside.
 	var inner interface{ GRPCStatus() *status.Status }
@@ -32,17 +33,32 @@ func (c clientSide) explain(err error, header, trailer metadata.MD) error {
 	if brokenOff(err, header, trailer) {
 		return unreachable(c.name, c.target, st.Message())
 	}
-	if len(header) > 0 || len(trailer) > 0 {
-		return st.Err() // a server's own words; without a server not even a request id comes back
+	if len(trailer) > 0 {
+		return st.Err() // a server's own words; without a status of a server not even a request id comes back
 	}
+	reset := strings.HasPrefix(st.Message(), resetText)
 	switch {
-	case st.Code() == codes.Unavailable:
+	case st.Code() == codes.DeadlineExceeded, reset && st.Code() == codes.Canceled && nearlyOver(ctx):
+		return late(c.name, located(c.target, st.Message()))
+	case st.Code() == codes.Unavailable, reset && ctx.Err() == nil:
 		return unreachable(c.name, c.target, st.Message())
-	case st.Code() == codes.DeadlineExceeded && strings.HasPrefix(st.Message(), lastReason):
-		return fault.Deadline(&cause{text: located(c.target, st.Message()), is: context.DeadlineExceeded},
-			"the %s service did not answer in time: try again later", c.name)
 	}
 	return st.Err()
+}
+
+// resetText is how gRPC begins when the other end has broken a call off.
+const resetText = "stream terminated by RST_STREAM"
+
+// nearlyOver reports whether the time of a call is over or about to be. A server counts it down by itself, from when the call
+// reached it, and breaks off; with two clocks either end may be the first.
+func nearlyOver(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < maxHopMargin
+}
+
+// late is the DEADLINE_EXCEEDED of a call whose time was over before an answer came.
+func late(name, why string) error {
+	return fault.Deadline(&cause{text: why, is: context.DeadlineExceeded}, "the %s service did not answer in time: try again later", name)
 }
 
 // brokenOff reports whether an answer had begun to arrive when the connection broke:
@@ -104,6 +120,8 @@ func reason(text string) string {
 		return "something that is not gRPC answers there"
 	case has("status=NOT_SERVING"):
 		return "the instance there says NOT_SERVING: it is starting or stopping"
+	case has(resetText):
+		return "the other end broke the call off" + strings.TrimPrefix(text[strings.Index(text, resetText):], resetText)
 	case has("draining", "graceful_stop"):
 		return stopping
 	case has("preface") && has("use of closed network connection", "timeout", "deadline"): // gRPC closes it after a while

@@ -1,16 +1,21 @@
 package rpc_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
@@ -190,4 +195,118 @@ func TestAServersOwnUnavailableKeepsItsWords(t *testing.T) {
 			t.Errorf("idempotent %v: got %q", idempotent, got)
 		}
 	}
+}
+
+// A call whose time is over says so in our words, whoever noticed first: the client, or the server that broke it off.
+func TestTimeIsOverInOurWords(t *testing.T) {
+	overBoth(t, rpc.ServerConfig{}, func(t *testing.T, w *world) {
+		w.unary = func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		said := map[string]int{}
+		for i := range 200 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i%7)*time.Millisecond)
+			_, err := w.client.UnaryCall(ctx, &testpb.SimpleRequest{})
+			cancel()
+			if status.Code(err) != codes.DeadlineExceeded {
+				t.Fatalf("got %v, want DEADLINE_EXCEEDED", err)
+			}
+			said[status.Convert(err).Message()]++
+		}
+		for text := range said {
+			if text != "the test service did not answer in time: try again later" && text != "the deadline passed before the answer was ready" {
+				t.Errorf("said %d times: %s", said[text], text)
+			}
+		}
+	})
+}
+
+// A server that breaks a call off, before or after it has sent a header, is one that cannot be reached, and what HTTP/2 calls
+// it is for the log; when the time of the call is as good as over, that is why.
+func TestACallThatIsBrokenOff(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		left time.Duration
+		code codes.Code
+		text string
+	}{
+		{"with time left", time.Minute, codes.Unavailable, "the test service cannot be reached: try again later"},
+		{"when time is nearly over", 90 * time.Millisecond, codes.DeadlineExceeded, "the test service did not answer in time: try again later"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			addr := resetting(t)
+			cc, err := rpc.Dial(addr, rpc.DialConfig{Name: "test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cc.Close()
+			if err := cc.AwaitUsable(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), row.left)
+			defer cancel()
+			_, err = testpb.NewTestServiceClient(cc).UnaryCall(ctx, &testpb.SimpleRequest{})
+			if status.Code(err) != row.code || status.Convert(err).Message() != row.text {
+				t.Errorf("got %v: %v, want %v: %s", status.Code(err), status.Convert(err).Message(), row.code, row.text)
+			}
+		})
+	}
+}
+
+// resetting starts a server that resets every call but health checks, which it does not know, with CANCEL.
+func resetting(t *testing.T) string {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	t.Cleanup(func() {
+		_ = lis.Close()
+		serving.Wait()
+	})
+	serving.Go(func() {
+		for {
+			conn, err := lis.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
+					return
+				}
+				f := http2.NewFramer(conn, conn)
+				f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+				if err := f.WriteSettings(); err != nil {
+					return
+				}
+				for {
+					frame, err := f.ReadFrame()
+					if err != nil {
+						return
+					}
+					switch frame := frame.(type) {
+					case *http2.SettingsFrame:
+						if !frame.IsAck() {
+							_ = f.WriteSettingsAck()
+						}
+					case *http2.MetaHeadersFrame:
+						var block bytes.Buffer
+						enc := hpack.NewEncoder(&block)
+						for _, h := range []hpack.HeaderField{{Name: ":status", Value: "200"}, {Name: "content-type", Value: "application/grpc"}, {Name: "grpc-status", Value: "12"}} {
+							_ = enc.WriteField(h)
+						}
+						if strings.Contains(frame.PseudoValue("path"), "health") {
+							_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: frame.StreamID, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+							continue
+						}
+						_ = f.WriteRSTStream(frame.StreamID, http2.ErrCodeCancel)
+					}
+				}
+			})
+		}
+	})
+	return lis.Addr().String()
 }
