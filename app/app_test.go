@@ -201,7 +201,7 @@ func TestSeparateProcesses(t *testing.T) {
 	}()
 	metadata := run(t, testConfig(t.TempDir()), "metadata")
 	cfg := testConfig(t.TempDir())
-	cfg.Rating.Brokers = []string{broker.Addr()}
+	cfg.Rating.Brokers, cfg.Database = []string{broker.Addr()}, "embedded"
 	rating := run(t, cfg, "rating")
 	ratingCfg := cfg
 	ratingCfg.Listen.Rating = rating.Rating // where it comes back

@@ -26,7 +26,7 @@ type Config struct {
 	InsecureNoAuth  bool          `yaml:"insecure_no_auth" flag:"insecure-no-auth" usage:"allow listeners on other than loopback addresses although anybody who reaches them can write"`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" usage:"how long a stop may take before calls in flight are cut off (100ms to 5m)"`
 
-	Database   string        `yaml:"database" placeholder:"URL" secret:"true" usage:"where the one service of this process that keeps data has it: mysql://user:password@host:port/name or sqlite:FILE; empty means an SQLite file in the data directory"`
+	Database   string        `yaml:"database" placeholder:"URL" secret:"true" usage:"where the one service of this process that keeps data has it: mysql://user:password@host:port/name or sqlite:FILE; embedded means an SQLite file in the data directory, and so does empty in a process that works with no others"`
 	Databases  Databases     `yaml:"databases"`
 	DrainDelay time.Duration `yaml:"drain_delay" usage:"how long a stop waits, still serving, for load balancers and callers to look elsewhere (0 to 1m)"`
 
@@ -210,7 +210,12 @@ func (c Config) reachable(services []service) error {
 			}
 		}
 	}
-	if runs("rating") && len(services) < len(serviceTable()) && len(c.Rating.Brokers) == 0 {
+	switch why := c.company(); {
+	case !runs("rating") || !c.embeddedBroker():
+	case why != "" && len(c.Rating.Brokers) == 0:
+		errs = append(errs, &config.Problem{Path: "rating.brokers", Reason: fmt.Sprintf("is not set, but %s says that this process works with others, which share one Kafka: "+
+			"give its brokers with --rating-brokers host:port, or the word %s, in a process that runs all services, for a broker in this process", why, embedded)})
+	case len(services) < len(serviceTable()):
 		errs = append(errs, &config.Problem{Path: "rating.brokers", Reason: "rating without all other services cannot use the embedded Kafka broker, " +
 			"which is for one process: say where Kafka is with --rating-brokers host:port, or run all services here"})
 	}

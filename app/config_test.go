@@ -64,7 +64,20 @@ func TestValidate(t *testing.T) {
 		"gateway alone":        {change: func(*app.Config) {}, services: "gateway", paths: "connect.rating connect.movie"},
 		"gateway and movie":    {change: func(*app.Config) {}, services: "gateway movie", paths: "connect.metadata connect.rating"},
 		"rating alone":         {change: func(*app.Config) {}, services: "rating", paths: "rating.brokers", text: "--rating-brokers"},
-		"rating with a broker": {change: func(c *app.Config) { c.Rating.Brokers = []string{"a:1"} }, services: "rating"},
+		"rating with a broker": {change: func(c *app.Config) { c.Rating.Brokers = []string{"a:1"} }, services: "rating", paths: "databases.rating", text: "MOVIEEXAMPLE_DATABASES_RATING_FILE"},
+		"rating with a broker and a file of its own": {change: func(c *app.Config) { c.Rating.Brokers, c.Database = []string{"a:1"}, "embedded" }, services: "rating"},
+		"rating with a broker and a file":            {change: func(c *app.Config) { c.Rating.Brokers, c.Database = []string{"a:1"}, "sqlite:x.db" }, services: "rating"},
+		"all with a broker":                          {change: func(c *app.Config) { c.Rating.Brokers = []string{"a:1"} }, paths: "databases.metadata databases.rating", text: "rating.brokers says"},
+		"all with a broker and files of their own":   {change: func(c *app.Config) { c.Rating.Brokers, c.Database = []string{"a:1"}, "embedded" }},
+		"metadata in company":                        {change: func(c *app.Config) { c.Discovery = "static:x" }, services: "metadata", paths: "databases.metadata", text: "the word embedded"},
+		"metadata in company, by name":               {change: func(c *app.Config) { c.Discovery, c.Databases.Metadata = "static:x", "embedded" }, services: "metadata"},
+		"all in company":                             {change: func(c *app.Config) { c.Discovery = "consul://127.0.0.1:8500" }, paths: "databases.metadata databases.rating rating.brokers", text: "discovery says"},
+		"all in company, by name": {change: func(c *app.Config) {
+			c.Discovery, c.Database, c.Rating.Brokers = "consul://127.0.0.1:8500", "embedded", []string{"embedded"}
+		}},
+		"all embedded, by name":    {change: func(c *app.Config) { c.Database, c.Rating.Brokers = "embedded", []string{"embedded"} }},
+		"rating alone, embedded":   {change: func(c *app.Config) { c.Rating.Brokers = []string{"embedded"} }, services: "rating", paths: "rating.brokers", text: "--rating-brokers"},
+		"embedded and another one": {change: func(c *app.Config) { c.Database, c.Databases.Rating = "embedded", "sqlite:r.db" }, paths: "database", text: "give one of them"},
 		"a database for one": {change: func(c *app.Config) {
 			c.Database, c.Rating.Brokers = "mysql://rating:pw@db.example/rating", []string{"a:1"}
 		}, services: "rating"},

@@ -106,7 +106,7 @@ func buildRating(ctx context.Context, b *builder) error {
 		return err
 	}
 	cfg := b.cfg.Rating
-	if len(cfg.Brokers) == 0 {
+	if b.cfg.embeddedBroker() {
 		addr, err := b.broker(ctx)
 		if err != nil {
 			return err

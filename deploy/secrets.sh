@@ -10,9 +10,9 @@ mkdir -p "$dir"
 chmod 700 "$dir"
 umask 022
 
-# put NAME TEXT writes a secret that is not there.
+# put NAME TEXT writes a secret that is not there. A file without anything but white space is none: a run was interrupted.
 put() {
-  [ -s "$dir/$1" ] && return
+  grep -q '[^[:space:]]' "$dir/$1" 2>/dev/null && return
   printf '%s' "$2" >"$dir/$1.new"
   mv "$dir/$1.new" "$dir/$1"
 }

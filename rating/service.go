@@ -25,7 +25,7 @@ type Config struct {
 	// ChartMaxAge is how old charts, the global mean and totals may be.
 	ChartMaxAge time.Duration `yaml:"chart_max_age" usage:"how old charts and the global mean may be (10ms to 1m)"`
 	// Brokers are Kafka bootstrap addresses; none: no events are ingested.
-	Brokers []string `yaml:"brokers" usage:"Kafka brokers to ingest rating events from, host:port; empty means the embedded broker"`
+	Brokers []string `yaml:"brokers" usage:"Kafka brokers to ingest rating events from, host:port; embedded means the broker of this process, and so does empty in one that works with no others"`
 	// Kafka is TLS and login for Brokers.
 	Kafka kafka.Security `yaml:"kafka"`
 	// Topic is the topic of rating events, created where it does not exist.

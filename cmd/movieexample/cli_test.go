@@ -209,8 +209,11 @@ log:
 rating:
   chart_min_votes: 50
   brokers: [10.0.0.1:9092, 10.0.0.2:9092]
+  kafka: {sasl_mechanism: PLAIN, user: rating}
 `)
-	env := []string{"XDG_DATA_HOME=/xdg", "MOVIEEXAMPLE_LOG_LEVEL=warn", "MOVIEEXAMPLE_RATING_CHART_MIN_VOTES=60"}
+	password := write(t, filepath.Join(dir, "password"), "hunter2\n")
+	env := []string{"XDG_DATA_HOME=/xdg", "MOVIEEXAMPLE_DATABASES_METADATA=mysql://m:hunter2@db.example/m", "MOVIEEXAMPLE_DATABASES_RATING=mysql://r:hunter2@db.example/r",
+		"MOVIEEXAMPLE_RATING_KAFKA_PASSWORD_FILE=" + password, "MOVIEEXAMPLE_LOG_LEVEL=warn", "MOVIEEXAMPLE_RATING_CHART_MIN_VOTES=60"}
 	o := start(t, env, "config", "print", "--config", file, "--rating-chart-min-votes", "70").wait(t)
 	if o.code != 0 || o.stderr != "" {
 		t.Fatalf("%+v", o)
@@ -225,20 +228,60 @@ rating:
 		"chart_min_votes: 70 # flag --rating-chart-min-votes",
 		"brokers: [10.0.0.1:9092, 10.0.0.2:9092] # file DIR/movieexample.yaml:7",
 		"group: rating # default",
+		`# password: "********" # environment MOVIEEXAMPLE_RATING_KAFKA_PASSWORD_FILE`,
 	} {
 		if !strings.Contains(regexp.MustCompile(` +`).ReplaceAllString(got, " "), want+"\n") {
 			t.Errorf("no line %q in\n%s", want, got)
 		}
 	}
-	// What it prints is a file that says the same. The variable names the file as the flag does.
-	again := start(t, []string{"MOVIEEXAMPLE_CONFIG=" + write(t, filepath.Join(dir, "printed.yaml"), o.stdout)}, "config", "print").wait(t)
+	// What it prints is a file that says the same, beside the same secrets. The variable names the file as the flag does.
+	again := start(t, append(env[1:4:4], "MOVIEEXAMPLE_CONFIG="+write(t, filepath.Join(dir, "printed.yaml"), o.stdout)), "config", "print").wait(t)
 	values := func(s string) string { return regexp.MustCompile(` *#.*`).ReplaceAllString(s, "") }
 	if diff := cmp.Diff(values(o.stdout), values(again.stdout)); diff != "" || again.code != 0 {
 		t.Errorf("read back, exit code %d (-want +got):\n%s", again.code, diff)
 	}
-	if !strings.Contains(again.stdout, "printed.yaml:") || strings.Contains(again.stdout, "# default") {
-		t.Errorf("all values came from the file, but:\n%s", again.stdout)
+	for line := range strings.Lines(again.stdout) {
+		if strings.HasSuffix(line, "# default\n") && !strings.HasPrefix(strings.TrimSpace(line), "#") {
+			t.Errorf("all values came from the file, but: %s", line)
+		}
+	}
+	if !strings.Contains(again.stdout, "printed.yaml:") || strings.Contains(o.stdout+again.stdout, "hunter2") {
+		t.Errorf("values do not come from the file, or a secret is shown:\n%s", again.stdout)
 	}
 	valid := start(t, env, "config", "validate", "--config", file).wait(t)
 	valid.want(t, 0, "the configuration is valid\n")
+}
+
+// An empty secret is one that was never written. It must not mean "none", or a process of a system on a server would go on with a
+// file of its own; nor may it go on so when the variable is forgotten.
+func TestNoProcessOfASystemFallsBackToAFile(t *testing.T) {
+	dir := t.TempDir()
+	empty, newline := write(t, filepath.Join(dir, "empty"), ""), write(t, filepath.Join(dir, "newline"), "\n")
+	inCompany := []string{"XDG_DATA_HOME=" + dir, "MOVIEEXAMPLE_DISCOVERY=consul://127.0.0.1:1", "MOVIEEXAMPLE_RATING_BROKERS=127.0.0.1:1"}
+	alone := inCompany[:1]
+	for name, tc := range map[string]struct {
+		env  []string
+		want string
+	}{
+		"an empty file":                {append(alone[:1:1], "MOVIEEXAMPLE_DATABASE_FILE="+empty), `database (MOVIEEXAMPLE_DATABASE_FILE): file "` + empty + `" holds no secret`},
+		"a newline":                    {append(alone[:1:1], "MOVIEEXAMPLE_DATABASES_RATING_FILE="+newline), `databases.rating (MOVIEEXAMPLE_DATABASES_RATING_FILE): file "` + newline + `" holds no secret`},
+		"an empty variable":            {append(alone[:1:1], "MOVIEEXAMPLE_DATABASE="), "database (MOVIEEXAMPLE_DATABASE): must not be empty"},
+		"nothing, with Consul":         {inCompany[:3:3], "databases.rating: is not set, and neither is database, but discovery says that this process works with others"},
+		"nothing, with Kafka alone":    {append(alone[:1:1], inCompany[2]), "databases.rating: is not set, and neither is database, but rating.brokers says"},
+		"an empty Kafka password file": {append(alone[:1:1], "MOVIEEXAMPLE_RATING_KAFKA_PASSWORD_FILE="+newline), `rating.kafka.password (MOVIEEXAMPLE_RATING_KAFKA_PASSWORD_FILE): file "` + newline + `" holds no secret`},
+	} {
+		for _, args := range [][]string{{"config", "validate", "rating"}, {"serve", "rating", "--listen-rating", "127.0.0.1:0", "--listen-admin", "127.0.0.1:0"}} {
+			if o := start(t, tc.env, args...).wait(t); o.code != exitUsage || !strings.Contains(o.stderr, tc.want) {
+				t.Errorf("%s: %q: %+v, want %q", name, args, o, tc.want)
+			}
+		}
+	}
+	if found, err := filepath.Glob(filepath.Join(dir, "movieexample", "*")); err != nil || len(found) > 0 {
+		t.Errorf("it made %q, %v", found, err)
+	}
+	// All that is wrong is told at once, also when something cannot even be read.
+	o := start(t, append(alone[:1:1], "MOVIEEXAMPLE_RATING_PARTITIONS=many", "MOVIEEXAMPLE_SHUTDOWN_TIMEOUT=1h"), "config", "validate").wait(t)
+	if o.code != exitUsage || !strings.Contains(o.stderr, "rating.partitions (MOVIEEXAMPLE_RATING_PARTITIONS)") || !strings.Contains(o.stderr, "shutdown_timeout (MOVIEEXAMPLE_SHUTDOWN_TIMEOUT): must be from 100ms to 5m") {
+		t.Errorf("%+v", o)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -70,17 +69,14 @@ func (f *clientFlags) addKafkaFlags(cmd *cobra.Command) {
 }
 
 // kafkaSecurity is what those flags say.
-func (f *clientFlags) kafkaSecurity() (kafka.Security, error) {
+func (f *clientFlags) kafkaSecurity(cmd *cobra.Command) (kafka.Security, error) {
 	s := f.security
-	if f.password != "" {
-		text, err := os.ReadFile(f.password)
+	if cmd.Flags().Changed("kafka-password-file") {
+		password, err := config.ReadSecret(f.password)
 		if err != nil {
 			return s, usagef("--kafka-password-file: %w", err)
 		}
-		s.Password = strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
-		if s.Password == "" {
-			return s, usagef("--kafka-password-file: %s is empty", f.password)
-		}
+		s.Password = password
 	}
 	var wrong []string
 	for _, p := range problems(s.Validate()) {
@@ -159,7 +155,7 @@ func (f *clientFlags) connect(cmd *cobra.Command) (*client.Client, error) {
 		return nil, usagef("--topic must not be empty")
 	}
 	var err error
-	if a.KafkaSecurity, err = f.kafkaSecurity(); err != nil {
+	if a.KafkaSecurity, err = f.kafkaSecurity(cmd); err != nil {
 		return nil, err
 	}
 	a.KafkaSetting = kafkaFlag

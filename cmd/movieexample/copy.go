@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 
 	"movieexample.com/app"
 	"movieexample.com/client"
+	"movieexample.com/internal/config"
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/telemetry"
 )
@@ -78,11 +77,11 @@ func databaseURL(name, url, file string) (string, error) {
 		return "", usagef("say which database by --%[1]s or --%[1]s-file; see 'movieexample copy --help'", name)
 	case file != "":
 		given += "-file"
-		text, err := os.ReadFile(file)
+		text, err := config.ReadSecret(file)
 		if err != nil {
 			return "", usagef("%s: %w", given, err)
 		}
-		url = strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+		url = text
 	}
 	if err := sqldb.CheckURL(url); err != nil {
 		return "", usagef("%s: %w", given, err)

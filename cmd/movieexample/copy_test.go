@@ -169,7 +169,7 @@ func TestCopyRefuses(t *testing.T) {
 		{[]string{"--from", db("rating"), "--from-file", secret, "--to", db("x")}, exitUsage, "not both"},
 		{[]string{"--from", "rating.db", "--to", db("x")}, exitUsage, `--from: must be "mysql://`},
 		{[]string{"--from", db("rating"), "--to-file", secret}, exitUsage, "--to-file: the password has a \"%\""},
-		{[]string{"--from", db("rating"), "--to-file", secret + "x"}, exitUsage, "--to-file: open"},
+		{[]string{"--from", db("rating"), "--to-file", secret + "x"}, exitUsage, "--to-file: read the secret: there is no file"},
 		{[]string{"--from", db("missing"), "--to", db("x")}, exitFailed, "there is no file " + filepath.Join(dir, "missing.db")},
 		{[]string{"--from", db("empty"), "--to", db("x")}, exitFailed, "has no table of metadata or rating"},
 		{[]string{"--from", db("rating"), "--to", db("rating")}, exitFailed, "both source and target"},

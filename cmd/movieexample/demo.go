@@ -75,7 +75,7 @@ func runDemo(cmd *cobra.Command, s *settings) (err error) {
 	return s.run(cmd.Context(), a, func(ctx context.Context) error {
 		started := time.Since(began)
 		loaded, err := record.load(func() (client.DemoSummary, error) {
-			return loadDemo(ctx, cmd.ErrOrStderr(), a.Addresses(), s.cfg.Rating.Topic, s.cfg.Rating.Brokers)
+			return loadDemo(ctx, cmd.ErrOrStderr(), a.Addresses(), s.cfg.Rating.Topic, s.cfg.ExternalBrokers())
 		})
 		if err != nil {
 			return err

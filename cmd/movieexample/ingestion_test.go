@@ -128,8 +128,8 @@ func TestIngestionMistakes(t *testing.T) {
 		"publish - --kafka-user u":                              "--kafka-sasl-mechanism is required with a user or password",
 		"publish - --kafka-sasl-mechanism MD5":                  `--kafka-sasl-mechanism must be SCRAM-SHA-512, SCRAM-SHA-256, PLAIN or empty, got "MD5"`,
 		"publish - --kafka-sasl-mechanism PLAIN --kafka-user u": "--kafka-password-file is required with sasl_mechanism",
-		"publish - --kafka-password-file " + empty:              "--kafka-password-file: " + empty + " is empty",
-		"publish - --kafka-password-file /nowhere":              "--kafka-password-file: open /nowhere",
+		"publish - --kafka-password-file " + empty:              "--kafka-password-file: file \"" + empty + "\" holds no secret",
+		"publish - --kafka-password-file /nowhere":              "--kafka-password-file: read the secret: there is no file \"/nowhere\"",
 		"publish - --kafka-tls --kafka-ca-file " + password:     "--kafka-ca-file: " + password + " has no certificate",
 	} {
 		if o := movieexample(t.Context(), "", strings.Fields(line)...); o.code != exitUsage || !strings.Contains(o.stderr, says) {

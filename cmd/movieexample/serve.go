@@ -54,10 +54,10 @@ func (s *settings) read(validate func(app.Config) error) error {
 	if file == "" {
 		file = os.Getenv("MOVIEEXAMPLE_CONFIG")
 	}
-	err := s.set.Load(config.LoadOptions{File: file, Environ: os.Environ(), IgnoreEnv: []string{"MOVIEEXAMPLE_CONFIG"}})
-	if err == nil {
-		err = s.set.Locate(validate(s.cfg))
-	}
+	err := s.set.Load(config.LoadOptions{
+		File: file, Environ: os.Environ(), IgnoreEnv: []string{"MOVIEEXAMPLE_CONFIG"},
+		Validate: func() error { return validate(s.cfg) },
+	})
 	if err != nil {
 		return &codedError{code: exitUsage, err: fmt.Errorf("the configuration is wrong:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))}
 	}

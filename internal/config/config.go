@@ -63,19 +63,22 @@ type setting struct {
 	secret             bool
 	kind               *kind
 
-	dst      reflect.Value // the field in the caller's struct
-	initial  reflect.Value // copy of the field as it was handed over
-	flagged  reflect.Value // value given by flag; invalid until one was
-	source   Source
-	origin   string
-	incoming candidate // what the Load under way has found so far
+	dst     reflect.Value // the field in the caller's struct
+	initial reflect.Value // copy of the field as it was handed over
+	flagged reflect.Value // value given by flag; invalid until one was
+	source  Source
+	origin  string
+	// secretFile is the file that the secret was read from; empty where it came otherwise.
+	secretFile string
+	incoming   candidate // what the Load under way has found so far
 }
 
 // candidate is a value on its way into a setting.
 type candidate struct {
-	value  reflect.Value
-	source Source
-	origin string
+	value      reflect.Value
+	source     Source
+	origin     string
+	secretFile string // the file that a secret was read from
 }
 
 // keyPattern keeps keys translatable: one underscore between words, so that path, flag and variable correspond.
@@ -208,6 +211,10 @@ type LoadOptions struct {
 	File      string   // YAML file; empty for none
 	Environ   []string // "NAME=value" lines, as os.Environ returns them; other programs' variables are passed over
 	IgnoreEnv []string // whole names that begin with EnvPrefix but are no settings, such as MOVIEEXAMPLE_CONFIG
+	// Validate checks what the values mean; nil checks nothing. It is called with the struct filled, a setting that cannot be
+	// read having its default, so that what it finds is reported together with what cannot be read. What it says about a
+	// setting that cannot be read is left out. See [Set.Locate] for the form of its error.
+	Validate func() error
 }
 
 // Load works out every setting from its sources and stores the results in the struct. Call it after the flag set given to
@@ -228,12 +235,55 @@ func (s *Set) Load(opts LoadOptions) error {
 			st.incoming = candidate{value: clone(st.flagged), source: SourceFlag, origin: "--" + st.flag}
 		}
 	}
-	if len(problems) > 0 {
-		return errors.Join(problems...)
+	before := make([]candidate, len(s.settings))
+	for i, st := range s.settings {
+		before[i] = candidate{value: clone(st.dst), source: st.source, origin: st.origin, secretFile: st.secretFile}
+		st.become(st.incoming)
 	}
+	if opts.Validate != nil {
+		problems = append(problems, s.Locate(about(opts.Validate(), problems)))
+	}
+	if err := errors.Join(problems...); err != nil {
+		for i, st := range s.settings {
+			st.become(before[i])
+		}
+		return err
+	}
+	return nil
+}
+
+// become gives a setting its value.
+func (st *setting) become(c candidate) {
+	st.dst.Set(c.value)
+	st.source, st.origin, st.secretFile = c.source, c.origin, c.secretFile
+}
+
+// about drops from err the problems of settings that others tell of already.
+func about(err error, others []error) error {
+	told := map[string]bool{}
+	for _, other := range others {
+		if p := (*Problem)(nil); errors.As(other, &p) && p.Path != "" {
+			told[p.Path] = true
+		}
+	}
+	var left []error
+	_ = eachProblem(err, func(p Problem) Problem {
+		if !told[p.Path] {
+			left = append(left, &p)
+		}
+		return p
+	})
+	return errors.Join(left...)
+}
+
+// Reread returns what reads the secret at path ("rating.kafka.password") again, for programs that are refused with the one they
+// have: it may have been replaced in its file. It returns nil where the secret was not read from a file.
+func (s *Set) Reread(path string) func() (string, error) {
 	for _, st := range s.settings {
-		st.dst.Set(st.incoming.value)
-		st.source, st.origin = st.incoming.source, st.incoming.origin
+		if st.path == path && st.secretFile != "" {
+			file := st.secretFile
+			return func() (string, error) { return ReadSecret(file) }
+		}
 	}
 	return nil
 }
@@ -275,7 +325,10 @@ func (st *setting) take(text string, source Source, origin string) error {
 // parse reads text in the grammar that all sources share.
 func (st *setting) parse(text string, v reflect.Value) error {
 	if st.secret && text == Mask {
-		return errors.New("it is the mask that stands for a secret in printed settings, not a secret: give the secret itself")
+		return fmt.Errorf("it is the mask that stands for a secret in printed settings, not a secret: give the secret itself, or leave it out here and set %s", st.envFile())
+	}
+	if st.secret && strings.TrimSpace(text) == "" {
+		return errors.New("must not be empty: give the secret, or leave it out where there is none")
 	}
 	return st.kind.parse(text, v)
 }

@@ -28,7 +28,8 @@
 //	flag         another flag name, for the few settings that people type every day
 //	placeholder  what stands for the value in help texts, such as "host:port"
 //	secret       "true": the value is masked wherever it is shown, and MOVIEEXAMPLE_…_FILE may name a file that
-//	             holds it (one trailing newline is cut off). Secrets are strings.
+//	             holds it (one trailing newline is cut off). Secrets are strings. A secret that is given, in whatever
+//	             way, and is empty is an error: a file that was never written must not mean "no secret".
 //
 // # Precedence
 //
@@ -43,11 +44,12 @@
 //   - Load is all or nothing: after an error the struct is as it was.
 //   - One grammar: a text means the same in a flag, a variable and the file. Only lists differ: comma-separated in
 //     flags and variables, a YAML list in the file.
-//   - What YAML prints, Load reads back to the same values, secrets excepted: the mask is refused where a secret belongs.
+//   - What YAML prints, Load reads back to the same values, secrets excepted: they are comments, or where they stood in a file
+//     the mask, which is refused.
 //
 // # Refusals
 //
-// It does not check what a value means. That is the Validate method of the config type, which its owner calls after
+// It does not check what a value means. That is the Validate method of the config type, which its owner gives to
 // Load; [Problem], [Under] and [Set.Locate] let such a check speak in the same voice. It does not watch files, and it
 // expands no variables inside values.
 package config

@@ -65,14 +65,34 @@ func (s *Set) loadEnv(environ, ignore []string) []error {
 }
 
 func (st *setting) takeSecretFile(path string) error {
-	origin := st.envFile()
+	text, err := ReadSecret(path)
+	if err != nil {
+		return &Problem{Path: st.path, Origin: st.envFile(), Reason: err.Error()}
+	}
+	if err := st.take(text, SourceEnvironment, st.envFile()); err != nil {
+		return err
+	}
+	st.incoming.secretFile = path
+	return nil
+}
+
+// ReadSecret reads a secret from a file, without the one newline that editors and echo put at its end. A file that is empty, or
+// has nothing but white space, is an error: that is what a secret looks like that was never written, and taken for "no secret" it
+// would make the program do something else than its operator meant. Errors name the file and show nothing of its content.
+func ReadSecret(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("no file is named: name the one that holds the secret")
+	}
 	data, err := readLimited(path, secretFileLimit)
 	if err != nil {
-		return &Problem{Path: st.path, Origin: origin, Reason: fmt.Sprintf("read the secret: %v", err)}
+		return "", fmt.Errorf("read the secret: %w", err)
 	}
-	// Editors and echo end a file with a newline that is not part of the secret; only one, because a secret may have its own.
+	// Only one, because a secret may have its own.
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-	return st.take(text, SourceEnvironment, origin)
+	if strings.TrimSpace(text) == "" {
+		return "", fmt.Errorf("file %q holds no secret, it is empty: write the secret into it, or name no file", path)
+	}
+	return text, nil
 }
 
 // unknownVariable says what is wrong with a name that belongs to no setting.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"movieexample.com/internal/config"
 )
 
@@ -70,7 +72,9 @@ func TestFileProblems(t *testing.T) {
 		"null in list":          {"seeds: [a, b]", "seeds: [a, ~]", `rating.seeds (config.yaml:12): the list contains an empty value, want one value for each element`},
 		"empty element":         {"seeds: [a, b]", `seeds: [a, ""]`, `rating.seeds (config.yaml:12): want a list without empty elements, such as a,b,c`},
 		"tag":                   {"data: /srv", "data: !env HOME", `data (config.yaml:15): a value with the tag !env given, want one value`},
-		"masked secret":         {"hunter2", `"********"`, `secrets.password (config.yaml:17): it is the mask that stands for a secret in printed settings, not a secret: give the secret itself`},
+		"masked secret":         {"hunter2", `"********"`, `secrets.password (config.yaml:17): it is the mask that stands for a secret in printed settings, not a secret: give the secret itself, or leave it out here and set MOVIEEXAMPLE_SECRETS_PASSWORD_FILE`},
+		"empty secret":          {"hunter2", `""`, `secrets.password (config.yaml:17): must not be empty: give the secret, or leave it out where there is none`},
+		"blank secret":          {"hunter2", `"  "`, `secrets.password (config.yaml:17): must not be empty: give the secret, or leave it out where there is none`},
 		"several documents":     {"data: /srv", "---\ndata: /srv", `config.yaml: the file holds more than one YAML document (a line ---): keep one`},
 		"broken":                {"log:\n", "log: [\n", `config.yaml:2: not valid YAML: did not find expected ',' or ']'`},
 		"broken second":         {"data: /srv", "---\n[", `config.yaml:15: not valid YAML: did not find expected ',' or ']'`},
@@ -278,6 +282,30 @@ func TestSecrets(t *testing.T) {
 			sources{env: []string{file + write("large", strings.Repeat("x", 64<<10+1))}},
 			fmt.Sprintf(`secrets.password (MOVIEEXAMPLE_SECRETS_PASSWORD_FILE): read the secret: file %q is larger than 64KiB`, filepath.Join(dir, "large")),
 		},
+		"empty": {
+			sources{env: []string{file + write("empty", "")}},
+			fmt.Sprintf(`secrets.password (MOVIEEXAMPLE_SECRETS_PASSWORD_FILE): file %q holds no secret, it is empty: write the secret into it, or name no file`, filepath.Join(dir, "empty")),
+		},
+		"nothing but a newline": {
+			sources{env: []string{file + write("blank", "\n")}},
+			fmt.Sprintf(`secrets.password (MOVIEEXAMPLE_SECRETS_PASSWORD_FILE): file %q holds no secret, it is empty: write the secret into it, or name no file`, filepath.Join(dir, "blank")),
+		},
+		"nothing but white space": {
+			sources{env: []string{file + write("white", " \t\r\n\n")}},
+			fmt.Sprintf(`secrets.password (MOVIEEXAMPLE_SECRETS_PASSWORD_FILE): file %q holds no secret, it is empty: write the secret into it, or name no file`, filepath.Join(dir, "white")),
+		},
+		"no file named": {
+			sources{env: []string{file}},
+			`secrets.password (MOVIEEXAMPLE_SECRETS_PASSWORD_FILE): no file is named: name the one that holds the secret`,
+		},
+		"empty variable": {
+			sources{env: []string{plain}},
+			`secrets.password (MOVIEEXAMPLE_SECRETS_PASSWORD): must not be empty: give the secret, or leave it out where there is none`,
+		},
+		"empty flag": {
+			sources{flags: []string{"--secrets-password", ""}},
+			`invalid argument "" for "--secrets-password" flag: must not be empty: give the secret, or leave it out where there is none`,
+		},
 		"not UTF-8, and not shown": {
 			sources{env: []string{plain + "hunter2\xff"}},
 			`secrets.password (MOVIEEXAMPLE_SECRETS_PASSWORD): want text in UTF-8`,
@@ -289,6 +317,57 @@ func TestSecrets(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, row.want)
 			}
 		})
+	}
+}
+
+// What cannot be read and what makes no sense is told together, but a setting that cannot be read is not told of twice, and the
+// struct stays as it was.
+func TestReadingAndMeaningAreReportedTogether(t *testing.T) {
+	got := defaults()
+	_, err := load(t, got, sources{env: []string{"MOVIEEXAMPLE_RATING_PORT=x", "MOVIEEXAMPLE_RATING_CHART_MIN_VOTES=-1"}, opts: config.LoadOptions{
+		Validate: func() error {
+			if got.Rating.ChartMinVotes != -1 {
+				t.Errorf("validated with %d votes", got.Rating.ChartMinVotes)
+			}
+			return errors.Join(
+				&config.Problem{Path: "rating.port", Reason: "told already"},
+				&config.Problem{Path: "rating.chart_min_votes", Reason: "must be 1 or more"})
+		},
+	}})
+	want := `rating.port (MOVIEEXAMPLE_RATING_PORT): "x" given, want a whole number from 0 to 65535
+rating.chart_min_votes (MOVIEEXAMPLE_RATING_CHART_MIN_VOTES): must be 1 or more`
+	if message(err) != want {
+		t.Errorf("got:\n%s\nwant:\n%s", message(err), want)
+	}
+	if diff := cmp.Diff(defaults(), got, cmp.AllowUnexported(system{})); diff != "" {
+		t.Errorf("after the error (-want +got):\n%s", diff)
+	}
+}
+
+// A secret that was replaced in its file can be read again; one that came otherwise cannot.
+func TestRereadSecret(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("old\n")
+	set, err := load(t, defaults(), sources{env: []string{"MOVIEEXAMPLE_SECRETS_PASSWORD_FILE=" + file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("new\n")
+	if text, err := set.Reread("secrets.password")(); text != "new" || err != nil {
+		t.Errorf("read again: %q, %v", text, err)
+	}
+	write("")
+	if text, err := set.Reread("secrets.password")(); err == nil {
+		t.Errorf("an empty file is read as %q", text)
+	}
+	set, err = load(t, defaults(), sources{env: []string{"MOVIEEXAMPLE_SECRETS_PASSWORD=x"}})
+	if err != nil || set.Reread("secrets.password") != nil || set.Reread("data") != nil {
+		t.Errorf("%v: only a secret from a file can be read again", err)
 	}
 }
 
