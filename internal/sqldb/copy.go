@@ -397,9 +397,12 @@ func (c *Copy) blame(ctx context.Context, t *tableCopy, rows [][]any, err error)
 	return err
 }
 
-// Finish lets the target be used. It is for after [Copy.Verify], and whatever else the caller wants to know.
+// Finish gives the target the source's [DB.Identity], since it takes its place, and lets it be used. It is for after [Copy.Verify], and whatever else the caller wants to know.
 func (c *Copy) Finish(ctx context.Context) error {
 	err := c.to.Write(ctx, func(ctx context.Context, tx *Tx) error {
+		if err := c.inherit(ctx, tx); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, "DELETE FROM "+progressTable)
 		return err
 	})

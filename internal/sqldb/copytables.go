@@ -82,7 +82,9 @@ func (db *DB) Tables(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, db.explain(fmt.Errorf("list the tables of database %s: %w", db.name, err))
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return name == versionTableName || name == progressTable })
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return name == versionTableName || name == progressTable || name == identityTable
+	})
 	slices.Sort(names)
 	return names, nil
 }

@@ -54,6 +54,10 @@ type Options struct {
 	// Migrations are not bounded by it. URL parameter: read_timeout.
 	ReadTimeout time.Duration
 
+	// RereadURL, where set, is called when the server refuses user and password: it returns the URL as it is now, so that a
+	// password can be replaced without a restart. What else the URL says must be as before. It must be safe for concurrent use.
+	RereadURL func() (string, error)
+
 	// WriteTimeout bounds how long the server may take no bytes. Zero means 30 s.
 	// URL parameter: write_timeout.
 	WriteTimeout time.Duration
@@ -89,9 +93,13 @@ type DB struct {
 	readers *sql.DB
 	opened  atomic.Uint64 // how many sessions the readers have opened
 	log     *slog.Logger
+	watch   watch
+
+	identity atomic.Pointer[string] // nil before Migrate
 
 	writeConns int
-	server     *mysqlServer // MySQL only, for Migrate
+	server     *mysqlServer // MySQL only: as it was opened
+	login      *login       // MySQL only
 	opt        Options      // MySQL only, for Migrate
 	writes     inFlight     // MySQL only, for Close
 
@@ -172,13 +180,16 @@ func (db *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, q Query
 	return db.explain(fn(ctx, snapshot{tx, db.dialect}))
 }
 
-// Check reports whether the database answers, for readiness. It reads from the file.
+// Check reports whether the database answers and takes writes, for readiness. It reads from the file. Whether writes succeed it
+// knows from the last ones; only when there was none for ten seconds, or when they fail, it writes and deletes a row of its own,
+// once a second at most. The error is a [*TroubleError] where an operator has to do something. Damage that was met once stays
+// reported: mending it takes a restart.
 func (db *DB) Check(ctx context.Context) error {
 	var n int64
 	if err := db.readers.QueryRowContext(ctx, db.dialect.checkQuery()).Scan(&n); err != nil {
 		return db.explain(fmt.Errorf("check database %s: %w", db.name, err))
 	}
-	return nil
+	return db.checkWrites(ctx)
 }
 
 // Stats are the pool counters of both sides, for metrics.

@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -38,18 +37,18 @@ func Corrupt(err error) bool { return sqliteCorrupt(err) || mysqlCorrupt(err) }
 // explain puts what to do about it before the errors that an operator has to deal
 // with. Others are returned as they are.
 func (db *DB) explain(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.As(err, new(*TroubleError)) {
+		return err
 	}
 	hint := ""
 	switch db.dialect {
 	case SQLite:
 		hint = sqliteHint(db.name, err)
 	case MySQL:
-		hint = mysqlHint(err)
+		hint = mysqlHint(db.server, err)
 	}
 	if hint == "" {
 		return err
 	}
-	return fmt.Errorf("database %s: %s: %w", db.name, hint, err)
+	return &TroubleError{Name: db.name, Hint: hint, Err: err}
 }

@@ -12,6 +12,8 @@ import (
 //
 //   - [Transient] and [*CommitError]: Unavailable. Everything our services write can be
 //     repeated with the same effect, so a client that retries is right in both cases.
+//   - [*TroubleError], which is about a file that cannot be written, damage, a missing right or a refused login: Unavailable,
+//     with the database and what to do.
 //   - [Full]: Unavailable, with a text that says so to the client as well; it is not
 //     the client's quota that is exhausted.
 //   - a server that is read-only: Unavailable. It is being replaced, or was replaced.
@@ -20,11 +22,14 @@ import (
 func Fault(err error) error {
 	var kind *fault.Error
 	var unknown *CommitError
+	var trouble *TroubleError
 	switch {
 	case err == nil, errors.As(err, &kind):
 		return err
 	case Full(err):
 		return fault.Unavailable(err, "the database's disk is full; the operator must free space, then the same request succeeds")
+	case errors.As(err, &trouble) && refusesWrites(err) && !mysqlReadOnlyServer(err):
+		return fault.Unavailable(err, "database %s: %s", trouble.Name, trouble.Hint)
 	case errors.As(err, &unknown):
 		return fault.Unavailable(err, "the database did not confirm the change; read it back, or repeat the same request")
 	case mysqlReadOnlyServer(err):

@@ -26,7 +26,7 @@ const migrateTimeout = time.Minute
 // reason a schema that is newer than fsys is accepted, and logged.
 //
 // Several processes may call Migrate on the same database at once; they take turns. A
-// database that an unfinished [Copy] stands in is refused.
+// database that an unfinished [Copy] stands in is refused. One without [DB.Identity] gets one.
 //
 // # Migrations for MySQL
 //
@@ -92,6 +92,9 @@ func (db *DB) migrateSQLite(ctx context.Context, fsys fs.FS) (err error) {
 
 	results, err := provider.Up(ctx)
 	if err := db.report(ctx, results, err); err != nil {
+		return err
+	}
+	if err := db.identify(ctx, db.writer); err != nil {
 		return err
 	}
 	return db.compareVersions(ctx, provider)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -83,10 +84,10 @@ func openMySQL(ctx context.Context, rest string, opt Options) (*DB, error) {
 	fill(&opt.ReadTimeout, defaultReadTimeout)
 	fill(&opt.WriteTimeout, defaultWriteTimeout)
 
-	db := &DB{dialect: MySQL, name: server.name(), log: opt.Logger, writeConns: opt.WriteConns, server: server, opt: opt}
+	db := &DB{dialect: MySQL, name: server.name(), log: opt.Logger, writeConns: opt.WriteConns, server: server, opt: opt, login: &login{server: server, reread: opt.RereadURL}}
 	db.writes.init()
 	open := func(s side, conns int) (*sql.DB, error) {
-		connector, err := newMySQLConnector(server, s, opt, nil, &db.opened)
+		connector, err := db.newMySQLConnector(s, nil, &db.opened)
 		if err != nil {
 			return nil, fmt.Errorf("open database %s: %w", db.name, err)
 		}
@@ -130,9 +131,61 @@ func probeMySQL(ctx context.Context, pool *sql.DB) error {
 	return err
 }
 
+// login is the user and the password that connections are made with. They are read again where the server refuses them: they may
+// have been replaced. It is safe for concurrent use.
+type login struct {
+	reread func() (string, error)
+
+	mu     sync.Mutex
+	server *mysqlServer
+}
+
+func (l *login) current() *mysqlServer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.server
+}
+
+// renew returns a login that differs from the one that was refused, or nil where there is none.
+func (l *login) renew(refused *mysqlServer) (*mysqlServer, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.server != refused {
+		return l.server, nil // another connection has read it
+	}
+	if l.reread == nil {
+		return nil, nil
+	}
+	url, err := l.reread()
+	if err != nil {
+		return nil, err
+	}
+	rest, ok := strings.CutPrefix(url, "mysql:")
+	if !ok {
+		return nil, errors.New("the file does not hold the URL of a MySQL database any more")
+	}
+	next, err := parseMySQL(rest, &Options{})
+	if err != nil {
+		return nil, err
+	}
+	if next.addr() != refused.addr() || next.database != refused.database {
+		return nil, errors.New("the file now names another database: restart to use that")
+	}
+	if next.user == refused.user && next.password == refused.password {
+		return nil, nil
+	}
+	l.server = next
+	return next, nil
+}
+
 // mysqlConnector makes connections that are set up for one side, and wraps them (see mysqlConn).
 type mysqlConnector struct {
-	raw   driver.Connector
+	db *DB
+
+	mu  sync.Mutex
+	raw driver.Connector
+	of  *mysqlServer // whose login raw has
+
 	side  side
 	setup []string // executed on each new connection
 	redo  *redo    // of the migrating side, else nil
@@ -140,7 +193,8 @@ type mysqlConnector struct {
 	opened *atomic.Uint64
 }
 
-func newMySQLConnector(server *mysqlServer, s side, opt Options, again *redo, opened *atomic.Uint64) (driver.Connector, error) {
+// rawMySQLConnector is the driver's part: how the server is reached, and as whom.
+func rawMySQLConnector(server *mysqlServer, s side, opt Options) (driver.Connector, error) {
 	cfg := mysql.NewConfig()
 	cfg.Net, cfg.Addr, cfg.DBName = "tcp", server.addr(), server.database
 	cfg.User, cfg.Passwd = server.user, server.password
@@ -167,13 +221,18 @@ func newMySQLConnector(server *mysqlServer, s side, opt Options, again *redo, op
 			return nil, err
 		}
 	}
-	raw, err := mysql.NewConnector(cfg)
+	return mysql.NewConnector(cfg)
+}
+
+func (db *DB) newMySQLConnector(s side, again *redo, opened *atomic.Uint64) (driver.Connector, error) {
+	opt, server := db.opt, db.login.current()
+	raw, err := rawMySQLConnector(server, s, opt)
 	if err != nil {
 		return nil, err
 	}
 	// Whole seconds is what the server counts in.
 	lockSeconds := strconv.FormatInt(int64((opt.BusyTimeout+time.Second-1)/time.Second), 10)
-	c := &mysqlConnector{raw: raw, side: s, redo: again, opened: opened, setup: []string{
+	c := &mysqlConnector{db: db, raw: raw, of: server, side: s, redo: again, opened: opened, setup: []string{
 		"SET NAMES utf8mb4 COLLATE utf8mb4_bin",
 		"SET SESSION sql_mode='" + mysqlModes + "', innodb_lock_wait_timeout=" + lockSeconds,
 	}}
@@ -199,12 +258,12 @@ func newMySQLConnector(server *mysqlServer, s side, opt Options, again *redo, op
 // ReadOnly tells a wrapper (see [Options]) which side it wraps.
 func (c *mysqlConnector) ReadOnly() bool { return c.side == reading }
 
-func (c *mysqlConnector) Driver() driver.Driver { return c.raw.Driver() }
+func (c *mysqlConnector) Driver() driver.Driver { return mysql.MySQLDriver{} }
 
 func (c *mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.raw.Connect(ctx)
+	conn, err := c.dial(ctx)
 	if err != nil {
-		return nil, err
+		return nil, c.db.noted(err, c.side == writing)
 	}
 	raw, ok := conn.(rawMySQL)
 	if !ok {
@@ -212,13 +271,53 @@ func (c *mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	for _, text := range c.setup {
 		if _, err := raw.ExecContext(ctx, text, nil); err != nil {
-			return nil, errors.Join(fmt.Errorf("set up connection (%s): %w", text, err), conn.Close())
+			return nil, errors.Join(c.db.noted(fmt.Errorf("set up connection (%s): %w", text, err), c.side == writing), conn.Close())
 		}
 	}
 	if c.side == reading {
 		c.opened.Add(1) // before anybody can use it
 	}
-	return &mysqlConn{raw: raw, statements: newStatements(maxIdleMySQLStatements), redo: c.redo}, nil
+	return &mysqlConn{raw: raw, statements: newStatements(maxIdleMySQLStatements), redo: c.redo, db: c.db, writes: c.side == writing}, nil
+}
+
+// dial makes the driver's connection. If the server refuses the login, it is read again, and tried once if it is another one.
+func (c *mysqlConnector) dial(ctx context.Context) (driver.Conn, error) {
+	raw, of, err := c.connector(c.db.login.current())
+	if err != nil {
+		return nil, err
+	}
+	conn, err := raw.Connect(ctx)
+	if !mysqlLoginRefused(err) {
+		return conn, err
+	}
+	next, renewErr := c.db.login.renew(of)
+	if renewErr != nil {
+		return nil, fmt.Errorf("%w (the URL was read again: %w)", err, renewErr)
+	}
+	if next == nil {
+		return nil, err
+	}
+	if raw, _, err = c.connector(next); err != nil {
+		return nil, err
+	}
+	if conn, err = raw.Connect(ctx); err == nil {
+		c.db.log.InfoContext(ctx, "the server takes the login that was read again", "database", c.db.name)
+	}
+	return conn, err
+}
+
+// connector returns the driver's part for a login.
+func (c *mysqlConnector) connector(server *mysqlServer) (driver.Connector, *mysqlServer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of != server {
+		raw, err := rawMySQLConnector(server, c.side, c.db.opt)
+		if err != nil {
+			return nil, nil, err
+		}
+		c.raw, c.of = raw, server
+	}
+	return c.raw, c.of, nil
 }
 
 // mysqlLogger gets what the driver would print: details of errors that it also returns.

@@ -49,6 +49,8 @@ type rawMySQL interface {
 type mysqlConn struct {
 	raw        rawMySQL
 	statements *statements
+	db         *DB
+	writes     bool
 	redo       *redo      // of a migration, else nil
 	open       *mysqlRows // the result that is still on the wire, if any
 
@@ -78,7 +80,7 @@ func (c *mysqlConn) note(err error) error {
 	if c.inTx && c.aborted == nil && c.endsTransaction(err) {
 		c.aborted = &abortedError{cause: err}
 	}
-	return err
+	return c.db.noted(err, c.writes)
 }
 
 // endsTransaction reports whether err may have ended the transaction. Errors that the
@@ -294,8 +296,10 @@ func (t mysqlTx) Commit() error {
 	_, err := c.plain(context.Background(), "COMMIT")
 	if err != nil {
 		c.broken = true
+	} else if c.writes {
+		c.db.watch.committed()
 	}
-	return err
+	return c.note(err)
 }
 
 // Rollback undoes the transaction, or finds that the server has done so.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
@@ -180,9 +181,11 @@ func mysqlCorrupt(err error) bool {
 }
 
 // mysqlHint is what an operator has to do about err, or "".
-func mysqlHint(err error) string {
+func mysqlHint(server *mysqlServer, err error) string {
 	number, _ := mysqlError(err)
 	switch {
+	case mysqlLoginRefused(err):
+		return "the server refuses the user or the password: check both; a password file is read again with every new connection"
 	case mysqlFull(err):
 		return "the server's disk is full: free space there and retry; nothing stored so far is lost"
 	case mysqlCorrupt(err):
@@ -192,9 +195,33 @@ func mysqlHint(err error) string {
 	case number == erTooManyConnections, number == erTooManyUserConns:
 		return "the server has no connection left: raise its max_connections, or lower write_conns and read_conns of its clients"
 	case Forbidden(err):
-		return "the user lacks a right: GRANT " + strings.Join(Rights(), ", ") + " ON the database TO the user"
+		return lackedRight(server, err)
 	}
 	return ""
+}
+
+// deniedCommand is how the server begins to say which right is missing, on what.
+var deniedCommand = regexp.MustCompile(`^([A-Z][A-Z ,]*) command denied to user .* for (?:table|column) (.+)$`)
+
+// lackedRight names the right that a statement lacked, as far as the server tells, and otherwise those that are needed.
+func lackedRight(server *mysqlServer, err error) string {
+	database, user := "the database", "the user"
+	if server != nil {
+		database, user = "`"+server.database+"`.*", "'"+server.user+"'@'HOST'"
+	}
+	if m := deniedCommand.FindStringSubmatch(mysqlMessage(err)); m != nil {
+		return fmt.Sprintf("the user lacks the right %s on %s: GRANT %s ON %s TO %s", m[1], m[2], m[1], database, user)
+	}
+	return fmt.Sprintf("the user has no rights on the database, or it does not exist: GRANT %s ON %s TO %s", strings.Join(Rights(), ", "), database, user)
+}
+
+// mysqlLoginRefused reports whether the server does not let this user in, with this password.
+func mysqlLoginRefused(err error) bool {
+	switch number, _ := mysqlError(err); number {
+	case erAccessDenied, erAccessDeniedNoPasswd:
+		return true
+	}
+	return false
 }
 
 // explainMySQLOpen says why a database cannot be opened.
@@ -231,7 +258,7 @@ func explainMySQLOpen(server *mysqlServer, err error) error {
 	case errors.Is(err, mysql.ErrInvalidConn), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF):
 		return wrap("what listens at " + server.addr() + " ended the connection: is it a MySQL server that is up?")
 	}
-	if hint := mysqlHint(err); hint != "" {
+	if hint := mysqlHint(server, err); hint != "" {
 		return wrap(hint)
 	}
 	return fmt.Errorf("open database %s: %w", server.name(), err)

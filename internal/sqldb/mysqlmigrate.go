@@ -29,7 +29,7 @@ func Rights() []string {
 // never made (see onlyOne).
 func (db *DB) migrateMySQL(ctx context.Context, fsys fs.FS) (err error) {
 	again := &redo{}
-	connector, err := newMySQLConnector(db.server, migrating, db.opt, again, nil)
+	connector, err := db.newMySQLConnector(migrating, again, nil)
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,9 @@ func (db *DB) migrateMySQL(ctx context.Context, fsys fs.FS) (err error) {
 		if err := db.applyMySQL(ctx, pool, provider, again, m.Source); err != nil {
 			return err
 		}
+	}
+	if err := db.identify(ctx, pool); err != nil {
+		return err
 	}
 	return db.compareVersions(ctx, provider)
 }

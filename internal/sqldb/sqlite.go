@@ -99,7 +99,7 @@ func openSQLite(ctx context.Context, path string, opt Options) (*DB, error) {
 	db := &DB{dialect: SQLite, name: path, log: opt.Logger, writeConns: 1}
 
 	// The writer goes first: it creates the file and sets its journal mode.
-	db.writer, err = openPool(dsn(path, "rwc", opt, writerPragmas()), nil, opt)
+	db.writer, err = db.openPool(dsn(path, "rwc", opt, writerPragmas()), nil, opt)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -109,7 +109,7 @@ func openSQLite(ctx context.Context, path string, opt Options) (*DB, error) {
 	if err := probe(ctx, db.writer); err != nil {
 		return nil, errors.Join(explainOpen(path, err), db.writer.Close())
 	}
-	db.readers, err = openPool(dsn(path, "rw", opt, readerPragmas()), &db.opened, opt)
+	db.readers, err = db.openPool(dsn(path, "rw", opt, readerPragmas()), &db.opened, opt)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s for reading: %w", path, err), db.writer.Close())
 	}
@@ -122,12 +122,12 @@ func openSQLite(ctx context.Context, path string, opt Options) (*DB, error) {
 }
 
 // openPool opens the reading side if opened is there, which counts its connections, else the writing side.
-func openPool(dsn string, opened *atomic.Uint64, opt Options) (*sql.DB, error) {
+func (db *DB) openPool(dsn string, opened *atomic.Uint64, opt Options) (*sql.DB, error) {
 	raw, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, err
 	}
-	var c driver.Connector = &sqliteConnector{raw: raw, opened: opened}
+	var c driver.Connector = &sqliteConnector{raw: raw, opened: opened, db: db}
 	if opt.Wrap != nil {
 		c = opt.Wrap(c)
 	}

@@ -30,6 +30,7 @@ type sqliteConnector struct {
 	raw driver.Connector
 	// opened counts the connections of the reading side; nil on the writing side.
 	opened *atomic.Uint64
+	db     *DB // what is told of errors and commits
 }
 
 // ReadOnly tells a wrapper (see [Options]) which side it wraps.
@@ -40,7 +41,7 @@ func (c *sqliteConnector) Driver() driver.Driver { return c.raw.Driver() }
 func (c *sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.raw.Connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, c.db.noted(err, c.opened == nil)
 	}
 	raw, ok := conn.(rawSQLite)
 	if !ok {
@@ -49,7 +50,7 @@ func (c *sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if c.opened != nil {
 		c.opened.Add(1) // before anybody can use it
 	}
-	return &sqliteConn{raw: raw, statements: newStatements(maxIdleStatements)}, nil
+	return &sqliteConn{raw: raw, statements: newStatements(maxIdleStatements), db: c.db, writes: c.opened == nil}, nil
 }
 
 // rawSQLite is what sqliteConn needs of the driver's connection.
@@ -65,6 +66,8 @@ type rawSQLite interface {
 type sqliteConn struct {
 	raw        rawSQLite
 	statements *statements
+	db         *DB
+	writes     bool
 
 	inTx    bool
 	aborted error // set once SQLite may have ended the transaction; an *abortedError
@@ -94,7 +97,7 @@ func (c *sqliteConn) note(err error) error {
 	if c.inTx && c.aborted == nil && sqliteEndsTransaction(err) {
 		c.aborted = &abortedError{cause: err}
 	}
-	return err
+	return c.db.noted(err, c.writes)
 }
 
 func (c *sqliteConn) exec(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
@@ -183,7 +186,7 @@ func (c *sqliteConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver
 		begin = "BEGIN"
 	}
 	if _, err := c.exec(ctx, begin, nil); err != nil {
-		return nil, err
+		return nil, c.note(err)
 	}
 	c.inTx = true
 	return sqliteTx{c}, nil
@@ -200,7 +203,10 @@ func (t sqliteTx) Commit() error {
 	t.c.inTx = false
 	_, err := t.c.exec(context.Background(), "COMMIT", nil)
 	t.c.broken = err != nil
-	return err
+	if err == nil && t.c.writes {
+		t.c.db.watch.committed()
+	}
+	return t.c.note(err)
 }
 
 // Rollback undoes the transaction, or finds that SQLite has done so.

@@ -3,8 +3,11 @@ package sqldb
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -67,13 +70,54 @@ func sqliteCorrupt(err error) bool {
 	return false
 }
 
+// cannotOpen reports whether a file of the database cannot be opened: the database itself, or one that SQLite keeps beside it.
+func cannotOpen(err error) bool {
+	switch primary(err) {
+	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
+		return true
+	}
+	return false
+}
+
+// unwritable says which file or directory of the database this user cannot write, and what to do; "" if there is none.
+func unwritable(path string) string {
+	for _, file := range []string{path, path + "-wal", path + "-shm"} {
+		err := unix.Access(file, unix.R_OK|unix.W_OK)
+		switch {
+		case errors.Is(err, unix.EROFS):
+			return file + " is on a file system that is mounted read-only: mount it to be written, or choose another directory"
+		case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+			return file + " cannot be read and written by this user: " + ownersRemedy(file)
+		}
+	}
+	dir := filepath.Dir(path)
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS) {
+		return "the directory " + dir + " cannot be written by this user, and SQLite makes files beside the database: " + ownersRemedy(dir)
+	}
+	return ""
+}
+
+// ownersRemedy is what gives this process's user a file.
+func ownersRemedy(file string) string {
+	return fmt.Sprintf("give it to the user that runs the service (chown %d %s; chmod u+rw %s), then restart", os.Geteuid(), file, file)
+}
+
 // sqliteHint is what an operator has to do about err, or "".
 func sqliteHint(path string, err error) string {
 	switch {
+	case sqliteReadOnly(err) && code(err) != sqlite3.SQLITE_READONLY_DBMOVED, cannotOpen(err):
+		if why := unwritable(path); why != "" {
+			return why
+		}
+		if cannotOpen(err) {
+			return "the file, or one of those beside it (" + filepath.Base(path) + "-wal, -shm), cannot be opened: check that they are there and who may use them, and the limit of open files"
+		}
+	case code(err) == sqlite3.SQLITE_READONLY_DBMOVED:
+		return "the file was moved or deleted while it was in use: restart, with the file in its place"
 	case sqliteFull(err):
 		return "disk full: free space on the file system of " + filepath.Dir(path) + " and retry; nothing stored so far is lost"
 	case sqliteCorrupt(err):
-		return "the file is damaged or is not an SQLite database: stop, keep a copy, and restore a backup"
+		return "the file is damaged or is not an SQLite database: stop, keep a copy, and restore a backup (docs/operations.md)"
 	}
 	return ""
 }

@@ -1,0 +1,93 @@
+package sqldb
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// identityTable has the database's identity in the row with the id 1. Rows with other ids are those of write probes, which
+// delete them again in the same transaction.
+const (
+	identityTable = "database_identity"
+	identityRow   = 1
+)
+
+// Identity returns the random UUID by which this database is told from every other one. [DB.Migrate] makes it, once, whatever
+// the number of processes that migrate at the same time. It moves with the data: a [Copy] has the identity of its source, and so
+// has a restored backup. It is "" for a database that was never migrated by a program that knows identities.
+func (db *DB) Identity(ctx context.Context) (string, error) {
+	if known := db.identity.Load(); known != nil {
+		return *known, nil
+	}
+	id, err := db.readIdentity(ctx, db.readers)
+	if err != nil {
+		return "", db.explain(fmt.Errorf("read the identity of database %s: %w", db.name, err))
+	}
+	return id, nil
+}
+
+// readIdentity returns "" where there is none.
+func (db *DB) readIdentity(ctx context.Context, pool *sql.DB) (id string, err error) {
+	exists, err := db.hasTable(ctx, identityTable)
+	if err != nil || !exists {
+		return "", err
+	}
+	err = pool.QueryRowContext(ctx, "SELECT uuid FROM "+identityTable+" WHERE id = ?", identityRow).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id, err
+}
+
+// identify makes the identity where there is none yet. It is for the side that migrates, which holds the lock. A user who may
+// not make tables is not asked to where the table is there.
+func (db *DB) identify(ctx context.Context, pool *sql.DB) error {
+	id, err := db.readIdentity(ctx, pool)
+	if err == nil && id == "" {
+		id, err = db.makeIdentity(ctx, pool)
+	}
+	if err != nil {
+		return fmt.Errorf("give it an identity: %w", err)
+	}
+	db.identity.Store(&id)
+	return nil
+}
+
+func (db *DB) makeIdentity(ctx context.Context, pool *sql.DB) (id string, err error) {
+	made, err := uuid.NewRandomFromReader(rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	text := "CREATE TABLE IF NOT EXISTS " + identityTable + " (id INTEGER PRIMARY KEY, uuid TEXT NOT NULL)"
+	if db.dialect == MySQL {
+		text = "CREATE TABLE IF NOT EXISTS " + identityTable + " (id BIGINT NOT NULL, uuid VARBINARY(64) NOT NULL, PRIMARY KEY (id)) ENGINE=InnoDB"
+	}
+	if _, err := pool.ExecContext(ctx, text); err != nil {
+		return "", err
+	}
+	text = db.dialect.InsertIgnore(identityTable, []string{"id"}, []string{"uuid"}, 1)
+	if _, err := pool.ExecContext(ctx, text, identityRow, made.String()); err != nil {
+		return "", err
+	}
+	// Whatever is there counts.
+	err = pool.QueryRowContext(ctx, "SELECT uuid FROM "+identityTable+" WHERE id = ?", identityRow).Scan(&id)
+	return id, err
+}
+
+// inherit gives a copy the identity of its source, which has none only if no program that knows identities has used it.
+func (c *Copy) inherit(ctx context.Context, tx *Tx) error {
+	id, err := c.from.Identity(ctx)
+	if err != nil || id == "" {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, tx.dialect.Upsert(identityTable, []string{"id"}, []string{"uuid"}, 1), identityRow, id)
+	if err == nil {
+		c.to.identity.Store(&id)
+	}
+	return err
+}
