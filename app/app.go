@@ -36,6 +36,9 @@ type Options struct {
 	Services []string
 	// Logger gets everything the system has to say; nil discards it.
 	Logger *slog.Logger
+	// Reread returns what reads the secret at a path of the configuration again, or nil where it was not read from a file: a
+	// password that is refused may have been replaced. Nil: no secret can be read again.
+	Reread func(path string) func() (string, error)
 }
 
 // App is one process of the system.
@@ -104,7 +107,10 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 			addresses: Addresses{Data: dir, PID: os.Getpid()},
 		},
 		cfg: cfg, services: services, dataDir: dir, metrics: registry, local: make(map[string]*rpc.Server), conns: make(map[string]grpc.ClientConnInterface),
-		version: build.Version,
+		version: build.Version, reread: opt.Reread,
+	}
+	if b.reread == nil {
+		b.reread = func(string) func() (string, error) { return nil }
 	}
 	b.ready = b.App.readiness
 	if b.guard, err = guard.New(guard.Config{Logger: opt.Logger, Metrics: registry}); err != nil {
@@ -160,7 +166,8 @@ type builder struct {
 	local    map[string]*rpc.Server // the services of this process
 	conns    map[string]grpc.ClientConnInterface
 	// movie is the movie service of this process, once it is built, if it has one: it hears at once of writes to its neighbours.
-	movie atomic.Pointer[movie.Service]
+	movie  atomic.Pointer[movie.Service]
+	reread func(path string) func() (string, error)
 }
 
 // onClose registers what is closed at the end, in the reverse order of registration.
@@ -309,7 +316,7 @@ func (b *builder) awaitTopic(ctx context.Context, broker string) error {
 }
 
 // serveGRPC puts a service on its port and on the connection for this process.
-func (b *builder) serveGRPC(name string, svc registrar) error {
+func (b *builder) serveGRPC(ctx context.Context, name string, svc registrar) error {
 	srv, err := rpc.NewServer(rpc.ServerConfig{
 		Name: name, Version: b.version, Logger: b.log.With("component", name), Metrics: b.metrics,
 		MaxRequestBytes: maxRequest, LargeRequests: largeRequests(name),
@@ -319,7 +326,7 @@ func (b *builder) serveGRPC(name string, svc registrar) error {
 	}
 	b.onDrain(name, srv.Shutdown)
 	svc.Register(srv)
-	ln, err := b.listen(context.Background(), name)
+	ln, err := b.listen(ctx, name)
 	if err != nil {
 		return err
 	}

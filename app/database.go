@@ -165,11 +165,14 @@ func (b *builder) database(ctx context.Context, name string, schema fs.FS) (*sql
 	worthWaiting := func(err error) bool { return sqldb.Unreachable(err) || sqldb.Forbidden(err) }
 	var db *sqldb.DB
 	err := b.await(ctx, "the database of "+name, worthWaiting, func(ctx context.Context) (err error) {
-		if db, err = sqldb.Open(ctx, url, sqldb.Options{Logger: log}); err != nil {
+		if db, err = sqldb.Open(ctx, url, sqldb.Options{Logger: log, RereadURL: b.rereadDatabase(name)}); err != nil {
 			return err
 		}
 		if err = db.Migrate(ctx, schema); err == nil {
-			return nil
+			if err = db.ProveWritable(ctx); err == nil {
+				return nil
+			}
+			return errors.Join(err, db.Close())
 		}
 		if sqldb.Forbidden(err) {
 			err = fmt.Errorf("its schema is not up to date, and this user may not change it: run 'movieexample migrate up %s' with a user who may: %w", name, err)
@@ -182,6 +185,15 @@ func (b *builder) database(ctx context.Context, name string, schema fs.FS) (*sql
 	b.onClose(name+" database", func(context.Context) error { return db.Close() })
 	b.ready.Add(name+"-database", db.Check)
 	return db, nil
+}
+
+// rereadDatabase is what reads the URL of a service's database again; nil where it did not come from a file.
+func (b *builder) rereadDatabase(service string) func() (string, error) {
+	path := "database"
+	if b.cfg.Databases.of(service) != "" {
+		path = "databases." + service
+	}
+	return b.reread(path)
 }
 
 // Pauses of await.

@@ -97,7 +97,7 @@ func buildMetadata(ctx context.Context, b *builder) error {
 	}
 	b.background("metadata search index", svc.Run)
 	b.ready.Add("metadata-search", svc.SearchReady)
-	return b.serveGRPC("metadata", svc)
+	return b.serveGRPC(ctx, "metadata", svc)
 }
 
 func buildRating(ctx context.Context, b *builder) error {
@@ -106,6 +106,7 @@ func buildRating(ctx context.Context, b *builder) error {
 		return err
 	}
 	cfg := b.cfg.Rating
+	cfg.Kafka.Reread = b.reread("rating.kafka.password")
 	if b.cfg.embeddedBroker() {
 		addr, err := b.broker(ctx)
 		if err != nil {
@@ -125,7 +126,7 @@ func buildRating(ctx context.Context, b *builder) error {
 		return err
 	}
 	b.background("rating ingestion", svc.Run)
-	return b.serveGRPC("rating", svc)
+	return b.serveGRPC(ctx, "rating", svc)
 }
 
 func buildMovie(ctx context.Context, b *builder) error {
@@ -141,7 +142,7 @@ func buildMovie(ctx context.Context, b *builder) error {
 	b.movie.Store(svc)
 	b.onClose("movie service", func(context.Context) error { return svc.Close() })
 	b.background("movie votes sync", svc.Run)
-	return b.serveGRPC("movie", svc)
+	return b.serveGRPC(ctx, "movie", svc)
 }
 
 func buildGateway(ctx context.Context, b *builder) error {

@@ -85,7 +85,7 @@ func (s *settings) start(ctx context.Context, cmd *cobra.Command, services []str
 	if err != nil {
 		return nil, err
 	}
-	a, err := app.New(ctx, s.cfg, app.Options{Services: services, Logger: logger})
+	a, err := app.New(ctx, s.cfg, app.Options{Services: services, Logger: logger, Reread: s.set.Reread})
 	if err != nil {
 		return nil, err
 	}

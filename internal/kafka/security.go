@@ -1,12 +1,14 @@
 package kafka
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
@@ -31,6 +33,24 @@ type Security struct {
 	SASLMechanism string `yaml:"sasl_mechanism" placeholder:"MECHANISM" usage:"how to log in to Kafka: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN; empty means not at all"`
 	User          string `yaml:"user" usage:"user to log in to Kafka"`
 	Password      string `yaml:"password" secret:"true" usage:"password to log in to Kafka"`
+	// Reread, where set, returns the password as it is now. It is asked at every login, so that a password can be replaced
+	// without a restart; while it fails, the last one stays. It must be safe for concurrent use.
+	Reread func() (string, error) `yaml:"-"`
+}
+
+// passwords is where logins get the password from.
+type passwords struct {
+	reread func() (string, error)
+	last   atomic.Pointer[string]
+}
+
+func (p *passwords) current() string {
+	if p.reread != nil {
+		if text, err := p.reread(); err == nil {
+			p.last.Store(&text)
+		}
+	}
+	return *p.last.Load()
 }
 
 // The mechanisms, by the names that Kafka has for them.
@@ -93,13 +113,18 @@ func (s Security) options() ([]kgo.Opt, error) {
 		}
 		opts = append(opts, kgo.DialTLSConfig(cfg))
 	}
+	from := &passwords{reread: s.Reread}
+	from.last.Store(&s.Password)
+	salted := func(context.Context) (scram.Auth, error) { return scram.Auth{User: s.User, Pass: from.current()}, nil }
 	switch s.SASLMechanism {
 	case mechanismPlain:
-		opts = append(opts, kgo.SASL(plain.Auth{User: s.User, Pass: s.Password}.AsMechanism()))
+		opts = append(opts, kgo.SASL(plain.Plain(func(context.Context) (plain.Auth, error) {
+			return plain.Auth{User: s.User, Pass: from.current()}, nil
+		})))
 	case mechanismScram256:
-		opts = append(opts, kgo.SASL(scram.Auth{User: s.User, Pass: s.Password}.AsSha256Mechanism()))
+		opts = append(opts, kgo.SASL(scram.Sha256(salted)))
 	case mechanismScram512:
-		opts = append(opts, kgo.SASL(scram.Auth{User: s.User, Pass: s.Password}.AsSha512Mechanism()))
+		opts = append(opts, kgo.SASL(scram.Sha512(salted)))
 	}
 	return opts, nil
 }

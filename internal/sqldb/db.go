@@ -96,6 +96,7 @@ type DB struct {
 	watch   watch
 
 	identity atomic.Pointer[string] // nil before Migrate
+	migrated atomic.Pointer[string] // the files that Migrate has applied last; nil before
 
 	writeConns int
 	server     *mysqlServer // MySQL only: as it was opened

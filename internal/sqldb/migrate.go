@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -24,6 +25,8 @@ const migrateTimeout = time.Minute
 //
 // Migrations only add: the previous release must run on the new schema. For the same
 // reason a schema that is newer than fsys is accepted, and logged.
+//
+// Calling it again with the same migrations does nothing: whoever builds a service and the service itself may both call it.
 //
 // Several processes may call Migrate on the same database at once; they take turns. A
 // database that an unfinished [Copy] stands in is refused. One without [DB.Identity] gets one.
@@ -47,6 +50,12 @@ const migrateTimeout = time.Minute
 // bounds it but ctx.
 func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 	fsys, err := db.migrations(fsys)
+	files := ""
+	if err == nil {
+		if files, err = fileNames(fsys); err == nil && db.migrated.Load() != nil && *db.migrated.Load() == files {
+			return nil
+		}
+	}
 	if err == nil {
 		err = db.refuseHalfCopy(ctx)
 	}
@@ -58,7 +67,14 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 	if err != nil {
 		return db.explain(fmt.Errorf("migrate database %s: %w", db.name, err))
 	}
+	db.migrated.Store(&files)
 	return nil
+}
+
+// fileNames are the migrations in fsys, as one text.
+func fileNames(fsys fs.FS) (string, error) {
+	names, err := fs.Glob(fsys, "*.sql")
+	return strings.Join(names, "\n"), err
 }
 
 // migrations are the files of this engine.
