@@ -57,10 +57,14 @@ type App struct {
 	first     []job               // are done before the process is ready
 	registry  *discovery.Registry // knows where the services are that other processes run
 	instances []instance          // of this process, registered when it is ready
-	leaves    []stop              // done before the draining: what tells others that this process goes
-	drains    []stop              // ended first, last one first
-	closes    []stop              // ended then, last one first
-	ready     chan struct{}
+	compared  []string            // services whose instances must work on one database
+	registers bool                // the registry is told of instances by themselves
+	// identities are those of the databases of this process, by service.
+	identities map[string]string
+	leaves     []stop // done before the draining: what tells others that this process goes
+	drains     []stop // ended first, last one first
+	closes     []stop // ended then, last one first
+	ready      chan struct{}
 }
 
 type job struct {
@@ -104,7 +108,8 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 	b := &builder{
 		App: &App{
 			log: opt.Logger, began: began, timeout: cfg.ShutdownTimeout, delay: cfg.DrainDelay, readiness: &telemetry.Readiness{}, ready: make(chan struct{}),
-			addresses: Addresses{Data: dir, PID: os.Getpid()},
+			identities: make(map[string]string),
+			addresses:  Addresses{Data: dir, PID: os.Getpid()},
 		},
 		cfg: cfg, services: services, dataDir: dir, metrics: registry, local: make(map[string]*rpc.Server), conns: make(map[string]grpc.ClientConnInterface),
 		version: build.Version, reread: opt.Reread,
@@ -150,6 +155,7 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 			return nil, fmt.Errorf("start %s: %w", s.name, err)
 		}
 	}
+	b.compareDatabases(services)
 	return b.App, nil
 }
 
@@ -318,7 +324,7 @@ func (b *builder) awaitTopic(ctx context.Context, broker string) error {
 // serveGRPC puts a service on its port and on the connection for this process.
 func (b *builder) serveGRPC(ctx context.Context, name string, svc registrar) error {
 	srv, err := rpc.NewServer(rpc.ServerConfig{
-		Name: name, Version: b.version, Logger: b.log.With("component", name), Metrics: b.metrics,
+		Name: name, Version: b.version, Database: b.identities[name], Logger: b.log.With("component", name), Metrics: b.metrics,
 		MaxRequestBytes: maxRequest, LargeRequests: largeRequests(name),
 	})
 	if err != nil {

@@ -50,7 +50,7 @@ func (b *builder) connect(ctx context.Context, name string) error {
 		}
 	}
 	conn, err := rpc.Dial(registry.Target(name), rpc.DialConfig{
-		Name: name, Version: b.version, Idempotent: idempotentMethods(name), Metrics: b.metrics,
+		Name: name, Version: b.version, Logger: b.log.With("component", "rpc"), Idempotent: idempotentMethods(name), Metrics: b.metrics,
 		Resolvers: []resolver.Builder{registry.Resolver()},
 	})
 	if err != nil {

@@ -182,6 +182,9 @@ func (b *builder) database(ctx context.Context, name string, schema fs.FS) (*sql
 	if err != nil {
 		return nil, err
 	}
+	if b.identities[name], err = db.Identity(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	b.onClose(name+" database", func(context.Context) error { return db.Close() })
 	b.ready.Add(name+"-database", db.Check)
 	return db, nil

@@ -15,7 +15,7 @@ import (
 // its transaction), everything closed, last opened first. It returns nil after an orderly stop, and what failed if something
 // that should serve did not, or something did not end. It must be called once.
 func (a *App) Run(ctx context.Context) error {
-	failed := make(chan error, len(a.serving)+len(a.jobs))
+	failed := make(chan error, len(a.serving)+len(a.jobs)+1)
 	jobsCtx, endJobs := context.WithCancel(context.WithoutCancel(ctx))
 	defer endJobs()
 	serving, working := runJobs(jobsCtx, a.serving, failed), runJobs(jobsCtx, a.jobs, failed)
@@ -23,7 +23,9 @@ func (a *App) Run(ctx context.Context) error {
 	started := make(chan struct{})
 	go func() {
 		defer close(started)
-		a.becomeReady(starting)
+		if err := a.becomeReady(starting); err != nil {
+			failed <- err
+		}
 	}()
 
 	var errs []error
@@ -75,8 +77,9 @@ func (a *App) leave(ctx context.Context) {
 const leaveTimeout = 2 * time.Second
 
 // becomeReady waits for what has to be there first: for the rest of this process not for ever, since it can answer calls
-// without; for the services that it cannot do without, as long as it takes. It does nothing more once ctx has ended.
-func (a *App) becomeReady(ctx context.Context) {
+// without; for the services that it cannot do without, as long as it takes. It does nothing more once ctx has ended. An
+// error says that this process must not serve.
+func (a *App) becomeReady(ctx context.Context) error {
 	firstCtx, cancel := context.WithTimeout(ctx, firstTimeout)
 	defer cancel()
 	for _, j := range a.first {
@@ -86,7 +89,10 @@ func (a *App) becomeReady(ctx context.Context) {
 	}
 	a.awaitCallees(ctx)
 	if ctx.Err() != nil {
-		return
+		return nil
+	}
+	if err := a.refuseStrangers(ctx); err != nil {
+		return err
 	}
 	for _, s := range a.servers {
 		s.SetServing(true)
@@ -94,8 +100,16 @@ func (a *App) becomeReady(ctx context.Context) {
 	if err := a.register(ctx); err != nil && ctx.Err() == nil {
 		a.log.Error("other processes will not find this one", "error", err)
 	}
+	// Once more: two that start at the same time do not find each other before, but both are registered by now.
+	if a.registers {
+		a.awaitInstances(ctx)
+		if err := a.refuseStrangers(ctx); err != nil {
+			return err
+		}
+	}
 	close(a.ready)
 	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", append(a.addresses.attrs(), slog.Duration("took", time.Since(a.began).Round(time.Millisecond)))...)
+	return nil
 }
 
 // firstTimeout bounds the wait for what has to be there before the process is ready; it takes milliseconds.

@@ -176,6 +176,29 @@ func (r *Registry) Target(service string) string { return r.scheme + ":///" + se
 // Resolver returns the client's half, for what Target returns. Give it to rpc.Dial.
 func (r *Registry) Resolver() resolver.Builder { return builder{r} }
 
+// Instances returns the addresses of the service's instances, as last known. It waits for the registry's first answer, or for
+// its first failure to answer, until ctx ends. The slice must not be changed.
+func (r *Registry) Instances(ctx context.Context, service string) ([]string, error) {
+	if err := checkService(service); err != nil {
+		return nil, err
+	}
+	l, err := r.lookup(service)
+	if err != nil {
+		return nil, fmt.Errorf("look %s up: %w", service, err)
+	}
+	select {
+	case <-l.first:
+		return l.known(), nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("look %s up: %w", service, ctx.Err())
+	}
+}
+
+// Foreign sets how many instances of a service work on another database, for the metric.
+func (r *Registry) Foreign(service string, n int) {
+	r.metrics.foreign.WithLabelValues(service).Set(float64(n))
+}
+
 // Close ends the lookups and the renewal of registrations, and waits for that. It
 // deregisters nobody. Connections keep the instances they know.
 func (r *Registry) Close() error {

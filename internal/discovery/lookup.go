@@ -23,16 +23,17 @@ type lookup struct {
 
 	mu        sync.Mutex
 	conns     map[*conn]struct{}
-	told      bool      // whether instances says anything yet
-	instances []string  // sorted, without duplicates; a new slice on every change
-	failing   bool      // whether the registry did not answer when it was last asked
-	keep      time.Time // until then nothing that was known is dropped
+	told      bool          // whether instances says anything yet
+	first     chan struct{} // closed when told is set
+	instances []string      // sorted, without duplicates; a new slice on every change
+	failing   bool          // whether the registry did not answer when it was last asked
+	keep      time.Time     // until then nothing that was known is dropped
 }
 
 func newLookup(r *Registry, service string) *lookup {
 	r.metrics.instances.WithLabelValues(service).Set(0)
 	r.metrics.stale.WithLabelValues(service).Set(0)
-	return &lookup{registry: r, service: service, asked: make(chan struct{}, 1), conns: make(map[*conn]struct{})}
+	return &lookup{registry: r, service: service, asked: make(chan struct{}, 1), conns: make(map[*conn]struct{}), first: make(chan struct{})}
 }
 
 // found takes an answer of the registry: these are all instances of the service. It
@@ -109,6 +110,9 @@ func (l *lookup) set(next []string) {
 	}
 	gone := slices.DeleteFunc(slices.Clone(l.instances), func(addr string) bool { return slices.Contains(next, addr) })
 	added := slices.DeleteFunc(slices.Clone(next), func(addr string) bool { return slices.Contains(l.instances, addr) })
+	if !l.told {
+		close(l.first)
+	}
 	l.told, l.instances = true, next
 	l.registry.metrics.instances.WithLabelValues(l.service).Set(float64(len(next)))
 	if len(gone)+len(added) > 0 {

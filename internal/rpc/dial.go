@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ type DialConfig struct {
 	Name string
 	// Version is the program's version, for the user agent.
 	Version string
+	// Logger is told when the instances that answer work on another database than before; nil discards it.
+	Logger *slog.Logger
 	// Timeout is the time for a unary call whose caller set no deadline. 0 means 10 s.
 	Timeout time.Duration
 	// Idempotent lists the methods that may be sent again when the server was
@@ -62,7 +65,10 @@ func Dial(target string, cfg DialConfig) (*Connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", cfg.Name, err)
 	}
-	client := clientSide{name: cfg.Name, target: target, timeout: cfg.Timeout, idempotent: make(map[string]bool)}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	client := clientSide{held: &held{log: cfg.Logger, now: time.Now}, name: cfg.Name, target: target, timeout: cfg.Timeout, idempotent: make(map[string]bool)}
 	for _, method := range cfg.Idempotent {
 		client.idempotent["/"+strings.TrimPrefix(method, "/")] = true
 	}
@@ -151,6 +157,7 @@ type clientSide struct {
 	name, target string
 	timeout      time.Duration
 	idempotent   map[string]bool // full names of methods
+	held         *held           // nil in memory, where there is one server
 }
 
 // options are the dial options of every connection, to another process or in memory.
@@ -167,6 +174,17 @@ func (c clientSide) options(version string, maxRecv int) []grpc.DialOption {
 func (c clientSide) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	ctx, cancel := context.WithDeadline(ctx, callDeadline(ctx, time.Now(), c.timeout))
 	defer cancel()
+	if c.held == nil {
+		_, err := c.once(ctx, method, req, reply, cc, invoke, opts...)
+		return err
+	}
+	return c.onOneDatabase(ctx, func(ctx context.Context) (metadata.MD, error) {
+		return c.once(ctx, method, req, reply, cc, invoke, opts...)
+	})
+}
+
+// once makes a call, and returns the trailer that came back.
+func (c clientSide) once(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) (metadata.MD, error) {
 	var header, trailer metadata.MD
 	opts = append(opts[:len(opts):len(opts)], grpc.Header(&header), grpc.Trailer(&trailer))
 	ctx = outgoing(ctx)
@@ -178,12 +196,15 @@ func (c clientSide) unary(ctx context.Context, method string, req, reply any, cc
 		err = invoke(ctx, method, req, reply, cc, opts...)
 	}
 	if err != nil {
-		return c.explain(ctx, err, header, trailer)
+		return trailer, c.explain(ctx, err, header, trailer)
 	}
-	return nil
+	return trailer, nil
 }
 
 func (c clientSide) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	if c.held != nil {
+		ctx, _ = c.held.outgoing(ctx)
+	}
 	cs, err := open(outgoing(ctx), desc, cc, method, opts...)
 	if err != nil {
 		return nil, c.explain(ctx, err, nil, nil)

@@ -45,6 +45,12 @@ func (s *Server) interceptUnary(ctx context.Context, req any, info *grpc.UnarySe
 			return nil, tooLarge(size, m.maxRequest)
 		}
 	}
+	if s.database != nil {
+		_ = grpc.SetTrailer(ctx, s.database) // fails only where there is no caller any more
+		if err := s.otherDatabase(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return s.unary(ctx, req, m, handler)
 }
 
@@ -87,6 +93,9 @@ func (s *Server) unary(ctx context.Context, req any, m *method, handler grpc.Una
 // interceptStream is the same for streams, except that they have no deadline
 // unless their caller sets one: a stream may be meant to last.
 func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if err := s.otherDatabase(ss.Context()); err != nil {
+		return err
+	}
 	start := time.Now()
 	m := s.method(info.FullMethod)
 	ctx, id := identify(ss.Context())

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
 )
 
@@ -26,6 +27,8 @@ type ServerConfig struct {
 	Name string
 	// Version is the program's version, for the user agent of in-process calls.
 	Version string
+	// Database is the identity of the database that the services work on; empty means none. See [DatabaseOf].
+	Database string
 	// Logger gets one line per call; nil discards them.
 	Logger *slog.Logger
 	// Metrics gets the metrics of the calls. Several servers may share one; nil
@@ -125,6 +128,8 @@ type Server struct {
 	serving atomic.Bool
 	usable  atomic.Pointer[prometheus.Gauge] // nil until somebody calls in process
 
+	database metadata.MD // for the trailers of calls from the network; nil for none
+
 	// methods by full name, e.g. "/pkg.Service/Method". It is written while
 	// services are registered and only read once calls arrive.
 	methods  map[string]*method
@@ -167,6 +172,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		health:  health.NewServer(),
 		methods: make(map[string]*method),
 		stopped: make(chan struct{}),
+	}
+	if cfg.Database != "" {
+		s.database = metadata.MD{databaseKey: {cfg.Database}}
 	}
 	s.unknown = &method{service: "unknown", name: "unknown", metrics: m.of("unknown", "unknown"), maxRequest: cfg.MaxRequestBytes}
 	s.inflow = &inflow{limit: int64(cfg.MaxInflowBytes), log: cfg.Logger, cut: m.large, opened: make(map[*inflowConn]struct{})}
