@@ -126,6 +126,7 @@ func buildRating(ctx context.Context, b *builder) error {
 		return err
 	}
 	b.background("rating ingestion", svc.Run)
+	b.ready.Add("rating-group", svc.GroupReady)
 	return b.serveGRPC(ctx, "rating", svc)
 }
 

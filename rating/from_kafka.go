@@ -44,6 +44,9 @@ type consumer struct {
 	client *kgo.Client
 	// stranger: the topic was seen under another id than ours.
 	stranger atomic.Bool
+	// leave: the group is another database's (see group.go).
+	leave    atomic.Bool
+	askedFor bool // halts for the group were recorded; used by awaitGroup alone
 	// said is what was last logged about a partition; used by poll alone.
 	said map[int32]*saying
 
@@ -87,9 +90,13 @@ const ingestionJob = "rating ingestion"
 func (c *consumer) run(ctx context.Context) error {
 	cfg := c.cfg.kafkaConfig()
 	cfg.Logger = c.in.log
+	own, err := c.in.database(ctx)
+	if err != nil {
+		return fmt.Errorf("consume rating events: %w", err)
+	}
 	client, err := kafka.NewClient(cfg,
 		kgo.ConsumerGroup(c.cfg.Group),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.Balancers(newBalancer(own)),
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.HeartbeatInterval(sessionTimeout/5),
 		kgo.RebalanceTimeout(rebalanceTimeout),
@@ -121,7 +128,7 @@ func (c *consumer) run(ctx context.Context) error {
 	c.client = client
 	defer c.stopAll()
 	defer client.CloseAllowingRebalance()
-	if !c.awaitTopic(ctx) {
+	if !c.awaitTopic(ctx) || !c.awaitGroup(ctx) {
 		return nil
 	}
 	// Not before: a client that knows its topic from the start may ask startOffsets while NewClient still runs, when
@@ -132,7 +139,9 @@ func (c *consumer) run(ctx context.Context) error {
 	var others sync.WaitGroup
 	defer others.Wait()
 	defer end()
-	for job, run := range map[string]func(context.Context){"commits for display": c.display, "measuring of the lag": c.measure} {
+	for job, run := range map[string]func(context.Context){
+		"commits for display": func(ctx context.Context) { c.display(markOffsets(ctx, own)) }, "measuring of the lag": c.measure,
+	} {
 		others.Go(func() {
 			_ = c.in.guard.Run(aside, job, func(ctx context.Context) error { run(ctx); return nil }) // it returns none of its own
 		})
@@ -161,7 +170,7 @@ func (c *consumer) poll(ctx context.Context) error {
 		}
 		// Here, where no partition can be taken from us.
 		if time.Since(reviewed) >= reviewInterval {
-			if c.review(ctx) {
+			if c.review(ctx) || c.leave.Load() {
 				return nil
 			}
 			reviewed = time.Now()
@@ -266,8 +275,8 @@ func (c *consumer) startOffsets(ctx context.Context, assigned map[string]map[int
 		if err == nil {
 			return assigned, nil
 		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		if ctx.Err() != nil || errors.Is(err, errForeignGroup) {
+			return nil, errors.Join(ctx.Err(), err)
 		}
 		if said.due(err) {
 			c.in.log.Warn("partitions are assigned and not ingested yet: waiting", "topic", c.cfg.Topic, "partitions", len(assigned[c.cfg.Topic]), "error", err)
@@ -280,6 +289,9 @@ func (c *consumer) startOffsets(ctx context.Context, assigned map[string]map[int
 
 // takeOver makes assigned partitions ours and fills in the offsets to read from.
 func (c *consumer) takeOver(ctx context.Context, assigned map[int32]kgo.Offset) error {
+	if err := c.checkGroup(ctx); err != nil {
+		return err
+	}
 	state, err := c.look(ctx)
 	if err != nil {
 		return err
@@ -332,6 +344,9 @@ func (c *consumer) stopAll() {
 func (c *consumer) fetchError(ctx context.Context, number int32, err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
 		return
+	}
+	if errors.Is(err, kerr.InconsistentGroupProtocol) {
+		c.shutOut(ctx)
 	}
 	p, owned := c.part(number)
 	loss := (*kgo.ErrDataLoss)(nil)

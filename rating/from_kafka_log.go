@@ -281,7 +281,7 @@ func (s *Service) owners(ctx context.Context, client *kgo.Client) (map[int32]str
 			}
 		}
 	}
-	return owners, nil
+	return owners, s.groupTrouble(ctx, groups[s.cfg.Group])
 }
 
 // settle makes a partition ours where it is judged to go on, or lets it stand still. It returns the offset to read from.

@@ -34,6 +34,7 @@ type ingester struct {
 	writers chan struct{}
 	gaps    *gaps
 	guard   *guard.Guard // nil guards too
+	group   group
 
 	mu     sync.Mutex
 	next   map[partition]int64 // where each owned partition goes on

@@ -57,6 +57,7 @@ func TestApacheKafka(t *testing.T) {
 		"deleted-early": testDeletedRecords,
 		"two-members":   testTwoMembers,
 		"min-insync":    testMinInSync,
+		"two-databases": func(t *testing.T, s *stream) { testTwoDatabases(t, s, realCfg(s)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

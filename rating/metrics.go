@@ -12,6 +12,7 @@ type ingestMetrics struct {
 	batches          prometheus.Histogram
 	retries, fenced  prometheus.Counter
 	halted           prometheus.Gauge
+	foreignGroup     prometheus.Gauge
 	gaps             *gaps
 }
 
@@ -41,13 +42,17 @@ func newIngestMetrics(reg prometheus.Registerer, now func() time.Time, deadLette
 			Name: "rating_ingest_halted_partitions",
 			Help: "Partitions that stand still until an operator looks at them; ListIngestPartitions says why.",
 		}),
+		foreignGroup: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rating_ingest_foreign_group",
+			Help: "1 while this process keeps away from the consumer group because it is another database's, or its members do not let it in.",
+		}),
 		gaps: newGaps(now),
 	}
 	present := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rating_dead_letters",
 		Help: "Dead letters that wait for an operator to replay or drop them; NaN where the database does not answer.",
 	}, deadLetters)
-	for _, c := range []prometheus.Collector{records, present, m.batches, m.retries, m.fenced, m.halted, m.gaps} {
+	for _, c := range []prometheus.Collector{records, present, m.batches, m.retries, m.fenced, m.halted, m.foreignGroup, m.gaps} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
