@@ -72,7 +72,12 @@ func start(t *testing.T, env []string, args ...string) *program {
 
 func startBinary(t *testing.T, bin string, env []string, args ...string) *program {
 	t.Helper()
-	p := &program{cmd: prepare(bin, env, args...), exited: make(chan struct{})}
+	return startCommand(t, prepare(bin, env, args...))
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd) *program {
+	t.Helper()
+	p := &program{cmd: cmd, exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -85,7 +90,7 @@ func startBinary(t *testing.T, bin string, env []string, args ...string) *progra
 		_ = p.cmd.Process.Kill() // fails only when it has ended
 		<-p.exited
 		if t.Failed() {
-			t.Logf("movieexample %s: %s\nstandard output:\n%s\nstandard error:\n%s", strings.Join(args, " "), p.cmd.ProcessState, &p.stdout, &p.stderr)
+			t.Logf("movieexample %s: %s\nstandard output:\n%s\nstandard error:\n%s", strings.Join(cmd.Args[1:], " "), p.cmd.ProcessState, &p.stdout, &p.stderr)
 		}
 	})
 	return p

@@ -96,6 +96,10 @@ func openSQLite(ctx context.Context, path string, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	// Before SQLite looks: it would make files beside one that it may not write, with the same rights, and then trip over those.
+	if why := unwritable(path); why != "" {
+		return nil, fmt.Errorf("open database %s: %s", path, why)
+	}
 	db := &DB{dialect: SQLite, name: path, log: opt.Logger, writeConns: 1}
 
 	// The writer goes first: it creates the file and sets its journal mode.

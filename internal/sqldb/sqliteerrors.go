@@ -87,12 +87,15 @@ func unwritable(path string) string {
 		case errors.Is(err, unix.EROFS):
 			return file + " is on a file system that is mounted read-only: mount it to be written, or choose another directory"
 		case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-			return file + " cannot be read and written by this user: " + ownersRemedy(file)
+			return "no permission: " + file + " cannot be read and written by this user: " + ownersRemedy(file)
 		}
 	}
 	dir := filepath.Dir(path)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "" // that is another mistake
+	}
 	if err := unix.Access(dir, unix.W_OK|unix.X_OK); errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS) {
-		return "the directory " + dir + " cannot be written by this user, and SQLite makes files beside the database: " + ownersRemedy(dir)
+		return "no permission: the directory " + dir + " cannot be written by this user, and SQLite makes files beside the database: " + ownersRemedy(dir)
 	}
 	return ""
 }
