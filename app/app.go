@@ -216,6 +216,9 @@ func (b *builder) lock(dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := b.tighten(dir); err != nil {
+		return errors.Join(err, release())
+	}
 	b.onClose("lock of "+dir, func(context.Context) error { return release() })
 	return nil
 }
@@ -226,6 +229,20 @@ const maxConnections = 1024
 
 // maxOperators is the same for the admin listener. They are beside what all others have.
 const maxOperators = 32
+
+// tighten takes the rights of others from a directory inside the data directory, which an earlier release gave them. Directories that
+// the user chose otherwise, and those of another user, stay as they are.
+func (b *builder) tighten(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || filepath.Dir(dir) != b.dataDir || info.Mode()&0o077 == 0 {
+		return nil
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Uid) != os.Geteuid() {
+		return nil
+	}
+	b.log.Info("others could read this directory: they cannot any more", "directory", dir)
+	return os.Chmod(dir, info.Mode().Perm()&0o700)
+}
 
 // listen opens a listener; the address chosen is in Addresses.
 func (b *builder) listen(ctx context.Context, name string) (net.Listener, error) {

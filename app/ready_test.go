@@ -36,6 +36,9 @@ func TestReadyWithItsCallees(t *testing.T) {
 	config := func(dir string) app.Config {
 		cfg := testConfig(dir)
 		cfg.Discovery = "static:" + file
+		if dir != "" {
+			cfg.Database = "embedded"
+		}
 		return cfg
 	}
 	readyz := func(p *process) answer { return ask(t, http.MethodGet, p.Admin+"/readyz", "") }

@@ -450,7 +450,7 @@ func explain(ctx context.Context, doing string, err error) error {
 	case sqldb.Duplicate(err):
 		return fault.Unavailable(fmt.Errorf("%s: %w", doing, err), "another request wrote the same movie or external id at the same time: nothing was written; retry")
 	}
-	return fmt.Errorf("%s: %w", doing, sqldb.Fault(err)) // a server that became read-only is the only kind left
+	return fmt.Errorf("%s: %w", doing, sqldb.Fault(err)) // what is left is about a file or a server that takes no writes
 }
 
 // ordered returns the movies of the ids that exist, in the order of the ids.

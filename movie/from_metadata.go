@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	"movieexample.com/internal/fault"
@@ -180,6 +181,21 @@ func inHalves[V any](ids []string, ask func([]string) (map[string]V, error)) (ma
 	return found, nil
 }
 
+// unavailable says that a service did not do what it was asked. Where the service itself says why (its disk is full, say), the words
+// are its own: that it cannot be reached would send people to look at the network.
+func unavailable(service string, err error) error {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if _, ours := e.(*fault.Error); ours { //nolint:errorlint // each link is looked at
+			continue
+		}
+		// Only an answer is a status; that nothing answered is told in other ways.
+		if answer, ok := e.(interface{ GRPCStatus() *status.Status }); ok && answer.GRPCStatus().Message() != "" {
+			return fault.Unavailable(err, "the %s service cannot do it now: %s", service, answer.GRPCStatus().Message())
+		}
+	}
+	return fault.Unavailable(err, "the %s service cannot be reached: try again later", service)
+}
+
 // fromMetadata turns what a call returned into an error for our own callers: it names the service where the service is
 // the trouble, and our fields where the input is. renames are pairs of the metadata service's field name and ours.
 func fromMetadata(err error, renames ...string) error {
@@ -190,7 +206,7 @@ func fromMetadata(err error, renames ...string) error {
 	}
 	switch e.Kind {
 	case fault.KindUnavailable:
-		return fault.Unavailable(metadataAway{err}, "the metadata service cannot be reached: try again later")
+		return unavailable("metadata", metadataAway{err})
 	case fault.KindDeadline:
 		return fault.Deadline(metadataAway{err}, "the metadata service did not answer in time: try again later")
 	case fault.KindInternal:

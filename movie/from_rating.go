@@ -229,7 +229,7 @@ func fromRating(err error) error {
 	}
 	switch e.Kind {
 	case fault.KindUnavailable:
-		return fault.Unavailable(err, "the rating service cannot be reached: try again later")
+		return unavailable("rating", err)
 	case fault.KindDeadline:
 		return fault.Deadline(err, "the rating service did not answer in time: try again later")
 	case fault.KindNotFound, fault.KindCanceled:

@@ -135,7 +135,7 @@ func readDemoRecord(dir string) (*demoRecord, error) {
 		}
 	}
 	// Before there is any data: whenever this process ends, the next demo knows the data for its own.
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	return r, r.write()

@@ -20,10 +20,10 @@ import (
 // Name is the lock's file in the directory it is about.
 const Name = "movieexample.lock"
 
-// Lock makes the directory if it is missing, and this process its only owner until release is called. While another
+// Lock makes the directory if it is missing, for this user alone, and this process its only owner until release is called. While another
 // process owns it, Lock fails at once with a fault of kind Precondition that names that process.
 func Lock(dir string) (release func() error, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
 	path := filepath.Join(dir, Name)

@@ -58,6 +58,11 @@ func TestOneOwner(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after the owner's end: %v", err)
 	}
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if info, err := os.Stat(d); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("%s can be used by others: %v, %v", d, info.Mode(), err)
+		}
+	}
 	if err := release(); err != nil {
 		t.Fatal(err)
 	}
