@@ -108,9 +108,9 @@ func (db *DB) checkWrites(ctx context.Context) error {
 }
 
 // ProveWritable writes to the database, for the start: what it cannot write then, it could not write later. [DB.Migrate] comes
-// before. Of a full disk, and of what passes by itself, it says nothing: reading goes on, and [DB.Check] tells.
+// before. Of a full disk, a server that is read-only, and what passes by itself, it says nothing: reading goes on, and [DB.Check] tells.
 func (db *DB) ProveWritable(ctx context.Context) error {
-	if err := db.probeWrite(ctx); err != nil && refusesWrites(err) && !Full(err) {
+	if err := db.probeWrite(ctx); err != nil && refusesWrites(err) && !Full(err) && !mysqlReadOnlyServer(err) {
 		return fmt.Errorf("write to database %s: %w", db.name, err)
 	}
 	return nil

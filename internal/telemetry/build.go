@@ -11,6 +11,9 @@ import (
 // unknown stands where the tool chain recorded nothing. Saying so is better than an empty field, which looks like a defect.
 const unknown = "unknown"
 
+// version is set by the linker (see the Makefile) for builds in which the Go tool chain knows none.
+var version string
+
 // Build is what the Go tool chain recorded in the binary. Revision, Time and Modified are there only when it was built inside a
 // checkout and not with -buildvcs=false.
 type Build struct {
@@ -22,13 +25,18 @@ type Build struct {
 	Platform  string    `json:"platform"`           // "linux/amd64"
 }
 
-// BuildInfo describes the running binary. It reads what the linker stamped, so no build script can forget to set it.
+// BuildInfo describes the running binary. It reads what the tool chain stamped, so no build script can forget to set it, and what
+// the Makefile gave the linker where that is nothing.
 func BuildInfo() Build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
-	return BuildFrom(info)
+	b := BuildFrom(info)
+	if b.Version == "devel" && version != "" {
+		b.Version = version
+	}
+	return b
 }
 
 // BuildFrom picks the facts out of a build record; debug/buildinfo can read one from any Go binary on disk.
