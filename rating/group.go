@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/internal/kafka"
 )
 
 // This file keeps a consumer group to one database (ADR 020). Two systems with different databases in one group would share the
@@ -125,7 +126,7 @@ func ownerOf(ctx context.Context, client *kgo.Client, groupName, topic, own stri
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("look up whose consumer group %q is: %w", groupName, err)
+		return "", fmt.Errorf("look up whose consumer group %q is: %w", groupName, kafka.Explain(client, err))
 	}
 	for _, o := range offsets[topic] {
 		if id, marked := strings.CutPrefix(o.Metadata, groupMark); marked && o.Err == nil && id != own {
@@ -159,7 +160,7 @@ func (c *consumer) awaitGroup(ctx context.Context) bool {
 			return false
 		case err != nil:
 			if said.due(err) {
-				c.in.log.Warn("rating events are not ingested: waiting", "group", c.cfg.Group, "error", err)
+				c.in.log.Warn("rating events are not ingested: waiting for Kafka", "group", c.cfg.Group, "error", err)
 			}
 		case reason == "":
 			return true
@@ -190,7 +191,7 @@ func (c *consumer) objectionToGroup(ctx context.Context) (reason string, lasting
 		err = groups[c.cfg.Group].Err
 	}
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-		return "", false, fmt.Errorf("look up who is in consumer group %q: %w", c.cfg.Group, err)
+		return "", false, fmt.Errorf("look up who is in consumer group %q: %w", c.cfg.Group, kafka.Explain(c.client, err))
 	}
 	busy := occupied(groups[c.cfg.Group], own)
 	if owner == "" {

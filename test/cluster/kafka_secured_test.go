@@ -170,7 +170,7 @@ func (s *secured) serve(t *testing.T, name, service string, env []string, args .
 	}
 	p = servers.NewProcess(servers.Program{
 		Name: name, Path: s.binary, Env: append(cluster.Environment(), env...), Dir: s.room.Dir(), Log: filepath.Join(s.room.Dir(), name+".log"),
-		Args: append([]string{"serve", service, "--data", filepath.Join(s.room.Dir(), name), "--listen-" + service, address, "--listen-admin", admin}, args...),
+		Args: append([]string{"serve", service, "--data", filepath.Join(s.room.Dir(), name), "--database", "embedded", "--listen-" + service, address, "--listen-admin", admin}, args...),
 		Ready: func(ctx context.Context) error {
 			_, err := ask(ctx, "GET", "http://"+admin+"/readyz", "")
 			return err

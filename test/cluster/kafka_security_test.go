@@ -169,7 +169,7 @@ func (s *secured) late(t *testing.T, all int) {
 	lists("what is needed of the topic")
 	before := logged(t, p)
 	s.grant(t, "--allow-principal User:second --operation Read --topic ratings") // which others have created
-	says(t, p, before, "level=WARN", "reading rating events", `denies user \"second\" what is needed of the consumer group`, "grant it")
+	says(t, p, before, "level=WARN", "waiting for Kafka", `denies user \"second\" what is needed of the consumer group`, "grant it")
 	lists("what is needed of the consumer group")
 	s.grant(t, "--allow-principal User:second --operation Read --group second")
 	s.ingested(t, address, admin, "second", all)
