@@ -21,8 +21,16 @@ type DeadLetter struct {
 	Key         []byte
 	Payload     []byte
 	ContentType string
-	RecordTime  time.Time // the Kafka record's timestamp
+	RecordTime  time.Time // the Kafka record's timestamp; zero where it has none, or one outside the years 1 to 9999
 	Created     time.Time // when it was buried
+}
+
+// recordTime is zero, and not 1970, where the record has none.
+func recordTime(d *ratingv1.DeadLetter) time.Time {
+	if d.GetRecordTime() == nil {
+		return time.Time{}
+	}
+	return d.GetRecordTime().AsTime()
 }
 
 // DeadLetters hands over the dead letters, oldest first, at most limit of them; 0 means all. It returns how many there are in
@@ -34,7 +42,7 @@ func (c *Client) DeadLetters(ctx context.Context, limit int, each func(DeadLette
 			err := each(DeadLetter{
 				ID: d.GetId(), Topic: d.GetTopic(), Partition: d.GetPartition(), Offset: d.GetOffset(), Class: d.GetClass(), Reason: d.GetReason(),
 				Key: d.GetKey(), Payload: d.GetPayload(), ContentType: d.GetContentType(),
-				RecordTime: d.GetRecordTime().AsTime(), Created: d.GetCreateTime().AsTime(),
+				RecordTime: recordTime(d), Created: d.GetCreateTime().AsTime(),
 			})
 			if err != nil {
 				return err

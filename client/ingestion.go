@@ -20,11 +20,14 @@ type IngestPartition struct {
 	LagSeconds *float64 `json:"lagSeconds,omitempty"`
 	// Owner is the member of the consumer group that has the partition.
 	Owner string `json:"owner,omitempty"`
+	// Owned tells whether any member has it; nil: nobody knows.
+	Owned *bool `json:"owned,omitempty"`
 	// Halted is why the partition stands still; empty if it does not.
 	Halted string `json:"halted,omitempty"`
 }
 
-// Ingestion lists the partitions. brokersError says why the brokers did not tell what they know; it is empty if they did.
+// Ingestion lists the partitions. brokersError says why the brokers did not tell what they know; it is empty if they did. What is
+// from them is then as of when they answered last, or missing.
 func (c *Client) Ingestion(ctx context.Context) (list []IngestPartition, brokersError string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
@@ -35,7 +38,7 @@ func (c *Client) Ingestion(ctx context.Context) (list []IngestPartition, brokers
 	for _, p := range resp.GetPartitions() {
 		list = append(list, IngestPartition{
 			Topic: p.GetTopic(), TopicID: p.GetTopicId(), Partition: p.GetPartition(), NextOffset: p.GetNextOffset(),
-			EndOffset: p.EndOffset, LagRecords: p.LagRecords, LagSeconds: p.LagSeconds, Owner: p.GetOwner(), Halted: p.GetHalted(),
+			EndOffset: p.EndOffset, LagRecords: p.LagRecords, LagSeconds: p.LagSeconds, Owner: p.GetOwner(), Owned: p.Owned, Halted: p.GetHalted(),
 		})
 	}
 	return list, resp.GetBrokersError(), nil
@@ -75,9 +78,11 @@ type Resumed struct {
 	GivenUp []string `json:"givenUp"`
 	Halted  string   `json:"halted,omitempty"` // why it stood still
 	DryRun  bool     `json:"dryRun,omitempty"`
+	// TakenUp: the process that has the partition goes on there. Otherwise no process has it, and the one that gets it begins there.
+	TakenUp bool `json:"takenUp"`
 }
 
-// ResumePartition lets a partition go on. The process that has it notices within seconds.
+// ResumePartition lets a partition go on, and returns when it does.
 func (c *Client) ResumePartition(ctx context.Context, r Resume) (Resumed, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -95,6 +100,6 @@ func (c *Client) ResumePartition(ctx context.Context, r Resume) (Resumed, error)
 	return Resumed{
 		Topic: r.Topic, TopicID: resp.GetTopicId(), Partition: r.Partition, OldOffset: resp.OldOffset, NewOffset: resp.GetNewOffset(),
 		Skipped: resp.GetSkippedRecords(), Lost: resp.GetLostRecords(), Repeated: resp.GetRepeatedRecords(),
-		GivenUp: append([]string{}, resp.GetGivenUp()...), Halted: resp.GetHalted(), DryRun: r.DryRun,
+		GivenUp: append([]string{}, resp.GetGivenUp()...), Halted: resp.GetHalted(), DryRun: r.DryRun, TakenUp: resp.GetTakenUp(),
 	}, nil
 }

@@ -196,7 +196,10 @@ func BenchmarkIngest(b *testing.B) {
 			batch func(from, to int) error
 		}{
 			{"ours", func(from, to int) error {
-				_, err := in.records(ctx, testPartition, c.decodeAll(testPartition, records[from:to]))
+				recs, err := c.decodeAll(ctx, testPartition, records[from:to])
+				if err == nil {
+					_, err = in.records(ctx, testPartition, recs)
+				}
 				return err
 			}},
 			{"bare", func(from, to int) error { return bareUpsert(ctx, plain, all[from:to], false) }},
@@ -255,7 +258,11 @@ func TestAllocationsPerEvent(t *testing.T) {
 	perBatch := testing.AllocsPerRun(batches, func() {
 		recs := runs[at]
 		at++
-		mustIngest(t, in, c.decodeAll(testPartition, recs), recs[len(recs)-1].Offset+1)
+		decoded, err := c.decodeAll(t.Context(), testPartition, recs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustIngest(t, in, decoded, recs[len(recs)-1].Offset+1)
 	})
 	perEvent := perBatch / benchBatch
 	t.Logf("%.1f allocations per event", perEvent)

@@ -3,6 +3,8 @@ package rating
 import (
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 )
 
 // deadLetter is an event that could not be applied, whole.
@@ -14,7 +16,7 @@ type deadLetter struct {
 	RecordKey   []byte
 	Payload     []byte
 	ContentType string
-	RecordTime  Micros // the Kafka record's timestamp; 0 where it had none
+	RecordTime  Micros // the Kafka record's timestamp, see letterTime; 0 where it had none
 	Created     Micros // when it was buried
 }
 
@@ -23,9 +25,53 @@ func (d *deadLetter) id() string {
 	return fmt.Sprintf("%s-%05d-%019d", d.TopicID, d.Number, d.Offset)
 }
 
+// reduced is the letter without anything that the sender chose, for a database that refuses the whole one: the class says what was
+// wrong with the event, the reason what is missing and why.
+func (d deadLetter) reduced(cause error) deadLetter {
+	reason := fmt.Sprintf("The database refused this dead letter with its key of %d and its payload of %d bytes (%v). The event is in Kafka as long as the topic keeps it.",
+		len(d.RecordKey), len(d.Payload), cause)
+	// Plain ASCII: the reason itself may be what is refused.
+	d.Reason = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, reason)
+	d.RecordKey, d.Payload, d.ContentType, d.RecordTime = nil, nil, "", 0
+	return d
+}
+
+// size is what the letter counts for, in bytes: what the sender chose, and what is stored beside it.
+func (d *deadLetter) size() int64 { return int64(len(d.RecordKey)+len(d.Payload)) + letterOverhead }
+
+// letterOverhead is what a dead letter is taken to need beside key and payload, in bytes: place, class, reason, two indexes.
+const letterOverhead = 512
+
 // classStoreRefused is the class of an event that was good by the contract, and that the database would not take. The
 // other classes are of api/events.
 const classStoreRefused = "store-refused"
+
+// classUndecodable is the class of a batch of records that the client cannot decode. Its dead letter has the offset of the first
+// record, and the whole batch as payload.
+const classUndecodable = "undecodable-batch"
+
+// letterTime keeps a record's timestamp in milliseconds: as none (0), exactly, or as the nearest that can be kept, which is as far
+// out of range.
+func letterTime(millis int64) Micros {
+	const most = math.MaxInt64 / 1000
+	if millis == -1 {
+		return 0
+	}
+	return Micros(min(max(millis, -most), most) * 1000)
+}
+
+// millisOf is the timestamp in milliseconds that letterTime kept.
+func millisOf(m Micros) int64 {
+	if m == 0 {
+		return -1
+	}
+	return int64(m) / 1000
+}
 
 // deadPlace is a place in the list of dead letters: the last one before it.
 type deadPlace struct {

@@ -105,7 +105,7 @@ func TestStoreFoldsLikeTheModel(t *testing.T) {
 		offset := int64(0)
 		for _, b := range batches {
 			end := offset + int64(len(b))
-			if err := s.ingest(t.Context(), batch{partition: p, start: offset, end: end, changes: rename(b)}); err != nil {
+			if _, err := s.ingest(t.Context(), batch{partition: p, start: offset, end: end, changes: rename(b)}); err != nil {
 				rt.Fatal(err)
 			}
 			offset = end

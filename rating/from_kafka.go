@@ -1,11 +1,13 @@
 package rating
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +15,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"movieexample.com/api/events"
 	"movieexample.com/internal/kafka"
 )
 
@@ -31,6 +32,8 @@ const (
 	rebalanceTimeout = 30 * time.Second
 	// reviewInterval is how often partitions that stand still are looked at again, and the ends of the log are asked for.
 	reviewInterval = time.Second
+	// metadataInterval is how often the brokers are asked which partitions the topic has.
+	metadataInterval = 5 * time.Second
 	// displayInterval is how often offsets are told to Kafka, for those who look at its consumer lag.
 	displayInterval = time.Second
 )
@@ -42,13 +45,17 @@ type consumer struct {
 	in     *ingester
 	now    func() time.Time
 	client *kgo.Client
-	// stranger: the topic was seen under another id than ours.
-	stranger atomic.Bool
 	// leave: the group is another database's (see group.go).
 	leave    atomic.Bool
 	askedFor bool // halts for the group were recorded; used by awaitGroup alone
-	// said is what was last logged about a partition; used by poll alone.
-	said map[int32]*saying
+	// said is what was last logged about a partition, and places where it stood; used by poll alone.
+	said   map[int32]*saying
+	places map[int32]standing
+	seen   seen
+	doubts doubts
+	// wake ends the poll that is waiting, and nudged says that it was ended for a review.
+	wake   atomic.Pointer[context.CancelFunc]
+	nudged atomic.Bool
 
 	mu sync.Mutex
 	// topicID is the id that the topic had at the first assignment; empty before.
@@ -60,8 +67,14 @@ type consumer struct {
 // an error is a mistake in the configuration of the client.
 func (s *Service) consume(ctx context.Context) error {
 	for round := 0; ; round++ {
-		c := &consumer{cfg: s.cfg, in: s.ingester, now: s.now, owned: make(map[int32]partition), said: make(map[int32]*saying)}
-		if err := c.run(ctx); err != nil || ctx.Err() != nil {
+		c := &consumer{
+			cfg: s.cfg, in: s.ingester, now: s.now, owned: make(map[int32]partition), said: make(map[int32]*saying), places: make(map[int32]standing),
+			seen: seen{of: make(map[int32][]int)}, doubts: doubts{log: s.log},
+		}
+		s.consumer.Store(c)
+		err := c.run(ctx)
+		s.consumer.Store(nil)
+		if err != nil || ctx.Err() != nil {
 			return err
 		}
 		// Made anew by somebody who does so again and again, say.
@@ -118,6 +131,10 @@ func (c *consumer) run(ctx context.Context) error {
 			limit := min(100*time.Millisecond<<min(fails, 10), time.Second)
 			return limit/2 + rand.N(limit/2)
 		}),
+		// So soon are partitions noticed that were added, and given to a member.
+		kgo.MetadataMaxAge(metadataInterval),
+		kgo.MaxDecompressBatchBytes(maxBatchBytes),
+		kgo.WithHooks(c),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.FetchMaxBytes(16<<20),
 		kgo.FetchMaxPartitionBytes(4<<20),
@@ -139,13 +156,9 @@ func (c *consumer) run(ctx context.Context) error {
 	var others sync.WaitGroup
 	defer others.Wait()
 	defer end()
-	for job, run := range map[string]func(context.Context){
-		"commits for display": func(ctx context.Context) { c.display(markOffsets(ctx, own)) }, "measuring of the lag": c.measure,
-	} {
-		others.Go(func() {
-			_ = c.in.guard.Run(aside, job, func(ctx context.Context) error { run(ctx); return nil }) // it returns none of its own
-		})
-	}
+	others.Go(func() {
+		_ = c.in.guard.Run(markOffsets(aside, own), "commits for display", func(ctx context.Context) error { c.display(ctx); return nil }) // it returns none of its own
+	})
 	return c.poll(ctx)
 }
 
@@ -154,6 +167,7 @@ func (c *consumer) poll(ctx context.Context) error {
 	reviewed := time.Now()
 	for failures := 0; ; {
 		polling, cancel := context.WithTimeout(ctx, reviewInterval)
+		c.wake.Store(&cancel)
 		fetches := c.client.PollRecords(polling, c.cfg.BatchRecords)
 		cancel()
 		if fetches.IsClientClosed() || ctx.Err() != nil {
@@ -169,7 +183,7 @@ func (c *consumer) poll(ctx context.Context) error {
 			failures++
 		}
 		// Here, where no partition can be taken from us.
-		if time.Since(reviewed) >= reviewInterval {
+		if c.nudged.Swap(false) || time.Since(reviewed) >= reviewInterval {
 			if c.review(ctx) || c.leave.Load() {
 				return nil
 			}
@@ -183,6 +197,14 @@ func (c *consumer) poll(ctx context.Context) error {
 	}
 }
 
+// nudge makes the consumer review its partitions now, instead of within a second.
+func (c *consumer) nudge() {
+	c.nudged.Store(true)
+	if cancel := c.wake.Load(); cancel != nil {
+		(*cancel)()
+	}
+}
+
 // ingest handles what one poll brought; ok is false if that was nothing but errors. An error is a panic: what the poll brought
 // may be half done, and only a new consumer begins again where the database stands.
 func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool, err error) {
@@ -193,14 +215,19 @@ func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool, er
 		end     int64
 	}
 	partitions, failed := make(map[int32]*fetched), false
+	undecodable := make(map[int32]error)
 	fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
-		if fp.Err != nil && !errors.Is(fp.Err, context.DeadlineExceeded) {
+		if fp.Err != nil && !errors.Is(fp.Err, context.DeadlineExceeded) && !errors.Is(fp.Err, context.Canceled) {
 			failed = true
 			number := fp.Partition
 			if fp.Topic == "" { // of the group as a whole
 				number = -1
 			}
-			c.fetchError(ctx, number, fp.Err)
+			if isUndecodable(fp.Err) && number >= 0 {
+				undecodable[number] = fp.Err
+			} else {
+				c.fetchError(ctx, number, fp.Err)
+			}
 		}
 		if len(fp.Records) == 0 {
 			return
@@ -226,7 +253,16 @@ func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool, er
 	for range partitions {
 		err = errors.Join(err, <-panicked)
 	}
-	return len(partitions) > 0 || !failed, err
+	if err != nil {
+		return false, err
+	}
+	// Behind what was read before it.
+	for number, err := range undecodable {
+		if p, owned := c.part(number); owned && c.in.haltedReason(p) == "" {
+			c.undecodable(ctx, p, err)
+		}
+	}
+	return len(partitions) > 0 || !failed, nil
 }
 
 // awaitTopic creates the topic if it is not there, and waits for the brokers as long as it takes; false: ctx ended.
@@ -367,14 +403,7 @@ func (c *consumer) fetchError(ctx context.Context, number int32, err error) {
 	if owned && c.in.haltedReason(p) != "" {
 		return
 	}
-	err = kafka.Explain(c.client, err)
-	// An error that comes again with every attempt is said again now and then.
-	if c.said[number] == nil {
-		c.said[number] = &saying{}
-	}
-	if c.said[number].due(err) {
-		c.in.log.Warn("reading rating events", "topic", c.cfg.Topic, "partition", number, "error", err)
-	}
+	c.trouble(number, err)
 }
 
 // partition ingests what was fetched of one partition, whose log ends at end.
@@ -383,11 +412,30 @@ func (c *consumer) partition(ctx context.Context, number int32, records []*kgo.R
 	if !owned || c.in.haltedReason(p) != "" {
 		return
 	}
+	decoded, err := c.decodeAll(ctx, p, records)
+	letters := []logRecord(nil)
+	if err == nil {
+		letters, err = c.passedOver(ctx, p, records)
+	}
+	if err != nil { // nothing is taken for what it may not be: they are read again
+		if next, ours := c.in.position(p); ours && ctx.Err() == nil {
+			c.in.log.Warn("records of a partition are read again", "partition", p.String(), "offset", next, "error", err)
+			c.seek(p, next)
+		}
+		return
+	}
+	if len(letters) > 0 {
+		decoded = append(decoded, letters...)
+		slices.SortStableFunc(decoded, func(a, b logRecord) int { return cmp.Compare(a.offset, b.offset) })
+	}
 	ingested := c.in.gaps.fetched(p, recordTime(records[0]), recordTime(records[len(records)-1]), end)
-	next, err := c.in.records(ctx, p, c.decodeAll(p, records))
+	next, err := c.in.records(ctx, p, decoded)
 	if err != nil {
 		if fenced := (*fencedError)(nil); errors.As(err, &fenced) {
 			c.seek(p, next)
+		}
+		if stuck := (*haltError)(nil); errors.As(err, &stuck) {
+			c.halt(ctx, p, halt{reason: stuck.reason, lasting: true, known: true})
 		}
 		return // otherwise ctx ended, or the partition was given up; nothing was acknowledged
 	}
@@ -397,89 +445,6 @@ func (c *consumer) partition(ctx context.Context, number int32, records []*kgo.R
 // seek makes the client read on from next.
 func (c *consumer) seek(p partition, next int64) {
 	c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{p.Topic: {p.Number: {Epoch: -1, Offset: next}}})
-}
-
-// recordTime is a record's timestamp; zero where it has none.
-func recordTime(r *kgo.Record) time.Time {
-	if r.Timestamp.UnixMicro() <= 0 {
-		return time.Time{}
-	}
-	return r.Timestamp
-}
-
-func (c *consumer) decodeAll(p partition, records []*kgo.Record) []logRecord {
-	out := make([]logRecord, len(records))
-	for i, r := range records {
-		out[i] = c.decode(p, r)
-	}
-	return out
-}
-
-// decode reads one record.
-func (c *consumer) decode(p partition, r *kgo.Record) logRecord {
-	rec := logRecord{offset: r.Offset, marker: r.Attrs.IsControl()}
-	if rec.marker {
-		return rec
-	}
-	letter := func(class string, err error) deadLetter {
-		d := deadLetter{
-			partition: p, Offset: r.Offset, Class: class, Reason: err.Error(), RecordKey: r.Key, Payload: r.Value,
-			ContentType: contentType(r),
-		}
-		if r.Timestamp.UnixMicro() > 0 {
-			d.RecordTime = ToMicros(r.Timestamp)
-		}
-		return d
-	}
-	change, err := decodeEvent(contentType(r), r.Value, r.Timestamp, c.now())
-	if err != nil {
-		d := letter(events.Class(err), err)
-		rec.dead = &d
-		return rec
-	}
-	rec.change, rec.bury = change, letter
-	return rec
-}
-
-// decodeEvent turns an event into the change it asks for. An event without a time was rated at its record's time; one
-// without either, now.
-func decodeEvent(contentType string, value []byte, recordTime, now time.Time) (Rating, error) {
-	e, err := events.Decode(contentType, value)
-	if err != nil {
-		return Rating{}, err
-	}
-	if e.RatedAt.IsZero() {
-		if e.RatedAt = recordTime; recordTime.UnixMicro() <= 0 {
-			e.RatedAt = now
-		}
-	}
-	if err := e.CheckTime(now); err != nil {
-		return Rating{}, err
-	}
-	value10 := e.Value
-	if e.Type == events.Delete {
-		value10 = tombstone
-	}
-	key := Key{Record: Record{Type: e.RecordType, ID: e.RecordID}, User: e.UserID}
-	return newRating(key, value10, ToMicros(e.RatedAt), e.ProviderID), nil
-}
-
-func contentType(r *kgo.Record) string {
-	for _, h := range r.Headers {
-		if h.Key == events.ContentTypeHeader {
-			return string(h.Value)
-		}
-	}
-	return ""
-}
-
-// redecode reads a dead letter's event again.
-func redecode(d deadLetter, now time.Time) (Rating, error) {
-	var recordTime time.Time
-	if d.RecordTime > 0 {
-		recordTime = d.RecordTime.Time()
-	}
-	return decodeEvent(d.ContentType, d.Payload, recordTime, now)
 }
 
 // display tells Kafka now and then how far ingestion is, so that its tools show the lag. Nothing reads it back, so a

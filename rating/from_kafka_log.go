@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"movieexample.com/internal/fault"
@@ -17,7 +15,9 @@ import (
 
 // topicLog is what the brokers have of the topic at one moment.
 type topicLog struct {
-	id         string // of the topic; empty if there is none of that name
+	id string // of the topic; empty if there is none of that name
+	// numbers are those of all partitions, partitions has those with a leader.
+	numbers    []int32
 	partitions map[int32]bounds
 }
 
@@ -43,13 +43,16 @@ func readLog(ctx context.Context, client *kgo.Client, topic string) (topicLog, e
 		return log, err
 	}
 	log.id = found.HexID()
+	for number := range found.Partitions {
+		log.numbers = append(log.numbers, number)
+	}
 	adm := kadm.NewClient(client)
 	firsts, err := adm.ListStartOffsets(ctx, topic)
-	if err != nil {
+	if err != nil && !someAnswered(err) {
 		return log, fmt.Errorf("look up where topic %q begins: %w", topic, err)
 	}
 	ends, err := adm.ListEndOffsets(ctx, topic)
-	if err != nil {
+	if err != nil && !someAnswered(err) {
 		return log, fmt.Errorf("look up where topic %q ends: %w", topic, err)
 	}
 	firsts.Each(func(f kadm.ListedOffset) {
@@ -58,6 +61,12 @@ func readLog(ctx context.Context, client *kgo.Client, topic string) (topicLog, e
 		}
 	})
 	return log, nil
+}
+
+// someAnswered reports whether err is that some of the brokers did not answer: the partitions that they lead are missing.
+func someAnswered(err error) bool {
+	some := (*kadm.ShardErrors)(nil)
+	return errors.As(err, &some) && !some.AllFailed
 }
 
 // resumeHint is what every reason ends with.
@@ -109,6 +118,8 @@ type judgement struct {
 	reason string
 	// lasting: until an operator decides.
 	lasting bool
+	// mine is what the database has of the partition; nil if nothing.
+	mine *ingestOffset
 }
 
 // state is what database and brokers have at one moment.
@@ -137,7 +148,7 @@ func (s state) judge(p partition) judgement {
 		}
 	}
 	if mine != nil {
-		j := judgement{next: mine.next, known: true, reason: mine.halted, lasting: true}
+		j := judgement{next: mine.next, known: true, reason: mine.halted, lasting: true, mine: mine}
 		if j.reason == "" {
 			j.reason, j.lasting = s.log.objection(p, mine.next)
 		}
@@ -163,127 +174,6 @@ func (c *consumer) look(ctx context.Context) (s state, err error) {
 	return s, err
 }
 
-// look asks database and brokers, for a process that may have no consumer at work.
-func (s *Service) look(ctx context.Context) (found state, err error) {
-	if found.rows, err = s.store.offsets(ctx); err != nil {
-		return found, err
-	}
-	client, err := kafka.NewClient(s.cfg.kafkaConfig())
-	if err != nil {
-		return found, err
-	}
-	defer client.Close()
-	found.log, err = readLog(ctx, client, s.cfg.Topic)
-	return found, err
-}
-
-// ingestPartition is a partition as the operator sees it.
-type ingestPartition struct {
-	ingestOffset
-	// The rest needs the brokers. It is missing where they do not answer, and for a topic that is there no more.
-	log   *bounds
-	lag   int64
-	age   *time.Duration
-	owner string
-}
-
-// ingestion tells how far every partition is. brokersErr is why the brokers, if they were to be asked, did not answer.
-func (s *Service) ingestion(ctx context.Context, askBrokers bool) (list []ingestPartition, brokersErr, err error) {
-	rows, err := s.store.offsets(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, o := range rows {
-		// What this process knows first.
-		if reason := s.ingester.haltedReason(o.partition); reason != "" {
-			o.halted = reason
-		}
-		list = append(list, ingestPartition{ingestOffset: o})
-	}
-	if !askBrokers {
-		return list, nil, nil
-	}
-	if len(s.cfg.Brokers) == 0 {
-		return list, errors.New("this process of the rating service ingests nothing, and knows no brokers"), nil
-	}
-	return list, s.askBrokers(ctx, rows, list), nil
-}
-
-// askBrokers fills in what comes from them.
-func (s *Service) askBrokers(ctx context.Context, rows []ingestOffset, list []ingestPartition) error {
-	client, err := kafka.NewClient(s.cfg.kafkaConfig())
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	now := state{rows: rows}
-	if now.log, err = readLog(ctx, client, s.cfg.Topic); err != nil {
-		return err
-	}
-	owners, ownersErr := s.owners(ctx, client)
-	waiting := make(map[int32]int64)
-	for i := range list {
-		p := &list[i]
-		if p.Topic != s.cfg.Topic || p.TopicID != now.log.id {
-			continue
-		}
-		b, known := now.log.partitions[p.Number]
-		if !known {
-			continue
-		}
-		p.log, p.owner = &b, owners[p.Number]
-		p.lag = max(0, b.end-p.next)
-		if p.halted == "" {
-			p.halted = now.judge(p.partition).reason
-		}
-		// What this process knows counts if it is about the offset that the database has: a batch may just have been committed.
-		stands, _ := s.ingester.position(p.partition)
-		if records, age, ours := s.ingester.gaps.lagOf(p.partition); ours && stands == p.next {
-			p.lag, p.age = records, &age
-		} else if p.lag == 0 {
-			p.age = new(time.Duration)
-		} else {
-			waiting[p.Number] = max(p.next, b.first)
-		}
-	}
-	times := readOldest(ctx, s.cfg, waiting)
-	for i := range list {
-		p := &list[i]
-		if at := times[p.Number]; p.log != nil && p.age == nil && !at.IsZero() {
-			age := max(0, s.now().Sub(at))
-			p.age = &age
-		}
-	}
-	return ownersErr
-}
-
-// owners names the group's member that has each partition, as far as the brokers tell.
-func (s *Service) owners(ctx context.Context, client *kgo.Client) (map[int32]string, error) {
-	owners := make(map[int32]string)
-	groups, err := kadm.NewClient(client).DescribeGroups(ctx, s.cfg.Group)
-	if err == nil {
-		err = groups[s.cfg.Group].Err
-	}
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-		return owners, fmt.Errorf("look up who has the partitions, in group %q: %w", s.cfg.Group, kafka.Explain(client, err))
-	}
-	for _, member := range groups[s.cfg.Group].Members {
-		assigned, ok := member.Assigned.AsConsumer()
-		if !ok {
-			continue
-		}
-		for _, t := range assigned.Topics {
-			if t.Topic != s.cfg.Topic {
-				continue
-			}
-			for _, number := range t.Partitions {
-				owners[number] = fmt.Sprintf("%s (%s)", member.ClientID, strings.TrimPrefix(member.ClientHost, "/"))
-			}
-		}
-	}
-	return owners, s.groupTrouble(ctx, groups[s.cfg.Group])
-}
-
 // settle makes a partition ours where it is judged to go on, or lets it stand still. It returns the offset to read from.
 func (c *consumer) settle(ctx context.Context, p partition, s state) (int64, error) {
 	if _, known := s.log.partitions[p.Number]; !known && s.log.id == p.TopicID {
@@ -301,6 +191,9 @@ func (c *consumer) settle(ctx context.Context, p partition, s state) (int64, err
 		return 0, fmt.Errorf("look up where ingestion goes on: %w", err)
 	}
 	c.in.gaps.ends(p, s.log.partitions[p.Number].end)
+	if j.mine != nil {
+		c.takenUp(ctx, *j.mine)
+	}
 	// A pause for a halt outlives the assignment that it was about.
 	c.client.ResumeFetchPartitions(map[string][]int32{p.Topic: {p.Number}})
 	return next, nil
@@ -340,20 +233,25 @@ func (c *consumer) noteTruncation(p partition, log topicLog) {
 	}
 }
 
-// review looks at the partitions that stand still: an operator may have let them go on, or what was in the way has passed. It
-// reports whether the topic has another id by now, so that it takes another client to read it.
+// review looks at our partitions: an operator may have moved one or let it go on, what was in the way of one that stands still may
+// have passed, and one may be stuck at a batch that the client does not tell of. It reports whether the topic has another id by
+// now, so that it takes another client to read it.
 func (c *consumer) review(ctx context.Context) (anew bool) {
-	standing := c.in.standing()
-	if len(standing) == 0 && !c.stranger.Load() {
+	c.mu.Lock()
+	id := c.topicID
+	c.mu.Unlock()
+	// A member without partitions hears of another topic only from the watch.
+	seen := c.in.gaps.topic()
+	standing, other := c.in.standing(), id != "" && seen != "" && seen != id
+	c.follow(ctx)
+	c.examineStuck(ctx)
+	if len(standing) == 0 && !other {
 		return false
 	}
 	s, err := c.look(ctx)
 	if err != nil {
 		return false // the next look may be luckier; whoever waits for the brokers or the database says so
 	}
-	c.mu.Lock()
-	id := c.topicID
-	c.mu.Unlock()
 	if s.log.id != id && s.log.id != "" {
 		c.in.log.Info("the topic was made anew: reading it under its new id", "topic", c.cfg.Topic, "topic_id", s.log.id, "was", id)
 		return true
@@ -383,77 +281,34 @@ func (c *consumer) review(ctx context.Context) (anew bool) {
 	return false
 }
 
-// measure asks now and then where the log ends, and how old the oldest record is that waits, for the metrics of the lag. It goes
-// on while the ingestion itself waits for the database.
-func (c *consumer) measure(ctx context.Context) {
-	tick := time.NewTicker(reviewInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		log, err := readLog(ctx, c.client, c.cfg.Topic)
-		if err != nil {
-			continue // what was known stays, and what waits grows older
-		}
-		c.mu.Lock()
-		id := c.topicID
-		c.mu.Unlock()
-		// A member without partitions hears of it only here.
-		c.stranger.Store(id != "" && log.id != "" && log.id != id)
-		if log.id != id {
+// follow goes on where the database says, with partitions that do not stand still and that an operator has moved. It runs while no
+// batch is written, so that the database's offset and ours are the same otherwise.
+func (c *consumer) follow(ctx context.Context) {
+	rows, err := c.in.store.offsets(ctx)
+	if err != nil {
+		return // the next look may be luckier
+	}
+	for _, o := range rows {
+		p, owned := c.part(o.Number)
+		if !owned || p != o.partition || o.halted != "" || c.in.haltedReason(p) != "" {
 			continue
 		}
-		for number, b := range log.partitions {
-			c.in.gaps.ends(partition{Topic: c.cfg.Topic, TopicID: id, Number: number}, b.end)
+		if stands, ours := c.in.position(p); !ours || stands == o.next && o.moved == 0 {
+			continue
 		}
-		// A while longer than it takes to fetch: a partition that is being read tells by itself.
-		unknown, waiting := c.in.gaps.unknown(reviewInterval), make(map[int32]int64)
-		for p, from := range unknown {
-			waiting[p.Number] = max(from, log.partitions[p.Number].first)
-		}
-		times := readOldest(ctx, c.cfg, waiting)
-		for p, from := range unknown {
-			if at, read := times[p.Number]; read {
-				c.in.gaps.oldest(p, from, at)
-			}
-		}
+		c.in.take(p, o.next)
+		c.seek(p, o.next)
+		c.in.log.Info("ingestion of a partition goes on where it was moved to", "partition", p.String(), "topic_id", p.TopicID, "offset", o.next)
+		c.takenUp(ctx, o)
 	}
 }
 
-// readOldest returns the timestamps of the first records at or behind these offsets. What cannot be read within two seconds is
-// missing, for example where somebody's transaction is open. The time is zero for a record without one.
-func readOldest(ctx context.Context, cfg Config, from map[int32]int64) map[int32]time.Time {
-	if len(from) == 0 {
-		return nil
+// takenUp tells whoever moved a partition that it goes on there.
+func (c *consumer) takenUp(ctx context.Context, o ingestOffset) {
+	if o.moved == 0 {
+		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	offsets := make(map[int32]kgo.Offset)
-	for number, offset := range from {
-		offsets[number] = kgo.NewOffset().At(offset)
+	if err := c.in.store.takenUp(ctx, o); err != nil && ctx.Err() == nil {
+		c.in.log.Warn("that a moved partition goes on is not recorded yet", "partition", o.partition.String(), "error", err)
 	}
-	client, err := kafka.NewClient(cfg.kafkaConfig(),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{cfg.Topic: offsets}),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.FetchMaxPartitionBytes(64<<10), kgo.FetchMaxWait(100*time.Millisecond))
-	if err != nil {
-		return nil
-	}
-	defer client.Close()
-	times := make(map[int32]time.Time)
-	for len(times) < len(from) {
-		fetches := client.PollFetches(ctx)
-		if ctx.Err() != nil || fetches.IsClientClosed() {
-			break
-		}
-		fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
-			if _, found := times[fp.Partition]; !found && len(fp.Records) > 0 {
-				times[fp.Partition] = recordTime(fp.Records[0])
-			}
-		})
-	}
-	return times
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/internal/fault"
 	"movieexample.com/internal/page"
@@ -27,17 +29,29 @@ func (g *adminServer) ListIngestPartitions(ctx context.Context, req *ratingv1.Li
 	}
 	if brokersErr != nil {
 		resp.BrokersError = reason(brokersErr)
+		if silent := g.s.ingester.gaps.silentFor(); silent > 0 {
+			seconds := silent.Seconds()
+			resp.BrokersSilentSeconds = &seconds
+		}
 	}
 	for _, o := range list {
 		p := &ratingv1.IngestPartition{
-			Topic: o.Topic, TopicId: o.TopicID, Partition: o.Number, NextOffset: o.next, Halted: o.halted, Owner: o.owner,
+			Topic: o.Topic, TopicId: o.TopicID, Partition: o.Number, NextOffset: o.next, Halted: o.halted,
 		}
-		if o.log != nil {
-			p.EndOffset, p.LagRecords = &o.log.end, &o.lag
-		}
-		if o.age != nil {
-			seconds := o.age.Seconds()
-			p.LagSeconds = &seconds
+		if k := o.known; k != nil {
+			if k.placed && k.ended {
+				records := k.records()
+				p.EndOffset, p.LagRecords = &k.end, &records
+			}
+			if k.placed {
+				seconds := k.age.Seconds()
+				p.LagSeconds = &seconds
+			}
+			p.Owner = k.owner
+			if k.ownerKnown {
+				owned := k.owner != ""
+				p.Owned = &owned
+			}
 		}
 		resp.Partitions = append(resp.Partitions, p)
 	}
@@ -65,7 +79,7 @@ func (g *adminServer) ResumeIngestPartition(ctx context.Context, req *ratingv1.R
 	}
 	resp := &ratingv1.ResumeIngestPartitionResponse{
 		TopicId: e.TopicID, NewOffset: e.to, SkippedRecords: e.skipped, LostRecords: e.lost, RepeatedRecords: e.repeated,
-		GivenUp: e.givenUp, Halted: e.halted,
+		GivenUp: e.givenUp, Halted: e.halted, TakenUp: e.takenUp,
 	}
 	if e.known {
 		resp.OldOffset = &e.from
@@ -184,7 +198,7 @@ func (g *adminServer) ListDeadLetters(ctx context.Context, req *ratingv1.ListDea
 		resp.DeadLetters = append(resp.DeadLetters, &ratingv1.DeadLetter{
 			Id: d.id(), Topic: d.Topic, Partition: d.Number, Offset: d.Offset, Class: d.Class, Reason: d.Reason,
 			Key: d.RecordKey, Payload: d.Payload, ContentType: d.ContentType,
-			RecordTime: timestamp(d.RecordTime), CreateTime: timestamp(d.Created),
+			RecordTime: recordTimestamp(d.RecordTime), CreateTime: timestamp(d.Created),
 		})
 	}
 	return resp, nil
@@ -197,7 +211,7 @@ func (g *adminServer) ReplayDeadLetters(ctx context.Context, req *ratingv1.Repla
 	}
 	resp := &ratingv1.ReplayDeadLettersResponse{}
 	for _, id := range ids {
-		refused, err := g.s.store.replay(ctx, id, func(d deadLetter) (Rating, error) { return redecode(d, g.s.now()) })
+		refused, err := g.s.store.replay(ctx, id, func(d deadLetter) (Rating, bool, error) { return redecode(d, g.s.now()) })
 		switch {
 		case err != nil:
 			return nil, err
@@ -207,6 +221,7 @@ func (g *adminServer) ReplayDeadLetters(ctx context.Context, req *ratingv1.Repla
 			resp.Replayed++
 		}
 	}
+	g.s.letters.soon()
 	g.s.log.InfoContext(ctx, "dead letters replayed", "replayed", resp.GetReplayed(), "still_refused", len(resp.GetRefused()))
 	return resp, nil
 }
@@ -220,8 +235,19 @@ func (g *adminServer) DropDeadLetters(ctx context.Context, req *ratingv1.DropDea
 	if err != nil {
 		return nil, err
 	}
+	g.s.ingester.metrics.letters.dropped.WithLabelValues(droppedByOperator).Add(float64(n))
+	g.s.letters.soon()
 	g.s.log.InfoContext(ctx, "dead letters dropped for good", "dropped", n)
 	return &ratingv1.DropDeadLettersResponse{Dropped: n}, nil
+}
+
+// recordTimestamp is a dead letter's record time for the wire, which has no times outside the years 1 to 9999: the letter's reason
+// tells those.
+func recordTimestamp(m Micros) *timestamppb.Timestamp {
+	if t := m.Time(); m == 0 || t.Year() < 1 || t.Year() > 9999 {
+		return nil
+	}
+	return timestamppb.New(m.Time())
 }
 
 // reason is an error's text for the user.

@@ -14,8 +14,13 @@ import (
 
 // logRecord is one record of the log: decoded to a change, or refused.
 type logRecord struct {
+	// offset is the record's place; of a batch that could not be decoded, that of its last record.
 	offset int64
 	change Rating
+	// arrives: the change has no time of its own, and gets one when it is first ingested.
+	arrives bool
+	// implausible says what is remarkable about its time, see events.Implausible.
+	implausible string
 	// dead is set where the record was refused.
 	dead *deadLetter
 	// bury makes a dead letter of a record that decoded, for the case that the database refuses it.
@@ -35,6 +40,8 @@ type ingester struct {
 	gaps    *gaps
 	guard   *guard.Guard // nil guards too
 	group   group
+	// buried is told of new dead letters, and what they take in bytes.
+	buried func(count int, bytes int64)
 
 	mu     sync.Mutex
 	next   map[partition]int64 // where each owned partition goes on
@@ -55,7 +62,7 @@ type halt struct {
 // newIngester makes an ingester of which at most writers partitions write at the same time.
 func newIngester(s *store, log *slog.Logger, m *ingestMetrics, writers int) *ingester {
 	return &ingester{
-		store: s, log: log, metrics: m, writers: make(chan struct{}, max(1, writers)), gaps: m.gaps,
+		store: s, log: log, metrics: m, writers: make(chan struct{}, max(1, writers)), gaps: m.gaps, buried: func(int, int64) {},
 		next: make(map[partition]int64), halted: make(map[partition]halt),
 	}
 }
@@ -93,7 +100,6 @@ func (in *ingester) take(p partition, next int64) {
 	defer in.mu.Unlock()
 	in.next[p] = next
 	delete(in.halted, p)
-	in.metrics.halted.Set(float64(len(in.halted)))
 	in.gaps.moved(p, next)
 }
 
@@ -103,7 +109,6 @@ func (in *ingester) stop(p partition) {
 	defer in.mu.Unlock()
 	delete(in.next, p)
 	delete(in.halted, p)
-	in.metrics.halted.Set(float64(len(in.halted)))
 	in.gaps.forget(p)
 }
 
@@ -118,7 +123,7 @@ func (in *ingester) halt(p partition, h halt) {
 			"next_offset", in.next[p], "reason", h.reason)
 	}
 	in.halted[p] = h
-	in.metrics.halted.Set(float64(len(in.halted)))
+	in.gaps.halted(p, h.reason)
 }
 
 // standing returns the owned partitions that stand still.
@@ -149,7 +154,7 @@ var errNotOwned = errors.New("the partition is not ours")
 
 // records ingests a run of records of one partition, in the order of the log, and returns the partition's next offset.
 // It returns only when the records are durable, when ctx ends, when the partition turns out to be somewhere else
-// (*fencedError: then the caller reads on from there), or when it was given up (errNotOwned).
+// (*fencedError: then the caller reads on from there), when it cannot go on (*haltError), or when it was given up (errNotOwned).
 func (in *ingester) records(ctx context.Context, p partition, recs []logRecord) (int64, error) {
 	start, owned := in.position(p)
 	if !owned {
@@ -162,11 +167,13 @@ func (in *ingester) records(ctx context.Context, p partition, recs []logRecord) 
 		return start, nil
 	}
 	began := time.Now()
-	next, buried, err := in.run(ctx, p, start, recs)
+	next, done, err := in.run(ctx, p, start, recs)
 	if fenced := (*fencedError)(nil); errors.As(err, &fenced) {
 		in.log.Warn("reading on where the database says", "partition", p.String(), "expected", fenced.expected, "stored", fenced.stored)
 		in.metrics.fenced.Inc()
 		next = fenced.stored
+	} else if stuck := (*haltError)(nil); errors.As(err, &stuck) {
+		next = stuck.at
 	} else if err != nil {
 		return 0, err
 	}
@@ -177,14 +184,9 @@ func (in *ingester) records(ctx context.Context, p partition, recs []logRecord) 
 	}
 	in.mu.Unlock()
 	if err == nil {
-		events := len(recs)
-		for _, r := range recs {
-			if r.marker {
-				events--
-			}
-		}
-		in.metrics.batch(events, buried, time.Since(began))
-		in.report(p, recs, buried)
+		in.metrics.batch(recs, done, time.Since(began))
+		in.buried(done.refused, done.letters)
+		in.report(p, recs, done.refused)
 	}
 	return next, err
 }
@@ -205,84 +207,135 @@ func (in *ingester) report(p partition, recs []logRecord, buried int) {
 // refusals is how often the database must refuse a single record before it is believed.
 const refusals = 3
 
+// outcome is what became of events.
+type outcome struct {
+	applied, superseded, repeated, refused int
+	// letters are the bytes that their dead letters take.
+	letters int64
+}
+
+func (o outcome) and(p outcome) outcome {
+	return outcome{o.applied + p.applied, o.superseded + p.superseded, o.repeated + p.repeated, o.refused + p.refused, o.letters + p.letters}
+}
+
+// haltError says that a partition cannot go on, and must not skip what is in its way.
+type haltError struct {
+	at     int64 // where it stands: all before is durable
+	reason string
+}
+
+func (e *haltError) Error() string { return e.reason }
+
 // run ingests recs, which go on at start, in one transaction if that can be, in halves if not. It returns the next
-// offset and how many records became dead letters.
-func (in *ingester) run(ctx context.Context, p partition, start int64, recs []logRecord) (next int64, buried int, err error) {
+// offset and what became of the events.
+func (in *ingester) run(ctx context.Context, p partition, start int64, recs []logRecord) (next int64, done outcome, err error) {
 	b := batch{partition: p, start: start, end: recs[len(recs)-1].offset + 1, changes: make([]Rating, 0, len(recs))}
 	for _, r := range recs {
 		switch {
 		case r.dead != nil:
 			b.dead = append(b.dead, *r.dead)
 		case !r.marker:
+			if r.arrives {
+				b.arrivals = append(b.arrivals, arriving{change: len(b.changes), offset: r.offset})
+			}
 			b.changes = append(b.changes, r.change)
 		}
 	}
+	graves := recs[0].graves()
 	refused := 0
+	var told outcome // of the last attempt that got that far, as its commit may have been the one
 	for attempt := 0; ; attempt++ {
-		cause, err := in.try(ctx, b)
+		done, cause, err := in.try(ctx, b)
 		if err != nil {
-			return 0, 0, err
+			return 0, outcome{}, err
+		}
+		if done != (outcome{}) {
+			told = done
 		}
 		if cause == nil {
-			return b.end, len(b.dead), nil
+			return b.end, told, nil
 		}
 		in.metrics.retries.Inc()
 		if refusal := (*refusedError)(nil); errors.As(cause, &refusal) {
 			if len(recs) > 1 {
 				in.log.Warn("halving a batch that the database refuses", "partition", p.String(), "offset", start, "records", len(recs), "error", cause)
 				half := len(recs) / 2
-				middle, buried, err := in.run(ctx, p, start, recs[:half])
+				middle, done, err := in.run(ctx, p, start, recs[:half])
 				if err != nil {
-					return 0, 0, err
+					return 0, outcome{}, err
 				}
 				next, more, err := in.run(ctx, p, middle, recs[half:])
-				return next, buried + more, err
+				return next, done.and(more), err
 			}
 			if refused++; refused == refusals {
-				in.log.Error("burying a record that the database refuses", "partition", p.String(), "offset", recs[0].offset, "error", cause)
-				grave := batch{partition: p, start: b.start, end: b.end, dead: []deadLetter{recs[0].bury(classStoreRefused, cause)}}
-				cause, err = in.try(ctx, grave)
-				if err != nil || cause == nil {
-					return grave.end, 1, err
+				if len(graves) == 0 {
+					return 0, outcome{}, &haltError{at: b.start, reason: fmt.Sprintf("the database refuses record %d, and to keep it as a dead letter as well (%v); nothing was skipped. "+
+						"Find out why, then 'movieexample ingestion resume --topic %s --partition %d --from %d' to try again, or --from %d to give it up",
+						recs[0].offset, cause, p.Topic, p.Number, b.start, b.end)}
 				}
-				refused = 0 // the database fails otherwise too: perhaps the record was never to blame
+				in.log.Error("burying a record that the database refuses", "partition", p.String(), "offset", recs[0].offset, "error", cause)
+				b = batch{partition: p, start: b.start, end: b.end, dead: []deadLetter{graves[0](cause)}}
+				graves, refused = graves[1:], 0
+				continue
 			}
 		}
 		// For ever: what the database cannot take now must not become a dead letter, and must not be skipped.
 		in.log.Warn("ingestion waits for the database", "partition", p.String(), "offset", start, "attempt", attempt+1, "error", cause)
 		if err := backoff(ctx, attempt); err != nil {
-			return 0, 0, err
+			return 0, outcome{}, err
 		}
 	}
 }
 
+// graves are the dead letters to try for a record that the database refuses, one after the other: with all that is known of it,
+// and with nothing of the sender's but the class. A letter that says less is better than a partition that does not go on.
+func (r *logRecord) graves() []func(cause error) deadLetter {
+	whole := func(cause error) deadLetter { return r.bury(classStoreRefused, cause) }
+	reduced := func(cause error) deadLetter {
+		var d deadLetter
+		if r.dead != nil {
+			d = *r.dead
+		} else {
+			d = r.bury(classStoreRefused, cause)
+		}
+		return d.reduced(cause)
+	}
+	switch {
+	case r.marker:
+		return nil
+	case r.dead != nil:
+		return []func(error) deadLetter{reduced} // whole it was refused already
+	}
+	return []func(error) deadLetter{whole, reduced}
+}
+
 // try makes one attempt. Without errors the batch is durable. cause is why it was not, and can be tried again; err ends
 // all attempts: ctx's error, or *fencedError.
-func (in *ingester) try(ctx context.Context, b batch) (cause, err error) {
+func (in *ingester) try(ctx context.Context, b batch) (done outcome, cause, err error) {
 	select {
 	case in.writers <- struct{}{}:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return done, nil, ctx.Err()
 	}
 	// Only for the attempt: whoever waits before the next one shall not keep others from theirs.
 	defer func() { <-in.writers }()
-	if cause = in.store.ingest(ctx, b); cause == nil {
-		return nil, nil
+	if done, cause = in.store.ingest(ctx, b); cause == nil {
+		return done, nil, nil
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return done, nil, ctx.Err()
 	}
 	// Whatever happened, the database knows where the partition is.
 	stored, known, err := in.store.offset(ctx, b.partition)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w (after: %v)", err, cause), nil
+		return done, fmt.Errorf("%w (after: %v)", err, cause), nil
 	case !known:
-		return fmt.Errorf("the database has lost where partition %s goes on; was it replaced? Restart the service: %w", b.partition, cause), nil
+		return done, fmt.Errorf("the database has lost where partition %s goes on; was it replaced? Restart the service: %w", b.partition, cause), nil
 	case stored == b.end:
-		return nil, nil // a commit of unknown outcome took place
+		return done, nil, nil // a commit of unknown outcome took place
 	case stored != b.start:
-		return nil, &fencedError{partition: b.partition, expected: b.start, stored: stored}
+		return done, nil, &fencedError{partition: b.partition, expected: b.start, stored: stored}
 	}
-	return cause, nil
+	return done, cause, nil
 }

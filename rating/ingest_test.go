@@ -95,14 +95,14 @@ func TestAPartitionThatWasGivenUpIngestsNothing(t *testing.T) {
 	in := newTestIngester(t, s, nil)
 	mustStart(t, in, 0)
 	in.halt(testPartition, halt{reason: "for a test"})
-	if n := testutil.ToFloat64(in.metrics.halted); n != 1 {
+	if n := haltedMetric(t, in); n != 1 {
 		t.Errorf("metric of halted partitions %v, want 1", n)
 	}
 	in.stop(testPartition)
 	if _, err := in.records(t.Context(), testPartition, logOf(0, change(1, 1, 5, 1))); !errors.Is(err, errNotOwned) {
 		t.Errorf("records of a partition that was given up: %v", err)
 	}
-	if r, n := in.haltedReason(testPartition), testutil.ToFloat64(in.metrics.halted); r != "" || n != 0 {
+	if r, n := in.haltedReason(testPartition), haltedMetric(t, in); r != "" || n != 0 {
 		t.Errorf("still halted (%q, metric %v), though it is not ours", r, n)
 	}
 	modelOf().check(t, s)
@@ -121,7 +121,7 @@ func TestHaltIsToldOnceAndEndsWithANewAssignment(t *testing.T) {
 		t.Errorf("reason %q", r)
 	}
 	mustStart(t, in, 0)
-	if r, n := in.haltedReason(testPartition), testutil.ToFloat64(in.metrics.halted); r != "" || n != 0 {
+	if r, n := in.haltedReason(testPartition), haltedMetric(t, in); r != "" || n != 0 {
 		t.Errorf("halted after a new assignment: %q, metric %v", r, n)
 	}
 }
@@ -313,7 +313,7 @@ func TestAPartitionThatTheDatabaseForgot(t *testing.T) {
 	mustStart(t, in, 0)
 	s.exec(t, "DELETE FROM ingest_offsets")
 	b := batch{partition: testPartition, start: 0, end: 1, changes: []Rating{change(1, 1, 5, 1)}}
-	cause, err := in.try(t.Context(), b)
+	_, cause, err := in.try(t.Context(), b)
 	if err != nil || cause == nil || !strings.Contains(cause.Error(), "the database has lost where partition ratings[2] goes on") {
 		t.Errorf("try: %v, %v", cause, err)
 	}
@@ -331,7 +331,7 @@ func TestDeadLettersAreStoredOnceAndWhole(t *testing.T) {
 	d.ContentType = "x\xff" + strings.Repeat("é", 200)
 	d.Payload, d.RecordKey = nil, []byte{0, 255}
 	for range 2 {
-		if err := s.ingest(t.Context(), batch{partition: testPartition, start: 0, end: 1, dead: []deadLetter{d}}); err != nil {
+		if _, err := s.ingest(t.Context(), batch{partition: testPartition, start: 0, end: 1, dead: []deadLetter{d}}); err != nil {
 			t.Fatal(err)
 		}
 		s.exec(t, "UPDATE ingest_offsets SET next_offset = 0")
@@ -349,10 +349,10 @@ func TestDeadLettersAreStoredOnceAndWhole(t *testing.T) {
 
 func TestMetricsAreRegisteredOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	if _, err := newIngestMetrics(reg, time.Now, func() float64 { return 0 }); err != nil {
+	if _, err := newIngestMetrics(reg, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newIngestMetrics(reg, time.Now, func() float64 { return 0 }); err == nil {
+	if _, err := newIngestMetrics(reg, time.Now); err == nil {
 		t.Error("a second registration gives no error")
 	}
 }

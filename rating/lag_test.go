@@ -5,6 +5,11 @@ import (
 	"time"
 )
 
+// logWith is a topic that has one partition with these bounds, and what the database has of it.
+func logWith(p partition, first, end int64, rows ...ingestOffset) state {
+	return state{log: topicLog{id: p.TopicID, numbers: []int32{p.Number}, partitions: map[int32]bounds{p.Number: {first, end}}}, rows: rows}
+}
+
 // The age of what waits, through the life of one partition.
 func TestLagInTime(t *testing.T) {
 	now := t0
@@ -12,20 +17,18 @@ func TestLagInTime(t *testing.T) {
 	p := testPartition
 	check := func(when string, records int64, age time.Duration) {
 		t.Helper()
-		gotRecords, gotAge, ok := g.lagOf(p)
-		if !ok || gotRecords != records || gotAge != age {
-			t.Errorf("%s: %d records, %s, %v; want %d, %s", when, gotRecords, gotAge, ok, records, age)
+		got, ok := g.lagOf(p)
+		if !ok || got.records() != records || got.age != age {
+			t.Errorf("%s: %d records, %s, %v; want %d, %s", when, got.records(), got.age, ok, records, age)
 		}
 	}
 	later := func(d time.Duration) { now = now.Add(d) }
 	g.ends(p, 10)
-	if _, _, ok := g.lagOf(p); ok {
-		t.Error("it tells the lag of a partition that is not ours")
+	if _, ok := g.lagOf(p); ok {
+		t.Error("it tells a lag before it knows the position")
 	}
+	g.moved(p, 10)
 	g.moved(p, 5)
-	if _, _, ok := g.lagOf(p); ok {
-		t.Error("it tells a lag before it knows the end")
-	}
 	g.ends(p, 5)
 	check("at the end", 0, 0)
 	later(time.Minute)
@@ -70,8 +73,59 @@ func TestLagInTime(t *testing.T) {
 	check("what comes after the truncation waits", 2, time.Second)
 	g.moved(p, 12)
 	check("moved back", 2, 0)
+}
+
+// A partition that was given up is told of by the database from then on, and not by what the process knew when it had it; nor does
+// an answer of the brokers that was on its way make it ours again.
+func TestLagOfAPartitionThatWasGivenUp(t *testing.T) {
+	now := t0
+	g := newGaps(func() time.Time { return now })
+	p := testPartition
+	g.moved(p, 5)
+	g.ends(p, 9)
 	g.forget(p)
-	if _, _, ok := g.lagOf(p); ok {
-		t.Error("it tells the lag of a partition that was given up")
+	g.ends(p, 9) // it was on its way
+	row := ingestOffset{partition: p, next: 9}
+	g.observe(p.Topic, logWith(p, 0, 9, row), owners{of: map[int32]string{p.Number: "another"}, known: true, settled: true}, true)
+	if k, ok := g.lagOf(p); !ok || k.records() != 0 || k.age != 0 || k.ours || k.owner != "another" {
+		t.Errorf("%+v, %v; want one without lag, of another", k, ok)
+	}
+	row.next = 3
+	g.observe(p.Topic, logWith(p, 0, 9, row), owners{}, true)
+	if k, _ := g.lagOf(p); k.records() != 6 || k.owner != "another" {
+		t.Errorf("%+v; want 6 records, and the owner that was known", k)
+	}
+	g.observe(p.Topic, logWith(p, 0, 9, row), owners{known: true, settled: true}, true)
+	if k, _ := g.lagOf(p); !k.ownerKnown || k.owner != "" {
+		t.Errorf("%+v; want no owner", k)
+	}
+	g.moved(p, 4)
+	row.next = 3 // read before
+	g.observe(p.Topic, logWith(p, 0, 9, row), owners{}, true)
+	if k, _ := g.lagOf(p); k.next != 4 {
+		t.Errorf("%+v; what this process ingests it knows best", k)
+	}
+}
+
+// While the brokers are silent nothing vanishes, and ages grow, also of what was caught up.
+func TestLagWhileTheBrokersAreSilent(t *testing.T) {
+	now := t0
+	g := newGaps(func() time.Time { return now })
+	p := testPartition
+	row := ingestOffset{partition: p, next: 9}
+	g.observe(p.Topic, logWith(p, 0, 9, row), owners{}, true)
+	g.silent()
+	now = now.Add(staleAfter - 1)
+	if k, ok := g.lagOf(p); !ok || k.age != 0 {
+		t.Errorf("%+v, %v after a moment", k, ok)
+	}
+	now = now.Add(time.Minute)
+	g.silent()
+	if k, ok := g.lagOf(p); !ok || k.age != staleAfter-1+time.Minute || k.end != 9 {
+		t.Errorf("%+v, %v after a minute", k, ok)
+	}
+	g.observe(p.Topic, logWith(p, 0, 9, row), owners{}, true)
+	if k, _ := g.lagOf(p); k.age != 0 {
+		t.Errorf("%+v when they are back", k)
 	}
 }

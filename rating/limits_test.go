@@ -23,7 +23,7 @@ func TestKeysAreBytes(t *testing.T) {
 	if _, err := s.begin(t.Context(), testPartition, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ingest(t.Context(), batch{partition: testPartition, end: 1, changes: all}); err != nil {
+	if _, err := s.ingest(t.Context(), batch{partition: testPartition, end: 1, changes: all}); err != nil {
 		t.Fatal(err)
 	}
 	modelOf(all...).check(t, s)
@@ -56,7 +56,7 @@ func TestLargeDeadLetters(t *testing.T) {
 		d.Payload = bytes.Repeat([]byte{0, 0xFF, '\'', '\\', byte(i)}, 1<<20/5)
 		dead = append(dead, d)
 	}
-	if err := s.ingest(t.Context(), batch{partition: testPartition, end: 70, dead: dead}); err != nil {
+	if _, err := s.ingest(t.Context(), batch{partition: testPartition, end: 70, dead: dead}); err != nil {
 		t.Fatal(err)
 	}
 	for i, l := range s.letters(t) {

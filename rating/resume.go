@@ -1,9 +1,11 @@
 package rating
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"movieexample.com/internal/fault"
 )
@@ -30,6 +32,7 @@ type effect struct {
 	resumption
 	halted                  string // why the partition stood still
 	skipped, lost, repeated int64  // offsets, see ResumeIngestPartitionResponse
+	takenUp                 bool   // it goes on there; false if no process has it
 	givenUp                 []string
 }
 
@@ -43,8 +46,8 @@ func (s *Service) resume(ctx context.Context, w wish) (effect, error) {
 	case w.topic != s.cfg.Topic:
 		return effect{}, fault.Invalid("topic", "must be %q, which this service ingests; got %q", s.cfg.Topic, w.topic)
 	}
-	now, err := s.look(ctx)
-	if err != nil {
+	now := s.look(ctx)
+	if err := cmp.Or(now.logErr, now.rowsErr); err != nil {
 		return effect{}, err
 	}
 	if now.log.id == "" {
@@ -54,7 +57,7 @@ func (s *Service) resume(ctx context.Context, w wish) (effect, error) {
 	if !ok {
 		return effect{}, fault.Invalid("partition", "the topic has no partition %d with a leader; it has %d of them, counted from 0", w.number, len(now.log.partitions))
 	}
-	e, err := now.effectOf(w, b)
+	e, err := now.state.effectOf(w, b)
 	if err != nil || w.dryRun {
 		return e, err
 	}
@@ -65,7 +68,45 @@ func (s *Service) resume(ctx context.Context, w wish) (effect, error) {
 	}
 	s.log.WarnContext(ctx, "an operator lets a partition go on", "partition", e.partition.String(), "topic_id", e.TopicID, "from", e.from, "to", e.to,
 		"skipped", e.skipped, "lost", e.lost, "repeated", e.repeated, "halted", e.halted)
-	return e, nil
+	if c := s.consumer.Load(); c != nil {
+		c.nudge() // it may be ours; others look every second
+	}
+	e.takenUp, err = s.awaitTakenUp(ctx, e.resumption)
+	return e, err
+}
+
+// takeUpTimeout is how long a moved partition may take to go on where it was moved to.
+const takeUpTimeout = 2 * time.Second
+
+// awaitTakenUp waits until the process that has a partition goes on where it was moved to. It returns false if no process has it: the
+// one that gets it begins there. A process that does not take it up in time is an Unavailable fault.
+func (s *Service) awaitTakenUp(ctx context.Context, r resumption) (bool, error) {
+	if k, _ := s.ingester.gaps.lagOf(r.partition); k.ownerKnown && k.owner == "" {
+		return false, nil // as of the look that came before
+	}
+	ctx, cancel := context.WithTimeout(ctx, takeUpTimeout)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	var err error
+	for {
+		var waits bool
+		if waits, err = s.store.awaitsOwner(ctx, r.partition); err == nil && !waits {
+			return true, nil
+		}
+		select {
+		case <-tick.C:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	k, _ := s.ingester.gaps.lagOf(r.partition)
+	if k.ownerKnown && k.owner == "" {
+		return false, nil
+	}
+	return false, fault.Unavailable(err, "partition %s is set to go on at %d, but %s has not taken that up within %s: it does as soon as it can read the database; 'movieexample ingestion list' shows where it is",
+		r.partition, r.to, cmp.Or(k.owner, "the process that has it"), takeUpTimeout)
 }
 
 // effectOf computes what a wish would do to a partition with these bounds.

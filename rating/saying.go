@@ -1,6 +1,12 @@
 package rating
 
-import "time"
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
 
 const (
 	// warnInterval is how often the log repeats that something is waited for.
@@ -28,4 +34,43 @@ func (s *saying) due(err error) bool {
 	}
 	s.text, s.at = text, now
 	return true
+}
+
+// doubts tells of events whose time is accepted and yet hardly right, one of each kind now and then: a producer that is wrong is
+// wrong many times.
+type doubts struct {
+	log *slog.Logger
+
+	mu   sync.Mutex
+	said map[string]*doubt // by kind, of which there are few
+}
+
+type doubt struct {
+	at   time.Time
+	more int // since then
+}
+
+// note says what is doubtful about a record that was written at a time.
+func (d *doubts) note(p partition, r *kgo.Record, kind string, written time.Time, providerID string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.said == nil {
+		d.said = make(map[string]*doubt)
+	}
+	last := d.said[kind]
+	if last == nil {
+		last = &doubt{}
+		d.said[kind] = last
+	}
+	if now := time.Now(); last.at.IsZero() || now.Sub(last.at) > warnInterval {
+		hint := "it is before 1990"
+		if kind != "before-1990" {
+			hint = "the record's timestamp is likely in " + kind + ", and Kafka's are in milliseconds"
+		}
+		d.log.Warn("an event's time is hardly right; it is applied, and loses against every newer one of the same user and record",
+			"partition", p.String(), "offset", r.Offset, "time", written, "likely", hint, "kafka_producer_id", r.ProducerID, "provider_id", providerID, "more_before", last.more)
+		*last = doubt{at: now}
+		return
+	}
+	last.more++
 }

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"movieexample.com/internal/config"
 	"movieexample.com/internal/guard"
@@ -41,6 +43,9 @@ type Config struct {
 	// timestamp, so it expires what a producer dates back, and it can empty a partition; RetentionBytes cannot (ADR 006).
 	Retention      time.Duration `yaml:"retention" usage:"how long the topic keeps events, where it is created, counted from the record's timestamp; 0 means for ever"`
 	RetentionBytes config.Bytes  `yaml:"retention_bytes" usage:"how much the topic keeps in each partition, where it is created; 0 means everything"`
+	// DeadLetterBytes and DeadLetterAge bound what is kept of refused events: beyond either the oldest are dropped for good.
+	DeadLetterBytes config.Bytes  `yaml:"dead_letter_bytes" usage:"how much of refused events is kept; beyond it the oldest are dropped (at least 1MiB)"`
+	DeadLetterAge   time.Duration `yaml:"dead_letter_age" usage:"how long refused events are kept (at least 1m)"`
 	// BatchRecords bounds the records of one poll, and so of one transaction.
 	BatchRecords int `yaml:"batch_records" usage:"records ingested in one go (1 to 100000)"`
 }
@@ -55,7 +60,9 @@ func DefaultConfig() Config {
 		Partitions:    4,
 		BatchRecords:  10_000,
 
-		RetentionBytes: 1 << 30,
+		RetentionBytes:  1 << 30,
+		DeadLetterBytes: 256 << 20,
+		DeadLetterAge:   90 * 24 * time.Hour,
 	}
 }
 
@@ -68,6 +75,8 @@ func (c Config) withDefaults() Config {
 	c.Group = cmp.Or(c.Group, d.Group)
 	c.Partitions = cmp.Or(c.Partitions, d.Partitions)
 	c.BatchRecords = cmp.Or(c.BatchRecords, d.BatchRecords)
+	c.DeadLetterBytes = cmp.Or(c.DeadLetterBytes, d.DeadLetterBytes)
+	c.DeadLetterAge = cmp.Or(c.DeadLetterAge, d.DeadLetterAge)
 	return c
 }
 
@@ -111,6 +120,12 @@ func (c Config) Validate() error {
 	if c.RetentionBytes != 0 && c.RetentionBytes < 1<<20 {
 		errs = append(errs, &config.Problem{Path: "retention_bytes", Reason: fmt.Sprintf("must be 0 (everything) or at least 1MiB, got %s", c.RetentionBytes)})
 	}
+	if c.DeadLetterBytes < 1<<20 {
+		errs = append(errs, &config.Problem{Path: "dead_letter_bytes", Reason: fmt.Sprintf("must be at least 1MiB, got %s", c.DeadLetterBytes)})
+	}
+	if c.DeadLetterAge < time.Minute {
+		errs = append(errs, &config.Problem{Path: "dead_letter_age", Reason: fmt.Sprintf("must be at least 1m, got %s", c.DeadLetterAge)})
+	}
 	return errors.Join(errs...)
 }
 
@@ -135,6 +150,9 @@ type Service struct {
 	store    *store
 	ingester *ingester
 	changed  func(Record)
+	letters  *letterKeeper
+	// consumer is the one at work; nil while there is none.
+	consumer atomic.Pointer[consumer]
 
 	boards    *shelf[string, *board] // boards, priors and users: by record type
 	priors    *shelf[string, Prior]
@@ -165,7 +183,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := newIngestMetrics(deps.Metrics, deps.Now, st.deadLetterGauge)
+	metrics, err := newIngestMetrics(deps.Metrics, deps.Now)
 	if err != nil {
 		return nil, fmt.Errorf("register rating metrics: %w", err)
 	}
@@ -177,6 +195,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if deps.Changed != nil {
 		s.changed = deps.Changed
 	}
+	s.letters = newLetterKeeper(cfg, st, deps.Logger, deps.Now, metrics.letters)
+	s.ingester.buried = s.letters.buried
 	return s, nil
 }
 
@@ -197,14 +217,20 @@ func newService(cfg Config, log *slog.Logger, now func() time.Time, st *store, i
 	return s
 }
 
-// Run ingests rating events until ctx ends; the batch in progress is then finished or rolled back. Without brokers it
-// only waits.
+// Run ingests rating events until ctx ends; the batch in progress is then finished or rolled back. It keeps the dead letters within
+// their bounds. Without brokers that is all it does.
 func (s *Service) Run(ctx context.Context) error {
-	if len(s.cfg.Brokers) == 0 {
-		<-ctx.Done()
-		return nil
+	// A part that panics ends the others: the job begins again as a whole, where the database stands.
+	work, ctx := errgroup.WithContext(ctx)
+	part := func(job string, run func() error) {
+		work.Go(func() error { return s.ingester.guard.Do(job, run) })
 	}
-	return s.consume(ctx)
+	part("dead letters' bounds", func() error { s.letters.run(ctx); return nil })
+	if len(s.cfg.Brokers) > 0 {
+		part("measuring of the lag", func() error { return s.watch(ctx) })
+		part(ingestionJob, func() error { return s.consume(ctx) })
+	}
+	return work.Wait()
 }
 
 // maxTypes bounds the record types for which charts are kept, as the type comes from the caller.

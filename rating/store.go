@@ -155,6 +155,11 @@ func (s *store) lock(ctx context.Context, tx *sqldb.Tx, changes []Rating) error 
 // apply is the one way in which ratings change: winners and their deltas, in the order of the keys.
 func (s *store) apply(ctx context.Context, tx *sqldb.Tx, before map[Key]Rating, changes []Rating) error {
 	rows, deltas := fold(before, changes)
+	return s.write(ctx, tx, rows, deltas)
+}
+
+// write stores what fold returned.
+func (s *store) write(ctx context.Context, tx *sqldb.Tx, rows []Rating, deltas []delta) error {
 	err := tx.ExecRows(ctx, len(rows), s.upsertRatings, func(i int, dst []any) []any {
 		r := &rows[i]
 		return append(dst, r.Type, r.ID, r.User, r.Value, int64(r.At), r.EventID)

@@ -31,7 +31,7 @@ func seededStore(t *testing.T) *sqltest.Template {
 		}
 		good, bad := letterAt(100, "time-out-of-range", "was ahead"), letterAt(101, "not-json", "is no JSON")
 		good.Payload = []byte(`{"userId":"u9","recordId":"m9","recordType":"movie","value":9}`)
-		err := s.ingest(t.Context(), batch{
+		_, err := s.ingest(t.Context(), batch{
 			partition: testPartition, start: 0, end: int64(len(seeded)), changes: seeded, dead: []deadLetter{good, bad},
 		})
 		if err != nil {
@@ -75,7 +75,7 @@ func TestFaultsInIngest(t *testing.T) {
 	sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
 		b := batch{partition: testPartition, start: start, end: end, changes: added, dead: []deadLetter{letterAt(end-1, "not-json", "is no JSON")}}
 		plan.Start()
-		err := s.ingest(t.Context(), b)
+		_, err := s.ingest(t.Context(), b)
 		plan.Stop()
 		switch at := s.at(t, testPartition); {
 		case at == end && len(s.letters(t)) == 3:
@@ -218,7 +218,7 @@ func TestFaultsInReplay(t *testing.T) {
 	for name, id := range map[string]string{"good": good.id(), "still bad": bad.id()} {
 		t.Run(name, func(t *testing.T) {
 			sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
-				decode := func(d deadLetter) (Rating, error) { return redecode(d, t0) }
+				decode := func(d deadLetter) (Rating, bool, error) { return redecode(d, t0) }
 				plan.Start()
 				refused, err := s.replay(t.Context(), id, decode)
 				plan.Stop()

@@ -74,6 +74,10 @@ func (s *store) resume(ctx context.Context, r resumption) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM ingest_halts WHERE topic_id = ? AND part = ?", r.TopicID, r.Number); err != nil {
 			return err
 		}
+		text := tx.Dialect().Upsert("ingest_moves", []string{"topic_id", "part"}, []string{"moved_at"}, 1)
+		if _, err := tx.ExecContext(ctx, text, r.TopicID, r.Number, int64(ToMicros(s.now()))); err != nil {
+			return err
+		}
 		return s.forgetOldTopics(ctx, tx, r)
 	})
 	if unknown := (*sqldb.CommitError)(nil); errors.As(err, &unknown) {
@@ -106,6 +110,27 @@ func (s *store) forgetOldTopics(ctx context.Context, tx *sqldb.Tx, r resumption)
 	if _, err := tx.ExecContext(ctx, text, args...); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, "DELETE FROM ingest_halts WHERE topic_id NOT IN (SELECT topic_id FROM ingest_offsets)")
-	return err
+	for _, table := range []string{"ingest_halts", "ingest_moves", "ingest_arrivals"} {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE topic_id NOT IN (SELECT topic_id FROM ingest_offsets)"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takenUp records that the process that has a partition goes on where it was moved to.
+// It may have been moved again since.
+func (s *store) takenUp(ctx context.Context, o ingestOffset) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM ingest_moves WHERE topic_id = ? AND part = ? AND moved_at = ?", o.TopicID, o.Number, int64(o.moved))
+		return err
+	})
+	return storeError("record that partition "+o.String()+" goes on", err)
+}
+
+// awaitsOwner reports whether a partition was moved and the process that has it has not taken that up yet.
+func (s *store) awaitsOwner(ctx context.Context, p partition) (bool, error) {
+	var n int
+	err := s.db.Read().QueryRowContext(ctx, "SELECT COUNT(*) FROM ingest_moves WHERE topic_id = ? AND part = ?", p.TopicID, p.Number).Scan(&n)
+	return n > 0, storeError("look up whether partition "+p.String()+" goes on", err)
 }

@@ -23,7 +23,7 @@ func everything(ctx context.Context, s *store) {
 		ids[i] = many[i].ID
 	}
 	next, _, _ := s.offset(ctx, p)
-	_ = s.ingest(ctx, batch{partition: p, start: next, end: next + 200, changes: many, dead: []deadLetter{letterAt(next, "c", "r")}})
+	_, _ = s.ingest(ctx, batch{partition: p, start: next, end: next + 200, changes: many, dead: []deadLetter{letterAt(next, "c", "r")}})
 	_, _ = s.put(ctx, many[0].Key, 7)
 	_, _ = s.read(ctx, many[0].Key)
 	_, _ = s.byRecord(ctx, many[0].Record, "u", 10)
@@ -53,7 +53,7 @@ func everything(ctx context.Context, s *store) {
 	_, _, _ = s.deadLetters(ctx, &deadPlace{Created: 1, ID: "x"}, 10)
 	_, _ = s.countDeadLetters(ctx)
 	d := letterAt(next, "c", "r")
-	_, _ = s.replay(ctx, d.id(), func(deadLetter) (Rating, error) { return change(1, 1, 5, 1000), nil })
+	_, _ = s.replay(ctx, d.id(), func(deadLetter) (Rating, bool, error) { return change(1, 1, 5, 1000), false, nil })
 	_, _ = s.drop(ctx, []string{d.id()})
 	_, _ = s.anyDeadLetter(ctx, []string{d.id()})
 }

@@ -114,7 +114,7 @@ func TestDeadLettersOfSeveralOperators(t *testing.T) {
 		d := letterAt(int64(i), "time-out-of-range", "was ahead")
 		dead, ids, changes = append(dead, d), append(ids, d.id()), append(changes, change(i%7, i, 1+i%10, i))
 	}
-	if err := s.ingest(t.Context(), batch{partition: testPartition, end: letters, dead: dead}); err != nil {
+	if _, err := s.ingest(t.Context(), batch{partition: testPartition, end: letters, dead: dead}); err != nil {
 		t.Fatal(err)
 	}
 	var work sync.WaitGroup
@@ -124,7 +124,7 @@ func TestDeadLettersOfSeveralOperators(t *testing.T) {
 		o := storeOn(t, openDB(t, url, sqldb.Options{}))
 		work.Go(func() {
 			for _, i := range rand.Perm(letters / 2) {
-				refused, err := o.replay(t.Context(), ids[i], func(deadLetter) (Rating, error) { return changes[i], nil })
+				refused, err := o.replay(t.Context(), ids[i], func(deadLetter) (Rating, bool, error) { return changes[i], false, nil })
 				if err != nil || refused != nil && !errors.Is(refused, errNoDeadLetter) {
 					t.Errorf("replay: %v, %v", refused, err)
 				}
@@ -214,7 +214,7 @@ func TestQueryPlansOnMySQL(t *testing.T) {
 	if _, err := s.begin(t.Context(), testPartition, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ingest(t.Context(), batch{partition: testPartition, end: 1, changes: changes}); err != nil {
+	if _, err := s.ingest(t.Context(), batch{partition: testPartition, end: 1, changes: changes}); err != nil {
 		t.Fatal(err)
 	}
 	db := databaseOf(url)

@@ -192,7 +192,7 @@ func poison(offset int64) logRecord {
 
 func newTestIngester(t testing.TB, s *store, log *slog.Logger) *ingester {
 	t.Helper()
-	m, err := newIngestMetrics(prometheus.NewRegistry(), s.now, func() float64 { return 0 })
+	m, err := newIngestMetrics(prometheus.NewRegistry(), s.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,6 +200,26 @@ func newTestIngester(t testing.TB, s *store, log *slog.Logger) *ingester {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return newIngester(s, log, m, 2)
+}
+
+// haltedMetric is the metric of halted partitions.
+func haltedMetric(t testing.TB, in *ingester) float64 {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	if err := reg.Register(in.gaps); err != nil {
+		t.Fatal(err)
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "rating_ingest_halted_partitions" {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatal("there is no metric of halted partitions")
+	return 0
 }
 
 // logBuffer is a logger whose lines a test can read.

@@ -19,6 +19,16 @@ func refuse(t testing.TB, url, table, column, value string) {
 	ddl(t, url, text)
 }
 
+// refuseAlso is refuse for a second table.
+func refuseAlso(t testing.TB, url, table, column, value string) {
+	t.Helper()
+	text := fmt.Sprintf("CREATE TRIGGER refuse_also BEFORE INSERT ON %s WHEN NEW.%s = '%s' BEGIN SELECT RAISE(ABORT, '%[3]s is not wanted'); END", table, column, value)
+	if strings.HasPrefix(url, "mysql:") {
+		text = strings.Replace(signal(url, table, fmt.Sprintf("NEW.%s = '%s'", column, value), "SQLSTATE '23000' SET MYSQL_ERRNO = 4025, MESSAGE_TEXT = '"+value+" is not wanted'"), ".refuse ", ".refuse_also ", 1)
+	}
+	ddl(t, url, text)
+}
+
 // fillDisk makes every insert fail for want of room until end. A server whose disk is really full is among the tests of
 // the whole system; here it says the same, with the same number.
 func fillDisk(t *testing.T, url string, s *store) (end func()) {

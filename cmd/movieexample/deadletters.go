@@ -83,18 +83,19 @@ With -o json events are whole; one that is not valid UTF-8 is in payloadBase64 i
 
 // deadLetterJSON is a dead letter as list prints it.
 type deadLetterJSON struct {
-	ID            string    `json:"id"`
-	Topic         string    `json:"topic"`
-	Partition     int32     `json:"partition"`
-	Offset        int64     `json:"offset"`
-	Class         string    `json:"class"`
-	Reason        string    `json:"reason"`
-	Key           string    `json:"key,omitempty"`
-	Payload       string    `json:"payload"`
-	PayloadBase64 string    `json:"payloadBase64,omitempty"`
-	ContentType   string    `json:"contentType,omitempty"`
-	RecordTime    time.Time `json:"recordTime"`
-	CreateTime    time.Time `json:"createTime"`
+	ID            string `json:"id"`
+	Topic         string `json:"topic"`
+	Partition     int32  `json:"partition"`
+	Offset        int64  `json:"offset"`
+	Class         string `json:"class"`
+	Reason        string `json:"reason"`
+	Key           string `json:"key,omitempty"`
+	Payload       string `json:"payload"`
+	PayloadBase64 string `json:"payloadBase64,omitempty"`
+	ContentType   string `json:"contentType,omitempty"`
+	// RecordTime is missing where the record has none, or one outside the years 1 to 9999, which is in the reason then.
+	RecordTime *time.Time `json:"recordTime,omitempty"`
+	CreateTime time.Time  `json:"createTime"`
 }
 
 func (f *deadLetterFlags) list(cmd *cobra.Command, c *client.Client) error {
@@ -111,7 +112,10 @@ func (f *deadLetterFlags) list(cmd *cobra.Command, c *client.Client) error {
 		}
 		j := deadLetterJSON{
 			ID: d.ID, Topic: d.Topic, Partition: d.Partition, Offset: d.Offset, Class: d.Class, Reason: d.Reason, Key: string(d.Key),
-			ContentType: d.ContentType, RecordTime: d.RecordTime, CreateTime: d.Created,
+			ContentType: d.ContentType, CreateTime: d.Created,
+		}
+		if !d.RecordTime.IsZero() {
+			j.RecordTime = &d.RecordTime
 		}
 		if utf8.Valid(d.Payload) {
 			j.Payload = string(d.Payload)
@@ -137,8 +141,12 @@ func (f *deadLetterFlags) list(cmd *cobra.Command, c *client.Client) error {
 }
 
 func printDeadLetter(w io.Writer, d client.DeadLetter) error {
+	written := "-"
+	if !d.RecordTime.IsZero() {
+		written = d.RecordTime.UTC().Format(time.RFC3339)
+	}
 	_, err := fmt.Fprintf(w, "%s\n    %s[%d]@%d  %s  %s\n    %s\n    %s\n", d.ID, d.Topic, d.Partition, d.Offset,
-		d.RecordTime.UTC().Format(time.RFC3339), d.Class, printable([]byte(d.Reason), 400), printable(d.Payload, 160))
+		written, d.Class, printable([]byte(d.Reason), 400), printable(d.Payload, 160))
 	return err
 }
 

@@ -43,9 +43,10 @@ func newIngestionListCommand() *cobra.Command {
 		Long: `List the partitions: the offset of the next event to ingest, the end of the log, how far that is (in offsets, and as the age of the
 oldest event that waits), and which process has the partition. Below the table is the reason of each partition that stands still.
 
-Any process of the rating service answers. "-" is what nobody knows: the brokers do not answer, or the topic is there no more.
+Any process of the rating service answers, from what its metrics tell. "-" is what nobody knows: the topic is there no more, or the brokers
+have not answered yet. While they do not answer, the numbers are as of when they did, and the lag in time grows.
 
-Exit codes: 0 done, 1 it failed, 4 the rating service cannot be reached.`,
+Exit codes: 0 every partition is ingested, 1 it failed, 3 a partition is halted or no process has it, 4 the rating service or Kafka cannot be reached.`,
 		Example: `  movieexample ingestion list
   movieexample ingestion list -o json`,
 		Args: noArgs,
@@ -64,15 +65,44 @@ func listIngestion(cmd *cobra.Command, c *client.Client, output outputFlag) erro
 		return err
 	}
 	if output == outputJSON {
-		return printJSON(cmd.OutOrStdout(), struct {
+		err = printJSON(cmd.OutOrStdout(), struct {
 			Partitions   []client.IngestPartition `json:"partitions"`
 			BrokersError string                   `json:"brokersError,omitempty"`
 		}{append([]client.IngestPartition{}, list...), brokersError})
+	} else {
+		err = printIngestion(cmd.OutOrStdout(), list)
 	}
+	if err != nil {
+		return err
+	}
+	return ingestionTrouble(list, brokersError)
+}
+
+// ingestionTrouble says what keeps events from being ingested; nil if nothing does.
+func ingestionTrouble(list []client.IngestPartition, brokersError string) error {
 	if brokersError != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "the brokers do not tell everything: %s\n", brokersError)
+		return &codedError{code: exitUnreachable, err: fmt.Errorf("the brokers do not tell everything, and what they told may be old: %s", brokersError)}
 	}
-	return printIngestion(cmd.OutOrStdout(), list)
+	halted, unowned := 0, 0
+	for _, p := range list {
+		switch {
+		case p.Halted != "":
+			halted++
+		case p.Owned != nil && !*p.Owned:
+			unowned++
+		}
+	}
+	var says []string
+	if halted > 0 {
+		says = append(says, counted(int64(halted), "partition stands", "partitions stand")+" still: 'movieexample ingestion resume' lets one go on")
+	}
+	if unowned > 0 {
+		says = append(says, "no process ingests "+counted(int64(unowned), "partition", "partitions")+": start a rating service, or wait for one that has just started or stopped")
+	}
+	if len(says) == 0 {
+		return nil
+	}
+	return &codedError{code: exitRefused, err: errors.New(strings.Join(says, "; "))}
 }
 
 func printIngestion(w io.Writer, list []client.IngestPartition) error {
@@ -92,8 +122,11 @@ func printIngestion(w io.Writer, list []client.IngestPartition) error {
 		if owner == "" {
 			owner = "-"
 		}
-		if p.Halted != "" {
+		switch {
+		case p.Halted != "":
 			state = "HALTED"
+		case p.Owned != nil && !*p.Owned:
+			state = "UNOWNED"
 		}
 		fmt.Fprintf(table, "%s[%d]\t%d\t%s\t%s\t%s\t%s\t%s\n", p.Topic, p.Partition, p.NextOffset, number(p.EndOffset), number(p.LagRecords), age, owner, state)
 	}
@@ -131,10 +164,11 @@ func newIngestionResumeCommand() *cobra.Command {
   --from OFFSET    at that offset; events of the log before it that were not ingested never will be.
   --from end       behind the newest event: nothing that is in the log now is ingested.
 
-Nothing needs a restart: the process that has the partition notices within seconds. Any process of the rating service takes the command.
-Where several partitions are given and one fails, those before it are done.
+Nothing needs a restart: the command ends when the process that has the partition goes on there, and fails if that takes more than two
+seconds. Any process of the rating service takes the command. Where several partitions are given and one fails, those before it are done.
 
-Exit codes: 0 done, 1 it failed (the partition does not stand still, or moved meanwhile), 2 wrong usage, 4 the rating service cannot be reached.`,
+Exit codes: 0 done, 1 it failed (the partition does not stand still, or moved meanwhile), 2 wrong usage, 4 the rating service or Kafka cannot be
+reached, or the process that has the partition has not taken the command up in time.`,
 		Example: `  movieexample ingestion resume --topic ratings --partition 3 --from earliest --dry-run
   movieexample ingestion resume --topic ratings --partition 3 --from 120456
   movieexample ingestion resume --topic ratings --all --from earliest`,
@@ -249,6 +283,9 @@ func printResumed(w io.Writer, r client.Resumed) error {
 	}
 	for _, g := range r.GivenUp {
 		fmt.Fprintf(&b, "  given up: %s\n", printable([]byte(g), 500))
+	}
+	if !r.DryRun && !r.TakenUp {
+		b.WriteString("  no process has the partition now: the one that gets it begins there\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

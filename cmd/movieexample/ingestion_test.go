@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,8 +19,15 @@ func (r *running) listed(t *testing.T) []client.IngestPartition {
 	t.Helper()
 	var list struct{ Partitions []client.IngestPartition }
 	o := r.run(t, "ingestion", "list", "-o", "json")
-	if err := json.Unmarshal([]byte(o.stdout), &list); err != nil || o.code != exitOK {
+	if err := json.Unmarshal([]byte(o.stdout), &list); err != nil {
 		t.Fatalf("%v: %+v", err, o)
+	}
+	trouble := false
+	for _, p := range list.Partitions {
+		trouble = trouble || p.Halted != "" || p.Owned != nil && !*p.Owned
+	}
+	if trouble != (o.code == exitRefused) || !trouble && o.code != exitOK {
+		t.Fatalf("exit code %d for %+v", o.code, list.Partitions)
 	}
 	return list.Partitions
 }
@@ -91,11 +99,12 @@ func TestIngestionCommands(t *testing.T) {
 	}
 	r.await(t, "four partitions to stand still", halted(4))
 	publish()
-	if o := r.run(t, "ingestion", "list"); strings.Count(o.stdout, "HALTED\n") < 4 || !strings.Contains(o.stdout, "stands still: topic \"ratings\" was deleted and made anew") {
+	if o := r.run(t, "ingestion", "list"); o.code != exitRefused || !strings.Contains(o.stderr, "stand still: 'movieexample ingestion resume'") || strings.Count(o.stdout, "HALTED\n") < 4 || !strings.Contains(o.stdout, "stands still: topic \"ratings\" was deleted and made anew") {
 		t.Errorf("list: %+v", o)
 	}
 	if o := r.run(t, "ingestion", "resume", "--partition", "0,1,2,3", "--from", "earliest", "--dry-run"); o.code != exitOK ||
-		strings.Count(o.stdout, "] would go on at offset 0 (it stood at 0): 0 skipped, 0 lost, 0 read again\n  given up: what the topic that was here before (id ") != 4 {
+		strings.Count(o.stdout, "] would go on at offset 0") != 4 ||
+		strings.Count(o.stdout, ": 0 skipped, 0 lost, 0 read again\n  given up: what the topic that was here before (id ") != 4 {
 		t.Errorf("dry run: %+v", o)
 	}
 	r.await(t, "nothing to have changed", halted(4))
@@ -109,6 +118,25 @@ func TestIngestionCommands(t *testing.T) {
 		}
 		return halted(0)(list) && ingested == 1 && len(list) == 4
 	})
+}
+
+// Kafka that cannot be reached is no success, and what is said is why.
+func TestIngestionListWithoutKafka(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, a := startSystemProcess(t, nil, "serve", "--data", t.TempDir(), "--rating-brokers", dead)
+	for _, output := range []string{"text", "json"} {
+		o := movieexample(t.Context(), "", "ingestion", "list", "--rating-addr", a.Rating, "-o", output)
+		if o.code != exitUnreachable || !strings.Contains(o.stderr, "no Kafka broker answers at "+dead) {
+			t.Errorf("list as %s: %+v", output, o)
+		}
+	}
 }
 
 // Mistakes in the new flags are told with the flag's name.

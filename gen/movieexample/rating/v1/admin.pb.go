@@ -130,12 +130,15 @@ type ListIngestPartitionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 10,000.
 	Partitions []*IngestPartition `protobuf:"bytes,1,rep,name=partitions,proto3" json:"partitions,omitempty"`
-	// Why the brokers could not be asked; then the fields that come from them are missing. Empty without ask_brokers.
+	// Why the brokers could not be asked; then the fields that come from them are as of when they answered last, or missing. Empty
+	// without ask_brokers.
 	BrokersError string `protobuf:"bytes,2,opt,name=brokers_error,json=brokersError,proto3" json:"brokers_error,omitempty"`
 	// How many more partitions there are than are in partitions.
 	OtherPartitions int32 `protobuf:"varint,9,opt,name=other_partitions,json=otherPartitions,proto3" json:"other_partitions,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// How long they have not answered; missing while they do.
+	BrokersSilentSeconds *float64 `protobuf:"fixed64,3,opt,name=brokers_silent_seconds,json=brokersSilentSeconds,proto3,oneof" json:"brokers_silent_seconds,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *ListIngestPartitionsResponse) Reset() {
@@ -189,6 +192,13 @@ func (x *ListIngestPartitionsResponse) GetOtherPartitions() int32 {
 	return 0
 }
 
+func (x *ListIngestPartitionsResponse) GetBrokersSilentSeconds() float64 {
+	if x != nil && x.BrokersSilentSeconds != nil {
+		return *x.BrokersSilentSeconds
+	}
+	return 0
+}
+
 // IngestPartition is the position of ingestion in one partition.
 type IngestPartition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -205,10 +215,13 @@ type IngestPartition struct {
 	EndOffset *int64 `protobuf:"varint,6,opt,name=end_offset,json=endOffset,proto3,oneof" json:"end_offset,omitempty"`
 	// Offsets from next_offset to the end. In a log with transactions or compaction not every offset is an event.
 	LagRecords *int64 `protobuf:"varint,7,opt,name=lag_records,json=lagRecords,proto3,oneof" json:"lag_records,omitempty"`
-	// Age of the oldest record that is not ingested, by its timestamp; 0 where there is none.
+	// Age of the oldest record that is not ingested, by its timestamp; 0 where there is none. While the brokers do not answer, at least
+	// the time since they did.
 	LagSeconds *float64 `protobuf:"fixed64,8,opt,name=lag_seconds,json=lagSeconds,proto3,oneof" json:"lag_seconds,omitempty"`
 	// The member of the consumer group that has the partition: its client id and the host it connects from.
-	Owner         string `protobuf:"bytes,9,opt,name=owner,proto3" json:"owner,omitempty"`
+	Owner string `protobuf:"bytes,9,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Whether any member has it; missing where nobody knows.
+	Owned         *bool `protobuf:"varint,10,opt,name=owned,proto3,oneof" json:"owned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -304,6 +317,13 @@ func (x *IngestPartition) GetOwner() string {
 		return x.Owner
 	}
 	return ""
+}
+
+func (x *IngestPartition) GetOwned() bool {
+	if x != nil && x.Owned != nil {
+		return *x.Owned
+	}
+	return false
 }
 
 type ResumeIngestPartitionRequest struct {
@@ -410,7 +430,9 @@ type ResumeIngestPartitionResponse struct {
 	// What is given up, for a person; empty where nothing is.
 	GivenUp []string `protobuf:"bytes,7,rep,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
 	// Why the partition stood still; empty where it did not.
-	Halted        string `protobuf:"bytes,8,opt,name=halted,proto3" json:"halted,omitempty"`
+	Halted string `protobuf:"bytes,8,opt,name=halted,proto3" json:"halted,omitempty"`
+	// The process that has the partition goes on there. False if no process has it: the one that gets it begins there.
+	TakenUp       bool `protobuf:"varint,9,opt,name=taken_up,json=takenUp,proto3" json:"taken_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -499,6 +521,13 @@ func (x *ResumeIngestPartitionResponse) GetHalted() string {
 		return x.Halted
 	}
 	return ""
+}
+
+func (x *ResumeIngestPartitionResponse) GetTakenUp() bool {
+	if x != nil {
+		return x.TakenUp
+	}
+	return false
 }
 
 type ListRatingsRequest struct {
@@ -1308,13 +1337,15 @@ const file_movieexample_rating_v1_admin_proto_rawDesc = "" +
 	"\"movieexample/rating/v1/admin.proto\x12\x16movieexample.rating.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#movieexample/rating/v1/rating.proto\">\n" +
 	"\x1bListIngestPartitionsRequest\x12\x1f\n" +
 	"\vask_brokers\x18\x01 \x01(\bR\n" +
-	"askBrokers\"\xb7\x01\n" +
+	"askBrokers\"\x8d\x02\n" +
 	"\x1cListIngestPartitionsResponse\x12G\n" +
 	"\n" +
 	"partitions\x18\x01 \x03(\v2'.movieexample.rating.v1.IngestPartitionR\n" +
 	"partitions\x12#\n" +
 	"\rbrokers_error\x18\x02 \x01(\tR\fbrokersError\x12)\n" +
-	"\x10other_partitions\x18\t \x01(\x05R\x0fotherPartitions\"\xce\x02\n" +
+	"\x10other_partitions\x18\t \x01(\x05R\x0fotherPartitions\x129\n" +
+	"\x16brokers_silent_seconds\x18\x03 \x01(\x01H\x00R\x14brokersSilentSeconds\x88\x01\x01B\x19\n" +
+	"\x17_brokers_silent_seconds\"\xf3\x02\n" +
 	"\x0fIngestPartition\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x19\n" +
 	"\btopic_id\x18\x02 \x01(\tR\atopicId\x12\x1c\n" +
@@ -1328,10 +1359,13 @@ const file_movieexample_rating_v1_admin_proto_rawDesc = "" +
 	"lagRecords\x88\x01\x01\x12$\n" +
 	"\vlag_seconds\x18\b \x01(\x01H\x02R\n" +
 	"lagSeconds\x88\x01\x01\x12\x14\n" +
-	"\x05owner\x18\t \x01(\tR\x05ownerB\r\n" +
+	"\x05owner\x18\t \x01(\tR\x05owner\x12\x19\n" +
+	"\x05owned\x18\n" +
+	" \x01(\bH\x03R\x05owned\x88\x01\x01B\r\n" +
 	"\v_end_offsetB\x0e\n" +
 	"\f_lag_recordsB\x0e\n" +
-	"\f_lag_seconds\"\xc4\x02\n" +
+	"\f_lag_secondsB\b\n" +
+	"\x06_owned\"\xc4\x02\n" +
 	"\x1cResumeIngestPartitionRequest\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12M\n" +
@@ -1343,7 +1377,7 @@ const file_movieexample_rating_v1_admin_proto_rawDesc = "" +
 	"\x10FROM_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rFROM_EARLIEST\x10\x01\x12\x0f\n" +
 	"\vFROM_OFFSET\x10\x02\x12\f\n" +
-	"\bFROM_END\x10\x03\"\xb6\x02\n" +
+	"\bFROM_END\x10\x03\"\xd1\x02\n" +
 	"\x1dResumeIngestPartitionResponse\x12\x19\n" +
 	"\btopic_id\x18\x01 \x01(\tR\atopicId\x12\"\n" +
 	"\n" +
@@ -1354,7 +1388,8 @@ const file_movieexample_rating_v1_admin_proto_rawDesc = "" +
 	"\flost_records\x18\x05 \x01(\x03R\vlostRecords\x12)\n" +
 	"\x10repeated_records\x18\x06 \x01(\x03R\x0frepeatedRecords\x12\x19\n" +
 	"\bgiven_up\x18\a \x03(\tR\agivenUp\x12\x16\n" +
-	"\x06halted\x18\b \x01(\tR\x06haltedB\r\n" +
+	"\x06halted\x18\b \x01(\tR\x06halted\x12\x19\n" +
+	"\btaken_up\x18\t \x01(\bR\atakenUpB\r\n" +
 	"\v_old_offset\"q\n" +
 	"\x12ListRatingsRequest\x12\x1f\n" +
 	"\vrecord_type\x18\x01 \x01(\tR\n" +
@@ -1502,6 +1537,7 @@ func file_movieexample_rating_v1_admin_proto_init() {
 		return
 	}
 	file_movieexample_rating_v1_rating_proto_init()
+	file_movieexample_rating_v1_admin_proto_msgTypes[1].OneofWrappers = []any{}
 	file_movieexample_rating_v1_admin_proto_msgTypes[2].OneofWrappers = []any{}
 	file_movieexample_rating_v1_admin_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
