@@ -64,7 +64,7 @@ type fault struct {
 // all is well: one that comes with the first failure is not there when somebody writes an alert.
 func TestAlerts(t *testing.T) {
 	text, names := rules(t)
-	c := start(t, cluster.Config{Instances: small()})
+	c := start(t, cluster.Config{Instances: small(), Args: map[string][]string{"rating": {"--rating-dead-letter-bytes", "1MiB"}}})
 	var admin []string
 	for _, p := range c.Processes() {
 		admin = append(admin, p.Admin)
@@ -119,6 +119,7 @@ func TestAlerts(t *testing.T) {
 		return nil
 	}
 	caused := make(map[string]bool)
+	var leave func() // of the group
 	for _, f := range []fault{
 		{
 			"a process is killed", c.Process("metadata-1").Kill, func() error { return c.Process("metadata-1").Start(t.Context()) },
@@ -139,6 +140,27 @@ func TestAlerts(t *testing.T) {
 		{
 			"an event is refused", func() error { publish(t, c, "no event"); return nil }, func() error { return command("dead-letters", "drop", "--all", "--yes") },
 			[]string{"DeadLetters"},
+		},
+		{
+			"more events are refused than are kept", func() error {
+				for range 12 {
+					publish(t, c, strings.Repeat("no event", 20<<10))
+				}
+				return nil
+			}, func() error { return command("dead-letters", "drop", "--all", "--yes") },
+			[]string{"DeadLetters", "DeadLettersDropped"},
+		},
+		{
+			"a producer writes seconds", func() error { return publishSeconds(t, c) }, func() error { return nil },
+			[]string{"ImplausibleTimes"},
+		},
+		{
+			"Kafka stops", c.Kafka.Stop, func() error { return c.Kafka.Brokers[0].Start(t.Context()) },
+			[]string{"KafkaDown", "IngestionBehind"},
+		},
+		{
+			"another program is in the group", func() error { leave, err = occupyGroup(t, c, rating); return err }, func() error { leave(); return nil },
+			[]string{"IngestionUnowned", "IngestionBehind"},
 		},
 		{
 			"events are deleted before they are ingested", func() error { return deleteEvents(t, c, rating) },
@@ -244,6 +266,59 @@ func visitors(t *testing.T, c *cluster.Cluster) {
 		all.Wait()
 		client.Close()
 	})
+}
+
+// publishSeconds publishes an event whose record has a timestamp in seconds.
+func publishSeconds(t *testing.T, c *cluster.Cluster) error {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka.Bootstrap()...), kgo.DefaultProduceTopic(cluster.Topic))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	r := kgo.StringRecord(`{"userId":"seconds","recordId":"seen","recordType":"movie","value":4,"providerId":"alerts"}`)
+	r.Timestamp = time.UnixMilli(time.Now().Unix())
+	return client.ProduceSync(t.Context(), r).FirstErr()
+}
+
+// occupyGroup puts a program into the group of the rating service that shares partitions out in another way, and reads another topic,
+// so that no rating process is let in.
+func occupyGroup(t *testing.T, c *cluster.Cluster, rating *cluster.Process) (leave func(), err error) {
+	t.Helper()
+	if end, err := rating.Stop(); err != nil || end.Code != 0 {
+		return nil, fmt.Errorf("stop: %s, %w", end, err)
+	}
+	const topic = "other"
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka.Bootstrap()...), kgo.ConsumerGroup(cluster.Group), kgo.ConsumeTopics(topic), kgo.Balancers(kgo.RangeBalancer()))
+	if err != nil {
+		return nil, err
+	}
+	admin := kadm.NewClient(client)
+	if _, err := admin.CreateTopic(t.Context(), 1, 1, nil, topic); err != nil {
+		client.Close()
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var polls sync.WaitGroup
+	polls.Go(func() {
+		for ctx.Err() == nil {
+			client.PollFetches(ctx)
+		}
+	})
+	leave = sync.OnceFunc(func() {
+		cancel()
+		polls.Wait()
+		client.Close()
+	})
+	t.Cleanup(leave)
+	eventually(t, "the other program to be in the group", func(ctx context.Context) error {
+		groups, err := admin.DescribeGroups(ctx, cluster.Group)
+		if g := groups[cluster.Group]; err != nil || g.State != "Stable" || len(g.Members) != 1 {
+			return fmt.Errorf("%+v, %w", g, err)
+		}
+		return nil
+	})
+	return leave, rating.Start(t.Context())
 }
 
 // deleteEvents lets the brokers delete events while the rating service is down, as a retention that is too short does.

@@ -139,7 +139,7 @@ func (s *secured) late(t *testing.T, all int) {
 		t.Helper()
 		eventually(t, fmt.Sprintf("%q in ingestion list", part), func(context.Context) error {
 			e := s.run(t, "ingestion", "list", "--rating-addr", address)
-			if e.code != 0 || !strings.Contains(e.err, part) {
+			if e.code != 4 || !strings.Contains(e.err, part) {
 				return fmt.Errorf("exit code %d: %s%s", e.code, e.out, e.err)
 			}
 			return nil
