@@ -266,15 +266,27 @@ func TestResumeOfAnIdlePartition(t *testing.T) {
 	}
 }
 
+// balancerOf is the balancer of a member that works on the database (ADR 020).
+type balancerOf struct {
+	kgo.GroupBalancer
+	database string
+}
+
+func (b balancerOf) ProtocolName() string { return b.GroupBalancer.ProtocolName() + " of database " + b.database }
+
 // A process that has the partition and does not take it up is an error that says so.
 func TestResumeThatIsNotTakenUp(t *testing.T) {
 	t.Parallel()
 	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
 	f := start(t, url, s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
+	id, err := f.db.Identity(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.close(t)
 	member, err := kafka.NewClient(kafka.Config{Brokers: []string{s.addr}, ClientID: "deaf"}, kgo.ConsumerGroup("rating"), kgo.ConsumeTopics("ratings"),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()))
+		kgo.Balancers(balancerOf{kgo.CooperativeStickyBalancer(), id}), kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()))
 	if err != nil {
 		t.Fatal(err)
 	}

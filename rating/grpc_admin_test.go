@@ -211,12 +211,13 @@ func TestLargeDeadLetters(t *testing.T) {
 	t.Parallel()
 	f, _ := serve(t)
 	const n = 12
+	now := int64(rating.ToMicros(time.Now())) // older ones would be dropped for their age
 	for i := range n {
 		execSQL(t, f.db, "INSERT INTO dead_letters VALUES (?, 'ratings', 'x', 0, ?, 'too-large', 'is too large', NULL, ?, '', 0, ?)",
-			fmt.Sprintf("%s-%05d-%019d", "x", 0, i), i, make([]byte, 900_000), 7)
+			fmt.Sprintf("%s-%05d-%019d", "x", 0, i), i, make([]byte, 900_000), now)
 	}
-	execSQL(t, f.db, "INSERT INTO dead_letters VALUES ('x-00000-0000000000000000099', 'ratings', 'x', 0, 99, 'too-large', 'is too large', NULL, ?, '', 0, 8)",
-		make([]byte, 3_000_000))
+	execSQL(t, f.db, "INSERT INTO dead_letters VALUES ('x-00000-0000000000000000099', 'ratings', 'x', 0, 99, 'too-large', 'is too large', NULL, ?, '', 0, ?)",
+		make([]byte, 3_000_000), now+1)
 	seen := 0
 	for token := ""; ; {
 		resp, err := f.admin.ListDeadLetters(t.Context(), &ratingv1.ListDeadLettersRequest{PageToken: token})
