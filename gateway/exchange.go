@@ -99,7 +99,14 @@ func (e *edge) report(ctx context.Context, x *exchange, remote string, took time
 	if !e.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 9)
+	skipped := 0
+	if level > slog.LevelDebug { // who wants to see every request gets to see it
+		var ok bool
+		if skipped, ok = x.metrics.lines[min(x.status/100, 5)].Take(time.Now()); !ok {
+			return
+		}
+	}
+	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
 		slog.String("method", x.method),
 		slog.String("path", x.path),
@@ -110,6 +117,9 @@ func (e *edge) report(ctx context.Context, x *exchange, remote string, took time
 		slog.String("request_id", x.requestID),
 		slog.String("remote", remote),
 	)
+	if skipped > 0 {
+		attrs = append(attrs, slog.Int("suppressed", skipped)) // lines of this route and kind of status
+	}
 	if x.problem != "" {
 		attrs = append(attrs, slog.String("problem", x.problem))
 	}

@@ -277,3 +277,44 @@ func TestConfig(t *testing.T) {
 		t.Error("a gateway without connections was built")
 	}
 }
+
+// TestManyRefusalsFewLines: what a client can make happen thousands of times a second does not fill the disk; every request is
+// counted, and what is of another kind has its line all the same.
+func TestManyRefusalsFewLines(t *testing.T) {
+	var log lines
+	registry := prometheus.NewRegistry()
+	b := &browser{t: t, h: newGateway(t, gateway.Config{}, &fakeMovie{}, func(d *gateway.Deps) {
+		d.Metrics = registry
+		logInto(&log)(d)
+	}).Handler()}
+	const requests = 2000
+	began := time.Now()
+	for range requests {
+		b.ask("GET", "/v1/movies/a?nonsense=1", "")
+	}
+	took := time.Since(began)
+	b.ask("GET", "/v1/movies?nonsense=1", "")
+	log.mu.Lock()
+	text := log.buf.String()
+	log.mu.Unlock()
+	n := 0
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "level=INFO") && strings.Contains(line, " route=/v1/movies/{id} ") {
+			n++
+		}
+	}
+	if most := 10 * (2 + int(took/time.Second)); n == 0 || n > most {
+		t.Errorf("%d lines for %d requests in %v, want from 1 to %d", n, requests, took, most)
+	}
+	if !strings.Contains(text, " route=/v1/movies ") {
+		t.Error("another route's refusal has no line")
+	}
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(`
+# HELP http_server_requests_total Requests answered, by route and HTTP status.
+# TYPE http_server_requests_total counter
+http_server_requests_total{method="GET",route="/v1/movies",status="400"} 1
+http_server_requests_total{method="GET",route="/v1/movies/{id}",status="400"} 2000
+`), "http_server_requests_total"); err != nil {
+		t.Error(err)
+	}
+}

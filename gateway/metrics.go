@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"movieexample.com/internal/telemetry"
 )
 
 // metrics are the HTTP edge's vectors.
@@ -25,7 +27,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "http_server_request_seconds",
 			Help:    "Time from the end of a request's header to the end of its answer.",
-			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+			Buckets: telemetry.LatencyBuckets(),
 		}, []string{"method", "route"}),
 	}
 	if reg == nil {
@@ -46,6 +48,7 @@ type routeMetrics struct {
 	method, route string
 	seconds       prometheus.Observer
 	statuses      [600]atomic.Pointer[prometheus.Counter] // filled as statuses occur
+	lines         [6]telemetry.Sampler                    // of the log, by the status's first digit
 }
 
 func (m *metrics) of(method, route string) *routeMetrics {

@@ -118,6 +118,8 @@ func TestAlerts(t *testing.T) {
 		}
 		return nil
 	}
+	crowd := &halfClients{}
+	t.Cleanup(crowd.end)
 	caused := make(map[string]bool)
 	var leave func() // of the group
 	for _, f := range []fault{
@@ -136,6 +138,10 @@ func TestAlerts(t *testing.T) {
 		{
 			"Consul stops", c.Consul.Stop, func() error { return c.Consul.Start(t.Context()) },
 			[]string{"RegistryAway", "NotRegistered"},
+		},
+		{
+			"clients open connections and send half of their requests", func() error { return crowd.begin(rating.Address) }, func() error { crowd.end(); return nil },
+			[]string{"ConnectionsFull", "RequestsCut"},
 		},
 		{
 			"an event is refused", func() error { publish(t, c, "no event"); return nil }, func() error { return command("dead-letters", "drop", "--all", "--yes") },
