@@ -99,16 +99,29 @@ func TestSchemaKnowsEveryCharacter(t *testing.T) {
 	}
 	id := doc.(map[string]any)["$defs"].(map[string]any)["id"].(map[string]any)
 	pattern := regexp.MustCompile(id["pattern"].(string))
+	var good []rune // that the rule takes, to be matched many at once: a million matches take long
+	match := func() {
+		if !pattern.MatchString(string(good)) {
+			t.Errorf("the schema's pattern does not take %+q", string(good))
+		}
+		good = good[:0]
+	}
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		if r >= 0xd800 && r <= 0xdfff {
 			continue // no character
 		}
-		for _, v := range []string{string(r), "a" + string(r) + "b"} {
-			if got, want := pattern.MatchString(v), fault.ID("id", v) == nil || v == "."; got != want {
-				t.Fatalf("%+q: the schema's pattern takes it %v, the rule of all services %v", v, got, want)
-			}
+		switch {
+		case r == ' ' || r == '.': // it depends on what is around them
+		case fault.ID("id", string(r)) == nil:
+			good = append(good, r)
+		case pattern.MatchString("a" + string(r) + "b"):
+			t.Errorf("the schema's pattern takes %U, which the rule of all services refuses", r)
+		}
+		if len(good) == 500 {
+			match()
 		}
 	}
+	match()
 }
 
 // TestDecodeCorpus: the decoder's half of the corpus, with the values.
