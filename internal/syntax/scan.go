@@ -26,11 +26,11 @@ const (
 // Value is one value of a text.
 type Value struct {
 	Kind Kind
-	// Text is the content of a string; of another kind what stands in the text.
-	Text string
 	// Half says that a string has an escaped half of a surrogate pair (\ud83c alone), which stands for no character. In
 	// Text it is U+FFFD. Whoever reads the string must refuse it; in what is passed over it does no harm.
 	Half bool
+	// Text is the content of a string; of another kind what stands in the text.
+	Text string
 }
 
 // Describe names the value in a message.
@@ -82,17 +82,28 @@ func (s *Scanner) Member() (name string, ok bool, err error) {
 	if s.peek() != '"' {
 		return "", false, s.wanted("a name in double quotes")
 	}
-	v, err := s.str()
-	if err != nil {
-		return "", false, err
+	// Names are short and nearly never have an escape.
+	start, end := s.at+1, s.at+1
+	for end < len(s.text) && s.text[end] != '"' && s.text[end] != '\\' && s.text[end] >= ' ' {
+		end++
 	}
-	s.space()
+	if end < len(s.text) && s.text[end] == '"' {
+		name, s.at = s.text[start:end], end+1
+	} else {
+		v, err := s.str()
+		if err != nil {
+			return "", false, err
+		}
+		name = v.Text
+	}
 	if s.peek() != ':' {
-		return "", false, s.wanted("a colon")
+		if s.space(); s.peek() != ':' {
+			return "", false, s.wanted("a colon")
+		}
 	}
 	s.at++
 	s.space()
-	return v.Text, true, nil
+	return name, true, nil
 }
 
 // Element goes to the next element of the array that is being read; false at its end, as Member.
@@ -100,8 +111,12 @@ func (s *Scanner) Element() (ok bool, err error) { return s.more(']') }
 
 // more reads what stands before the next member or element, or the end.
 func (s *Scanner) more(closing byte) (bool, error) {
-	s.space()
-	switch c := s.peek(); {
+	c := s.peek()
+	if c <= ' ' {
+		s.space()
+		c = s.peek()
+	}
+	switch {
 	case c == closing:
 		s.at++
 		s.depth--

@@ -22,17 +22,11 @@ func Time(text string) (time.Time, error) {
 	if len(text) <= fixed || text[4] != '-' || text[7] != '-' || text[10]|0x20 != 't' || text[13] != ':' || text[16] != ':' {
 		return time.Time{}, errTime
 	}
-	bad := false
-	number := func(from, to int) int {
-		n := 0
-		for _, c := range []byte(text[from:to]) {
-			bad = bad || c < '0' || c > '9'
-			n = 10*n + int(c-'0')
-		}
-		return n
-	}
-	year, month, day := number(0, 4), number(5, 7), number(8, 10)
-	hour, minute, second := number(11, 13), number(14, 16), number(17, 19)
+	century, year := twoDigits(text[0:2]), twoDigits(text[2:4])
+	month, day := twoDigits(text[5:7]), twoDigits(text[8:10])
+	hour, minute, second := twoDigits(text[11:13]), twoDigits(text[14:16]), twoDigits(text[17:19])
+	bad := century|year|month|day|hour|minute|second < 0
+	year += 100 * century
 	nanos, at := 0, fixed
 	if text[at] == '.' {
 		digits := 0
@@ -50,8 +44,8 @@ func Time(text string) (time.Time, error) {
 	switch zone := text[at:]; {
 	case zone == "Z" || zone == "z":
 	case len(zone) == len("+00:00") && (zone[0] == '+' || zone[0] == '-') && zone[3] == ':':
-		hours, minutes := number(at+1, at+3), number(at+4, at+6)
-		bad = bad || hours > 23 || minutes > 59
+		hours, minutes := twoDigits(zone[1:3]), twoDigits(zone[4:6])
+		bad = bad || hours|minutes < 0 || hours > 23 || minutes > 59
 		if offset = 60*hours + minutes; zone[0] == '-' {
 			offset = -offset
 		}
@@ -72,6 +66,15 @@ func Time(text string) (time.Time, error) {
 		t = t.Add(-time.Duration(offset) * time.Minute)
 	}
 	return t, nil
+}
+
+// twoDigits returns the number that two digits are, or -1 if they are none.
+func twoDigits(s string) int {
+	tens, ones := s[0]-'0', s[1]-'0'
+	if tens > 9 || ones > 9 {
+		return -1
+	}
+	return 10*int(tens) + int(ones)
 }
 
 func daysIn(year, month int) int {
