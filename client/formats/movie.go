@@ -297,7 +297,7 @@ func optionalField(path string) (fields []string, optional bool) {
 	switch top, _, _ := strings.Cut(name, "."); top {
 	case "id", "title":
 		return nil, false
-	case "ratingSummary", "ratingStatus", "etag":
+	case "ratingSummary", "ratingStatus", "metadataStatus", "etag":
 		return nil, true
 	}
 	switch name {

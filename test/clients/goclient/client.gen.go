@@ -197,7 +197,7 @@ type GenreCount struct {
 	Genre string `json:"genre"`
 }
 
-// Id Names a movie, a record or a user: 1 to 128 bytes of UTF-8 without control characters, without white space at either end, and not `.` or `..`, which the path of an address cannot have. Compared byte by byte. (JSON Schema counts characters: where they are not ASCII, fewer than 128 fit.)
+// Id Names a movie, a record or a user: 1 to 128 bytes of UTF-8 without control characters, without characters that do not show (zero-width, fillers, spaces other than U+0020), without white space at either end, and not `.` or `..`, which the path of an address cannot have. Compared byte by byte. (JSON Schema counts characters: where they are not ASCII, fewer than 128 fit.)
 type Id = string
 
 // Movie Movie is a film and its ratings.
