@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"movieexample.com/internal/config"
+	"movieexample.com/internal/groupcommit"
 	"movieexample.com/internal/guard"
 	"movieexample.com/internal/kafka"
 )
@@ -179,7 +180,11 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if deps.Metrics == nil {
 		deps.Metrics = prometheus.NewRegistry()
 	}
-	st, err := newStore(ctx, deps.DB, deps.Now)
+	puts, err := groupcommit.NewMetrics(deps.Metrics, "rating")
+	if err != nil {
+		return nil, fmt.Errorf("register rating metrics: %w", err)
+	}
+	st, err := newStore(ctx, deps.DB, deps.Now, puts)
 	if err != nil {
 		return nil, err
 	}

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"time"
 
+	"movieexample.com/internal/groupcommit"
 	"movieexample.com/internal/sqldb"
 )
 
@@ -31,8 +31,9 @@ type Database = sqldb.DB
 
 // store is the service's rows. It knows SQL and no rule: which change wins is fold's.
 type store struct {
-	db  *Database
-	now func() time.Time
+	db   *Database
+	now  func() time.Time
+	puts *groupcommit.Group[put, Rating]
 
 	lockRecords   func(n int) string
 	selectBefore  func(n int) string
@@ -42,13 +43,14 @@ type store struct {
 	selectAggs    func(n int) string
 }
 
-func newStore(ctx context.Context, db *Database, now func() time.Time) (*store, error) {
+// newStore migrates the database. metrics are those of the puts; nil: nothing is counted.
+func newStore(ctx context.Context, db *Database, now func() time.Time, metrics *groupcommit.Metrics) (*store, error) {
 	if err := db.Migrate(ctx, Schema()); err != nil {
 		return nil, fmt.Errorf("migrate rating database: %w", err)
 	}
 	d := db.Dialect()
 	key := []string{"record_type", "record_id", "user_id"}
-	return &store{
+	s := &store{
 		db:  db,
 		now: now,
 		// Adds no votes: it makes the row where there is none, and locks it in any case. The other counters are 0 by default.
@@ -74,7 +76,11 @@ func newStore(ctx context.Context, db *Database, now func() time.Time) (*store, 
 		selectAggs: perSize(d, func(n int) string {
 			return "SELECT " + aggregateColumns + " FROM aggregates WHERE record_type = ? AND " + d.In([]string{"record_id"}, n)
 		}),
-	}, nil
+	}
+	s.puts = groupcommit.New(groupcommit.Config[put]{
+		Batches: min(maxPutBatches, max(1, db.WriteConns()/2)), MaxBatch: maxPutBatch, MaxWaiting: maxPutsWaiting, Metrics: metrics,
+	}, s.putAll)
+	return s, nil
 }
 
 // perSize keeps the statement of each size that sqldb asks for, so that building it costs nothing per batch.
@@ -179,72 +185,6 @@ func (s *store) write(ctx context.Context, tx *sqldb.Tx, rows []Rating, deltas [
 		return fmt.Errorf("write aggregates: %w", err)
 	}
 	return nil
-}
-
-// put sets the rating of key to value (tombstone deletes it) as of now, and in any case after what is stored: the
-// version is max(now, stored+1), so that a write which was asked for later wins even where clocks disagree.
-// It is durable when put returns.
-func (s *store) put(ctx context.Context, key Key, value int) (Rating, error) {
-	// What the last COMMIT without an answer would have stored. That it can be seen proves nothing: a server shows a commit before it
-	// is on disk. So it is written again, a version later, until a COMMIT is answered.
-	var unsure *Rating
-	for attempt := 0; ; attempt++ {
-		r, err := s.putOnce(ctx, key, value, unsure)
-		if err == nil {
-			return r, nil
-		}
-		if unknown := (*sqldb.CommitError)(nil); errors.As(err, &unknown) {
-			unsure = &r
-			if sqldb.Full(err) {
-				if stored, readErr := s.read(ctx, key); readErr == nil && r.newer(stored) {
-					return Rating{}, storeError("write rating", err) // waiting frees no disk
-				}
-			}
-		} else if !sqldb.Transient(err) {
-			return Rating{}, storeError("write rating", err)
-		}
-		if ended := backoff(ctx, attempt); ended != nil {
-			return Rating{}, fmt.Errorf("write rating: %w; the last attempt said: %w", ended, err)
-		}
-	}
-}
-
-// putOnce is one attempt of put, after one that may have stored unsure; nil: none may have. Where something newer is stored than
-// that, somebody wrote behind it, and nothing is left to do: it was overtaken, or is as good as overtaken. Also with an error it
-// returns what it tried to store.
-func (s *store) putOnce(ctx context.Context, key Key, value int, unsure *Rating) (r Rating, err error) {
-	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		before, err := s.before(ctx, tx, []Rating{{Key: key}})
-		if err != nil {
-			return err
-		}
-		old, stored := before[key]
-		if stored && unsure != nil && old.newer(*unsure) {
-			r = *unsure
-			return nil
-		}
-		at := ToMicros(s.now())
-		if stored && at <= old.At {
-			at = old.At + 1
-		}
-		r = newRating(key, value, at, "")
-		return s.apply(ctx, tx, before, []Rating{r})
-	})
-	return r, err
-}
-
-// backoff waits before another attempt: up to 10 ms · 2^attempt, at most a second, with full jitter so that those
-// who collided do not meet again.
-func backoff(ctx context.Context, attempt int) error {
-	limit := min(10*time.Millisecond<<min(attempt, 10), time.Second)
-	t := time.NewTimer(rand.N(limit) + time.Millisecond)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // read returns the row of key, a tombstone included; the zero Rating where there is none.

@@ -200,7 +200,7 @@ func TestPutAgain(t *testing.T) {
 			if err := s.db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error { return s.apply(ctx, tx, nil, c.stored) }); err != nil {
 				t.Fatal(err)
 			}
-			got, err := s.putOnce(t.Context(), key, 9, &unsure)
+			got, err := s.puts.Do(t.Context(), put{key: key, value: 9, unsure: &unsure})
 			if err != nil || got != c.want {
 				t.Errorf("acknowledged %v, %v; want %v", got, err, c.want)
 			}

@@ -37,7 +37,7 @@ func openStore(t testing.TB, opt sqldb.Options) *store {
 
 func storeOn(t testing.TB, db *sqldb.DB) *store {
 	t.Helper()
-	s, err := newStore(t.Context(), db, func() time.Time { return t0 })
+	s, err := newStore(t.Context(), db, func() time.Time { return t0 }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

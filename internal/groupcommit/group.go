@@ -1,0 +1,295 @@
+package groupcommit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/sqldb"
+)
+
+// Config tunes a [Group]. Every field is required but Weight and Metrics.
+type Config[W any] struct {
+	// Batches is how many transactions are under way at the same time, 1 or more: 1 where the engine has one writer.
+	Batches int
+	// MaxBatch bounds the weight of one batch, 1 or more. A write that weighs more makes a batch of its own.
+	MaxBatch int
+	// MaxWaiting bounds the weight of the writes that wait, 1 or more. It does not refuse a write that would wait alone.
+	MaxWaiting int
+	// Weight is what a write counts for, 1 or more; nil: each counts 1.
+	Weight func(W) int
+	// Metrics are what an operator watches; nil: nothing is counted.
+	Metrics *Metrics
+}
+
+// Commit makes one transaction of a batch, at least one write, in their order. Result i is that of write i, and counts
+// as durable where both errors are nil. An error of its own is about the transaction: then none took place, or, after a
+// [*sqldb.CommitError], nobody knows. The results may be shorter than the batch only beside such an error, and
+// their values go to the callers with it.
+//
+// The batch may come again, in halves, after an error that was about what it holds.
+type Commit[W, R any] func(ctx context.Context, batch []*Write[W]) ([]Result[R], error)
+
+// Result is what became of one write: a value, or why it was refused.
+type Result[R any] struct {
+	Value R
+	Err   error
+}
+
+// Write is a write in a batch.
+type Write[W any] struct {
+	Value  W
+	ctx    context.Context
+	weight int
+	since  time.Time
+}
+
+// Left reports whether the caller has left: who looks before COMMIT can leave the write out.
+func (w *Write[W]) Left() bool { return w.ctx.Err() != nil }
+
+// Group gathers writes of type W, whose results have type R. Use [New]. It is safe for concurrent use, and has nothing to
+// close: a goroutine exists only while there are writes.
+type Group[W, R any] struct {
+	cfg    Config[W]
+	commit Commit[W, R]
+
+	mu      sync.Mutex
+	queue   []*member[W, R] // those that wait, in the order in which they came
+	waiting int             // the weight of queue
+	running int             // batches under way
+}
+
+// stage is how far a write has come.
+type stage uint8
+
+const (
+	queued stage = iota
+	started
+	answered
+	left // the caller has gone
+)
+
+// member is a write and what its caller waits for. All but write and done is guarded by the group's mutex, until done is
+// closed.
+type member[W, R any] struct {
+	write  Write[W]
+	done   chan struct{}
+	stage  stage
+	batch  *batch
+	result Result[R]
+	panic  *panicked
+}
+
+// batch ends when all who are in it have been answered or have left.
+type batch struct {
+	present int
+	cancel  context.CancelFunc
+}
+
+type panicked struct {
+	value any
+	stack []byte
+}
+
+// New returns a group whose batches are committed by commit. It panics if cfg is out of range: that is the program's mistake.
+func New[W, R any](cfg Config[W], commit Commit[W, R]) *Group[W, R] {
+	if cfg.Batches < 1 || cfg.MaxBatch < 1 || cfg.MaxWaiting < 1 {
+		panic(fmt.Sprintf("groupcommit: Batches, MaxBatch and MaxWaiting must be 1 or more, got %d, %d, %d", cfg.Batches, cfg.MaxBatch, cfg.MaxWaiting))
+	}
+	if cfg.Weight == nil {
+		cfg.Weight = func(W) int { return 1 }
+	}
+	return &Group[W, R]{cfg: cfg, commit: commit}
+}
+
+// Do makes a write durable and returns its result. An error is the write's own, that of the transaction it was in, or
+// ctx's, which says nothing of whether the write took place. KindUnavailable: too many writes wait, and this one was not
+// started. If committing it panics, Do panics with the same value.
+func (g *Group[W, R]) Do(ctx context.Context, value W) (R, error) {
+	var none R
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	m := &member[W, R]{
+		write: Write[W]{Value: value, ctx: ctx, weight: g.cfg.Weight(value), since: time.Now()},
+		done:  make(chan struct{}),
+	}
+	if err := g.enqueue(m); err != nil {
+		return none, err
+	}
+	select {
+	case <-m.done:
+	case <-ctx.Done():
+		if g.leave(m) {
+			return none, ctx.Err()
+		}
+	}
+	if m.panic != nil {
+		// The stack of the goroutine that committed is lost otherwise.
+		panic(fmt.Sprintf("%v\n\n%s", m.panic.value, m.panic.stack))
+	}
+	return m.result.Value, m.result.Err
+}
+
+// enqueue puts a write behind the others, and starts a batch if there is room for one.
+func (g *Group[W, R]) enqueue(m *member[W, R]) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.queue) > 0 && g.waiting+m.write.weight > g.cfg.MaxWaiting {
+		g.cfg.Metrics.refuse()
+		return fault.Unavailable(nil, "too many writes wait for the database (%d): nothing was written; retry later", g.waiting)
+	}
+	g.queue = append(g.queue, m)
+	g.waiting += m.write.weight
+	g.cfg.Metrics.queued(1)
+	if g.running < g.cfg.Batches {
+		g.running++
+		go g.run()
+	}
+	return nil
+}
+
+// leave takes a write back whose caller goes, as far as that can be. It reports whether the write had no answer yet.
+func (g *Group[W, R]) leave(m *member[W, R]) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch m.stage {
+	case queued:
+		if i := slices.Index(g.queue, m); i >= 0 {
+			g.queue = slices.Delete(g.queue, i, i+1)
+			g.waiting -= m.write.weight
+			g.cfg.Metrics.queued(-1)
+		}
+	case started:
+		m.batch.gone()
+	case answered:
+		return false
+	case left:
+	}
+	m.stage = left
+	return true
+}
+
+// gone counts one who needs the batch no more; the last one ends it.
+func (b *batch) gone() {
+	if b.present--; b.present == 0 {
+		b.cancel()
+	}
+}
+
+// run commits batches until no write waits.
+func (g *Group[W, R]) run() {
+	// Callers that have come already, and wait for a processor only, are let in: that takes no time where there are none.
+	runtime.Gosched()
+	for {
+		ctx, members := g.take()
+		if members == nil {
+			return
+		}
+		g.process(ctx, members)
+		// Those who were just answered often come again at once.
+		runtime.Gosched()
+	}
+}
+
+// take returns the next batch and its context; nil: nobody waits, and the place is given up.
+func (g *Group[W, R]) take() (context.Context, []*member[W, R]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var members []*member[W, R]
+	weight, n := 0, 0
+	for ; n < len(g.queue); n++ {
+		m := g.queue[n]
+		if m.write.Left() { // its caller is about to take it back
+			m.stage = left
+			g.waiting -= m.write.weight
+			continue
+		}
+		if len(members) > 0 && weight+m.write.weight > g.cfg.MaxBatch {
+			break
+		}
+		weight += m.write.weight
+		members = append(members, m)
+	}
+	g.queue = slices.Delete(g.queue, 0, n)
+	g.cfg.Metrics.queued(-n)
+	g.waiting -= weight
+	if len(members) == 0 {
+		g.running--
+		return nil, nil
+	}
+	// The values are those of the first caller. The end is nobody's alone.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(members[0].write.ctx))
+	b := &batch{present: len(members), cancel: cancel}
+	now := time.Now()
+	for _, m := range members {
+		m.stage, m.batch = started, b
+		g.cfg.Metrics.waited(now.Sub(m.write.since))
+	}
+	return ctx, members
+}
+
+// process commits members and answers them.
+func (g *Group[W, R]) process(ctx context.Context, members []*member[W, R]) {
+	results, err, broke := g.try(ctx, members)
+	if len(members) > 1 && (broke != nil || aboutContent(err)) && ctx.Err() == nil {
+		g.cfg.Metrics.halved()
+		half := len(members) / 2
+		g.process(ctx, members[:half])
+		g.process(ctx, members[half:])
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, m := range members {
+		if i < len(results) {
+			m.result = results[i]
+		}
+		if err != nil {
+			m.result.Err = err
+		}
+		m.panic = broke
+		if m.stage != left {
+			m.stage = answered
+			m.batch.gone()
+		}
+		close(m.done)
+	}
+}
+
+// try commits members once.
+func (g *Group[W, R]) try(ctx context.Context, members []*member[W, R]) (results []Result[R], err error, broke *panicked) { //nolint:staticcheck // a panic comes beside the results
+	writes := make([]*Write[W], len(members))
+	for i, m := range members {
+		writes[i] = &m.write
+	}
+	began := time.Now()
+	defer func() {
+		if v := recover(); v != nil {
+			broke = &panicked{value: v, stack: debug.Stack()}
+		}
+		g.cfg.Metrics.committed(len(writes), time.Since(began), err == nil && broke == nil)
+	}()
+	results, err = g.commit(ctx, writes)
+	if err == nil && len(results) != len(writes) {
+		err = fmt.Errorf("groupcommit: %d results for %d writes", len(results), len(writes))
+	}
+	return results, err, nil
+}
+
+// aboutContent reports whether a transaction may have failed for what was written. What is left is about the database, or
+// about how the commit ended, and would be the same for every half.
+func aboutContent(err error) bool {
+	unknown := (*sqldb.CommitError)(nil)
+	switch {
+	case err == nil, errors.As(err, &unknown), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return false
+	}
+	return !sqldb.Transient(err) && !sqldb.Full(err) && !sqldb.ReadOnly(err) && !sqldb.Corrupt(err) && !sqldb.Forbidden(err)
+}
