@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/internal/groupcommit"
 	"movieexample.com/internal/page"
 )
 
@@ -47,7 +48,14 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{store: &store{db: deps.DB}, now: deps.Now}
+	var writes *groupcommit.Metrics
+	if deps.Metrics != nil {
+		var err error
+		if writes, err = groupcommit.NewMetrics(deps.Metrics, "metadata"); err != nil {
+			return nil, fmt.Errorf("metadata: register metrics: %w", err)
+		}
+	}
+	s := &Service{store: newStore(deps.DB, writes), now: deps.Now}
 	if s.changed = deps.Changed; s.changed == nil {
 		s.changed = func(string) {}
 	}

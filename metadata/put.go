@@ -129,17 +129,13 @@ func (s *Service) putBatch(ctx context.Context, movies []Movie, unreadable []err
 		keys = append(keys, keysOf(m)...)
 	}
 	if len(edits) > 0 {
-		// Whoever locks several rows locks them in the same order, or two batches can wait
-		// for each other on engines that lock rows.
-		slices.Sort(ids)
-		slices.SortFunc(keys, externalKey.compare)
 		defer func() {
 			for _, id := range ids {
 				s.changed(id)
 			}
 		}()
 		now := s.now()
-		number, err := s.store.update(ctx, slices.Compact(ids), slices.Compact(keys), func(x *excerpt) error {
+		number, err := s.store.update(ctx, ids, keys, func(x *excerpt) error {
 			for i := range movies {
 				if e, ok := edits[i]; ok {
 					_, results[i].outcome, results[i].err = x.apply(e, now)
@@ -249,6 +245,9 @@ func (x *excerpt) remove(id, expectedETag string) error {
 	}
 	if err := checkETag(id, stored, exists, expectedETag); err != nil {
 		return err
+	}
+	for k := range stored.External.all() {
+		delete(x.owners, k)
 	}
 	delete(x.movies, id)
 	return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/internal/groupcommit"
 	"movieexample.com/internal/sqldb"
 )
 
@@ -49,7 +50,22 @@ func Schema() fs.FS {
 // store keeps the catalogue (schema/): the table movies is the truth, movie_listings and
 // external_ids are its indexes, movie_changes tells which films changed last, and every transaction
 // that changes one changes the others. Beside it movie_votes keeps what others count.
-type store struct{ db *sqldb.DB }
+type store struct {
+	db      *sqldb.DB
+	updates *groupcommit.Group[change, int64]
+}
+
+// Bounds of the transactions that change the catalogue (ADR 022): they take turns, so that there is one at a time.
+const maxWaiting = 20 * MaxBatch // movies that wait
+
+// newStore returns a store; metrics are those of its writes, nil: nothing is counted.
+func newStore(db *sqldb.DB, metrics *groupcommit.Metrics) *store {
+	s := &store{db: db}
+	s.updates = groupcommit.New(groupcommit.Config[change]{
+		Batches: 1, MaxBatch: MaxBatch, MaxWaiting: maxWaiting, Weight: func(c change) int { return len(c.ids) }, Metrics: metrics,
+	}, s.updateAll)
+	return s
+}
 
 func (s *store) migrate(ctx context.Context) error { return s.db.Migrate(ctx, Schema()) }
 
@@ -230,49 +246,6 @@ func (s *store) owners(ctx context.Context, q sqldb.Queryer, keys []externalKey,
 			return err
 		})
 	return owners, err
-}
-
-// update reads the movies with the ids, and who owns the external ids, into an excerpt, lets
-// rules change it, and writes the difference: in one transaction, in which nobody else changes
-// what was read. It returns the number that the transaction has in the change feed, 0 if it changed nothing. If
-// rules return an error, it is returned and nothing is written. Rules may be called again, with a new excerpt.
-func (s *store) update(ctx context.Context, ids []string, keys []externalKey, rules func(*excerpt) error) (number int64, err error) {
-	var (
-		refused error
-		written trace
-	)
-	err = s.write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		number, written = 0, trace{}
-		if err := takeTurn(ctx, tx, movieSequence); err != nil {
-			return err
-		}
-		before, err := s.rows(ctx, tx, ids)
-		if err != nil {
-			return fmt.Errorf("read movies: %w", err)
-		}
-		owners, err := s.owners(ctx, tx, keys, tx.Dialect().ForUpdate())
-		if err != nil {
-			return fmt.Errorf("read external ids: %w", err)
-		}
-		x := &excerpt{movies: make(map[string]Movie, len(before)), owners: owners}
-		for id, r := range before {
-			x.movies[id] = r.Movie
-		}
-		if refused = rules(x); refused != nil {
-			return refused
-		}
-		c := difference(ids, before, x.movies)
-		number, err = s.save(ctx, tx, c)
-		written = trace{number: number, ids: c.announce, etags: etagsOf(x.movies, c.announce)}
-		return err
-	}, func(ctx context.Context) (outcome, error) { return s.find(ctx, written) })
-	if refused != nil {
-		return 0, refused
-	}
-	if err != nil {
-		return 0, explain(ctx, "write movies", err)
-	}
-	return number, nil
 }
 
 // changes is what one transaction writes.

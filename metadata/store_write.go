@@ -5,10 +5,82 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
+	"movieexample.com/internal/groupcommit"
 	"movieexample.com/internal/sqldb"
 )
+
+// change is what one request asks of the catalogue: the movies and external ids that it is about, and rules that change them.
+type change struct {
+	ids   []string
+	keys  []externalKey
+	rules func(*excerpt) error
+}
+
+// update reads the movies with the ids, and who owns the external ids, into an excerpt, lets
+// rules change it, and writes the difference: in one transaction, in which nobody else changes
+// what was read. It returns the number that the transaction has in the change feed, 0 if it changed nothing. If
+// rules return an error, they must leave the excerpt as it was; the error is returned and nothing is written.
+//
+// Updates at the same time share a transaction: their rules run one after the other, on one excerpt. Rules may be called
+// again, with a new excerpt, but not after update has returned anything but ctx's error.
+func (s *store) update(ctx context.Context, ids []string, keys []externalKey, rules func(*excerpt) error) (number int64, err error) {
+	number, err = s.updates.Do(ctx, change{ids: ids, keys: keys, rules: rules})
+	return number, explain(ctx, "write movies", err)
+}
+
+// updateAll makes several updates in one transaction, in their order: each sees those before it.
+func (s *store) updateAll(ctx context.Context, updates []*groupcommit.Write[change]) (results []groupcommit.Result[int64], err error) {
+	var (
+		ids     []string
+		keys    []externalKey
+		written trace
+	)
+	for _, u := range updates {
+		ids = append(ids, u.Value.ids...)
+		keys = append(keys, u.Value.keys...)
+	}
+	// Whoever locks several rows locks them in the same order, or two transactions can wait
+	// for each other on engines that lock rows.
+	slices.Sort(ids)
+	slices.SortFunc(keys, externalKey.compare)
+	ids, keys = slices.Compact(ids), slices.Compact(keys)
+	err = s.write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		results, written = make([]groupcommit.Result[int64], len(updates)), trace{}
+		if err := takeTurn(ctx, tx, movieSequence); err != nil {
+			return err
+		}
+		before, err := s.rows(ctx, tx, ids)
+		if err != nil {
+			return fmt.Errorf("read movies: %w", err)
+		}
+		owners, err := s.owners(ctx, tx, keys, tx.Dialect().ForUpdate())
+		if err != nil {
+			return fmt.Errorf("read external ids: %w", err)
+		}
+		x := &excerpt{movies: make(map[string]Movie, len(before)), owners: owners}
+		for id, r := range before {
+			x.movies[id] = r.Movie
+		}
+		for i, u := range updates {
+			if u.Left() {
+				results[i].Err = context.Canceled // and nobody hears it
+				continue
+			}
+			results[i].Err = u.Value.rules(x)
+		}
+		c := difference(ids, before, x.movies)
+		number, err := s.save(ctx, tx, c)
+		for i := range results {
+			results[i].Value = number
+		}
+		written = trace{number: number, ids: c.announce, etags: etagsOf(x.movies, c.announce)}
+		return err
+	}, func(ctx context.Context) (outcome, error) { return s.find(ctx, written) })
+	return results, err
+}
 
 // outcome is what a look at the tables tells of a transaction whose commit nobody confirmed.
 type outcome uint8
