@@ -196,7 +196,7 @@ func (s *store) queryMovie(ctx context.Context, query string, args ...any) (Movi
 // movies returns those of the movies that exist, by id.
 func (s *store) movies(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]Movie, error) {
 	found := make(map[string]Movie, len(ids))
-	err := s.byID(ctx, q, selectMovies, ids, "", func(scan func(...any) error) error {
+	err := s.byID(ctx, q, selectMovies, ids, func(scan func(...any) error) error {
 		m, err := scanMovie(scan)
 		found[m.ID] = m
 		return err
@@ -207,45 +207,52 @@ func (s *store) movies(ctx context.Context, q sqldb.Queryer, ids []string) (map[
 	return found, nil
 }
 
-// rows returns those of the movies that exist, by id, locked until the transaction ends.
-func (s *store) rows(ctx context.Context, tx *sqldb.Tx, ids []string) (map[string]movieRow, error) {
-	found := make(map[string]movieRow, len(ids))
-	err := s.byID(ctx, tx, selectRows, ids, tx.Dialect().ForUpdate(), func(scan func(...any) error) error {
-		var (
-			row       movieRow
-			genreKeys string
-			err       error
-		)
-		row.Movie, err = scanMovie(scan, &genreKeys, &row.titleKey)
-		row.genreKeys = splitKeys(genreKeys)
-		found[row.ID] = row
-		return err
-	})
-	return found, err
+// rows reads those of the movies that exist into found, by id, locked until the transaction ends.
+func (s *store) rows(tx *sqldb.Tx, ids []string, found map[string]movieRow) sqldb.Statement {
+	return sqldb.Statement{
+		Doing: "read movies", N: len(ids),
+		Text: func(n int) string {
+			return selectRows + "WHERE m.id IN " + tx.Dialect().Placeholders(n, 1) + tx.Dialect().ForUpdate()
+		},
+		Args: func(i int, dst []any) []any { return append(dst, ids[i]) },
+		Scan: func(scan func(...any) error) error {
+			var (
+				row       movieRow
+				genreKeys string
+				err       error
+			)
+			row.Movie, err = scanMovie(scan, &genreKeys, &row.titleKey)
+			row.genreKeys = splitKeys(genreKeys)
+			found[row.ID] = row
+			return err
+		},
+	}
 }
 
-func (s *store) byID(ctx context.Context, q sqldb.Queryer, selection string, ids []string, suffix string, row func(scan func(...any) error) error) error {
+func (s *store) byID(ctx context.Context, q sqldb.Queryer, selection string, ids []string, row func(scan func(...any) error) error) error {
 	return sqldb.QueryRows(ctx, q, len(ids),
-		func(n int) string { return selection + "WHERE m.id IN " + s.db.Dialect().Placeholders(n, 1) + suffix },
+		func(n int) string { return selection + "WHERE m.id IN " + s.db.Dialect().Placeholders(n, 1) },
 		func(i int, dst []any) []any { return append(dst, ids[i]) },
 		row)
 }
 
-func (s *store) owners(ctx context.Context, q sqldb.Queryer, keys []externalKey, suffix string) (map[externalKey]string, error) {
-	owners := make(map[externalKey]string, len(keys))
-	err := sqldb.QueryRows(ctx, q, len(keys),
-		func(n int) string {
-			return "SELECT source, external_id, movie_id FROM external_ids WHERE " + s.db.Dialect().In([]string{"source", "external_id"}, n) + suffix
+// owners reads into found which movies carry the external ids; nobody else changes that until the transaction ends.
+func (s *store) owners(tx *sqldb.Tx, keys []externalKey, found map[externalKey]string) sqldb.Statement {
+	d := tx.Dialect()
+	return sqldb.Statement{
+		Doing: "read external ids", N: len(keys),
+		Text: func(n int) string {
+			return "SELECT source, external_id, movie_id FROM external_ids WHERE " + d.In([]string{"source", "external_id"}, n) + d.ForUpdate()
 		},
-		func(i int, dst []any) []any { return append(dst, keys[i].source, keys[i].id) },
-		func(scan func(...any) error) error {
+		Args: func(i int, dst []any) []any { return append(dst, keys[i].source, keys[i].id) },
+		Scan: func(scan func(...any) error) error {
 			var k externalKey
 			var owner string
 			err := scan(&k.source, &k.id, &owner)
-			owners[k] = owner
+			found[k] = owner
 			return err
-		})
-	return owners, err
+		},
+	}
 }
 
 // changes is what one transaction writes.
@@ -331,64 +338,69 @@ func without[T comparable](list, other []T) []T {
 	return rest
 }
 
-// save writes the changes, and returns the number that they have in the feed.
-func (s *store) save(ctx context.Context, tx *sqldb.Tx, c changes) (number int64, err error) {
+// save writes the changes under the next number of the feed, and returns it; 0 if there are none.
+func (s *store) save(ctx context.Context, tx *sqldb.Tx, c changes, next int64) (int64, error) {
+	if len(c.announce) == 0 {
+		return 0, nil
+	}
 	d := tx.Dialect()
 	columns := movieColumns()
-	steps := []struct {
-		what string
-		n    int
-		text func(rows int) string
-		args func(i int, dst []any) []any
-	}{
-		{"free external ids", len(c.free), deleteText(d, "external_ids", "source", "external_id"), func(i int, dst []any) []any {
-			return append(dst, c.free[i].source, c.free[i].id)
-		}},
-		{"remove from lists", len(c.unlist), deleteText(d, "movie_listings", "genre_key", "title_key"), func(i int, dst []any) []any {
-			return append(dst, c.unlist[i].genreKey, c.unlist[i].titleKey)
-		}},
-		{"remove movies", len(c.remove), deleteText(d, "movies", "id"), func(i int, dst []any) []any {
-			return append(dst, c.remove[i])
-		}},
+	insert, err := encoded(c.insert)
+	if err != nil {
+		return 0, fmt.Errorf("insert movies: %w", err)
+	}
+	update, err := encoded(c.update)
+	if err != nil {
+		return 0, fmt.Errorf("update movies: %w", err)
+	}
+	return next, tx.Pipeline(ctx,
+		sqldb.Statement{
+			Doing: "free external ids", N: len(c.free), Text: deleteText(d, "external_ids", "source", "external_id"),
+			Args: func(i int, dst []any) []any { return append(dst, c.free[i].source, c.free[i].id) },
+		},
+		sqldb.Statement{
+			Doing: "remove from lists", N: len(c.unlist), Text: deleteText(d, "movie_listings", "genre_key", "title_key"),
+			Args: func(i int, dst []any) []any { return append(dst, c.unlist[i].genreKey, c.unlist[i].titleKey) },
+		},
+		sqldb.Statement{
+			Doing: "remove movies", N: len(c.remove), Text: deleteText(d, "movies", "id"),
+			Args: func(i int, dst []any) []any { return append(dst, c.remove[i]) },
+		},
 		// Insert and not upsert: on an engine with several writers, a movie that another one
 		// created meanwhile must be an error, not a second truth beside its old index rows.
-		{"claim external ids", len(c.claim), insertText(d, "external_ids", "source", "external_id", "movie_id"), func(i int, dst []any) []any {
-			return append(dst, c.claim[i].source, c.claim[i].id, c.claim[i].movieID)
-		}},
-		{"add to lists", len(c.list), insertText(d, "movie_listings", "genre_key", "title_key", "release_year", "decade"), func(i int, dst []any) []any {
-			return append(dst, c.list[i].genreKey, c.list[i].titleKey, c.list[i].year, decadeOf(c.list[i].year))
-		}},
-	}
-	for _, step := range steps {
-		if err := tx.ExecRows(ctx, step.n, step.text, step.args); err != nil {
-			return 0, fmt.Errorf("%s: %w", step.what, err)
-		}
-	}
-	if err := s.saveMovies(ctx, tx, "insert movies", c.insert, insertText(d, "movies", columns...)); err != nil {
-		return 0, err
-	}
-	// Rows that are there are upserted, since that replaces many with one statement.
-	upsert := func(rows int) string { return d.Upsert("movies", columns[:1], columns[1:], rows) }
-	if err := s.saveMovies(ctx, tx, "update movies", c.update, upsert); err != nil {
-		return 0, err
-	}
-	return announce(ctx, tx, c.announce)
+		sqldb.Statement{
+			Doing: "claim external ids", N: len(c.claim), Text: insertText(d, "external_ids", "source", "external_id", "movie_id"),
+			Args: func(i int, dst []any) []any { return append(dst, c.claim[i].source, c.claim[i].id, c.claim[i].movieID) },
+		},
+		sqldb.Statement{
+			Doing: "add to lists", N: len(c.list), Text: insertText(d, "movie_listings", "genre_key", "title_key", "release_year", "decade"),
+			Args: func(i int, dst []any) []any {
+				return append(dst, c.list[i].genreKey, c.list[i].titleKey, c.list[i].year, decadeOf(c.list[i].year))
+			},
+		},
+		sqldb.Statement{
+			Doing: "insert movies", N: len(insert), Text: insertText(d, "movies", columns...),
+			Args: func(i int, dst []any) []any { return append(dst, insert[i]...) },
+		},
+		// Rows that are there are upserted, since that replaces many with one statement.
+		sqldb.Statement{
+			Doing: "update movies", N: len(update), Text: func(rows int) string { return d.Upsert("movies", columns[:1], columns[1:], rows) },
+			Args: func(i int, dst []any) []any { return append(dst, update[i]...) },
+		},
+		number(movieSequence, next), announce(tx, c.announce, next))
 }
 
-func (s *store) saveMovies(ctx context.Context, tx *sqldb.Tx, what string, rows []movieRow, text func(rows int) string) error {
-	encoded := make([][]any, len(rows))
+// encoded returns the rows as arguments of statements.
+func encoded(rows []movieRow) ([][]any, error) {
+	all := make([][]any, len(rows))
 	for i, r := range rows {
 		args, err := r.args(nil)
 		if err != nil {
-			return fmt.Errorf("%s: movie %q: %w", what, r.ID, err)
+			return nil, fmt.Errorf("movie %q: %w", r.ID, err)
 		}
-		encoded[i] = args
+		all[i] = args
 	}
-	err := tx.ExecRows(ctx, len(rows), text, func(i int, dst []any) []any { return append(dst, encoded[i]...) })
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
+	return all, nil
 }
 
 func insertText(d sqldb.Dialect, table string, columns ...string) func(rows int) string {

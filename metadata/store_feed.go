@@ -24,52 +24,52 @@ func (s *store) inSession(ctx context.Context, fn func(ctx context.Context, q re
 	return s.db.Session(ctx, fn)
 }
 
-// takeTurn waits until no other transaction that takes numbers of the counter is at work, and keeps others from beginning
+// turn waits until no other transaction that takes numbers of the counter is at work, and keeps others from beginning
 // until this one ends. It comes first in such a transaction: then what it reads stays as it was read, and it never waits for
-// a second lock while it holds a first. An engine that has only one writer anyway has no use for it.
-func takeTurn(ctx context.Context, tx *sqldb.Tx, sequence string) error {
-	lock := tx.Dialect().ForUpdate()
-	if lock == "" {
-		return nil
+// a second lock while it holds a first. Into last it reads the number that was given out last: [number] gives out the next. It is
+// noNumber where the counter is missing.
+func turn(tx *sqldb.Tx, sequence string, last *int64) sqldb.Statement {
+	*last = noNumber
+	return sqldb.Statement{
+		Doing: "wait for other writers of " + sequence, N: 1,
+		Text: func(int) string {
+			return "SELECT last_number FROM sequences WHERE name = ?" + tx.Dialect().ForUpdate()
+		},
+		Args: func(_ int, dst []any) []any { return append(dst, sequence) },
+		Scan: func(scan func(...any) error) error { return scan(last) },
 	}
-	var last int64
-	err := tx.QueryRowContext(ctx, "SELECT last_number FROM sequences WHERE name = ?"+lock, sequence).Scan(&last)
-	if err != nil {
-		return fmt.Errorf("wait for other writers of %s: %w", sequence, err)
+}
+
+// noNumber is the last number of a counter that is not there.
+const noNumber = -1
+
+// mustCount returns an error where a counter is not there: without it the feed would stand still, and tell of nothing.
+func mustCount(sequence string, last int64) error {
+	if last == noNumber {
+		return fmt.Errorf("the counter %q is missing in the table sequences: restore a backup", sequence)
 	}
 	return nil
 }
 
-// takeNumber returns the next number of a counter, which no other transaction gets before this one
-// has ended; the transaction has taken its turn.
-func takeNumber(ctx context.Context, tx *sqldb.Tx, sequence string) (int64, error) {
-	if _, err := tx.ExecContext(ctx, "UPDATE sequences SET last_number = last_number + 1 WHERE name = ?", sequence); err != nil {
-		return 0, fmt.Errorf("take a number of %s: %w", sequence, err)
+// number gives out a number of a counter, the one after the last, which no other transaction gets before this one has ended;
+// the transaction has taken its turn.
+func number(sequence string, next int64) sqldb.Statement {
+	return sqldb.Statement{
+		Doing: "take a number of " + sequence, N: 1,
+		Text: func(int) string { return "UPDATE sequences SET last_number = ? WHERE name = ?" },
+		Args: func(_ int, dst []any) []any { return append(dst, next, sequence) },
 	}
-	var number int64
-	if err := tx.QueryRowContext(ctx, "SELECT last_number FROM sequences WHERE name = ?", sequence).Scan(&number); err != nil {
-		return 0, fmt.Errorf("read the number of %s: %w", sequence, err)
-	}
-	return number, nil
 }
 
-// announce puts the films into the change feed and returns their number there, 0 if there are none.
-func announce(ctx context.Context, tx *sqldb.Tx, ids []string) (number int64, err error) {
-	if len(ids) == 0 {
-		return 0, nil
-	}
-	if number, err = takeNumber(ctx, tx, movieSequence); err != nil {
-		return 0, err
-	}
-	err = tx.ExecRows(ctx, len(ids),
-		func(rows int) string {
+// announce puts the films into the change feed under a number.
+func announce(tx *sqldb.Tx, ids []string, number int64) sqldb.Statement {
+	return sqldb.Statement{
+		Doing: "announce changes", N: len(ids),
+		Text: func(rows int) string {
 			return tx.Dialect().Upsert("movie_changes", []string{"movie_id"}, []string{"seq"}, rows)
 		},
-		func(i int, dst []any) []any { return append(dst, ids[i], number) })
-	if err != nil {
-		return 0, fmt.Errorf("announce changes: %w", err)
+		Args: func(i int, dst []any) []any { return append(dst, ids[i], number) },
 	}
-	return number, nil
 }
 
 // numbers returns the numbers that were last given out.
@@ -139,7 +139,7 @@ func (s *store) filmsAfter(ctx context.Context, q sqldb.Queryer, id string, limi
 func (s *store) films(ctx context.Context, ids []string) (map[string]search.Film, error) {
 	const selection = "SELECT m.id, " + filmColumns + " FROM movies m LEFT JOIN movie_votes v ON v.movie_id = m.id "
 	found := make(map[string]search.Film, len(ids))
-	err := s.byID(ctx, s.db.Read(), selection, ids, "", func(scan func(...any) error) error {
+	err := s.byID(ctx, s.db.Read(), selection, ids, func(scan func(...any) error) error {
 		c, err := scanFilm(scan)
 		found[c.Film.ID] = c.Film
 		return err
@@ -176,7 +176,7 @@ func (s *store) changesAfter(ctx context.Context, q sqldb.Queryer, number int64,
 // changesOf calls do for those of the films that exist. The entries have no number.
 func (s *store) changesOf(ctx context.Context, q sqldb.Queryer, ids []string, do func(entry)) error {
 	const selection = "SELECT m.etag, m.id, " + filmColumns + " FROM movies m LEFT JOIN movie_votes v ON v.movie_id = m.id "
-	err := s.byID(ctx, q, selection, ids, "", func(scan func(...any) error) (err error) {
+	err := s.byID(ctx, q, selection, ids, func(scan func(...any) error) (err error) {
 		var e entry
 		if e.Change, err = scanFilm(scan, &e.tag); err == nil {
 			do(e)

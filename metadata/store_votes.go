@@ -2,7 +2,6 @@ package metadata
 
 import (
 	"context"
-	"fmt"
 	"sort"
 
 	"movieexample.com/internal/sqldb"
@@ -64,24 +63,27 @@ func (s *store) votesPage(ctx context.Context, afterID, throughID string) ([]Vot
 // writeVotes writes the votes that are not stored already and returns how many that were.
 func (s *store) writeVotes(ctx context.Context, votes []Votes) (written int, err error) {
 	err = s.write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		if err := takeTurn(ctx, tx, voteSequence); err != nil {
-			return err
-		}
 		// Another process may have written the same meanwhile.
+		var last int64
 		stored := make(map[string]int32, len(votes))
-		err := sqldb.QueryRows(ctx, tx, len(votes),
-			func(n int) string {
+		err := tx.Pipeline(ctx, turn(tx, voteSequence, &last), sqldb.Statement{
+			Doing: "read votes", N: len(votes),
+			Text: func(n int) string {
 				return "SELECT movie_id, votes FROM movie_votes WHERE movie_id IN " + tx.Dialect().Placeholders(n, 1) + tx.Dialect().ForUpdate()
 			},
-			func(i int, dst []any) []any { return append(dst, votes[i].MovieID) },
-			func(scan func(...any) error) error {
+			Args: func(i int, dst []any) []any { return append(dst, votes[i].MovieID) },
+			Scan: func(scan func(...any) error) error {
 				var v Votes
 				err := scan(&v.MovieID, &v.Votes)
 				stored[v.MovieID] = v.Votes
 				return err
-			})
+			},
+		})
+		if err == nil {
+			err = mustCount(voteSequence, last)
+		}
 		if err != nil {
-			return fmt.Errorf("read votes: %w", err)
+			return err
 		}
 		changes := make([]Votes, 0, len(votes))
 		for _, v := range votes {
@@ -94,15 +96,13 @@ func (s *store) writeVotes(ctx context.Context, votes []Votes) (written int, err
 		if len(changes) == 0 {
 			return nil
 		}
-		number, err := takeNumber(ctx, tx, voteSequence)
-		if err != nil {
-			return err
-		}
-		return tx.ExecRows(ctx, len(changes),
-			func(rows int) string {
+		return tx.Pipeline(ctx, number(voteSequence, last+1), sqldb.Statement{
+			Doing: "write votes", N: len(changes),
+			Text: func(rows int) string {
 				return tx.Dialect().Upsert("movie_votes", []string{"movie_id"}, []string{"votes", "seq"}, rows)
 			},
-			func(i int, dst []any) []any { return append(dst, changes[i].MovieID, changes[i].Votes, number) })
+			Args: func(i int, dst []any) []any { return append(dst, changes[i].MovieID, changes[i].Votes, last+1) },
+		})
 	}, func(context.Context) (outcome, error) { return absent, nil }) // writing the same again is nothing new
 	if err != nil {
 		return 0, err

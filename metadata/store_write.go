@@ -49,16 +49,17 @@ func (s *store) updateAll(ctx context.Context, updates []*groupcommit.Write[chan
 	ids, keys = slices.Compact(ids), slices.Compact(keys)
 	err = s.write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		results, written = make([]groupcommit.Result[int64], len(updates)), trace{}
-		if err := takeTurn(ctx, tx, movieSequence); err != nil {
+		var (
+			last   int64
+			before = make(map[string]movieRow, len(ids))
+			owners = make(map[externalKey]string, len(keys))
+		)
+		err := tx.Pipeline(ctx, turn(tx, movieSequence, &last), s.rows(tx, ids, before), s.owners(tx, keys, owners))
+		if err == nil {
+			err = mustCount(movieSequence, last)
+		}
+		if err != nil {
 			return err
-		}
-		before, err := s.rows(ctx, tx, ids)
-		if err != nil {
-			return fmt.Errorf("read movies: %w", err)
-		}
-		owners, err := s.owners(ctx, tx, keys, tx.Dialect().ForUpdate())
-		if err != nil {
-			return fmt.Errorf("read external ids: %w", err)
 		}
 		x := &excerpt{movies: make(map[string]Movie, len(before)), owners: owners}
 		for id, r := range before {
@@ -72,7 +73,7 @@ func (s *store) updateAll(ctx context.Context, updates []*groupcommit.Write[chan
 			results[i].Err = u.Value.rules(x)
 		}
 		c := difference(ids, before, x.movies)
-		number, err := s.save(ctx, tx, c)
+		number, err := s.save(ctx, tx, c, last+1)
 		for i := range results {
 			results[i].Value = number
 		}
@@ -172,19 +173,17 @@ func (s *store) find(ctx context.Context, t trace) (found outcome, err error) {
 	}
 	read := false
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		if err := takeTurn(ctx, tx, movieSequence); err != nil {
-			return err
-		}
 		var last int64
-		if err := tx.QueryRowContext(ctx, "SELECT last_number FROM sequences WHERE name = ?", movieSequence).Scan(&last); err != nil {
-			return err
+		present := make(map[string]version, len(t.ids))
+		err := tx.Pipeline(ctx, turn(tx, movieSequence, &last), s.versions(t.ids, present))
+		if err == nil {
+			err = mustCount(movieSequence, last)
 		}
-		present, err := s.versions(ctx, tx, t.ids)
 		if err != nil {
 			return err
 		}
 		if found, read = t.verdict(last, present), true; found == stored {
-			_, err = takeNumber(ctx, tx, movieSequence)
+			err = tx.Pipeline(ctx, number(movieSequence, last+1))
 		}
 		return err
 	})
@@ -200,15 +199,16 @@ type version struct {
 	etag   string // "" where the film was removed
 }
 
-func (s *store) versions(ctx context.Context, q sqldb.Queryer, ids []string) (map[string]version, error) {
-	found := make(map[string]version, len(ids))
-	err := sqldb.QueryRows(ctx, q, len(ids),
-		func(n int) string {
+// versions reads the last changes of the films into found.
+func (s *store) versions(ids []string, found map[string]version) sqldb.Statement {
+	return sqldb.Statement{
+		Doing: "read the films' last changes", N: len(ids),
+		Text: func(n int) string {
 			return "SELECT c.movie_id, c.seq, COALESCE(m.etag, '') FROM movie_changes c LEFT JOIN movies m ON m.id = c.movie_id WHERE c.movie_id IN " +
 				s.db.Dialect().Placeholders(n, 1)
 		},
-		func(i int, dst []any) []any { return append(dst, ids[i]) },
-		func(scan func(...any) error) error {
+		Args: func(i int, dst []any) []any { return append(dst, ids[i]) },
+		Scan: func(scan func(...any) error) error {
 			var (
 				id string
 				v  version
@@ -216,8 +216,8 @@ func (s *store) versions(ctx context.Context, q sqldb.Queryer, ids []string) (ma
 			err := scan(&id, &v.number, &v.etag)
 			found[id] = v
 			return err
-		})
-	return found, err
+		},
+	}
 }
 
 // verdict compares the trace with what is there. The number alone proves nothing: it was given out again if the

@@ -114,24 +114,20 @@ func scanAggregate(scan scanFunc) (d delta, err error) {
 // before reads the rows that changes are about. Nobody else changes them, or any rating of their records, until the
 // transaction ends.
 func (s *store) before(ctx context.Context, tx *sqldb.Tx, changes []Rating) (map[Key]Rating, error) {
-	if err := s.lock(ctx, tx, changes); err != nil {
-		return nil, err
-	}
 	rows := make(map[Key]Rating, len(changes))
-	err := sqldb.QueryRows(ctx, tx, len(changes), s.selectBefore,
-		func(i int, dst []any) []any {
+	err := tx.Pipeline(ctx, s.lock(tx, changes), sqldb.Statement{
+		Doing: "read ratings before the change", N: len(changes), Text: s.selectBefore,
+		Args: func(i int, dst []any) []any {
 			k := &changes[i].Key
 			return append(dst, k.Type, k.ID, k.User)
 		},
-		func(scan func(dest ...any) error) error {
+		Scan: func(scan func(dest ...any) error) error {
 			r, err := scanRating(scan)
 			rows[r.Key] = r
 			return err
-		})
-	if err != nil {
-		return nil, fmt.Errorf("read ratings before the change: %w", err)
-	}
-	return rows, nil
+		},
+	})
+	return rows, err
 }
 
 // lock makes those who change ratings of the same record take turns, in whichever process they are: whoever reads, folds
@@ -139,9 +135,9 @@ func (s *store) before(ctx context.Context, tx *sqldb.Tx, changes []Rating) (map
 // read nothing, since a row that is not there cannot be locked. The records are locked in the order of their keys, after
 // an offset or a dead letter and before anything else, so that no two transactions wait for each other. On an engine with
 // one writer every transaction is alone.
-func (s *store) lock(ctx context.Context, tx *sqldb.Tx, changes []Rating) error {
+func (s *store) lock(tx *sqldb.Tx, changes []Rating) sqldb.Statement {
 	if tx.Dialect().ForUpdate() == "" {
-		return nil
+		return sqldb.Statement{}
 	}
 	records := make([]Record, len(changes))
 	for i := range changes {
@@ -149,13 +145,10 @@ func (s *store) lock(ctx context.Context, tx *sqldb.Tx, changes []Rating) error 
 	}
 	slices.SortFunc(records, Record.compare)
 	records = slices.Compact(records)
-	err := tx.ExecRows(ctx, len(records), s.lockRecords, func(i int, dst []any) []any {
-		return append(dst, records[i].Type, records[i].ID, 0)
-	})
-	if err != nil {
-		return fmt.Errorf("lock records: %w", err)
+	return sqldb.Statement{
+		Doing: "lock records", N: len(records), Text: s.lockRecords,
+		Args: func(i int, dst []any) []any { return append(dst, records[i].Type, records[i].ID, 0) },
 	}
-	return nil
 }
 
 // apply is the one way in which ratings change: winners and their deltas, in the order of the keys.
@@ -166,25 +159,23 @@ func (s *store) apply(ctx context.Context, tx *sqldb.Tx, before map[Key]Rating, 
 
 // write stores what fold returned.
 func (s *store) write(ctx context.Context, tx *sqldb.Tx, rows []Rating, deltas []delta) error {
-	err := tx.ExecRows(ctx, len(rows), s.upsertRatings, func(i int, dst []any) []any {
-		r := &rows[i]
-		return append(dst, r.Type, r.ID, r.User, r.Value, int64(r.At), r.EventID)
+	return tx.Pipeline(ctx, sqldb.Statement{
+		Doing: "write ratings", N: len(rows), Text: s.upsertRatings,
+		Args: func(i int, dst []any) []any {
+			r := &rows[i]
+			return append(dst, r.Type, r.ID, r.User, r.Value, int64(r.At), r.EventID)
+		},
+	}, sqldb.Statement{
+		Doing: "write aggregates", N: len(deltas), Text: s.addAggregates,
+		Args: func(i int, dst []any) []any {
+			d := &deltas[i]
+			dst = append(dst, d.Type, d.ID, d.Votes, d.Sum)
+			for _, n := range d.Counts {
+				dst = append(dst, n)
+			}
+			return dst
+		},
 	})
-	if err != nil {
-		return fmt.Errorf("write ratings: %w", err)
-	}
-	err = tx.ExecRows(ctx, len(deltas), s.addAggregates, func(i int, dst []any) []any {
-		d := &deltas[i]
-		dst = append(dst, d.Type, d.ID, d.Votes, d.Sum)
-		for _, n := range d.Counts {
-			dst = append(dst, n)
-		}
-		return dst
-	})
-	if err != nil {
-		return fmt.Errorf("write aggregates: %w", err)
-	}
-	return nil
 }
 
 // read returns the row of key, a tombstone included; the zero Rating where there is none.

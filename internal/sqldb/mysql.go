@@ -209,7 +209,8 @@ func rawMySQLConnector(server *mysqlServer, s side, opt Options) (driver.Connect
 	cfg.DialFunc = dialer.DialContext
 	// An UPDATE that finds its row has found it, whether the value was new or not.
 	cfg.ClientFoundRows = true
-	cfg.MultiStatements = false
+	// Several statements may travel together, with their arguments in the text (see mysqlConn).
+	cfg.MultiStatements, cfg.InterpolateParams = s == writing, s == writing
 	// Ask the server how large a packet may be; larger values are then sent in pieces.
 	cfg.MaxAllowedPacket = 0
 	cfg.ConnectionAttributes = "program_name:movieexample"

@@ -27,6 +27,7 @@ type rawMySQL interface {
 	driver.Conn
 	driver.ConnPrepareContext
 	driver.ExecerContext
+	driver.QueryerContext
 	driver.NamedValueChecker
 	driver.Pinger
 	driver.SessionResetter
@@ -44,6 +45,9 @@ type rawMySQL interface {
 //   - A transaction that the server has ended (as a deadlock's victim, or because the
 //     connection was killed) is remembered as such. The server goes on in autocommit, and
 //     would keep every later statement on its own.
+//   - A transaction begins with its first statement, and several statements can travel together ([Tx.Pipeline]): then, and only
+//     then, the driver puts the arguments into the text. It is safe because the session's character set is utf8mb4, in which
+//     no byte of a longer character is a quote, and because the driver follows the server in whether a backslash escapes.
 //   - Results may be nested, as on SQLite. The protocol has one result at a time: when
 //     another statement comes, what is left of the open result is read into memory.
 type mysqlConn struct {
@@ -55,6 +59,7 @@ type mysqlConn struct {
 	open       *mysqlRows // the result that is still on the wire, if any
 
 	inTx    bool
+	begun   bool  // the server was told of the transaction
 	aborted error // set once the server may have ended the transaction; an *abortedError
 	broken  bool  // never use again
 }
@@ -138,9 +143,34 @@ func (c *mysqlConn) exec(ctx context.Context, query string, args []driver.NamedV
 	return result, c.statements.put(query, stmt)
 }
 
+// start begins the transaction that is due before a statement. One that travels with others takes the beginning along: it
+// comes first in the text that start returns.
+func (c *mysqlConn) start(ctx context.Context, query string) (string, error) {
+	if !c.inTx || c.begun {
+		return query, nil
+	}
+	if isPipelined(ctx) {
+		c.begun = true // or the connection is lost
+		return beginMySQL + ";\n" + query, nil
+	}
+	_, err := c.plain(ctx, beginMySQL)
+	c.begun = err == nil
+	return query, c.note(err)
+}
+
+const beginMySQL = "START TRANSACTION"
+
 func (c *mysqlConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if err := c.ready(); err != nil {
 		return nil, err
+	}
+	query, err := c.start(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if isPipelined(ctx) {
+		result, err := c.raw.ExecContext(ctx, query, args)
+		return result, c.note(unskipped(err))
 	}
 	result, err := c.exec(ctx, query, args)
 	if c.redo.wasDone(query, err) {
@@ -156,6 +186,18 @@ func (c *mysqlConn) QueryContext(ctx context.Context, query string, args []drive
 	if err := c.ready(); err != nil {
 		return nil, err
 	}
+	query, err := c.start(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if isPipelined(ctx) {
+		rows, err := c.raw.QueryContext(ctx, query, args)
+		if err != nil {
+			return nil, c.note(unskipped(err))
+		}
+		c.open = &mysqlRows{raw: rows, columns: rows.Columns(), conn: c}
+		return c.open, nil
+	}
 	stmt, err := c.take(ctx, query)
 	if err != nil {
 		return nil, c.note(err)
@@ -169,6 +211,14 @@ func (c *mysqlConn) QueryContext(ctx context.Context, query string, args []drive
 	return c.open, nil
 }
 
+// unskipped keeps database/sql from preparing statements that cannot be prepared, as it would after ErrSkip.
+func unskipped(err error) error {
+	if errors.Is(err, driver.ErrSkip) {
+		return errors.New("the driver cannot send these statements together: the text is too long, or has other arguments than it asks for")
+	}
+	return err
+}
+
 // mysqlRows is a result: on the wire as long as its connection's open points to it, then
 // in memory.
 type mysqlRows struct {
@@ -176,7 +226,7 @@ type mysqlRows struct {
 	columns []string
 	conn    *mysqlConn
 	query   string
-	stmt    rawStmt
+	stmt    rawStmt // nil: of several statements, which were not prepared
 
 	rest [][]driver.Value // what was on the wire when another statement came
 	err  error            // what comes after rest
@@ -203,6 +253,30 @@ func (r *mysqlRows) Next(dest []driver.Value) error {
 	}
 	copy(dest, r.rest[0])
 	r.rest = r.rest[1:]
+	return nil
+}
+
+// HasNextResultSet reports whether another result, or the end of a statement without one, follows on the wire.
+func (r *mysqlRows) HasNextResultSet() bool {
+	next, ok := r.raw.(driver.RowsNextResultSet)
+	return ok && r.onWire() && r.err == nil && next.HasNextResultSet()
+}
+
+// NextResultSet goes on with the next result. Only those on the wire have one: what [Tx.Pipeline] asks for is read before
+// another statement comes.
+func (r *mysqlRows) NextResultSet() error {
+	if !r.HasNextResultSet() {
+		return io.EOF
+	}
+	err := r.raw.(driver.RowsNextResultSet).NextResultSet()
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return err
+		}
+		r.err = err
+		return r.conn.note(err)
+	}
+	r.columns = r.raw.Columns()
 	return nil
 }
 
@@ -250,6 +324,9 @@ func (r *mysqlRows) Close() error {
 func (r *mysqlRows) release() error {
 	r.conn.open = nil
 	err := r.raw.Close()
+	if r.stmt == nil {
+		return r.conn.note(err)
+	}
 	if err != nil || r.err != nil {
 		_ = r.stmt.Close()
 		return r.conn.note(err)
@@ -257,8 +334,8 @@ func (r *mysqlRows) release() error {
 	return r.conn.statements.put(r.query, r.stmt)
 }
 
-// BeginTx starts a transaction; given ReadOnly, one that sees the state of this moment.
-// The isolation level is the session's.
+// BeginTx starts a transaction; given ReadOnly, one that sees the state of this moment. Others begin with their first
+// statement. The isolation level is the session's.
 func (c *mysqlConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	if level := sql.IsolationLevel(opts.Isolation); level != sql.LevelDefault {
 		return nil, fmt.Errorf("transactions have the isolation level of their side; %v is not available", level)
@@ -266,14 +343,12 @@ func (c *mysqlConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.
 	if err := c.ready(); err != nil {
 		return nil, err
 	}
-	begin := "START TRANSACTION"
 	if opts.ReadOnly {
-		begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+		if _, err := c.plain(ctx, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"); err != nil {
+			return nil, c.note(err)
+		}
 	}
-	if _, err := c.plain(ctx, begin); err != nil {
-		return nil, c.note(err)
-	}
-	c.inTx = true
+	c.inTx, c.begun = true, opts.ReadOnly
 	return mysqlTx{c}, nil
 }
 
@@ -287,6 +362,9 @@ func (t mysqlTx) Commit() error {
 		return errors.Join(err, t.Rollback())
 	}
 	c.inTx = false
+	if !c.begun {
+		return nil // nothing was run
+	}
 	// A connection that was closed, or over which the server said something unasked, has no
 	// transaction any more. Nothing has been sent yet, so that is certain.
 	if err := c.raw.ResetSession(context.Background()); err != nil {
@@ -309,6 +387,9 @@ func (t mysqlTx) Rollback() error {
 		c.open.buffer()
 	}
 	c.inTx, c.aborted = false, nil
+	if !c.begun {
+		return nil
+	}
 	_, err := c.plain(context.Background(), "ROLLBACK")
 	if err != nil {
 		c.broken = true

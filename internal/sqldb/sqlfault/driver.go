@@ -308,3 +308,19 @@ func (r *rows) Next(dest []driver.Value) error {
 	_, err := do(r.c, Next, r.query, func() (struct{}, error) { return struct{}{}, r.raw.Next(dest) })
 	return err
 }
+
+// HasNextResultSet answers for the driver below.
+func (r *rows) HasNextResultSet() bool {
+	next, ok := r.raw.(driver.RowsNextResultSet)
+	return ok && !r.c.lost && next.HasNextResultSet()
+}
+
+// NextResultSet counts as a [Next].
+func (r *rows) NextResultSet() error {
+	next, ok := r.raw.(driver.RowsNextResultSet)
+	if !ok {
+		return io.EOF
+	}
+	_, err := do(r.c, Next, r.query, func() (struct{}, error) { return struct{}{}, next.NextResultSet() })
+	return err
+}
