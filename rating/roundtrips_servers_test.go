@@ -1,0 +1,61 @@
+//go:build servers
+
+package rating_test
+
+import (
+	"fmt"
+	"net/url"
+	"testing"
+
+	"movieexample.com/internal/sqldb/sqltest"
+	"movieexample.com/rating"
+	"movieexample.com/test/servers"
+)
+
+// A write that nothing competes with takes three round trips to the database at most, also the first rating of a film: where
+// the server is far away, that is what a write takes.
+func TestRoundTripsOfAWrite(t *testing.T) {
+	at, err := url.Parse(sqltest.MySQL(t).Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := servers.NewProxy(at.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = proxy.Close() })
+	at.Host = proxy.Address()
+	f := start(t, at.String(), rating.Config{}, newClock().Now)
+	f.put(t, "warm", "up", 1) // there is a connection now
+	trips := &servers.RoundTrips{}
+	proxy.Watch(trips.Watch)
+	for _, write := range []struct {
+		what string
+		do   func()
+	}{
+		{"the first rating of a film", func() { f.put(t, "1", "a", 5) }},
+		{"another one's", func() { f.put(t, "1", "b", 6) }},
+		{"a changed one", func() { f.put(t, "1", "a", 7) }},
+		{"a deleted one", func() { f.delete(t, "1", "a") }},
+		{"the deletion of none", func() { f.delete(t, "2", "a") }},
+	} {
+		trips.Reset()
+		write.do()
+		if n := trips.Count(); n < 2 || n > 3 {
+			t.Errorf("%s took %d round trips, want 3 at most", write.what, n)
+		}
+	}
+	if f.value(t, "1", "b") != 6 || f.value(t, "1", "a") != 0 {
+		t.Error("another result than was written")
+	}
+	f.checkAudit(t)
+	// What goes in the text comes out as it was.
+	for _, user := range []string{`a'b`, `a"b`, `a\`, `a\'; --`, `?`, "käse 🎬", `%_`} {
+		if got := f.put(t, "quoted", user, 9); got.GetUserId() != user || f.value(t, "quoted", user) != 9 {
+			t.Errorf("user %q: stored %v", user, got)
+		}
+	}
+	if got, want := f.votes(t, "quoted"), int32(7); got != want {
+		t.Error(fmt.Sprint(got, " votes, want ", want))
+	}
+}
