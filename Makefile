@@ -50,7 +50,7 @@ bench: ## the benchmarks of docs/performance.md
 .PHONY: bench-servers
 bench-servers: ## the benchmarks on MariaDB and Kafka; GROWTH=10000000 for as many ratings in the last one
 	test/servers/install mariadb kafka
-	go test -tags servers ./test/bench/ -run '^$$' -bench 'KafkaToMariaDB|DetailsProcesses|Consumers|Growth' -benchtime 1x -count=1 -timeout 60m -v $(if $(GROWTH),-args -growth.ratings=$(GROWTH))
+	go test -tags servers ./test/bench/ -run '^$$' -bench 'WritesMariaDB|KafkaToMariaDB|DetailsProcesses|Consumers|Growth' -benchtime 1x -count=1 -timeout 60m -v $(if $(GROWTH),-args -growth.ratings=$(GROWTH))
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for 30 seconds

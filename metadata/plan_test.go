@@ -34,7 +34,13 @@ func (r *recorder) wrap(c driver.Connector) driver.Connector {
 func (r *recorder) note(query string, args int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.statements[query] = args
+	statements := strings.Split(query, ";\n") // some travel together
+	for _, s := range statements {
+		if len(statements) > 1 {
+			args = strings.Count(s, "?")
+		}
+		r.statements[s] = args
+	}
 }
 
 func (r *recorder) forget() {

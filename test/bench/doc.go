@@ -12,7 +12,7 @@
 // Those that need MariaDB and Kafka are built with the tag "servers" and start them, and the services as processes of the
 // real binary; the bare gRPC servers of bare/ are processes too:
 //
-//	go test -tags servers ./test/bench -run '^$' -bench 'KafkaToMariaDB|DetailsProcesses|Consumers|Growth' -benchtime 1x -timeout 60m -v
+//	go test -tags servers ./test/bench -run '^$' -bench 'WritesMariaDB|KafkaToMariaDB|DetailsProcesses|Consumers|Growth' -benchtime 1x -timeout 60m -v
 //
 // takes ten minutes on two cores; behind it, -args -growth.ratings=10000000 ingests ten million ratings, which takes five more.
 //
