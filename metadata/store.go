@@ -408,7 +408,7 @@ func insertText(d sqldb.Dialect, table string, columns ...string) func(rows int)
 }
 
 func deleteText(d sqldb.Dialect, table string, key ...string) func(rows int) string {
-	return func(rows int) string { return "DELETE FROM " + table + " WHERE " + d.In(key, rows) }
+	return func(rows int) string { return d.Delete(table, key, rows) }
 }
 
 // explain gives a store's error its kind; doing says what was being done, for the log. Driver

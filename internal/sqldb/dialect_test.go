@@ -46,6 +46,14 @@ func TestTexts(t *testing.T) {
 			"INSERT INTO t (type,id,n,s,mean) VALUES (?,?,?,?,?) ON CONFLICT(type,id) DO UPDATE SET n=t.n+excluded.n,s=t.s+excluded.s,mean=excluded.mean",
 			"INSERT INTO t (type,id,n,s,mean) VALUES (?,?,?,?,?) ON DUPLICATE KEY UPDATE n=t.n+VALUES(n),s=t.s+VALUES(s),mean=VALUES(mean)",
 		},
+		"delete by one": {
+			func(d sqldb.Dialect) string { return d.Delete("t", []string{"id"}, 2) },
+			"DELETE FROM t WHERE id IN (?,?)", "DELETE FROM t WHERE id IN (?,?)",
+		},
+		"delete by tuples": {
+			func(d sqldb.Dialect) string { return d.Delete("t", key, 2) },
+			"DELETE FROM t WHERE (type,id) IN (VALUES (?,?),(?,?))", "DELETE FROM t WHERE (type=? AND id=?) OR (type=? AND id=?)",
+		},
 		"in one": {
 			func(d sqldb.Dialect) string { return d.In([]string{"id"}, 3) },
 			"id IN (?,?,?)", "id IN (?,?,?)",
