@@ -66,8 +66,7 @@ func (s *store) updateAll(ctx context.Context, updates []*groupcommit.Write[chan
 			x.movies[id] = r.Movie
 		}
 		for i, u := range updates {
-			if u.Left() {
-				results[i].Err = context.Canceled // and nobody hears it
+			if results[i].Err = u.Left(); results[i].Err != nil {
 				continue
 			}
 			results[i].Err = u.Value.rules(x)

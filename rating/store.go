@@ -37,6 +37,7 @@ type store struct {
 
 	lockRecords   func(n int) string
 	selectBefore  func(n int) string
+	insertRatings func(n int) string
 	upsertRatings func(n int) string
 	addAggregates func(n int) string
 	insertDead    func(n int) string
@@ -59,6 +60,9 @@ func newStore(ctx context.Context, db *Database, now func() time.Time, metrics *
 		}),
 		selectBefore: perSize(d, func(n int) string {
 			return "SELECT " + ratingColumns + " FROM ratings" + d.ByPrimaryKey() + " WHERE " + d.In(key, n) + d.ForUpdate()
+		}),
+		insertRatings: perSize(d, func(n int) string {
+			return d.Insert("ratings", slices.Concat(key, []string{"value", "rated_at", "event_id"}), n)
 		}),
 		upsertRatings: perSize(d, func(n int) string {
 			return d.Upsert("ratings", key, []string{"value", "rated_at", "event_id"}, n)
@@ -109,73 +113,6 @@ func scanAggregate(scan scanFunc) (d delta, err error) {
 	err = scan(&d.Type, &d.ID, &d.Votes, &d.Sum,
 		&c[0], &c[1], &c[2], &c[3], &c[4], &c[5], &c[6], &c[7], &c[8], &c[9])
 	return d, err
-}
-
-// before reads the rows that changes are about. Nobody else changes them, or any rating of their records, until the
-// transaction ends.
-func (s *store) before(ctx context.Context, tx *sqldb.Tx, changes []Rating) (map[Key]Rating, error) {
-	rows := make(map[Key]Rating, len(changes))
-	err := tx.Pipeline(ctx, s.lock(tx, changes), sqldb.Statement{
-		Doing: "read ratings before the change", N: len(changes), Text: s.selectBefore,
-		Args: func(i int, dst []any) []any {
-			k := &changes[i].Key
-			return append(dst, k.Type, k.ID, k.User)
-		},
-		Scan: func(scan func(dest ...any) error) error {
-			r, err := scanRating(scan)
-			rows[r.Key] = r
-			return err
-		},
-	})
-	return rows, err
-}
-
-// lock makes those who change ratings of the same record take turns, in whichever process they are: whoever reads, folds
-// and writes has the record's aggregate to itself meanwhile. Two who rate a film for the first time would otherwise both
-// read nothing, since a row that is not there cannot be locked. The records are locked in the order of their keys, after
-// an offset or a dead letter and before anything else, so that no two transactions wait for each other. On an engine with
-// one writer every transaction is alone.
-func (s *store) lock(tx *sqldb.Tx, changes []Rating) sqldb.Statement {
-	if tx.Dialect().ForUpdate() == "" {
-		return sqldb.Statement{}
-	}
-	records := make([]Record, len(changes))
-	for i := range changes {
-		records[i] = changes[i].Record
-	}
-	slices.SortFunc(records, Record.compare)
-	records = slices.Compact(records)
-	return sqldb.Statement{
-		Doing: "lock records", N: len(records), Text: s.lockRecords,
-		Args: func(i int, dst []any) []any { return append(dst, records[i].Type, records[i].ID, 0) },
-	}
-}
-
-// apply is the one way in which ratings change: winners and their deltas, in the order of the keys.
-func (s *store) apply(ctx context.Context, tx *sqldb.Tx, before map[Key]Rating, changes []Rating) error {
-	rows, deltas := fold(before, changes)
-	return s.write(ctx, tx, rows, deltas)
-}
-
-// write stores what fold returned.
-func (s *store) write(ctx context.Context, tx *sqldb.Tx, rows []Rating, deltas []delta) error {
-	return tx.Pipeline(ctx, sqldb.Statement{
-		Doing: "write ratings", N: len(rows), Text: s.upsertRatings,
-		Args: func(i int, dst []any) []any {
-			r := &rows[i]
-			return append(dst, r.Type, r.ID, r.User, r.Value, int64(r.At), r.EventID)
-		},
-	}, sqldb.Statement{
-		Doing: "write aggregates", N: len(deltas), Text: s.addAggregates,
-		Args: func(i int, dst []any) []any {
-			d := &deltas[i]
-			dst = append(dst, d.Type, d.ID, d.Votes, d.Sum)
-			for _, n := range d.Counts {
-				dst = append(dst, n)
-			}
-			return dst
-		},
-	})
 }
 
 // read returns the row of key, a tombstone included; the zero Rating where there is none.

@@ -88,6 +88,50 @@ func TestFaultsInIngest(t *testing.T) {
 	})
 }
 
+// What is new is not looked up before it is written, and what is not is as exact as ever, wherever in the batch it is.
+func TestIngestLooksUpOnlyWhatIsNotNew(t *testing.T) {
+	plan := &sqlfault.Plan{Ops: []sqlfault.Op{sqlfault.Query}, Writer: true}
+	s := openStore(t, sqldb.Options{Wrap: plan.Wrap})
+	if _, err := s.begin(t.Context(), testPartition, 0); err != nil {
+		t.Fatal(err)
+	}
+	var all []Rating
+	next := int64(0)
+	ingest := func(changes []Rating) (queries int) {
+		t.Helper()
+		all = append(all, changes...)
+		plan.Start()
+		_, err := s.ingest(t.Context(), batch{partition: testPartition, start: next, end: next + 1, changes: changes})
+		plan.Stop()
+		if err != nil {
+			t.Fatal(err)
+		}
+		next++
+		modelOf(all...).check(t, s)
+		return plan.Count()
+	}
+	var fresh []Rating
+	for i := range 700 {
+		fresh = append(fresh, change(10+i%90, i, 1+i%10, i))
+	}
+	if n := ingest(fresh); n != 0 {
+		t.Errorf("%d queries for ratings that are all new", n)
+	}
+	for _, at := range []int{0, 63, 64, 300, 699} { // of 700 that are new but for one, in the order of their keys
+		var mixed []Rating
+		for i := range 700 {
+			mixed = append(mixed, change(10+i%90, 1000*(1+at)+i, 1+i%10, i))
+		}
+		again := fresh[at]
+		again.At++
+		again.Value = Highest
+		if n := ingest(append(mixed, again)); n == 0 {
+			t.Error("nothing was looked up although one was there")
+		}
+	}
+	ingest(fresh) // all of them once more, and all too late or the same
+}
+
 // Through the ingester's own loop every fault ends in exactly the result, and no record is a dead letter for a fault.
 func TestFaultsInTheIngester(t *testing.T) {
 	start := int64(len(seeded))

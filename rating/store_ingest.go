@@ -54,11 +54,9 @@ func (s *store) ingest(ctx context.Context, b batch) (done outcome, err error) {
 		if err := s.arrive(ctx, tx, b); err != nil {
 			return err
 		}
-		before, err := s.before(ctx, tx, b.changes)
+		before, winners, err := s.change(ctx, tx, b.changes)
 		if err == nil {
-			rows, deltas := fold(before, b.changes)
-			done = tally(before, b, len(rows))
-			err = s.write(ctx, tx, rows, deltas)
+			done = tally(before, b, winners)
 		}
 		return blame(ctx, tx, b.partition, err)
 	})

@@ -84,8 +84,7 @@ func (s *store) putAll(ctx context.Context, puts []*groupcommit.Write[put]) (res
 			latest  = make(map[Key]Rating, len(puts)) // what the puts so far make of before
 		)
 		for i, p := range puts {
-			if p.Left() {
-				results[i].Err = context.Canceled // and nobody hears it
+			if results[i].Err = p.Left(); results[i].Err != nil {
 				continue
 			}
 			old, changed := latest[p.Value.key]

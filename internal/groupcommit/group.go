@@ -50,8 +50,9 @@ type Write[W any] struct {
 	since  time.Time
 }
 
-// Left reports whether the caller has left: who looks before COMMIT can leave the write out.
-func (w *Write[W]) Left() bool { return w.ctx.Err() != nil }
+// Left returns why the caller has left, its context's error, and nil while it waits. Whoever looks once the transaction has the
+// locks that the write needs leaves it out then, with that error: so a write that was given up never comes behind a later one.
+func (w *Write[W]) Left() error { return w.ctx.Err() }
 
 // Group gathers writes of type W, whose results have type R. Use [New]. It is safe for concurrent use, and has nothing to
 // close: a goroutine exists only while there are writes.
@@ -185,15 +186,27 @@ func (b *batch) gone() {
 
 // run commits batches until no write waits.
 func (g *Group[W, R]) run() {
-	// Callers that have come already, and wait for a processor only, are let in: that takes no time where there are none.
-	runtime.Gosched()
 	for {
+		g.admit()
 		ctx, members := g.take()
 		if members == nil {
 			return
 		}
 		g.process(ctx, members)
-		// Those who were just answered often come again at once.
+	}
+}
+
+// admit lets callers in that have come already and wait for a processor only, above all those that were just answered and come
+// again: as long as yielding brings more. Where there are none it takes no time.
+func (g *Group[W, R]) admit() {
+	for before := -1; ; {
+		g.mu.Lock()
+		n := len(g.queue)
+		g.mu.Unlock()
+		if n == before || n >= g.cfg.MaxBatch {
+			return
+		}
+		before = n
 		runtime.Gosched()
 	}
 }
@@ -206,7 +219,7 @@ func (g *Group[W, R]) take() (context.Context, []*member[W, R]) {
 	weight, n := 0, 0
 	for ; n < len(g.queue); n++ {
 		m := g.queue[n]
-		if m.write.Left() { // its caller is about to take it back
+		if m.write.Left() != nil { // its caller is about to take it back
 			m.stage = left
 			g.waiting -= m.write.weight
 			continue

@@ -57,7 +57,7 @@ func (d *database) commit(ctx context.Context, writes []*groupcommit.Write[strin
 	for _, w := range writes {
 		texts = append(texts, w.Value)
 	}
-	d.began <- texts
+	d.began <- slices.Clone(texts)
 	if d.gate != nil {
 		select {
 		case <-d.gate:
@@ -65,20 +65,26 @@ func (d *database) commit(ctx context.Context, writes []*groupcommit.Write[strin
 			return nil, ctx.Err()
 		}
 	}
+	d.mu.Lock() // from here on nobody else can write what this one writes
+	defer d.mu.Unlock()
+	texts = texts[:0]
 	results := make([]groupcommit.Result[string], len(writes))
 	for i, w := range writes {
 		switch {
+		case w.Left() != nil:
+			results[i].Err = w.Left()
+			continue
 		case strings.Contains(w.Value, "panic"):
 			panic("no such case: " + w.Value)
 		case strings.Contains(w.Value, "bad"):
 			return nil, fmt.Errorf("insert %s: %w", w.Value, errBad)
 		case strings.Contains(w.Value, "stale"):
 			results[i].Err = fault.Conflict("%s", w.Value)
+			continue
 		}
+		texts = append(texts, w.Value)
 		results[i].Value = "stored " + w.Value
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.batches = append(d.batches, texts)
 	return results, nil
 }
@@ -233,7 +239,7 @@ func TestABatchEndsWithItsLastCaller(t *testing.T) {
 			<-look
 			var gone []bool
 			for _, w := range writes {
-				gone = append(gone, w.Left())
+				gone = append(gone, w.Left() != nil)
 			}
 			leftSeen <- gone
 			return make([]groupcommit.Result[string], len(writes)), ctx.Err()
