@@ -29,7 +29,6 @@ type Service struct {
 	now      func() time.Time
 	written  *prometheus.CounterVec
 	follower *follower // of the catalogue, with the search index
-	changed  func(id string)
 }
 
 // New returns the service on deps.DB, after bringing its schema up to date. It loads the search index
@@ -56,8 +55,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		}
 	}
 	s := &Service{store: newStore(deps.DB, writes), now: deps.Now}
-	if s.changed = deps.Changed; s.changed == nil {
-		s.changed = func(string) {}
+	if deps.Changed != nil {
+		s.store.changed = deps.Changed
 	}
 	s.follower = newFollower(s.store, deps.Logger, deps.Now, cfg.SearchRefresh)
 	s.written = prometheus.NewCounterVec(prometheus.CounterOpts{

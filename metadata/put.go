@@ -72,7 +72,6 @@ func (s *Service) Put(ctx context.Context, m Movie, expectedETag string) (Movie,
 func (s *Service) put(ctx context.Context, field string, m Movie, expectedETag string, merge func(stored, m Movie) Movie) (Movie, Outcome, error) {
 	written, outcome, err := Movie{}, Refused, error(nil)
 	if m, err = m.normalised(field); err == nil {
-		defer s.changed(m.ID)
 		e := edit{movie: m, field: field, expectedETag: expectedETag, merge: merge}
 		now := s.now()
 		var number int64
@@ -129,11 +128,6 @@ func (s *Service) putBatch(ctx context.Context, movies []Movie, unreadable []err
 		keys = append(keys, keysOf(m)...)
 	}
 	if len(edits) > 0 {
-		defer func() {
-			for _, id := range ids {
-				s.changed(id)
-			}
-		}()
 		now := s.now()
 		number, err := s.store.update(ctx, ids, keys, func(x *excerpt) error {
 			for i := range movies {
@@ -164,7 +158,6 @@ func (s *Service) Delete(ctx context.Context, id, expectedETag string) error {
 	if expectedETag == noETag {
 		return fault.Invalid("expected_etag", "must not be %q: a movie that does not exist cannot be deleted", noETag)
 	}
-	defer s.changed(id)
 	number, err := s.store.update(ctx, []string{id}, nil, func(x *excerpt) error {
 		return x.remove(id, expectedETag)
 	})

@@ -53,6 +53,8 @@ func Schema() fs.FS {
 type store struct {
 	db      *sqldb.DB
 	updates *groupcommit.Group[change, int64]
+	// changed is told of each movie that was to change, once the transaction has ended in whatever way: what failed may have been done.
+	changed func(id string)
 }
 
 // Bounds of the transactions that change the catalogue (ADR 022): they take turns, so that there is one at a time.
@@ -60,7 +62,7 @@ const maxWaiting = 20 * MaxBatch // movies that wait
 
 // newStore returns a store; metrics are those of its writes, nil: nothing is counted.
 func newStore(db *sqldb.DB, metrics *groupcommit.Metrics) *store {
-	s := &store{db: db}
+	s := &store{db: db, changed: func(string) {}}
 	s.updates = groupcommit.New(groupcommit.Config[change]{
 		Batches: 1, MaxBatch: MaxBatch, MaxWaiting: maxWaiting, Weight: func(c change) int { return len(c.ids) }, Metrics: metrics,
 	}, s.updateAll)

@@ -47,6 +47,11 @@ func (s *store) updateAll(ctx context.Context, updates []*groupcommit.Write[chan
 	slices.Sort(ids)
 	slices.SortFunc(keys, externalKey.compare)
 	ids, keys = slices.Compact(ids), slices.Compact(keys)
+	defer func() {
+		for _, id := range ids {
+			s.changed(id)
+		}
+	}()
 	err = s.write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		results, written = make([]groupcommit.Result[int64], len(updates)), trace{}
 		var (

@@ -79,7 +79,7 @@ func (g *server) DeleteRating(ctx context.Context, req *ratingv1.DeleteRatingReq
 	if err := k.validate(); err != nil {
 		return nil, err
 	}
-	if _, err := g.s.write(ctx, k, tombstone); err != nil {
+	if _, err := g.s.store.put(ctx, k, tombstone); err != nil {
 		return nil, err
 	}
 	return &ratingv1.DeleteRatingResponse{}, nil
@@ -383,12 +383,6 @@ func (s *Service) put(ctx context.Context, k Key, value int) (Rating, error) {
 	if err := validValue(value); err != nil {
 		return Rating{}, err
 	}
-	return s.write(ctx, k, value)
-}
-
-// write stores a rating that was checked, and says so whatever came of it: what failed may have been done.
-func (s *Service) write(ctx context.Context, k Key, value int) (Rating, error) {
-	defer s.changed(k.Record)
 	return s.store.put(ctx, k, value)
 }
 
@@ -479,7 +473,7 @@ func (g *bookServer) PutRating(ctx context.Context, req *book.PutRatingRequest) 
 	if v := req.GetRatingValue(); v < Lowest || v > Highest {
 		return nil, fault.Invalid("rating_value", "must be an integer from %d to %d, got %d", Lowest, Highest, v)
 	}
-	if _, err := g.s.write(ctx, k, int(req.GetRatingValue())); err != nil {
+	if _, err := g.s.store.put(ctx, k, int(req.GetRatingValue())); err != nil {
 		return nil, err
 	}
 	return &book.PutRatingResponse{}, nil

@@ -137,7 +137,7 @@ type Deps struct {
 	// DB is the service's own database. The service migrates it; the caller closes it, after the service.
 	DB *Database
 	// Changed is called after each synchronous write of a rating, whatever came of it, and before it is answered; nil is called by
-	// nobody. It must return at once.
+	// nobody. It must return at once. Of a write whose caller has left it may be told later: when the transaction has ended.
 	Changed func(Record)
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
@@ -150,7 +150,6 @@ type Service struct {
 	now      func() time.Time
 	store    *store
 	ingester *ingester
-	changed  func(Record)
 	letters  *letterKeeper
 	// consumer is the one at work; nil while there is none.
 	consumer atomic.Pointer[consumer]
@@ -192,14 +191,14 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register rating metrics: %w", err)
 	}
+	if deps.Changed != nil {
+		st.changed = deps.Changed
+	}
 	in := newIngester(st, deps.Logger, metrics, deps.DB.WriteConns()/2)
 	if in.guard, err = guard.New(guard.Config{Logger: deps.Logger, Metrics: deps.Metrics}); err != nil {
 		return nil, err
 	}
 	s := newService(cfg, deps.Logger, deps.Now, st, in)
-	if deps.Changed != nil {
-		s.changed = deps.Changed
-	}
 	s.letters = newLetterKeeper(cfg, st, deps.Logger, deps.Now, metrics.letters)
 	s.ingester.buried = s.letters.buried
 	return s, nil
@@ -208,7 +207,6 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 func newService(cfg Config, log *slog.Logger, now func() time.Time, st *store, in *ingester) *Service {
 	s := &Service{
 		cfg: cfg, log: log, now: now, store: st, ingester: in,
-		changed:     func(Record) {},
 		boards:      newShelf[string, *board](now, cfg.ChartMaxAge, maxTypes),
 		priors:      newShelf[string, Prior](now, cfg.ChartMaxAge, maxTypes),
 		trends:      newShelf[trendKey, *trend](now, 0, maxTypes),

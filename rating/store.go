@@ -34,6 +34,8 @@ type store struct {
 	db   *Database
 	now  func() time.Time
 	puts *groupcommit.Group[put, Rating]
+	// changed is told of each record that was put, once the transaction has ended in whatever way: what failed may have been done.
+	changed func(Record)
 
 	lockRecords   func(n int) string
 	selectBefore  func(n int) string
@@ -54,6 +56,8 @@ func newStore(ctx context.Context, db *Database, now func() time.Time, metrics *
 	s := &store{
 		db:  db,
 		now: now,
+
+		changed: func(Record) {},
 		// Adds no votes: it makes the row where there is none, and locks it in any case. The other counters are 0 by default.
 		lockRecords: perSize(d, func(n int) string {
 			return d.UpsertAdd("aggregates", []string{"record_type", "record_id"}, []string{"votes"}, nil, n)

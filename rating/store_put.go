@@ -72,6 +72,7 @@ func (s *store) putAll(ctx context.Context, puts []*groupcommit.Write[put]) (res
 	keys := make([]Rating, len(puts))
 	for i, p := range puts {
 		keys[i].Key = p.Value.key
+		defer s.changed(p.Value.key.Record)
 	}
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		before, err := s.before(ctx, tx, keys)
