@@ -58,6 +58,9 @@ func TestCloseEndsTheBackground(t *testing.T) {
 				t.Error("a call that hung succeeded")
 			}
 		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("callers whose call hung were told after %v", took)
+		}
 		w.ratingConn.take()
 		time.Sleep(time.Minute) // in the bubble
 		if calls := w.ratingConn.take(); len(calls) != 0 {

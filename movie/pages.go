@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"movieexample.com/internal/fault"
@@ -282,10 +283,12 @@ func (s *Service) filmsAt(ctx context.Context, now moment, ids []string) (films 
 	var absent []string
 	var at []int // their places in films
 	stale := false
+	// Once for all of them: a page that finds out whether the service is back does so for each of its films.
+	resting := sync.OnceValue(func() bool { return s.away.isOpen() && !s.away.allow() })
 	for i, id := range ids {
 		k, ok := s.films.entry(now, id)
 		if !ok {
-			if last, ok := known(s, s.films, id); ok {
+			if last, ok := s.films.last(id); ok && resting() {
 				films[i], stale = last.lastKnown(), true
 				continue
 			}
