@@ -17,6 +17,24 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for MovieMetadataStatus.
+const (
+	MovieMetadataStatusFresh MovieMetadataStatus = "fresh"
+	MovieMetadataStatusStale MovieMetadataStatus = "stale"
+)
+
+// Valid indicates whether the value is a known member of the MovieMetadataStatus enum.
+func (e MovieMetadataStatus) Valid() bool {
+	switch e {
+	case MovieMetadataStatusFresh:
+		return true
+	case MovieMetadataStatusStale:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MovieRatingStatus.
 const (
 	MovieRatingStatusFresh       MovieRatingStatus = "fresh"
@@ -224,7 +242,7 @@ type Movie struct {
 	Id Id `json:"id"`
 
 	// MetadataStatus What is known of the metadata. "fresh": as the metadata service has it; "stale": the last known, because the metadata service cannot be reached: the movie may have been changed or deleted since. Output only: ignored on input.
-	MetadataStatus string `json:"metadataStatus"`
+	MetadataStatus MovieMetadataStatus `json:"metadataStatus"`
 
 	// OriginalTitle The title in the film's own language, one line of at most 500 characters; empty where it is the same or not known.
 	OriginalTitle string `json:"originalTitle"`
@@ -245,6 +263,9 @@ type Movie struct {
 	Year *int32 `json:"year,omitempty"`
 }
 
+// MovieMetadataStatus What is known of the metadata. "fresh": as the metadata service has it; "stale": the last known, because the metadata service cannot be reached: the movie may have been changed or deleted since. Output only: ignored on input.
+type MovieMetadataStatus string
+
 // MovieRatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": nobody rated it. Output only: ignored on input.
 type MovieRatingStatus string
 
@@ -257,7 +278,7 @@ type MovieBatch struct {
 	Movies []Movie `json:"movies"`
 }
 
-// MovieInput A movie as it shall be. What is left out is empty afterwards. `ratingSummary` and `ratingStatus`, which only answers have, may be sent and are ignored; other properties that are not here are an error.
+// MovieInput A movie as it shall be. What is left out is empty afterwards. `ratingSummary`, `ratingStatus` and `metadataStatus`, which only answers have, may be sent and are ignored; other properties that are not here are an error.
 type MovieInput struct {
 	// AlternativeTitles Further titles the film is known by, at most 50, each one line of 1–500 characters.
 	AlternativeTitles *[]string `json:"alternativeTitles,omitempty"`
@@ -279,9 +300,6 @@ type MovieInput struct {
 
 	// Id As in the path, or left out.
 	Id *Id `json:"id,omitempty"`
-
-	// MetadataStatus What is known of the metadata. "fresh": as the metadata service has it; "stale": the last known, because the metadata service cannot be reached: the movie may have been changed or deleted since. Output only: ignored on input.
-	MetadataStatus *string `json:"metadataStatus,omitempty"`
 
 	// OriginalTitle The title in the film's own language, one line of at most 500 characters; empty where it is the same or not known.
 	OriginalTitle *string `json:"originalTitle,omitempty"`
