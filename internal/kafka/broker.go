@@ -39,6 +39,10 @@ type BrokerConfig struct {
 	// RetentionInterval is how often records beyond their topic's retention are
 	// dropped. Default one minute.
 	RetentionInterval time.Duration
+	// Limits bound what clients can make it hold.
+	Limits Limits
+	// Listener is what it listens on, where that was opened before; Addr is then not used. It is closed with the broker.
+	Listener net.Listener
 	// Logger receives the broker's warnings. Default: nothing is logged.
 	Logger *slog.Logger
 }
@@ -48,6 +52,7 @@ type BrokerConfig struct {
 // created by asking for them; see [EnsureTopic].
 type Broker struct {
 	cluster *kfake.Cluster
+	guard   *guard
 	addr    string
 	// listenAddr differs from addr behind a proxy.
 	listenAddr string
@@ -79,13 +84,14 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ln, err := listen(ctx, cfg)
+	guard, err := listen(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	b := &Broker{
-		addr:       ln.advertised.String(),
-		listenAddr: ln.Listener.Addr().String(),
+		guard:      guard,
+		addr:       guard.advertised.String(),
+		listenAddr: guard.listener.Addr().String(),
 		log:        &brokerLog{logger: cfg.Logger},
 		release:    func() error { return nil },
 		stop:       make(chan struct{}),
@@ -93,13 +99,13 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 	if cfg.Dir != "" {
 		// The library takes no lock itself, and two brokers on one directory write over each other's log.
 		if b.release, err = lockfile.Lock(cfg.Dir); err != nil {
-			_ = ln.Close()
+			_ = guard.Close()
 			return nil, err
 		}
 	}
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
-		kfake.ListenFn(func(string, string) (net.Listener, error) { return ln, nil }),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return guard, nil }),
 		kfake.WithLogger(b.log),
 		kfake.ClusterID(newClusterID()), // only of a new directory; an old one has its own
 		kfake.DefaultNumPartitions(1),
@@ -108,52 +114,63 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 			// What a topic does not limit is not limited; see TopicConfig.
 			"log.retention.ms":    "-1",
 			"log.retention.bytes": "-1",
+			"group.max.size":      "500",
 		}),
 	}
 	if cfg.Dir != "" {
 		opts = append(opts, kfake.DataDir(cfg.Dir), kfake.SyncWrites())
 	}
-	defer close(ln.ready)
 	if b.cluster, err = kfake.NewCluster(opts...); err != nil {
-		_ = ln.Close()
+		_ = guard.Close()
 		err = fmt.Errorf("start the embedded Kafka broker on %s: %w", cfg.Dir, explain(err))
 		return nil, errors.Join(err, b.release())
 	}
-	guardTopicNames(b.cluster)
+	guard.start()
 	b.stopped.Go(func() { b.retain(cfg.RetentionInterval) })
 	return b, nil
 }
 
 // listen opens the port and decides what clients are told about it.
-func listen(ctx context.Context, cfg BrokerConfig) (*guardListener, error) {
-	host, _, err := net.SplitHostPort(cfg.Addr)
-	if err != nil {
-		return nil, fault.Invalid("kafka address", "must be host:port, for example 127.0.0.1:9092; got %q", cfg.Addr)
-	}
-	ip := net.ParseIP(host)
-	if (host == "" || ip != nil && ip.IsUnspecified()) && cfg.Advertise == "" {
-		return nil, fault.Invalid("kafka address", "%q listens on every address of this machine; also say which one clients shall use (advertise)", cfg.Addr)
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fault.Precondition("address %s for Kafka clients is taken by another program: stop that one, or choose another address", cfg.Addr)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listen for Kafka clients on %s: %w", cfg.Addr, err)
-	}
-	g := &guardListener{Listener: l, advertised: l.Addr(), logger: cfg.Logger, ready: make(chan struct{})}
-	if cfg.Advertise != "" {
-		host, port, err := net.SplitHostPort(cfg.Advertise)
-		if err != nil || host == "" {
-			_ = l.Close()
-			return nil, fault.Invalid("advertise", "must be host:port as clients see it; got %q", cfg.Advertise)
+func listen(ctx context.Context, cfg BrokerConfig) (*guard, error) {
+	l := cfg.Listener
+	if l == nil {
+		var err error
+		if l, err = Listen(ctx, cfg.Addr, cfg.Advertise); err != nil {
+			return nil, err
 		}
+	}
+	advertised := l.Addr()
+	if cfg.Advertise != "" {
+		host, port, _ := net.SplitHostPort(cfg.Advertise) // see Listen
 		if port == "0" {
 			_, port, _ = net.SplitHostPort(l.Addr().String())
 		}
-		g.advertised = textAddr(net.JoinHostPort(host, port))
+		advertised = textAddr(net.JoinHostPort(host, port))
 	}
-	return g, nil
+	return newGuard(l, advertised, cfg.Limits.withDefaults(), cfg.Logger), nil
+}
+
+// Listen opens the port of a broker, after a look at both addresses; see [BrokerConfig].
+func Listen(ctx context.Context, addr, advertise string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fault.Invalid("kafka address", "must be host:port, for example 127.0.0.1:9092; got %q", addr)
+	}
+	ip := net.ParseIP(host)
+	if (host == "" || ip != nil && ip.IsUnspecified()) && advertise == "" {
+		return nil, fault.Invalid("kafka address", "%q listens on every address of this machine; also say which one clients shall use (advertise)", addr)
+	}
+	if host, _, err := net.SplitHostPort(advertise); advertise != "" && (err != nil || host == "") {
+		return nil, fault.Invalid("advertise", "must be host:port as clients see it; got %q", advertise)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fault.Precondition("address %s for Kafka clients is taken by another program: stop that one, or choose another address", addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for Kafka clients on %s: %w", addr, err)
+	}
+	return l, nil
 }
 
 // Addr is the host:port that clients are told to connect to.
@@ -173,6 +190,8 @@ func (b *Broker) Close() error {
 		b.stopped.Wait()
 		b.log.watch()
 		b.cluster.Close()
+		b.guard.inside.close()
+		b.guard.wait()
 		b.err = errors.Join(b.log.failures(), b.release())
 		if b.err != nil {
 			b.err = fmt.Errorf("close the embedded Kafka broker: %w", b.err)

@@ -112,6 +112,12 @@ func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
 		// A broker that stops may close a connection before its first answer. By default the library takes that for
 		// a missing SASL setting and gives the records up, their outcome unknown; our own bounds end a real one.
 		kgo.AlwaysRetryEOF(),
+		// A record batch is 1 MiB at most on the wire, and 1 MiB before compression from every producer that keeps its
+		// defaults. The library would take 1 GiB of memory for one: 32 KB of zstd are enough for that. With twice what our own
+		// broker accepts, what another broker has let through and we do not take is no mistake of a producer.
+		kgo.MaxDecompressBatchBytes(maxDecompress),
+		// What our own broker takes in one request; the default is 100 MiB.
+		kgo.BrokerMaxWriteBytes(maxProduce),
 		// The default of 5 s is how long a client would take to notice that a
 		// topic it was told to use has been created.
 		kgo.MetadataMinAge(250 * time.Millisecond),

@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
-
-// repeatAfter is how long a message that was logged is not logged again.
-const repeatAfter = 30 * time.Second
 
 // clientLog gives a client's log lines to slog. The library calls routine events
 // such as "flushing" information; to us they are debug. And it tries a broker that
@@ -19,26 +15,15 @@ const repeatAfter = 30 * time.Second
 // so the same message is then counted, and the count is in the next line.
 type clientLog struct {
 	logger *slog.Logger
-	now    func() time.Time
 	// trouble is kept here for [unreachable].
 	trouble *lastTrouble
-
-	mu sync.Mutex
-	// said is by message. Messages are constants of the library, what varies is in
-	// the attributes, so this does not grow.
-	said map[string]*saying
-}
-
-// saying is a message that was logged.
-type saying struct {
-	last    time.Time
-	skipped int // since then
+	*throttle
 }
 
 var _ kgo.Logger = (*clientLog)(nil)
 
 func newClientLog(logger *slog.Logger, now func() time.Time, trouble *lastTrouble) *clientLog {
-	return &clientLog{logger: logger, now: now, trouble: trouble, said: make(map[string]*saying)}
+	return &clientLog{logger: logger, trouble: trouble, throttle: newThrottle(now)}
 }
 
 // Level is asked by the library, to spare itself what nobody reads.
@@ -74,22 +59,4 @@ func (l *clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 		}
 	}
 	l.logger.Log(context.Background(), lv, "kafka: "+msg, keyvals...)
-}
-
-// due reports whether msg may be logged now, and how often it was not since it last was.
-func (l *clientLog) due(msg string) (skipped int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	s := l.said[msg]
-	if s == nil {
-		l.said[msg] = &saying{last: now}
-		return 0, true
-	}
-	if now.Sub(s.last) < repeatAfter {
-		s.skipped++
-		return 0, false
-	}
-	skipped, s.last, s.skipped = s.skipped, now, 0
-	return skipped, true
 }

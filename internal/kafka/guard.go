@@ -1,131 +1,302 @@
 package kafka
 
 import (
-	"encoding/binary"
-	"fmt"
-	"io"
+	"context"
+	"errors"
 	"log/slog"
 	"net"
-	"slices"
+	"sync"
+	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// maxRequest is the largest request the embedded broker reads, in bytes; the
-// same as Apache Kafka's socket.request.max.bytes.
-const maxRequest = 100 << 20
-
-// guardListener stands between the network and the broker library. The library
-// trusts the first eight bytes of a request: it allocates as many bytes as they
-// say, up to 4 GiB, and panics on a request kind that it does not know. The broker
-// lives in the same process as everything else, so a browser pointed at its port
-// by mistake must not be able to end that.
-type guardListener struct {
-	net.Listener
+// guard stands between the network and the broker library, which was written for tests: it trusts what clients send, and
+// panics, blocks or fills the memory on input that no client library would send. The guard accepts connections, reads whole
+// requests, refuses those that are of no use or do harm, and hands on the others. To the library it is a listener.
+type guard struct {
+	listener   net.Listener
 	advertised net.Addr
 	logger     *slog.Logger
-	ready      chan struct{} // closed when connections may come in
+	throttle   *throttle
+	limits     Limits
+	requests   *room
+	answers    *room
+	decoding   chan struct{} // one for each batch that may be decompressed at once
+	inside     *insideClient
+	admission  *admission
+	topics     chan struct{} // held from the count of topics to the answer of what changes it
+
+	conns  chan net.Conn // to the library
+	done   chan struct{} // closed by Close
+	once   sync.Once
+	err    error // of Close
+	served sync.WaitGroup
+
+	mu    sync.Mutex
+	open  map[*guardConn]struct{}
+	hosts map[string]int
+}
+
+func newGuard(listener net.Listener, advertised net.Addr, limits Limits, logger *slog.Logger) *guard {
+	g := &guard{
+		listener:   listener,
+		advertised: advertised,
+		logger:     logger,
+		throttle:   newThrottle(time.Now),
+		limits:     limits,
+		requests:   newRoom(limits.RequestBytes, smallRequest, 2*time.Second),
+		answers:    newRoom(limits.AnswerBytes, smallRequest, 0),
+		decoding:   make(chan struct{}, 4),
+		admission:  newAdmission(limits.Groups, time.Now),
+		topics:     make(chan struct{}, 1),
+		conns:      make(chan net.Conn),
+		done:       make(chan struct{}),
+		open:       make(map[*guardConn]struct{}),
+		hosts:      make(map[string]int),
+	}
+	g.inside = &insideClient{guard: g, turn: make(chan struct{}, 1)}
+	return g
+}
+
+// start lets connections in. The library begins to accept before it is ready for them.
+func (g *guard) start() {
+	g.served.Go(g.accept)
+	g.served.Go(g.sweep)
 }
 
 // Addr is the address that clients are told to connect to.
-func (l *guardListener) Addr() net.Addr { return l.advertised }
+func (g *guard) Addr() net.Addr { return g.advertised }
 
-// Accept waits until the broker has its guards; the library begins to accept before.
-func (l *guardListener) Accept() (net.Conn, error) {
-	<-l.ready
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+// Accept is called by the library, which stops listening for ever on an error: there is none before Close.
+func (g *guard) Accept() (net.Conn, error) {
+	select {
+	case c := <-g.conns:
+		return c, nil
+	case <-g.done:
+		return nil, net.ErrClosed
 	}
-	return &guardConn{Conn: c, logger: l.logger}, nil
 }
 
-// guardConn checks the head of every request before the library sees it.
-// Reads come from one goroutine at a time.
-type guardConn struct {
-	net.Conn
-	logger *slog.Logger
-	head   [8]byte // size (4), kind (2), version (2) of the current request
-	unread int     // bytes of head not handed on yet
-	body   int64   // bytes of the request that follow the head
-}
-
-func (c *guardConn) Read(b []byte) (int, error) {
-	if c.unread == 0 && c.body == 0 {
-		if err := c.next(); err != nil {
-			return 0, err
+// Close stops listening and closes all connections.
+func (g *guard) Close() error {
+	g.once.Do(func() {
+		close(g.done)
+		g.err = g.listener.Close()
+		for _, c := range g.list() {
+			_ = c.Close()
 		}
-	}
-	if c.unread > 0 {
-		n := copy(b, c.head[len(c.head)-c.unread:])
-		c.unread -= n
-		return n, nil
-	}
-	if int64(len(b)) > c.body {
-		b = b[:c.body]
-	}
-	n, err := c.Conn.Read(b)
-	c.body -= int64(n)
-	return n, err
-}
-
-// next reads and judges the head of the next request.
-func (c *guardConn) next() error {
-	if _, err := io.ReadFull(c.Conn, c.head[:]); err != nil {
-		return err
-	}
-	size := int64(binary.BigEndian.Uint32(c.head[0:]))
-	kind := int16(binary.BigEndian.Uint16(c.head[4:]))
-	version := int16(binary.BigEndian.Uint16(c.head[6:]))
-	if size < 8 || size > maxRequest || version < 0 || kmsg.RequestForKey(kind) == nil {
-		err := fmt.Errorf("not a Kafka request: size %d, kind %d, version %d", size, kind, version)
-		c.logger.Warn("connection to the embedded Kafka broker closed: what came is not Kafka's protocol",
-			"remote", c.RemoteAddr().String(), "size", size, "kind", kind, "version", version)
-		return err
-	}
-	c.unread = len(c.head)
-	c.body = size - 4 // kind and version are part of the size
-	return nil
-}
-
-// guardTopicNames makes the broker refuse topic names that Apache Kafka refuses.
-// The library takes any name and makes a directory of it, so that a topic called
-// "../x" would be written outside the data directory.
-func guardTopicNames(cluster *kfake.Cluster) {
-	cluster.ControlKey(int16(kmsg.CreateTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.KeepControl()
-		r, ok := req.(*kmsg.CreateTopicsRequest)
-		if !ok || !slices.ContainsFunc(r.Topics, func(t kmsg.CreateTopicsRequestTopic) bool { return !validTopic(t.Topic) }) {
-			return nil, nil, false
-		}
-		resp := kmsg.NewPtrCreateTopicsResponse()
-		resp.Version = r.Version
-		for _, t := range r.Topics {
-			rt := kmsg.NewCreateTopicsResponseTopic()
-			rt.Topic = t.Topic
-			code, msg := kerr.InvalidRequest.Code, "nothing is created because another topic of the same request has a bad name"
-			if !validTopic(t.Topic) {
-				code, msg = kerr.InvalidTopicException.Code, `a topic name must be 1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-", and not "." or ".."`
-			}
-			rt.ErrorCode, rt.ErrorMessage = code, &msg
-			resp.Topics = append(resp.Topics, rt)
-		}
-		return resp, nil, true
 	})
+	return g.err
 }
 
-// validTopic is Apache Kafka's rule for topic names (org.apache.kafka.common.internals.Topic).
-func validTopic(name string) bool {
-	if name == "" || len(name) > 249 || name == "." || name == ".." {
+// wait waits for what runs here; after Close.
+func (g *guard) wait() { g.served.Wait() }
+
+// accept goes on until Close, whatever Accept says: without file descriptors there are none for a while, and the
+// connections that are idle go first.
+func (g *guard) accept() {
+	const first, last = 5 * time.Millisecond, time.Second
+	pause := first
+	for {
+		c, err := g.listener.Accept()
+		if err == nil {
+			pause = first
+			g.admit(c)
+			continue
+		}
+		select {
+		case <-g.done:
+			return
+		default:
+		}
+		g.log("connections to the embedded Kafka broker cannot be accepted; trying again", "error", err)
+		g.evictIdle("")
+		select {
+		case <-g.done:
+			return
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, last)
+	}
+}
+
+// admit hands a connection to the library, if there is room for one more.
+func (g *guard) admit(c net.Conn) {
+	host, _, err := net.SplitHostPort(c.RemoteAddr().String())
+	if err != nil {
+		host = c.RemoteAddr().String()
+	}
+	for {
+		g.mu.Lock()
+		all, of := len(g.open), g.hosts[host]
+		if all < g.limits.Connections && of < g.limits.PerAddress {
+			break
+		}
+		g.mu.Unlock()
+		msg, from, limit := "the embedded Kafka broker has as many connections as it may; the one that is idle for the longest time is closed", "", g.limits.Connections
+		if of >= g.limits.PerAddress {
+			msg, from, limit = "one address has as many connections to the embedded Kafka broker as it may; the one that is idle for the longest time is closed", host, g.limits.PerAddress
+		}
+		g.log(msg, "remote", c.RemoteAddr().String(), "limit", limit)
+		if !g.evictIdle(from) {
+			g.log("connection to the embedded Kafka broker refused: there are too many, and none is idle", "remote", c.RemoteAddr().String(), "limit", limit)
+			_ = c.Close()
+			return
+		}
+	}
+	gc := &guardConn{Conn: c, guard: g, host: host, since: time.Now(), closed: make(chan struct{}), answered: make(chan struct{}, 1)}
+	g.open[gc] = struct{}{}
+	g.hosts[host]++
+	g.mu.Unlock()
+	select {
+	case g.conns <- gc:
+	case <-g.done:
+		_ = gc.Close()
+	}
+}
+
+// evictIdle closes the connection that is idle for the longest time, of one host or of all; those first that never sent
+// a request. It returns false if none is idle.
+func (g *guard) evictIdle(host string) bool {
+	var oldest *guardConn
+	var since time.Time
+	var spoke bool
+	for _, c := range g.list() {
+		if host != "" && c.host != host {
+			continue
+		}
+		s, idle, spoken := c.idleSince()
+		if idle && (oldest == nil || spoke && !spoken || spoke == spoken && s.Before(since)) {
+			oldest, since, spoke = c, s, spoken
+		}
+	}
+	if oldest == nil {
 		return false
 	}
-	for i := range len(name) {
-		c := name[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
-			return false
+	_ = oldest.Close()
+	return true
+}
+
+// sweep closes connections that are idle for too long, and those that wait for an answer which will never come.
+func (g *guard) sweep() {
+	t := time.NewTicker(min(g.limits.Idle/10, 10*time.Second))
+	defer t.Stop()
+	for {
+		select {
+		case <-g.done:
+			return
+		case now := <-t.C:
+			for _, c := range g.list() {
+				since, idle, _ := c.idleSince()
+				if idle && now.Sub(since) >= g.limits.Idle || !idle && now.Sub(since) >= minuteOfParking+g.limits.Answer {
+					_ = c.Close()
+				}
+			}
 		}
 	}
-	return true
+}
+
+func (g *guard) list() []*guardConn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	list := make([]*guardConn, 0, len(g.open))
+	for c := range g.open {
+		list = append(list, c)
+	}
+	return list
+}
+
+// forget is called once for each connection, when it is closed.
+func (g *guard) forget(c *guardConn) {
+	g.mu.Lock()
+	delete(g.open, c)
+	if g.hosts[c.host]--; g.hosts[c.host] == 0 {
+		delete(g.hosts, c.host)
+	}
+	g.mu.Unlock()
+	g.requests.leave(c)
+	g.answers.leave(c)
+}
+
+// log warns, each message at most once in repeatAfter: what makes the lines is outside.
+func (g *guard) log(msg string, args ...any) {
+	skipped, ok := g.throttle.due(msg)
+	if !ok {
+		return
+	}
+	if skipped > 0 {
+		args = append(args, "repeated", skipped)
+	}
+	g.logger.Warn(msg, args...)
+}
+
+// insideClient asks the library as a client would, on a connection that does not come from outside.
+type insideClient struct {
+	guard *guard
+	turn  chan struct{}
+	conn  net.Conn
+	corr  int32
+}
+
+var errNoAnswer = errors.New("the broker does not answer")
+
+// ask sends a request and returns the answer. ctx bounds the wait.
+func (i *insideClient) ask(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	select {
+	case i.turn <- struct{}{}:
+		defer func() { <-i.turn }()
+	case <-ctx.Done():
+		return nil, errNoAnswer
+	}
+	if i.conn == nil {
+		near, far := net.Pipe()
+		select {
+		case i.guard.conns <- far:
+			i.conn = near
+		case <-i.guard.done:
+			return nil, net.ErrClosed
+		case <-ctx.Done():
+			return nil, errNoAnswer
+		}
+	}
+	resp, err := i.exchange(ctx, req)
+	if err != nil {
+		_ = i.conn.Close()
+		i.conn = nil
+	}
+	return resp, err
+}
+
+func (i *insideClient) exchange(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	conn := i.conn
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	i.corr++
+	if _, err := conn.Write(kmsg.NewRequestFormatter(kmsg.FormatterClientID("guard")).AppendRequest(nil, req, i.corr)); err != nil {
+		return nil, errors.Join(errNoAnswer, err)
+	}
+	body, err := readFrame(conn)
+	if err != nil {
+		return nil, errors.Join(errNoAnswer, err)
+	}
+	resp := req.ResponseKind()
+	head := 4
+	if resp.IsFlexible() {
+		head = 5
+	}
+	if len(body) < head {
+		return nil, errNoAnswer
+	}
+	return resp, resp.ReadFrom(body[head:])
+}
+
+// close is called when the guard is closed.
+func (i *insideClient) close() {
+	i.turn <- struct{}{}
+	defer func() { <-i.turn }()
+	if i.conn != nil {
+		_ = i.conn.Close()
+		i.conn = nil
+	}
 }

@@ -1,0 +1,106 @@
+package kafka
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// admission bounds what the library keeps of those who come: it has no bound of its own, or forgets late.
+type admission struct {
+	member   *bucket // of groups: one that does not come back is forgotten after 5 minutes at the latest
+	producer *bucket // ids are never forgotten
+	stranger *bucket // producers that bring an id of their own
+
+	now       func() time.Time
+	maxGroups int
+
+	groupsMu sync.Mutex // held while the library is asked
+	groups   map[string]struct{}
+	asked    time.Time // when groups was last asked for
+
+	producersMu sync.Mutex
+	producers   map[int64]struct{}
+}
+
+func newAdmission(groups int, now func() time.Time) *admission {
+	return &admission{
+		member:   &bucket{now: now, size: 500, refill: 200 * time.Millisecond},
+		producer: &bucket{now: now, size: 1000, refill: 100 * time.Millisecond},
+		stranger: &bucket{now: now, size: 1000, refill: 100 * time.Millisecond},
+		groups:   make(map[string]struct{}), maxGroups: groups, now: now,
+		producers: make(map[int64]struct{}),
+	}
+}
+
+// knowsProducer reports whether records with that producer id may be taken. After a restart every id is a stranger's.
+func (a *admission) knowsProducer(id int64) bool {
+	a.producersMu.Lock()
+	defer a.producersMu.Unlock()
+	if _, ok := a.producers[id]; ok {
+		return true
+	}
+	if !a.stranger.take() {
+		return false
+	}
+	if len(a.producers) >= 100_000 {
+		clear(a.producers)
+	}
+	a.producers[id] = struct{}{}
+	return true
+}
+
+// knowsGroup reports whether the group is there, or may be one more.
+func (g *guard) knowsGroup(name string) bool {
+	a := g.admission
+	a.groupsMu.Lock()
+	defer a.groupsMu.Unlock()
+	if _, ok := a.groups[name]; ok {
+		return true
+	}
+	if now := a.now(); a.asked.IsZero() || len(a.groups) >= a.maxGroups && now.Sub(a.asked) >= time.Second {
+		a.asked = now
+		ctx, cancel := context.WithTimeout(context.Background(), stuckAfter)
+		defer cancel()
+		k := kmsg.NewPtrListGroupsRequest()
+		k.Version = 3
+		if resp, err := g.inside.ask(ctx, k); err == nil {
+			clear(a.groups)
+			for _, of := range resp.(*kmsg.ListGroupsResponse).Groups {
+				a.groups[of.Group] = struct{}{}
+			}
+		}
+	}
+	if _, ok := a.groups[name]; !ok && len(a.groups) >= a.maxGroups {
+		g.log("a consumer group was refused by the embedded Kafka broker: it has as many as it may", "group", name, "limit", a.maxGroups)
+		return false
+	}
+	a.groups[name] = struct{}{}
+	return true
+}
+
+// bucket is a token bucket: size at once, and one more in each refill.
+type bucket struct {
+	now    func() time.Time
+	size   int64
+	refill time.Duration
+
+	mu   sync.Mutex
+	full time.Time // when it is full again
+}
+
+func (b *bucket) take() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	if b.full.Before(now) {
+		b.full = now
+	}
+	if b.full.Sub(now) > time.Duration(b.size-1)*b.refill {
+		return false
+	}
+	b.full = b.full.Add(b.refill)
+	return true
+}

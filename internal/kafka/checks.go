@@ -1,0 +1,251 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Bounds of what requests contain.
+const (
+	maxEntries       = 10_000 // of lists in a request: partitions, members, groups
+	maxTimeLookups   = 100    // partitions in which a request looks for a time: for each one a batch is decompressed
+	maxName          = 249    // bytes of a group, a member or an instance id; Kafka's bound for topics
+	maxProtocols     = 32     // of a member of a group
+	maxOffsetComment = 4096   // Kafka's offset.metadata.max.bytes
+)
+
+// check looks at what a request contains. Its error closes the connection.
+func (g *guard) check(c *guardConn, r *request, rule rule) (verdict, error) {
+	switch r.kind {
+	case kindAPIVersions:
+		answer, err := apiVersions(r, rule)
+		return verdict{answer: answer}, err
+	case kindProduce:
+		return g.checkProduce(c, r)
+	}
+	k, err := r.decode()
+	if err != nil {
+		return verdict{}, errMalformed
+	}
+	switch k := k.(type) {
+	case *kmsg.FetchRequest:
+		return verdict{}, checkFetch(r, k)
+	case *kmsg.ListOffsetsRequest:
+		return verdict{}, checkListOffsets(k)
+	case *kmsg.OffsetForLeaderEpochRequest:
+		n := 0
+		for _, t := range k.Topics {
+			n += len(t.Partitions)
+		}
+		return verdict{}, few("partitions", n)
+	case *kmsg.MetadataRequest:
+		return verdict{}, few("topics", len(k.Topics))
+	case *kmsg.FindCoordinatorRequest:
+		return verdict{}, few("keys", len(k.CoordinatorKeys))
+	case *kmsg.JoinGroupRequest:
+		return g.checkJoin(r, k)
+	case *kmsg.SyncGroupRequest:
+		return verdict{}, few("assignments", len(k.GroupAssignment))
+	case *kmsg.LeaveGroupRequest:
+		return verdict{}, few("members", len(k.Members))
+	case *kmsg.DescribeGroupsRequest:
+		return verdict{}, each("group", k.Groups, func(s string) string { return s })
+	case *kmsg.DeleteGroupsRequest:
+		return verdict{}, each("group", k.Groups, func(s string) string { return s })
+	case *kmsg.OffsetFetchRequest:
+		if err := each("group", k.Groups, func(rg kmsg.OffsetFetchRequestGroup) string { return rg.Group }); err != nil {
+			return verdict{}, err
+		}
+		return verdict{}, nil
+	case *kmsg.OffsetCommitRequest:
+		return g.checkCommit(r, k)
+	case *kmsg.InitProducerIDRequest:
+		return g.checkInitProducer(r, k), nil
+	case *kmsg.CreateTopicsRequest:
+		return g.checkCreateTopics(r, k), nil
+	case *kmsg.CreatePartitionsRequest:
+		return g.checkCreatePartitions(r, k), nil
+	case *kmsg.DeleteTopicsRequest:
+		return verdict{}, few("topics", len(k.Topics)+len(k.TopicNames))
+	case *kmsg.DescribeConfigsRequest:
+		return verdict{}, each("resource", k.Resources, func(rr kmsg.DescribeConfigsRequestResource) string {
+			return fmt.Sprint(rr.ResourceType, " ", rr.ResourceName)
+		})
+	case *kmsg.IncrementalAlterConfigsRequest:
+		return checkAlterConfigs(r, k), nil
+	}
+	return verdict{}, nil
+}
+
+func few(what string, n int) error {
+	if n > maxEntries {
+		return fmt.Errorf("it names %d %s; at most %d are allowed", n, what, maxEntries)
+	}
+	return nil
+}
+
+// each makes sure that nothing is named twice: the library answers each mention, and an answer can be thousands of times as
+// long as the mention.
+func each[T any](what string, list []T, name func(T) string) error {
+	if err := few(what+"s", len(list)); err != nil {
+		return err
+	}
+	seen := make(map[string]struct{}, len(list))
+	for _, e := range list {
+		n := name(e)
+		if _, ok := seen[n]; ok {
+			return fmt.Errorf("it names a %s twice", what)
+		}
+		seen[n] = struct{}{}
+	}
+	return nil
+}
+
+func validName(s string) bool { return len(s) <= maxName && utf8.ValidString(s) }
+
+// checkFetch bounds the answer and the wait: the library would put a whole log into one answer, and keep the request of a
+// client that is long gone. Sessions are not kept, as a Kafka without room for one does: a session grows with each request.
+func checkFetch(r *request, k *kmsg.FetchRequest) error {
+	type place struct {
+		topic     string
+		id        [16]byte
+		partition int32
+	}
+	seen := make(map[place]struct{})
+	for ti := range k.Topics {
+		t := &k.Topics[ti]
+		for pi := range t.Partitions {
+			p := &t.Partitions[pi]
+			at := place{t.Topic, t.TopicID, p.Partition}
+			if _, ok := seen[at]; ok {
+				return errors.New("it names a partition twice")
+			}
+			seen[at] = struct{}{}
+			p.PartitionMaxBytes = min(max(p.PartitionMaxBytes, 0), fetchBytes)
+		}
+	}
+	if err := few("partitions", len(seen)); err != nil {
+		return err
+	}
+	k.MaxBytes = min(max(k.MaxBytes, 0), fetchBytes)
+	k.MaxWaitMillis = min(max(k.MaxWaitMillis, 0), int32(parkedFetch/time.Millisecond))
+	k.MinBytes = min(k.MinBytes, fetchBytes)
+	k.ForgottenTopics = nil
+	if k.SessionEpoch == 0 {
+		k.SessionID, k.SessionEpoch = 0, -1
+	}
+	r.encode(k)
+	return nil
+}
+
+func checkListOffsets(k *kmsg.ListOffsetsRequest) error {
+	n, times := 0, 0
+	for _, t := range k.Topics {
+		n += len(t.Partitions)
+		for _, p := range t.Partitions {
+			if p.Timestamp >= 0 || p.Timestamp == -3 {
+				times++
+			}
+		}
+	}
+	if times > maxTimeLookups {
+		return fmt.Errorf("it looks for a time in %d partitions; at most %d are allowed", times, maxTimeLookups)
+	}
+	return few("partitions", n)
+}
+
+// checkJoin keeps away what makes the library panic: a member that names a protocol twice is counted twice, and then there
+// is no protocol that as many support as there are members.
+func (g *guard) checkJoin(r *request, k *kmsg.JoinGroupRequest) (verdict, error) {
+	refuse := func(code *kerr.Error) (verdict, error) {
+		resp := k.ResponseKind().(*kmsg.JoinGroupResponse)
+		resp.ErrorCode, resp.MemberID, resp.Generation = code.Code, k.MemberID, -1
+		return verdict{answer: r.answer(resp)}, nil
+	}
+	instance := ""
+	if k.InstanceID != nil {
+		instance = *k.InstanceID
+	}
+	if k.Group == "" || !validName(k.Group) || !validName(instance) || !validName(k.ProtocolType) {
+		return refuse(kerr.InvalidGroupID)
+	}
+	names := make(map[string]struct{}, len(k.Protocols))
+	for _, p := range k.Protocols {
+		names[p.Name] = struct{}{}
+		if !validName(p.Name) {
+			return refuse(kerr.InconsistentGroupProtocol)
+		}
+	}
+	if len(names) != len(k.Protocols) || len(names) == 0 || len(names) > maxProtocols {
+		return refuse(kerr.InconsistentGroupProtocol)
+	}
+	if !g.knowsGroup(k.Group) {
+		return refuse(kerr.PolicyViolation)
+	}
+	if k.MemberID == "" && !g.admission.member.take() {
+		g.log("a member of a consumer group has to wait: too many join at once", "group", k.Group)
+		return refuse(kerr.CoordinatorLoadInProgress)
+	}
+	if wait := int32(rebalanceLimit / time.Millisecond); k.RebalanceTimeoutMillis < 0 || k.RebalanceTimeoutMillis > wait {
+		k.RebalanceTimeoutMillis = wait
+		r.encode(k)
+	}
+	return verdict{}, nil
+}
+
+func (g *guard) checkCommit(r *request, k *kmsg.OffsetCommitRequest) (verdict, error) {
+	code := (*kerr.Error)(nil)
+	n := 0
+	for _, t := range k.Topics {
+		for _, p := range t.Partitions {
+			n++
+			if p.Metadata != nil && (len(*p.Metadata) > maxOffsetComment || !utf8.ValidString(*p.Metadata)) {
+				code = kerr.OffsetMetadataTooLarge
+			}
+		}
+	}
+	if err := few("partitions", n); err != nil {
+		return verdict{}, err
+	}
+	switch {
+	case !validName(k.Group) || !validName(k.MemberID):
+		code = kerr.InvalidGroupID
+	case code == nil && n > 0 && !g.knowsGroup(k.Group):
+		code = kerr.PolicyViolation
+	}
+	if code == nil {
+		return verdict{}, nil
+	}
+	resp := k.ResponseKind().(*kmsg.OffsetCommitResponse)
+	for _, t := range k.Topics {
+		rt := kmsg.NewOffsetCommitResponseTopic()
+		rt.Topic = t.Topic
+		for _, p := range t.Partitions {
+			rp := kmsg.NewOffsetCommitResponseTopicPartition()
+			rp.Partition, rp.ErrorCode = p.Partition, code.Code
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	return verdict{answer: r.answer(resp)}, nil
+}
+
+func (g *guard) checkInitProducer(r *request, k *kmsg.InitProducerIDRequest) verdict {
+	resp := k.ResponseKind().(*kmsg.InitProducerIDResponse)
+	resp.ProducerID, resp.ProducerEpoch = -1, -1
+	switch {
+	case k.TransactionalID != nil:
+		resp.ErrorCode = kerr.TransactionalIDAuthorizationFailed.Code // there are no transactions; Kafka has no better word
+	case !g.admission.producer.take():
+		g.log("a producer has to wait for its id: too many ask for one at once")
+		resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code
+	default:
+		return verdict{}
+	}
+	return verdict{answer: r.answer(resp)}
+}

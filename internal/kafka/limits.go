@@ -1,0 +1,72 @@
+package kafka
+
+import "time"
+
+// Limits bound what the clients of an embedded broker can make it hold. The zero value of a field is its default.
+type Limits struct {
+	// Connections is how many there may be at once, and PerAddress how many from one IP address. Beyond, the connection
+	// that is idle for the longest time is closed; where none is idle, the new one is. Defaults 1,000 and 256.
+	Connections, PerAddress int
+	// Idle is how long a connection may be open without a request. Default 10 minutes, as Kafka's connections.max.idle.ms.
+	Idle time.Duration
+	// Request is how long a client may take to send a request that it has begun, and Answer to take an answer; each MiB
+	// adds a second. Defaults 10 and 30 seconds.
+	Request, Answer time.Duration
+	// RequestBytes is the memory that requests of all connections may need at once, and AnswerBytes answers that are not
+	// taken yet. Beyond, the connection that holds most is closed. Defaults 256 MiB and 128 MiB.
+	RequestBytes, AnswerBytes int64
+	// ProduceBytes is the size of a Produce request. Default 32 MiB.
+	ProduceBytes int64
+	// BatchBytes is what a batch of records may be when it is decompressed. Default 16 MiB.
+	BatchBytes int
+	// Topics, TopicPartitions and Partitions are how many topics there may be, how many partitions one may have, and how
+	// many all have together. Defaults 1,000, 1,000 and 10,000.
+	Topics, TopicPartitions, Partitions int
+	// Groups is how many consumer groups there may be. Default 1,000.
+	Groups int
+}
+
+const (
+	minuteOfParking = 6 * time.Minute  // the longest wait for an answer: a group that rebalances takes 5 at most
+	parkedFetch     = 5 * time.Second  // the longest that a fetch waits for records
+	rebalanceLimit  = 5 * time.Minute  // the longest that a group waits for its members
+	fetchBytes      = 4 << 20          // the most that one answer to a fetch carries, but for a single larger batch
+	maxBatch        = 1<<20 + 12       // a batch as it is sent: the default of Kafka's max.message.bytes
+	smallRequest    = 64 << 10         // requests of the kinds that need no more
+	largeRequest    = 1 << 20          // requests that may name each partition
+	maxProduce      = 32 << 20         // a Produce request, with a full batch for each of 32 partitions
+	maxDecompress   = 32 << 20         // see NewClient
+	stuckAfter      = 15 * time.Second // a broker that does not answer itself for so long is ended
+)
+
+func (l Limits) withDefaults() Limits {
+	set := func(n *int, v int) {
+		if *n <= 0 {
+			*n = v
+		}
+	}
+	set(&l.Connections, 1000)
+	set(&l.PerAddress, 256)
+	set(&l.BatchBytes, 16<<20)
+	set(&l.Topics, 1000)
+	set(&l.TopicPartitions, 1000)
+	set(&l.Partitions, 10_000)
+	set(&l.Groups, 1000)
+	set64 := func(n *int64, v int64) {
+		if *n <= 0 {
+			*n = v
+		}
+	}
+	set64(&l.RequestBytes, 256<<20)
+	set64(&l.AnswerBytes, 128<<20)
+	set64(&l.ProduceBytes, maxProduce)
+	setTime := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	setTime(&l.Idle, 10*time.Minute)
+	setTime(&l.Request, 10*time.Second)
+	setTime(&l.Answer, 30*time.Second)
+	return l
+}
