@@ -292,16 +292,12 @@ func (l listener) listen(ctx context.Context) (net.Listener, error) {
 // broker starts the embedded Kafka broker and returns its address.
 func (b *builder) broker(ctx context.Context) (string, error) {
 	l := b.cfg.Listen.of("kafka")
-	// The broker listens itself, but it does not know the flag.
-	ln, err := l.listen(ctx)
-	if err != nil {
-		return "", err
-	}
-	if err := ln.Close(); err != nil {
-		return "", fmt.Errorf("listen for kafka on %s: %w", l.addr, err)
-	}
-	broker, err := kafka.StartBroker(ctx, kafka.BrokerConfig{
-		Addr: l.addr, Advertise: b.cfg.KafkaAdvertise, Dir: filepath.Join(b.dataDir, "broker"), Logger: b.log.With("component", "broker"),
+	broker, err := kafka.StartBrokerProcess(ctx, kafka.BrokerProcessConfig{
+		Broker: kafka.BrokerConfig{
+			Addr: l.addr, Advertise: b.cfg.KafkaAdvertise, Dir: filepath.Join(b.dataDir, "broker"), Logger: b.log.With("component", "broker"),
+		},
+		Open:    l.listen, // an error then says by which flag the address changes
+		Metrics: b.metrics,
 	})
 	if err != nil {
 		return "", err

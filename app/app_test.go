@@ -25,7 +25,12 @@ import (
 	"movieexample.com/internal/telemetry"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if kafka.IsBrokerProcess() {
+		os.Exit(kafka.RunBrokerProcess())
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // testConfig is the default configuration on free ports, with data in dir.
 func testConfig(dir string) app.Config {

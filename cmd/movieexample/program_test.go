@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"movieexample.com/app"
+	"movieexample.com/internal/kafka"
 )
 
 // asProgram makes the test binary be the program: what tests start is main as it is, signals and exit codes included.
@@ -22,6 +23,9 @@ const asProgram = "TEST_AS_PROGRAM"
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(run())
+	}
+	if kafka.IsBrokerProcess() {
+		os.Exit(kafka.RunBrokerProcess())
 	}
 	os.Exit(m.Run())
 }

@@ -63,6 +63,7 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newDemoCommand(),
 		newServeCommand(),
+		newBrokerCommand(),
 		newConfigCommand(),
 		newMigrateCommand(),
 		newHealthcheckCommand(),

@@ -13,6 +13,7 @@ type admission struct {
 	member   *bucket // of groups: one that does not come back is forgotten after 5 minutes at the latest
 	producer *bucket // ids are never forgotten
 	stranger *bucket // producers that bring an id of their own
+	transact *bucket // transactional ids; forgotten after forgetTransaction
 
 	now       func() time.Time
 	maxGroups int
@@ -23,14 +24,19 @@ type admission struct {
 
 	producersMu sync.Mutex
 	producers   map[int64]struct{}
+
+	transactionsMu sync.Mutex
+	transactions   map[string]int64 // to their producer ids, -1: not known yet
 }
 
 func newAdmission(groups int, now func() time.Time) *admission {
 	return &admission{
-		member:   &bucket{now: now, size: 500, refill: 200 * time.Millisecond},
-		producer: &bucket{now: now, size: 1000, refill: 100 * time.Millisecond},
-		stranger: &bucket{now: now, size: 1000, refill: 100 * time.Millisecond},
-		groups:   make(map[string]struct{}), maxGroups: groups, now: now,
+		member:       &bucket{now: now, size: 500, refill: 200 * time.Millisecond},
+		producer:     &bucket{now: now, size: 1000, refill: 100 * time.Millisecond},
+		stranger:     &bucket{now: now, size: 1000, refill: 100 * time.Millisecond},
+		transact:     &bucket{now: now, size: 1000, refill: 10 * time.Second},
+		transactions: make(map[string]int64),
+		groups:       make(map[string]struct{}), maxGroups: groups, now: now,
 		producers: make(map[int64]struct{}),
 	}
 }
@@ -50,6 +56,40 @@ func (a *admission) knowsProducer(id int64) bool {
 	}
 	a.producers[id] = struct{}{}
 	return true
+}
+
+// knowsTransaction reports whether the transactional id was seen before, or may be one more.
+func (a *admission) knowsTransaction(id string) bool {
+	a.transactionsMu.Lock()
+	defer a.transactionsMu.Unlock()
+	if _, ok := a.transactions[id]; ok {
+		return true
+	}
+	if !a.transact.take() {
+		return false
+	}
+	a.addTransaction(id, -1)
+	return true
+}
+
+func (a *admission) ownsTransaction(id string, producer int64) bool {
+	a.transactionsMu.Lock()
+	defer a.transactionsMu.Unlock()
+	of, ok := a.transactions[id]
+	return ok && of == producer && producer >= 0
+}
+
+func (a *admission) learnTransaction(id string, producer int64) {
+	a.transactionsMu.Lock()
+	defer a.transactionsMu.Unlock()
+	a.addTransaction(id, producer)
+}
+
+func (a *admission) addTransaction(id string, producer int64) {
+	if len(a.transactions) >= 10_000 {
+		clear(a.transactions)
+	}
+	a.transactions[id] = producer
 }
 
 // knowsGroup reports whether the group is there, or may be one more.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"movieexample.com/internal/fault"
 	"movieexample.com/internal/lockfile"
@@ -112,9 +113,11 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 		kfake.BrokerConfigs(map[string]string{
 			"log.segment.bytes": fmt.Sprint(segmentBytes),
 			// What a topic does not limit is not limited; see TopicConfig.
-			"log.retention.ms":    "-1",
-			"log.retention.bytes": "-1",
-			"group.max.size":      "500",
+			"log.retention.ms":               "-1",
+			"log.retention.bytes":            "-1",
+			"group.max.size":                 "500",
+			"transaction.max.timeout.ms":     fmt.Sprint(maxTransaction.Milliseconds()),
+			"transactional.id.expiration.ms": fmt.Sprint(forgetTransaction.Milliseconds()),
 		}),
 	}
 	if cfg.Dir != "" {
@@ -150,18 +153,26 @@ func listen(ctx context.Context, cfg BrokerConfig) (*guard, error) {
 	return newGuard(l, advertised, cfg.Limits.withDefaults(), cfg.Logger), nil
 }
 
-// Listen opens the port of a broker, after a look at both addresses; see [BrokerConfig].
-func Listen(ctx context.Context, addr, advertise string) (net.Listener, error) {
+// checkListen looks at both addresses of a broker; see [BrokerConfig].
+func checkListen(addr, advertise string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, fault.Invalid("kafka address", "must be host:port, for example 127.0.0.1:9092; got %q", addr)
+		return fault.Invalid("kafka address", "must be host:port, for example 127.0.0.1:9092; got %q", addr)
 	}
 	ip := net.ParseIP(host)
 	if (host == "" || ip != nil && ip.IsUnspecified()) && advertise == "" {
-		return nil, fault.Invalid("kafka address", "%q listens on every address of this machine; also say which one clients shall use (advertise)", addr)
+		return fault.Invalid("kafka address", "%q listens on every address of this machine; also say which one clients shall use (advertise)", addr)
 	}
 	if host, _, err := net.SplitHostPort(advertise); advertise != "" && (err != nil || host == "") {
-		return nil, fault.Invalid("advertise", "must be host:port as clients see it; got %q", advertise)
+		return fault.Invalid("advertise", "must be host:port as clients see it; got %q", advertise)
+	}
+	return nil
+}
+
+// Listen opens the port of a broker, after a look at both addresses; see [BrokerConfig].
+func Listen(ctx context.Context, addr, advertise string) (net.Listener, error) {
+	if err := checkListen(addr, advertise); err != nil {
+		return nil, err
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -179,6 +190,15 @@ func (b *Broker) Addr() string { return b.addr }
 // ListenAddr is the host:port that is listened on; the same as Addr unless
 // another address is advertised.
 func (b *Broker) ListenAddr() string { return b.listenAddr }
+
+// alive asks the library something; the error is errNoAnswer if it does not answer before ctx ends.
+func (b *Broker) alive(ctx context.Context) error {
+	k := kmsg.NewPtrMetadataRequest()
+	k.Version = 9
+	k.Topics = []kmsg.MetadataRequestTopic{} // none
+	_, err := b.guard.inside.ask(ctx, k)
+	return err
+}
 
 // Close stops the broker and writes out what it knows about producers, groups
 // and logs, so that the next start is fast and producers go on without

@@ -21,13 +21,13 @@ type produced struct {
 // checkProduce reads every batch. One that cannot be read is taken out of the request, so that the library stores the others;
 // the library's answer then gets the reason why.
 func (g *guard) checkProduce(c *guardConn, r *request) (verdict, error) {
-	acks, list, err := readProduce(r)
+	acks, transaction, list, err := readProduce(r)
 	if err != nil {
 		return verdict{}, err
 	}
 	refused := make(map[int]*batchError)
 	for i := range list {
-		if err := g.checkProduced(c, &list[i]); err != nil {
+		if err := g.checkProduced(c, transaction, &list[i]); err != nil {
 			var be *batchError
 			if !errors.As(err, &be) {
 				return verdict{}, err
@@ -58,7 +58,7 @@ func (g *guard) checkProduce(c *guardConn, r *request) (verdict, error) {
 	return verdict{silent: acks == 0, amend: func(answer []byte) ([]byte, error) { return amendProduce(r, p, list, answer) }}, nil
 }
 
-func (g *guard) checkProduced(c *guardConn, p *produced) error {
+func (g *guard) checkProduced(c *guardConn, transaction *string, p *produced) error {
 	if p.records == nil {
 		return invalidRecord("there are no records for the partition")
 	}
@@ -68,15 +68,21 @@ func (g *guard) checkProduced(c *guardConn, p *produced) error {
 	case <-c.closed:
 		return errRefused
 	}
-	producer, err := checkBatch(p.records, g.limits.BatchBytes)
-	if err == nil && producer >= 0 && !g.admission.knowsProducer(producer) {
-		err = &batchError{kerr.RequestTimedOut, "too many producers that the broker does not know come at once"}
+	of, err := checkBatch(p.records, g.limits.BatchBytes)
+	switch {
+	case err != nil:
+		return err
+	case of.transactional && (transaction == nil || of.epoch >= lastEpoch || !g.ownsTransaction(*transaction, of.producer)):
+		// Of a producer without a transaction the library never ends it, and nothing behind the batch is committed.
+		return &batchError{kerr.InvalidProducerIDMapping, "the batch belongs to a transaction, and its producer has none"}
+	case of.producer >= 0 && !g.admission.knowsProducer(of.producer):
+		return &batchError{kerr.RequestTimedOut, "too many producers that the broker does not know come at once"}
 	}
-	return err
+	return nil
 }
 
 // readProduce finds the batches without building anything that is larger than the request.
-func readProduce(r *request) (acks int16, list []produced, err error) {
+func readProduce(r *request) (acks int16, transaction *string, list []produced, err error) {
 	b := kbin.Reader{Src: r.frame[r.body:]}
 	flexible := r.version >= 9
 	str, nullable, bytes, array := b.UnsafeString, b.UnsafeNullableString, b.NullableBytes, b.ArrayLen
@@ -88,9 +94,7 @@ func readProduce(r *request) (acks int16, list []produced, err error) {
 			kmsg.SkipTags(&b)
 		}
 	}
-	if nullable() != nil && b.Ok() {
-		return 0, nil, errors.New("it belongs to a transaction, and this broker has none")
-	}
+	transaction = nullable()
 	acks = b.Int16()
 	b.Int32() // how long to wait for replicas
 	for range array() {
@@ -100,23 +104,23 @@ func readProduce(r *request) (acks int16, list []produced, err error) {
 			p.records = bytes()
 			tags()
 			if !b.Ok() {
-				return 0, nil, errMalformed
+				return 0, nil, nil, errMalformed
 			}
 			list = append(list, p)
 			if len(list) > maxEntries {
-				return 0, nil, few("partitions", len(list))
+				return 0, nil, nil, few("partitions", len(list))
 			}
 		}
 		tags()
 		if !b.Ok() {
-			return 0, nil, errMalformed
+			return 0, nil, nil, errMalformed
 		}
 	}
 	tags()
 	if !b.Ok() {
-		return 0, nil, errMalformed
+		return 0, nil, nil, errMalformed
 	}
-	return acks, list, each("partition", list, func(p produced) string { return fmt.Sprintf("%d/%s", p.partition, p.topic) })
+	return acks, transaction, list, each("partition", list, func(p produced) string { return fmt.Sprintf("%d/%s", p.partition, p.topic) })
 }
 
 // amendProduce puts the reasons for refusals into the library's answer.

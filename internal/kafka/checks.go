@@ -66,6 +66,20 @@ func (g *guard) check(c *guardConn, r *request, rule rule) (verdict, error) {
 		return g.checkCommit(r, k)
 	case *kmsg.InitProducerIDRequest:
 		return g.checkInitProducer(r, k), nil
+	case *kmsg.AddPartitionsToTxnRequest:
+		return g.checkAddPartitions(r, k)
+	case *kmsg.AddOffsetsToTxnRequest:
+		return g.checkAddOffsets(r, k), nil
+	case *kmsg.TxnOffsetCommitRequest:
+		return g.checkTransactionCommit(r, k)
+	case *kmsg.EndTxnRequest:
+		return g.checkEndTransaction(r, k), nil
+	case *kmsg.DeleteRecordsRequest:
+		n := 0
+		for _, t := range k.Topics {
+			n += len(t.Partitions)
+		}
+		return verdict{}, few("partitions", n)
 	case *kmsg.CreateTopicsRequest:
 		return g.checkCreateTopics(r, k), nil
 	case *kmsg.CreatePartitionsRequest:
@@ -233,19 +247,4 @@ func (g *guard) checkCommit(r *request, k *kmsg.OffsetCommitRequest) (verdict, e
 		resp.Topics = append(resp.Topics, rt)
 	}
 	return verdict{answer: r.answer(resp)}, nil
-}
-
-func (g *guard) checkInitProducer(r *request, k *kmsg.InitProducerIDRequest) verdict {
-	resp := k.ResponseKind().(*kmsg.InitProducerIDResponse)
-	resp.ProducerID, resp.ProducerEpoch = -1, -1
-	switch {
-	case k.TransactionalID != nil:
-		resp.ErrorCode = kerr.TransactionalIDAuthorizationFailed.Code // there are no transactions; Kafka has no better word
-	case !g.admission.producer.take():
-		g.log("a producer has to wait for its id: too many ask for one at once")
-		resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code
-	default:
-		return verdict{}
-	}
-	return verdict{answer: r.answer(resp)}
 }

@@ -34,14 +34,21 @@ func invalidRecord(format string, args ...any) error {
 	return &batchError{kerr.InvalidRecord, fmt.Sprintf(format, args...)}
 }
 
+// origin says whose a batch is.
+type origin struct {
+	producer      int64 // -1: of a producer without an id
+	epoch         int16
+	transactional bool
+}
+
 // checkBatch reads a record batch as a consumer will: what it accepts can be read by every consumer, with no more than limit
-// bytes of memory. producer is its producer id, -1 if it has none. The library, as Kafka does, looks at the head only.
-func checkBatch(b []byte, limit int) (producer int64, err error) {
+// bytes of memory. The library, as Kafka does, looks at the head only.
+func checkBatch(b []byte, limit int) (of origin, err error) {
 	if len(b) < batchHead {
-		return -1, corrupt("a record batch has %d bytes at least, got %d", batchHead, len(b))
+		return of, corrupt("a record batch has %d bytes at least, got %d", batchHead, len(b))
 	}
 	if len(b) > maxBatch {
-		return -1, &batchError{kerr.MessageTooLarge, fmt.Sprintf("a record batch of %d bytes; at most %d are allowed", len(b), maxBatch)}
+		return of, &batchError{kerr.MessageTooLarge, fmt.Sprintf("a record batch of %d bytes; at most %d are allowed", len(b), maxBatch)}
 	}
 	var (
 		baseOffset = int64(binary.BigEndian.Uint64(b))
@@ -53,40 +60,42 @@ func checkBatch(b []byte, limit int) (producer int64, err error) {
 		sequence   = int32(binary.BigEndian.Uint32(b[53:]))
 		count      = int32(binary.BigEndian.Uint32(b[57:]))
 	)
-	producer = int64(binary.BigEndian.Uint64(b[43:]))
+	of = origin{
+		producer:      int64(binary.BigEndian.Uint64(b[43:])),
+		epoch:         int16(binary.BigEndian.Uint16(b[51:])),
+		transactional: attributes&0x10 != 0,
+	}
 	switch {
 	case magic != 2:
-		return -1, corrupt("message format %d; this broker takes version 2", magic)
+		return of, corrupt("message format %d; this broker takes version 2", magic)
 	case length != int64(len(b))-12:
-		return -1, corrupt("a record batch says that it has %d bytes and has %d: one partition takes one batch in a request", length+12, len(b))
+		return of, corrupt("a record batch says that it has %d bytes and has %d: one partition takes one batch in a request", length+12, len(b))
 	case sum != crc32.Checksum(b[21:], crc32.MakeTable(crc32.Castagnoli)):
-		return -1, corrupt("the checksum of the record batch does not match")
+		return of, corrupt("the checksum of the record batch does not match")
 	case baseOffset != 0:
-		return -1, corrupt("the first offset of a record batch must be 0, got %d", baseOffset)
+		return of, corrupt("the first offset of a record batch must be 0, got %d", baseOffset)
 	case count <= 0:
-		return -1, invalidRecord("a record batch must have records, and says %d", count)
+		return of, invalidRecord("a record batch must have records, and says %d", count)
 	case lastDelta != count-1:
-		return -1, invalidRecord("a record batch of %d records has the last offset %d", count, lastDelta)
+		return of, invalidRecord("a record batch of %d records has the last offset %d", count, lastDelta)
 	case attributes&0x20 != 0:
-		return -1, invalidRecord("a control batch does not come from a client")
-	case attributes&0x10 != 0:
-		return -1, &batchError{kerr.InvalidTxnState, "this broker has no transactions"}
+		return of, invalidRecord("a control batch does not come from a client")
 	case attributes&0x08 != 0:
-		return -1, &batchError{kerr.InvalidTimestamp, "a client cannot say when a record is appended to the log (timestamp type LogAppendTime)"}
-	case producer >= 0 && sequence < 0:
-		return -1, invalidRecord("a producer with an id must number its records from 0, got %d", sequence)
+		return of, &batchError{kerr.InvalidTimestamp, "a client cannot say when a record is appended to the log (timestamp type LogAppendTime)"}
+	case of.producer >= 0 && sequence < 0:
+		return of, invalidRecord("a producer with an id must number its records from 0, got %d", sequence)
 	}
 	records, err := decompress(b[batchHead:], attributes&7, limit)
 	if errors.Is(err, errTooLarge) {
-		return -1, &batchError{kerr.MessageTooLarge, fmt.Sprintf("a record batch of %d bytes decompresses to more than %d", len(b), limit)}
+		return of, &batchError{kerr.MessageTooLarge, fmt.Sprintf("a record batch of %d bytes decompresses to more than %d", len(b), limit)}
 	}
 	if err != nil {
-		return -1, corrupt("the records of a batch cannot be decompressed: %v", err)
+		return of, corrupt("the records of a batch cannot be decompressed: %v", err)
 	}
 	if err := checkRecords(records, count); err != nil {
-		return -1, err
+		return of, err
 	}
-	return producer, nil
+	return of, nil
 }
 
 var errTooLarge = errors.New("too large")

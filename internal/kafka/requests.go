@@ -29,7 +29,7 @@ type rule struct {
 
 // ruleOf lists what is served: what the clients of this system and the common ones (franz-go, the Java client and its
 // tools, librdkafka, kafka-python) need to publish, consume and look after topics and groups. The library has more, and none
-// of it is reached: transactions, share groups, groups of KIP-848, ACLs, quotas, logins.
+// of it is reached: share groups, groups of KIP-848, ACLs, quotas, logins.
 func ruleOf(kind int16) (rule, bool) {
 	const decoded = 64 // a topic of two bytes becomes a structure of more than 50
 	small := func(lo, hi int16) (rule, bool) { return rule{lo, hi, smallRequest, decoded}, true }
@@ -67,8 +67,18 @@ func ruleOf(kind int16) (rule, bool) {
 		return small(2, 7)
 	case kmsg.DeleteTopics:
 		return small(1, 6)
+	case kmsg.DeleteRecords:
+		return large(0, 2)
 	case kmsg.InitProducerID:
 		return small(0, 5)
+	case kmsg.AddPartitionsToTxn:
+		return large(0, 3) // 4 is for brokers
+	case kmsg.AddOffsetsToTxn:
+		return small(0, 4)
+	case kmsg.EndTxn:
+		return small(0, 5)
+	case kmsg.TxnOffsetCommit:
+		return large(0, 5)
 	case kmsg.OffsetForLeaderEpoch:
 		return large(3, 4)
 	case kmsg.DescribeConfigs:

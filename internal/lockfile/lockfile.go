@@ -1,6 +1,6 @@
 // Package lockfile makes one process the owner of a directory.
 //
-// The lock is the kernel's (flock): it ends with the process, however that ends, so there is never a stale one to
+// The lock is the kernel's (flock, or LockFileEx on Windows): it ends with the process, however that ends, so there is never a stale one to
 // remove by hand. The process id in the file is there for the message only.
 package lockfile
 
@@ -12,13 +12,14 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"golang.org/x/sys/unix"
-
 	"movieexample.com/internal/fault"
 )
 
 // Name is the lock's file in the directory it is about.
 const Name = "movieexample.lock"
+
+// errTaken is the error of lock when another process has it.
+var errTaken = errors.New("taken")
 
 // Lock makes the directory if it is missing, for this user alone, and this process its only owner until release is called. While another
 // process owns it, Lock fails at once with a fault of kind Precondition that names that process.
@@ -31,9 +32,9 @@ func Lock(dir string) (release func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of a data directory: %w", err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	err = lock(f)
 	switch {
-	case errors.Is(err, unix.EWOULDBLOCK):
+	case errors.Is(err, errTaken):
 		owner := "another process"
 		if b, err := os.ReadFile(path); err == nil {
 			if pid, err := strconv.Atoi(string(bytes.TrimSpace(b))); err == nil {

@@ -1,0 +1,171 @@
+package kafka
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"syscall"
+	"time"
+
+	"movieexample.com/internal/fault"
+)
+
+// childEnv is set in the environment of a broker process; see [StartBrokerProcess].
+const childEnv = "MOVIEEXAMPLE_BROKER_PROCESS"
+
+// Exit codes of a broker process besides 0.
+const (
+	exitFailed = 1 // to start, or to stop in order; the line before says why
+	exitMemory = 3
+	exitStuck  = 4
+)
+
+const stopLimit = 10 * time.Second // for an orderly stop; then the process ends all the same
+
+// childConfig is the first line that a broker process reads.
+type childConfig struct {
+	Addr, Advertise, Dir string
+	RetentionInterval    time.Duration
+	Limits               Limits
+	Inherited            bool // the listener is file descriptor 3
+	MemoryBytes          int64
+	Level                slog.Level
+}
+
+// childLine is what a broker process says on its standard output besides log lines.
+type childLine struct {
+	Broker       string `json:"broker"` // "ready" or "failed"
+	Addr, Listen string
+	Kind         fault.Kind
+	Text         string
+}
+
+// IsBrokerProcess reports whether this process was started by [StartBrokerProcess] and shall do nothing but [RunBrokerProcess].
+func IsBrokerProcess() bool { return os.Getenv(childEnv) != "" }
+
+// RunBrokerProcess runs the broker that [StartBrokerProcess] of the process above asked for, until standard input ends,
+// which is also how it hears that the process above is gone. It returns the exit code.
+func RunBrokerProcess() int {
+	// Signals to a whole process group or service are for the process above, which stops this one when it no longer needs it.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
+	out := &lockedWriter{w: os.Stdout}
+	say := func(l childLine) {
+		b, err := json.Marshal(l)
+		if err == nil {
+			_, _ = out.Write(append(b, '\n')) // without a reader there is nobody to tell
+		}
+	}
+	in := bufio.NewReader(os.Stdin)
+	var cfg childConfig
+	line, err := in.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &cfg)
+	}
+	if err != nil {
+		say(childLine{Broker: "failed", Text: fmt.Sprintf("the configuration of the broker process cannot be read: %v", err)})
+		return exitFailed
+	}
+	logger := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: cfg.Level}))
+	orphaned := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, in)
+		close(orphaned)
+	}()
+	b, err := startChild(cfg, logger)
+	if err != nil {
+		say(childLine{Broker: "failed", Kind: fault.KindOf(err), Text: err.Error()})
+		return exitFailed
+	}
+	go watchMemory(boundMemory(cfg.MemoryBytes), logger)
+	go watchAnswers(b, logger)
+	say(childLine{Broker: "ready", Addr: b.Addr(), Listen: b.ListenAddr()})
+	<-orphaned
+	time.AfterFunc(stopLimit, func() {
+		say(childLine{Broker: "failed", Text: fmt.Sprintf("the broker did not stop within %s", stopLimit)})
+		os.Exit(exitFailed)
+	})
+	if err := b.Close(); err != nil {
+		say(childLine{Broker: "failed", Text: err.Error()})
+		return exitFailed
+	}
+	return 0
+}
+
+func startChild(cfg childConfig, logger *slog.Logger) (*Broker, error) {
+	bc := BrokerConfig{Addr: cfg.Addr, Advertise: cfg.Advertise, Dir: cfg.Dir, RetentionInterval: cfg.RetentionInterval, Limits: cfg.Limits, Logger: logger}
+	if cfg.Inherited {
+		l, err := inheritedListener()
+		if err != nil {
+			return nil, err
+		}
+		bc.Listener = l
+	}
+	return StartBroker(context.Background(), bc)
+}
+
+// boundMemory makes the garbage collector work harder near the limit, and has the kernel refuse memory far beyond it. The
+// limit counts from what the broker needs for the records that it has: a broker that needs much would end again and again.
+func boundMemory(limit int64) (most int64) {
+	runtime.GC()
+	most = memoryInUse() + limit
+	debug.SetMemoryLimit(most - limit/4)
+	limitData(2 * limit) // of what there is now
+	return most
+}
+
+func memoryInUse() int64 {
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	metrics.Read(s)
+	return int64(s[0].Value.Uint64() - s[1].Value.Uint64() - s[2].Value.Uint64())
+}
+
+// watchMemory ends the process when it has more memory than it may.
+func watchMemory(most int64, logger *slog.Logger) {
+	for range time.Tick(100 * time.Millisecond) {
+		if memoryInUse() <= most {
+			continue
+		}
+		runtime.GC() // garbage is not counted as a crime
+		if used := memoryInUse(); used > most {
+			logger.Error("the embedded Kafka broker has more memory than it may, and ends", "bytes", used, "limit", most)
+			os.Exit(exitMemory)
+		}
+	}
+}
+
+// watchAnswers ends the process when the library no longer answers: it has one goroutine for all requests.
+func watchAnswers(b *Broker, logger *slog.Logger) {
+	for range time.Tick(time.Second) {
+		ctx, cancel := context.WithTimeout(context.Background(), stuckAfter)
+		err := b.alive(ctx)
+		cancel()
+		if errors.Is(err, errNoAnswer) {
+			stacks := make([]byte, 1<<20)
+			fmt.Fprintf(os.Stderr, "fatal error: the broker did not answer for %s\n\n%s\n", stuckAfter, stacks[:runtime.Stack(stacks, true)])
+			logger.Error("the embedded Kafka broker does not answer, and ends", "for", stuckAfter.String())
+			os.Exit(exitStuck)
+		}
+	}
+}
+
+// lockedWriter writes whole lines.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}

@@ -1,0 +1,435 @@
+package kafka
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"movieexample.com/internal/fault"
+	"movieexample.com/internal/lockfile"
+)
+
+// BrokerProcessConfig describes an embedded broker in a process of its own.
+type BrokerProcessConfig struct {
+	// Broker describes the broker. Its Listener is not used; see Open.
+	Broker BrokerConfig
+	// Open opens the port. Default: [Listen] on Broker.Addr.
+	Open func(context.Context) (net.Listener, error)
+	// Command starts a process that calls [RunBrokerProcess] when [IsBrokerProcess] says so. Default: this program.
+	Command []string
+	// MemoryBytes is how much memory the process may have besides what it needs for the records that it finds at its start.
+	// Default 1 GiB.
+	MemoryBytes int64
+	// Metrics is where the metrics of the supervision go; nil: nowhere.
+	Metrics prometheus.Registerer
+}
+
+// BrokerProcess is a [Broker] in a process of its own, which is started again whenever it ends: no request ends the process
+// that supervises it.
+type BrokerProcess struct {
+	cfg      BrokerProcessConfig
+	log      *slog.Logger
+	listener net.Listener // handed to each process; nil where that cannot be done
+	restarts prometheus.Counter
+
+	addr, listenAddr string
+
+	mu       sync.Mutex
+	child    *child
+	stopping chan struct{}
+	once     sync.Once
+	ended    chan struct{} // closed when nothing is supervised any more
+	err      error         // of the last process
+}
+
+// StartBrokerProcess starts the broker; it serves when this returns. Errors are those of [StartBroker].
+func StartBrokerProcess(ctx context.Context, cfg BrokerProcessConfig) (*BrokerProcess, error) {
+	if IsBrokerProcess() {
+		return nil, errors.New("a broker process starts no other: its program must call kafka.RunBrokerProcess first")
+	}
+	bc := &cfg.Broker
+	if bc.Addr == "" {
+		bc.Addr = "127.0.0.1:9092"
+	}
+	if bc.Logger == nil {
+		bc.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MemoryBytes <= 0 {
+		cfg.MemoryBytes = 1 << 30
+	}
+	if cfg.Open == nil {
+		cfg.Open = func(ctx context.Context) (net.Listener, error) { return Listen(ctx, bc.Addr, bc.Advertise) }
+	}
+	if len(cfg.Command) == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("start the embedded Kafka broker: which program is this: %w", err)
+		}
+		cfg.Command = []string{self, "broker"}
+	}
+	if err := checkListen(bc.Addr, bc.Advertise); err != nil {
+		return nil, err
+	}
+	if err := awaitOrphan(ctx, bc.Dir, bc.Logger); err != nil {
+		return nil, err
+	}
+	l, err := cfg.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &BrokerProcess{
+		cfg: cfg, log: bc.Logger, listener: l, stopping: make(chan struct{}), ended: make(chan struct{}),
+		restarts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "movieexample_broker_restarts_total", Help: "How often the embedded Kafka broker's process ended and was started again.",
+		}),
+	}
+	p.cfg.Broker.Addr = l.Addr().String() // the port stays
+	if !canInherit {
+		p.listener = nil
+		if err := l.Close(); err != nil {
+			return nil, fmt.Errorf("listen for Kafka clients on %s: %w", p.cfg.Broker.Addr, err)
+		}
+	}
+	if cfg.Metrics != nil {
+		if err := cfg.Metrics.Register(p.restarts); err != nil {
+			return nil, errors.Join(err, p.closeListener())
+		}
+	}
+	c, ready, err := p.start(ctx.Done())
+	if err != nil {
+		return nil, errors.Join(err, p.closeListener())
+	}
+	p.child, p.addr, p.listenAddr = c, ready.Addr, ready.Listen
+	go p.supervise(c)
+	return p, nil
+}
+
+// awaitOrphan waits for the broker of a process that was killed: it ends by itself, and has the directory until then.
+func awaitOrphan(ctx context.Context, dir string, logger *slog.Logger) error {
+	if dir == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopLimit+time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for first := true; ; first = false {
+		release, err := lockfile.Lock(dir)
+		if err == nil {
+			return release()
+		}
+		if fault.KindOf(err) != fault.KindPrecondition {
+			return err
+		}
+		if first {
+			logger.Info("waiting for the embedded Kafka broker of an earlier process to stop", "dir", dir)
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+// Addr is the host:port that clients are told to connect to.
+func (p *BrokerProcess) Addr() string { return p.addr }
+
+// ListenAddr is the host:port that is listened on; the same as Addr unless another address is advertised.
+func (p *BrokerProcess) ListenAddr() string { return p.listenAddr }
+
+// PID is the process that runs the broker now; another one after a restart, 0 while there is none.
+func (p *BrokerProcess) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child == nil {
+		return 0
+	}
+	return p.child.cmd.Process.Pid
+}
+
+// Close stops the broker in order, and ends its process if that takes more than 10 seconds. It may be called again and
+// then returns the first call's result.
+func (p *BrokerProcess) Close() error {
+	p.once.Do(func() { close(p.stopping) })
+	<-p.ended
+	return p.err
+}
+
+func (p *BrokerProcess) closeListener() error {
+	if p.listener == nil {
+		return nil
+	}
+	return p.listener.Close()
+}
+
+// supervise starts the broker again whenever it ends: at once after one that served, and with growing pauses after one that
+// could not be started.
+func (p *BrokerProcess) supervise(c *child) {
+	const first, last = 250 * time.Millisecond, 10 * time.Second
+	defer close(p.ended)
+	defer func() { p.err = errors.Join(p.err, p.closeListener()) }()
+	pause := time.Duration(0)
+	for {
+		var reason error
+		if c != nil {
+			select {
+			case <-c.exited:
+			case <-p.stopping:
+				p.err = c.stop()
+				return
+			}
+			reason, pause = c.reason(), 0
+		}
+		p.mu.Lock()
+		p.child = nil
+		p.mu.Unlock()
+		if c != nil {
+			p.restarts.Inc()
+			p.log.Error("the embedded Kafka broker ended and is started again", "reason", reason, "stderr", c.errorOutput())
+		}
+		select {
+		case <-p.stopping:
+			return
+		case <-time.After(pause):
+		}
+		next, _, err := p.start(p.stopping)
+		c = next
+		if err != nil {
+			select {
+			case <-p.stopping:
+				return
+			default:
+			}
+			pause = min(max(2*pause, first), last)
+			p.log.Error("the embedded Kafka broker cannot be started; trying again", "error", err, "in", pause.String())
+			continue
+		}
+		p.mu.Lock()
+		p.child = c
+		p.mu.Unlock()
+		p.log.Info("the embedded Kafka broker serves again", "pid", c.cmd.Process.Pid)
+	}
+}
+
+// child is one process.
+type child struct {
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	said   chan childLine
+	exited chan struct{}
+	errors headWriter
+	failed string // what it said last, if that was "failed"
+}
+
+// start starts a process and waits until it serves, or cancel.
+func (p *BrokerProcess) start(cancel <-chan struct{}) (*child, childLine, error) {
+	bc := p.cfg.Broker
+	cfg := childConfig{
+		Addr: bc.Addr, Advertise: bc.Advertise, Dir: bc.Dir, RetentionInterval: bc.RetentionInterval, Limits: bc.Limits,
+		MemoryBytes: p.cfg.MemoryBytes, Inherited: p.listener != nil, Level: slog.LevelInfo,
+	}
+	if p.log.Enabled(context.Background(), slog.LevelDebug) {
+		cfg.Level = slog.LevelDebug
+	}
+	line, err := json.Marshal(cfg)
+	if err != nil {
+		return nil, childLine{}, err
+	}
+	c := &child{cmd: exec.Command(p.cfg.Command[0], p.cfg.Command[1:]...), said: make(chan childLine, 1), exited: make(chan struct{})}
+	c.cmd.Env = append(os.Environ(), childEnv+"=1")
+	c.cmd.Stderr = &c.errors
+	separate(c.cmd)
+	if p.listener != nil {
+		f, err := listenerFile(p.listener)
+		if err != nil {
+			return nil, childLine{}, fmt.Errorf("hand the port for Kafka clients to the broker: %w", err)
+		}
+		defer f.Close()
+		c.cmd.ExtraFiles = []*os.File{f}
+	}
+	stdin, err := c.cmd.StdinPipe()
+	if err != nil {
+		return nil, childLine{}, err
+	}
+	c.stdin = stdin
+	stdout, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, childLine{}, err
+	}
+	started := make(chan error)
+	go func() {
+		// Linux ends the process when this thread is gone, which it must not be before the process is.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(c.exited)
+		err := c.cmd.Start()
+		started <- err
+		if err == nil {
+			c.listen(stdout, p.log) // until its end: Wait closes the pipe
+			_ = c.cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, childLine{}, fmt.Errorf("start the embedded Kafka broker's process: %w", err)
+	}
+	if _, err := stdin.Write(append(line, '\n')); err != nil {
+		return nil, childLine{}, c.give(fmt.Errorf("configure the embedded Kafka broker's process: %w", err))
+	}
+	select {
+	case said := <-c.said:
+		if said.Broker == "ready" {
+			return c, said, nil
+		}
+		return nil, childLine{}, c.give(said.err())
+	case <-c.exited:
+		select {
+		case said := <-c.said: // it had time for a last word
+			if said.Broker == "failed" {
+				return nil, childLine{}, said.err()
+			}
+		default:
+		}
+		return nil, childLine{}, fmt.Errorf("the embedded Kafka broker's process ended before it served: %w", c.reason())
+	case <-cancel:
+		return nil, childLine{}, c.give(context.Canceled)
+	}
+}
+
+// err is the error that StartBroker had in the other process.
+func (l childLine) err() error {
+	if l.Kind == fault.KindInternal {
+		return errors.New(l.Text)
+	}
+	return &fault.Error{Kind: l.Kind, Msg: l.Text}
+}
+
+// give ends the process and returns err.
+func (c *child) give(err error) error {
+	_ = c.cmd.Process.Kill()
+	<-c.exited
+	return err
+}
+
+// listen takes what the process says until its end.
+func (c *child) listen(stdout io.Reader, logger *slog.Logger) {
+	in := bufio.NewReader(stdout)
+	for {
+		line, err := in.ReadBytes('\n')
+		if len(line) > 0 {
+			c.take(line, logger)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// take takes one line.
+func (c *child) take(line []byte, logger *slog.Logger) {
+	var said childLine
+	if json.Unmarshal(line, &said) == nil && said.Broker != "" {
+		if said.Broker == "failed" {
+			c.failed = said.Text
+		}
+		select {
+		case c.said <- said:
+		default: // nobody waits for it any more
+		}
+		return
+	}
+	var fields map[string]any
+	var level slog.Level
+	if json.Unmarshal(line, &fields) != nil {
+		logger.Error("the embedded Kafka broker said something that is no log line", "line", string(line))
+		return
+	}
+	if text, _ := fields["level"].(string); level.UnmarshalText([]byte(text)) != nil {
+		level = slog.LevelError
+	}
+	msg, _ := fields["msg"].(string)
+	for _, k := range []string{"time", "level", "msg"} {
+		delete(fields, k)
+	}
+	var attrs []slog.Attr
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
+		attrs = append(attrs, slog.Any(k, fields[k]))
+	}
+	logger.LogAttrs(context.Background(), level, msg, attrs...)
+}
+
+// stop ends the process in order, or by force.
+func (c *child) stop() error {
+	_ = c.stdin.Close()
+	late := time.NewTimer(stopLimit + 2*time.Second)
+	defer late.Stop()
+	select {
+	case <-c.exited:
+	case <-late.C:
+		return c.give(fmt.Errorf("the embedded Kafka broker's process did not stop within %s and was killed: nothing acknowledged is lost", stopLimit))
+	}
+	switch {
+	case c.cmd.ProcessState.Success():
+		return nil
+	case c.failed != "":
+		return errors.New(c.failed)
+	}
+	return fmt.Errorf("stop the embedded Kafka broker's process: %w", c.reason())
+}
+
+// reason says how the process ended. It has ended.
+func (c *child) reason() error {
+	why := c.cmd.ProcessState.String()
+	switch c.cmd.ProcessState.ExitCode() {
+	case exitMemory:
+		why = "it had more memory than it may"
+	case exitStuck:
+		why = "it did not answer"
+	}
+	for line := range strings.Lines(c.errors.String()) {
+		for _, head := range []string{"panic: ", "fatal error: ", "runtime: "} {
+			if strings.HasPrefix(line, head) {
+				return fmt.Errorf("%s: %s", why, strings.TrimSpace(line))
+			}
+		}
+	}
+	return errors.New(why)
+}
+
+func (c *child) errorOutput() string { return c.errors.String() }
+
+// headWriter keeps the beginning of what is written: a panic is there, and then come the stacks of all goroutines.
+type headWriter struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+const headBytes = 4 << 10
+
+func (h *headWriter) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.buf = append(h.buf, b[:min(len(b), headBytes-len(h.buf))]...)
+	return len(b), nil
+}
+
+func (h *headWriter) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return string(h.buf)
+}
