@@ -189,7 +189,7 @@ func (g *guard) sweep() {
 		case now := <-t.C:
 			for _, c := range g.list() {
 				since, idle, _ := c.idleSince()
-				if idle && now.Sub(since) >= g.limits.Idle || !idle && now.Sub(since) >= minuteOfParking+g.limits.Answer {
+				if idle && now.Sub(since) >= g.limits.Idle || !idle && now.Sub(since) >= parkedRequest+g.limits.Answer {
 					_ = c.Close()
 				}
 			}

@@ -161,7 +161,7 @@ func (c *guardConn) next() error {
 			c.guard.requests.give(c, cost)
 		}
 	}()
-	_ = c.SetReadDeadline(time.Now().Add(perMiB(c.guard.limits.Request, n)))
+	_ = c.SetReadDeadline(time.Now().Add(withBytes(c.guard.limits.Request, n)))
 	r.frame = make([]byte, 4+n)
 	copy(r.frame, size[:])
 	copy(r.frame[4:], head[:])
@@ -231,7 +231,7 @@ func (c *guardConn) judge(r *request, rule rule) (v verdict, err error) {
 // awaitAnswer waits until the library has no request of this connection: it forgets a connection only when it reads from
 // it, and a goroutine of it that waits to hand a second request over would wait for ever.
 func (c *guardConn) awaitAnswer() error {
-	late := time.NewTimer(minuteOfParking)
+	late := time.NewTimer(parkedRequest)
 	defer late.Stop()
 	for {
 		c.mu.Lock()
@@ -285,14 +285,14 @@ func (c *guardConn) write(b []byte) error {
 		return net.ErrClosed
 	}
 	defer c.guard.answers.give(c, n)
-	_ = c.SetWriteDeadline(time.Now().Add(perMiB(c.guard.limits.Answer, n)))
+	_ = c.SetWriteDeadline(time.Now().Add(withBytes(c.guard.limits.Answer, n)))
 	_, err := c.Conn.Write(b)
 	return err
 }
 
-// perMiB is a time limit for so many bytes.
-func perMiB(limit time.Duration, bytes int64) time.Duration {
-	return limit + time.Duration(bytes>>20)*time.Second
+// withBytes is a time limit, and a second more for each 4 MiB.
+func withBytes(limit time.Duration, bytes int64) time.Duration {
+	return limit + time.Duration(bytes>>22)*time.Second
 }
 
 func (c *guardConn) notKafka(size int64, kind, version int16) error {

@@ -9,8 +9,8 @@ type Limits struct {
 	Connections, PerAddress int
 	// Idle is how long a connection may be open without a request. Default 10 minutes, as Kafka's connections.max.idle.ms.
 	Idle time.Duration
-	// Request is how long a client may take to send a request that it has begun, and Answer to take an answer; each MiB
-	// adds a second. Defaults 10 and 30 seconds.
+	// Request is how long a client may take to send a request that it has begun, and Answer to take an answer; each
+	// 4 MiB add a second. Defaults 10 and 30 seconds.
 	Request, Answer time.Duration
 	// RequestBytes is the memory that requests of all connections may need at once, and AnswerBytes answers that are not
 	// taken yet. Beyond, the connection that holds most is closed. Defaults 256 MiB and 128 MiB.
@@ -27,16 +27,16 @@ type Limits struct {
 }
 
 const (
-	minuteOfParking = 6 * time.Minute  // the longest wait for an answer: a group that rebalances takes 5 at most
-	parkedFetch     = 5 * time.Second  // the longest that a fetch waits for records
-	rebalanceLimit  = 5 * time.Minute  // the longest that a group waits for its members
-	fetchBytes      = 4 << 20          // the most that one answer to a fetch carries, but for a single larger batch
-	maxBatch        = 1<<20 + 12       // a batch as it is sent: the default of Kafka's max.message.bytes
-	smallRequest    = 64 << 10         // requests of the kinds that need no more
-	largeRequest    = 1 << 20          // requests that may name each partition
-	maxProduce      = 32 << 20         // a Produce request, with a full batch for each of 32 partitions
-	maxDecompress   = 32 << 20         // see NewClient
-	stuckAfter      = 15 * time.Second // a broker that does not answer itself for so long is ended
+	parkedRequest  = 6 * time.Minute  // the longest wait for an answer: a group that rebalances takes 5 at most
+	parkedFetch    = 5 * time.Second  // the longest that a fetch waits for records
+	rebalanceLimit = 5 * time.Minute  // the longest that a group waits for its members
+	fetchBytes     = 4 << 20          // the most that one answer to a fetch carries, but for a single larger batch
+	maxBatch       = 1<<20 + 12       // a batch as it is sent: the default of Kafka's max.message.bytes
+	smallRequest   = 64 << 10         // requests of the kinds that need no more
+	largeRequest   = 1 << 20          // requests that may name each partition
+	maxProduce     = 32 << 20         // a Produce request, with a full batch for each of 32 partitions
+	maxDecompress  = 32 << 20         // see NewClient
+	stuckAfter     = 15 * time.Second // a broker that does not answer itself for so long is ended
 )
 
 func (l Limits) withDefaults() Limits {
