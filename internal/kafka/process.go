@@ -115,6 +115,7 @@ func StartBrokerProcess(ctx context.Context, cfg BrokerProcessConfig) (*BrokerPr
 		return nil, errors.Join(err, p.closeListener())
 	}
 	p.child, p.addr, p.listenAddr = c, ready.Addr, ready.Listen
+	p.log.Info("the embedded Kafka broker serves", "pid", c.cmd.Process.Pid, "addr", p.addr)
 	go p.supervise(c)
 	return p, nil
 }
@@ -419,7 +420,7 @@ type headWriter struct {
 	buf []byte
 }
 
-const headBytes = 4 << 10
+const headBytes = 2 << 10
 
 func (h *headWriter) Write(b []byte) (int, error) {
 	h.mu.Lock()

@@ -31,6 +31,10 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	if kafka.IsBrokerProcess() {
+		lowerFileLimit()
+		os.Exit(kafka.RunBrokerProcess())
+	}
 	if dir := os.Getenv(brokerDirEnv); dir != "" {
 		b, err := kafka.StartBroker(context.Background(), kafka.BrokerConfig{Addr: os.Getenv(brokerAddrEnv), Dir: dir})
 		if err != nil {
