@@ -53,7 +53,8 @@ bench-servers: ## the benchmarks on MariaDB and Kafka; GROWTH=10000000 for as ma
 	go test -tags servers ./test/bench/ -run '^$$' -bench 'WritesMariaDB|KafkaToMariaDB|DetailsProcesses|Consumers|Growth' -benchtime 1x -count=1 -timeout 60m -v $(if $(GROWTH),-args -growth.ratings=$(GROWTH))
 
 .PHONY: fuzz
-fuzz: ## each fuzz target for 30 seconds
+fuzz: ## each fuzz target for 30 seconds, and 120,000 requests to the embedded broker's port
+	go test ./internal/kafka -run '^TestBrokerFuzz$$' -count=1 -timeout 20m -v -args -broker.requests=120000
 	@set -e; for pkg in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
 	  for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$pkg/*_test.go | cut -c6-); do \
 	    echo "== $$pkg $$target"; go test $$pkg -run '^$$' -fuzz "^$$target$$" -fuzztime 30s; done; done

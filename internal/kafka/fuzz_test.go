@@ -32,9 +32,14 @@ var (
 // mutator makes requests: of every kind and version, with contents between plausible and absurd, and then damages some.
 type mutator struct {
 	*rand.Rand
-	members []string // ids that the broker gave out
-	ids     []int64  // of producers
+	odd         int      // how many of 100 values of a request are absurd
+	members     []string // ids that the broker gave out
+	ids         []int64  // of producers
+	generations []int64  // of groups
 }
+
+// absurd reports whether the next value is to be one that no client would send.
+func (m *mutator) absurd() bool { return m.IntN(100) < m.odd }
 
 func pick[T any](m *mutator, list ...T) T { return list[m.IntN(len(list))] }
 
@@ -49,9 +54,10 @@ func (m *mutator) frame(corr int32) []byte {
 		req = kmsg.NewPtrMetadataRequest()
 	}
 	req.SetVersion(int16(m.IntN(int(req.MaxVersion()) + 1)))
+	m.odd = pick(m, 0, 2, 5, 15, 60)
 	m.fill(reflect.ValueOf(req).Elem(), "", 0)
 	f := kmsg.NewRequestFormatter(kmsg.FormatterClientID(pick(m, "fuzz", "", "x"))).AppendRequest(nil, req, corr)
-	if m.IntN(2) == 0 {
+	if m.IntN(3) > 0 {
 		return f
 	}
 	return m.damage(f)
@@ -69,7 +75,7 @@ func (m *mutator) fill(v reflect.Value, name string, depth int) {
 			m.fill(v.Field(i), f.Name, depth+1)
 		}
 	case reflect.Pointer:
-		if m.IntN(3) > 0 {
+		if m.absurd() || name == "Topic" || m.IntN(4) == 0 {
 			v.Set(reflect.New(v.Type().Elem()))
 			m.fill(v.Elem(), name, depth)
 		}
@@ -78,16 +84,16 @@ func (m *mutator) fill(v reflect.Value, name string, depth int) {
 			v.SetBytes(m.bytes(name))
 			return
 		}
-		n := m.IntN(4)
-		if m.IntN(50) == 0 {
-			n = 300
-		}
-		if m.IntN(10) == 0 {
-			return // null
+		n := 1 + m.IntN(2)
+		if m.absurd() {
+			n = pick(m, 0, 1, 2, 3, 300)
+			if m.IntN(4) == 0 {
+				return // null
+			}
 		}
 		v.Set(reflect.MakeSlice(v.Type(), n, n))
 		for i := range n {
-			if i > 0 && m.IntN(6) == 0 {
+			if i > 0 && m.IntN(8) == 0 {
 				v.Index(i).Set(v.Index(i - 1)) // named twice
 				continue
 			}
@@ -111,9 +117,26 @@ func (m *mutator) fill(v reflect.Value, name string, depth int) {
 }
 
 func (m *mutator) text(name string) string {
+	if !m.absurd() {
+		switch {
+		case name == "MemberID" && len(m.members) > 0:
+			return pick(m, append(m.members, "")...)
+		case name == "MemberID":
+			return ""
+		case name == "Group" || name == "Groups" || strings.Contains(name, "Coordinator"):
+			return pick(m, "fuzz", "fuzz", "fuzz", "other")
+		case name == "TransactionalID":
+			return "tx"
+		case name == "ProtocolType":
+			return "consumer"
+		case name == "Name" || name == "Protocol":
+			return pick(m, "range", "roundrobin")
+		case strings.Contains(name, "Topic") || name == "ResourceName":
+			return pick(m, "fuzz-1", "fuzz-1", "fuzz-2")
+		}
+		return pick(m, "fuzz", "consumer", "1", "a")
+	}
 	switch {
-	case name == "MemberID" && len(m.members) > 0 && m.IntN(2) == 0:
-		return pick(m, m.members...)
 	case strings.Contains(name, "Topic"):
 		return pick(m, "fuzz-1", "fuzz-1", "fuzz-2", "fuzz-3", "", "fuzz_3", "../x", strings.Repeat("t", 300))
 	case name == "Name":
@@ -123,6 +146,33 @@ func (m *mutator) text(name string) string {
 }
 
 func (m *mutator) number(name string, bits int) int64 {
+	if !m.absurd() {
+		switch {
+		case strings.HasSuffix(name, "TimeoutMillis"):
+			return pick[int64](m, 6000, 6000, 10_000)
+		case name == "Generation" && len(m.generations) > 0:
+			return pick(m, append(m.generations, -1)...)
+		case name == "ProducerID" && len(m.ids) > 0:
+			return pick(m, append(m.ids, -1)...)
+		case strings.HasPrefix(name, "Partition"):
+			return int64(m.IntN(3))
+		case name == "ResourceType":
+			return 2
+		case strings.HasSuffix(name, "Epoch"):
+			return pick[int64](m, 0, -1)
+		case strings.HasSuffix(name, "Bytes"):
+			return 1 << 20
+		case name == "MaxWaitMillis":
+			return pick[int64](m, 0, 5)
+		case name == "Timestamp":
+			return pick(m, -1, -2, -3, time.Now().UnixMilli())
+		case name == "Acks":
+			return -1
+		case name == "ReplicationFactor":
+			return 1
+		}
+		return pick[int64](m, 0, 1, 1, 2, 3)
+	}
 	switch name {
 	case "Acks":
 		return pick[int64](m, -1, -1, -1, 1, 1, 0, 7)
@@ -148,8 +198,18 @@ func (m *mutator) bytes(name string) []byte {
 		for i := range n {
 			records = append(records, record(i, []byte(m.text("")))...)
 		}
-		b := batch(pick[int16](m, 0, 0, 0, 0, 1, 2, 3, 4, 5, 0x08, 0x10, 0x20), records, n, func(b *kmsg.RecordBatch) {
-			switch m.IntN(8) {
+		codec := pick[int16](m, 0, 0, 0, 0, 0x10)
+		if m.absurd() {
+			codec = pick[int16](m, 1, 2, 3, 4, 5, 0x08, 0x10, 0x20, -1)
+		}
+		b := batch(codec, records, n, func(b *kmsg.RecordBatch) {
+			if codec == 0x10 && len(m.ids) > 0 {
+				b.ProducerID, b.ProducerEpoch, b.FirstSequence = pick(m, m.ids...), int16(m.number("ProducerEpoch", 16)), 0
+			}
+			if !m.absurd() {
+				return
+			}
+			switch m.IntN(3) {
 			case 0:
 				b.NumRecords = int32(m.number("", 32))
 				b.LastOffsetDelta = b.NumRecords - 1
@@ -159,7 +219,7 @@ func (m *mutator) bytes(name string) []byte {
 				b.FirstTimestamp, b.MaxTimestamp = m.number("", 64), m.number("", 64)
 			}
 		})
-		if m.IntN(6) == 0 {
+		if m.absurd() {
 			b = m.damage(b)
 		}
 		return b
@@ -222,9 +282,10 @@ func (m *mutator) learn(sent, got []byte) {
 	}
 	switch r := resp.(type) {
 	case *kmsg.JoinGroupResponse:
-		m.members = append(m.members[max(0, len(m.members)-5):], r.MemberID)
+		m.members = append(m.members[max(0, len(m.members)-2):], r.MemberID)
+		m.generations = append(m.generations[max(0, len(m.generations)-2):], int64(r.Generation))
 	case *kmsg.InitProducerIDResponse:
-		m.ids = append(m.ids[max(0, len(m.ids)-5):], r.ProducerID)
+		m.ids = append(m.ids[max(0, len(m.ids)-2):], r.ProducerID)
 	}
 }
 
