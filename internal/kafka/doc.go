@@ -11,6 +11,9 @@
 //   - [Broker] speaks Kafka's protocol on exactly the address it was given. With a
 //     data directory, a record that was acknowledged survives the death of the
 //     process (SIGKILL) and a clean stop. One process at a time owns a directory.
+//   - Whatever comes to its port, it holds a bounded amount of memory, connections and topics ([Limits]), and what it
+//     acknowledges can be read. As a [BrokerProcess] it cannot end the process that it is for, and is started again
+//     whenever it ends.
 //   - [Producer] never waits for ever. Every record that [Producer.Publish] accepted
 //     is answered exactly once: acknowledged with its offset, refused with the
 //     reason, not sent, or with an unknown outcome. The four are kept apart, because
