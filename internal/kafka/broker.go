@@ -196,7 +196,7 @@ func (b *Broker) alive(ctx context.Context) error {
 	k := kmsg.NewPtrMetadataRequest()
 	k.Version = 9
 	k.Topics = []kmsg.MetadataRequestTopic{} // none
-	_, err := b.guard.inside.ask(ctx, k)
+	_, err := b.guard.pulse.ask(ctx, k)
 	return err
 }
 
@@ -211,6 +211,7 @@ func (b *Broker) Close() error {
 		b.log.watch()
 		b.cluster.Close()
 		b.guard.inside.close()
+		b.guard.pulse.close()
 		b.guard.wait()
 		b.err = errors.Join(b.log.failures(), b.release())
 		if b.err != nil {

@@ -107,8 +107,8 @@ func readProduce(r *request) (acks int16, transaction *string, list []produced, 
 				return 0, nil, nil, errMalformed
 			}
 			list = append(list, p)
-			if len(list) > maxEntries {
-				return 0, nil, nil, few("partitions", len(list))
+			if err := fewWrites("partitions", len(list)); err != nil {
+				return 0, nil, nil, err
 			}
 		}
 		tags()

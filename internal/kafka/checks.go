@@ -13,6 +13,7 @@ import (
 // Bounds of what requests contain.
 const (
 	maxEntries       = 10_000 // of lists in a request: partitions, members, groups
+	maxWrites        = 1000   // of those for each of which the library waits for the disk, with all others behind it
 	maxTimeLookups   = 100    // partitions in which a request looks for a time: for each one a batch is decompressed
 	maxName          = 249    // bytes of a group, a member or an instance id; Kafka's bound for topics
 	maxProtocols     = 32     // of a member of a group
@@ -52,7 +53,7 @@ func (g *guard) check(c *guardConn, r *request, rule rule) (verdict, error) {
 	case *kmsg.SyncGroupRequest:
 		return verdict{}, few("assignments", len(k.GroupAssignment))
 	case *kmsg.LeaveGroupRequest:
-		return verdict{}, few("members", len(k.Members))
+		return verdict{}, fewWrites("members", len(k.Members))
 	case *kmsg.DescribeGroupsRequest:
 		return verdict{}, each("group", k.Groups, func(s string) string { return s })
 	case *kmsg.DeleteGroupsRequest:
@@ -79,7 +80,13 @@ func (g *guard) check(c *guardConn, r *request, rule rule) (verdict, error) {
 		for _, t := range k.Topics {
 			n += len(t.Partitions)
 		}
-		return verdict{}, few("partitions", n)
+		return verdict{}, fewWrites("partitions", n)
+	case *kmsg.OffsetDeleteRequest:
+		n := 0
+		for _, t := range k.Topics {
+			n += len(t.Partitions)
+		}
+		return verdict{}, fewWrites("partitions", n)
 	case *kmsg.CreateTopicsRequest:
 		return g.checkCreateTopics(r, k), nil
 	case *kmsg.CreatePartitionsRequest:
@@ -99,6 +106,13 @@ func (g *guard) check(c *guardConn, r *request, rule rule) (verdict, error) {
 func few(what string, n int) error {
 	if n > maxEntries {
 		return fmt.Errorf("it names %d %s; at most %d are allowed", n, what, maxEntries)
+	}
+	return nil
+}
+
+func fewWrites(what string, n int) error {
+	if n > maxWrites {
+		return fmt.Errorf("it writes for %d %s; at most %d are allowed", n, what, maxWrites)
 	}
 	return nil
 }
@@ -223,7 +237,7 @@ func (g *guard) checkCommit(r *request, k *kmsg.OffsetCommitRequest) (verdict, e
 			}
 		}
 	}
-	if err := few("partitions", n); err != nil {
+	if err := fewWrites("partitions", n); err != nil {
 		return verdict{}, err
 	}
 	switch {

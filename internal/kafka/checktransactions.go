@@ -71,7 +71,7 @@ func (g *guard) checkAddPartitions(r *request, k *kmsg.AddPartitionsToTxnRequest
 	for _, t := range k.Topics {
 		n += len(t.Partitions)
 	}
-	if err := few("partitions", n); err != nil || g.mayChange(k.TransactionalID, k.ProducerID, k.ProducerEpoch) {
+	if err := fewWrites("partitions", n); err != nil || g.mayChange(k.TransactionalID, k.ProducerID, k.ProducerEpoch) {
 		return verdict{}, err
 	}
 	resp := k.ResponseKind().(*kmsg.AddPartitionsToTxnResponse)
@@ -108,7 +108,7 @@ func (g *guard) checkTransactionCommit(r *request, k *kmsg.TxnOffsetCommitReques
 			}
 		}
 	}
-	if err := few("partitions", n); err != nil {
+	if err := fewWrites("partitions", n); err != nil {
 		return verdict{}, err
 	}
 	switch {

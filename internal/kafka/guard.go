@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -24,6 +25,8 @@ type guard struct {
 	answers    *room
 	decoding   chan struct{} // one for each batch that may be decompressed at once
 	inside     *insideClient
+	pulse      *insideClient // only to see whether the library answers
+	answered   atomic.Int64  // answers of the library
 	admission  *admission
 	topics     chan struct{} // held from the count of topics to the answer of what changes it
 
@@ -56,6 +59,7 @@ func newGuard(listener net.Listener, advertised net.Addr, limits Limits, logger 
 		hosts:      make(map[string]int),
 	}
 	g.inside = &insideClient{guard: g, turn: make(chan struct{}, 1)}
+	g.pulse = &insideClient{guard: g, turn: make(chan struct{}, 1)}
 	return g
 }
 

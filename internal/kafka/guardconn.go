@@ -252,6 +252,7 @@ func (c *guardConn) awaitAnswer() error {
 
 // Write sends an answer of the library, which writes each in one piece.
 func (c *guardConn) Write(b []byte) (int, error) {
+	c.guard.answered.Add(1)
 	c.mu.Lock()
 	waiting := c.waiting
 	c.mu.Unlock()

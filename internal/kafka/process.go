@@ -289,9 +289,7 @@ func (p *BrokerProcess) start(cancel <-chan struct{}) (*child, childLine, error)
 	if err := <-started; err != nil {
 		return nil, childLine{}, fmt.Errorf("start the embedded Kafka broker's process: %w", err)
 	}
-	if _, err := stdin.Write(append(line, '\n')); err != nil {
-		return nil, childLine{}, c.give(fmt.Errorf("configure the embedded Kafka broker's process: %w", err))
-	}
+	_, _ = stdin.Write(append(line, '\n')) // fails when the process has ended, which says more
 	select {
 	case said := <-c.said:
 		if said.Broker == "ready" {
@@ -390,7 +388,7 @@ func (c *child) stop() error {
 	case c.failed != "":
 		return errors.New(c.failed)
 	}
-	return fmt.Errorf("stop the embedded Kafka broker's process: %w", c.reason())
+	return fmt.Errorf("stop the embedded Kafka broker's process: %w; it wrote: %s", c.reason(), c.errorOutput())
 }
 
 // reason says how the process ended. It has ended.
