@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -88,7 +87,7 @@ func RunBrokerProcess() int {
 		return exitFailed
 	}
 	go watchMemory(boundMemory(cfg.MemoryBytes), logger)
-	go watchAnswers(b, logger)
+	go watchAnswers(b, orphaned, logger)
 	say(childLine{Broker: "ready", Addr: b.Addr(), Listen: b.ListenAddr()})
 	<-orphaned
 	time.AfterFunc(stopLimit, func() {
@@ -146,13 +145,19 @@ func watchMemory(most int64, logger *slog.Logger) {
 
 // watchAnswers ends the process when the library no longer answers: it has one goroutine for all requests. Waiting for a slow
 // disk is something else, and a restart would not make it faster.
-func watchAnswers(b *Broker, logger *slog.Logger) {
+func watchAnswers(b *Broker, stopping <-chan struct{}, logger *slog.Logger) {
 	for range time.Tick(time.Second) {
 		before := b.guard.answered.Load()
 		ctx, cancel := context.WithTimeout(context.Background(), stuckAfter)
-		err := b.alive(ctx)
+		_ = b.alive(ctx) // how it fails does not matter: only that the time is over
+		late := ctx.Err() != nil
 		cancel()
-		if !errors.Is(err, errNoAnswer) || b.guard.answered.Load() > before {
+		select {
+		case <-stopping: // in order, which has its own limit
+			return
+		default:
+		}
+		if !late || b.guard.answered.Load() > before {
 			continue
 		}
 		stack := libraryStack()
