@@ -155,7 +155,7 @@ func rated(t *testing.T, cfg gateway.Config) (b *browser, v *votes, pass func(ti
 	}
 	v = newVotes(clock)
 	b = &browser{t: t, h: newGatewayWith(t, &cfg, &votesMovie{votes: v}, func(d *gateway.Deps) {
-		d.Rating = inProcess(t, func(r grpc.ServiceRegistrar) { ratingv1.RegisterRatingServiceServer(r, votesRating{votes: v}) })
+		d.Rating = inProcess(t, "rating", func(r grpc.ServiceRegistrar) { ratingv1.RegisterRatingServiceServer(r, votesRating{votes: v}) })
 		d.Now = clock
 	}).Handler()}
 	return b, v, func(d time.Duration) {

@@ -212,9 +212,9 @@ func (fakeRating) ListRatingHistory(context.Context, *ratingv1.ListRatingHistory
 	return &ratingv1.ListRatingHistoryResponse{Years: []*ratingv1.ListRatingHistoryResponse_Year{{Year: 1999, Votes: 3, Mean: 8}}, AsOfTime: timestamppb.New(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))}, nil
 }
 
-func inProcess(t testing.TB, register func(grpc.ServiceRegistrar)) grpc.ClientConnInterface {
+func inProcess(t testing.TB, name string, register func(grpc.ServiceRegistrar)) grpc.ClientConnInterface {
 	t.Helper()
-	s, err := rpc.NewServer(rpc.ServerConfig{Name: "test"})
+	s, err := rpc.NewServer(rpc.ServerConfig{Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,8 +230,8 @@ func inProcess(t testing.TB, register func(grpc.ServiceRegistrar)) grpc.ClientCo
 func newGateway(t testing.TB, cfg gateway.Config, movie moviev1.MovieServiceServer, change func(*gateway.Deps)) *gateway.Service {
 	t.Helper()
 	deps := gateway.Deps{
-		Movie:     inProcess(t, func(r grpc.ServiceRegistrar) { moviev1.RegisterMovieServiceServer(r, movie) }),
-		Rating:    inProcess(t, func(r grpc.ServiceRegistrar) { ratingv1.RegisterRatingServiceServer(r, fakeRating{}) }),
+		Movie:     inProcess(t, "movie", func(r grpc.ServiceRegistrar) { moviev1.RegisterMovieServiceServer(r, movie) }),
+		Rating:    inProcess(t, "rating", func(r grpc.ServiceRegistrar) { ratingv1.RegisterRatingServiceServer(r, fakeRating{}) }),
 		Endpoints: []gateway.Endpoint{{Name: "metadata (gRPC)", Addr: "127.0.0.1:8081"}, {Name: "rating events (Kafka)", Addr: "127.0.0.1:9092"}},
 	}
 	if change != nil {

@@ -272,7 +272,9 @@ type balancerOf struct {
 	database string
 }
 
-func (b balancerOf) ProtocolName() string { return b.GroupBalancer.ProtocolName() + " of database " + b.database }
+func (b balancerOf) ProtocolName() string {
+	return b.GroupBalancer.ProtocolName() + " of database " + b.database
+}
 
 // A process that has the partition and does not take it up is an error that says so.
 func TestResumeThatIsNotTakenUp(t *testing.T) {

@@ -98,7 +98,11 @@ func (s *store) change(ctx context.Context, tx *sqldb.Tx, changes []Rating) (bef
 	rows, deltas := fold(nil, changes)
 	inserted := 0
 	for size := tx.Dialect().MaxRowsPerStatement(); inserted < len(rows); {
-		some := rows[inserted:min(inserted+size, len(rows))]
+		// One statement at a time: what those before it inserted would pass for rows that were there.
+		for size > len(rows)-inserted {
+			size /= 2
+		}
+		some := rows[inserted : inserted+size]
 		err := tx.Pipeline(ctx, s.writeRatings("insert ratings", s.insertRatings, some))
 		if sqldb.Duplicate(err) {
 			break // the statement has inserted nothing, and the transaction goes on

@@ -130,6 +130,20 @@ func TestIngestLooksUpOnlyWhatIsNotNew(t *testing.T) {
 		}
 	}
 	ingest(fresh) // all of them once more, and all too late or the same
+	// Every place of batches so small that they are written by several statements: what the first of them inserted, the one that
+	// fails must not take for what was there before.
+	record := 2000
+	for n := 2; n <= 9; n++ {
+		for at := range n {
+			record++
+			ingest([]Rating{change(record, at, 3, 1)})
+			var batch []Rating
+			for i := range n {
+				batch = append(batch, change(record, i, 1+i, 2))
+			}
+			ingest(batch)
+		}
+	}
 }
 
 // Through the ingester's own loop every fault ends in exactly the result, and no record is a dead letter for a fault.

@@ -212,8 +212,10 @@ rating:
   kafka: {sasl_mechanism: PLAIN, user: rating}
 `)
 	password := write(t, filepath.Join(dir, "password"), "hunter2\n")
-	env := []string{"XDG_DATA_HOME=/xdg", "MOVIEEXAMPLE_DATABASES_METADATA=mysql://m:hunter2@db.example/m", "MOVIEEXAMPLE_DATABASES_RATING=mysql://r:hunter2@db.example/r",
-		"MOVIEEXAMPLE_RATING_KAFKA_PASSWORD_FILE=" + password, "MOVIEEXAMPLE_LOG_LEVEL=warn", "MOVIEEXAMPLE_RATING_CHART_MIN_VOTES=60"}
+	env := []string{
+		"XDG_DATA_HOME=/xdg", "MOVIEEXAMPLE_DATABASES_METADATA=mysql://m:hunter2@db.example/m", "MOVIEEXAMPLE_DATABASES_RATING=mysql://r:hunter2@db.example/r",
+		"MOVIEEXAMPLE_RATING_KAFKA_PASSWORD_FILE=" + password, "MOVIEEXAMPLE_LOG_LEVEL=warn", "MOVIEEXAMPLE_RATING_CHART_MIN_VOTES=60",
+	}
 	o := start(t, env, "config", "print", "--config", file, "--rating-chart-min-votes", "70").wait(t)
 	if o.code != 0 || o.stderr != "" {
 		t.Fatalf("%+v", o)

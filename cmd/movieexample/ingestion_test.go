@@ -130,7 +130,7 @@ func TestIngestionListWithoutKafka(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, a := startSystemProcess(t, nil, "serve", "--data", t.TempDir(), "--rating-brokers", dead)
+	_, a := startSystemProcess(t, nil, "serve", "--data", t.TempDir(), "--rating-brokers", dead, "--databases-metadata", "embedded", "--databases-rating", "embedded")
 	for _, output := range []string{"text", "json"} {
 		o := movieexample(t.Context(), "", "ingestion", "list", "--rating-addr", a.Rating, "-o", output)
 		if o.code != exitUnreachable || !strings.Contains(o.stderr, "no Kafka broker answers at "+dead) {

@@ -100,7 +100,7 @@ func TestWhole(t *testing.T) {
 // FuzzScanner holds the scanner against encoding/json: what it takes is JSON, and of what it refuses encoding/json takes only what is refused on
 // purpose.
 func FuzzScanner(f *testing.F) {
-	for _, c := range (syntaxtest.Load(f)).Texts {
+	for _, c := range syntaxtest.Load(f).Texts {
 		f.Add(c.For(`"id":8`, "name"))
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -19,9 +19,12 @@ func (h *halfClients) begin(addr string) error {
 	var head bytes.Buffer
 	enc := hpack.NewEncoder(&head)
 	for _, f := range []hpack.HeaderField{
-		{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":authority", Value: "rating"},
+		{Name: ":method", Value: "POST"},
+		{Name: ":scheme", Value: "http"},
+		{Name: ":authority", Value: "rating"},
 		{Name: ":path", Value: "/movieexample.rating.v1.RatingService/GetRating"},
-		{Name: "content-type", Value: "application/grpc"}, {Name: "te", Value: "trailers"},
+		{Name: "content-type", Value: "application/grpc"},
+		{Name: "te", Value: "trailers"},
 	} {
 		if err := enc.WriteField(f); err != nil {
 			return err
