@@ -64,7 +64,7 @@ func ruleOf(kind int16) (rule, bool) {
 	case kmsg.ApiVersions:
 		return small(0, 4)
 	case kmsg.CreateTopics:
-		return small(2, 7)
+		return small(2, 4) // from 5 the library answers null for the settings of a topic, on which the Java client fails
 	case kmsg.DeleteTopics:
 		return small(1, 6)
 	case kmsg.DeleteRecords:
