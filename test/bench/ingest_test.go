@@ -246,7 +246,7 @@ func BenchmarkIngestion(b *testing.B) {
 		m := inTurns(5, ours(false), bare(false), bare(true), ours(true))
 		b.Logf("%d events, %d in a transaction; rates per round, per second: backlog %.0f, live %.0f, bare %.0f, bare with aggregates %.0f",
 			len(all), batch, m[0], m[3], m[1], m[2])
-		against(b, "backlog", "ingestion of a backlog / bare upserts of the ratings", "events", m[0], m[1], 0.5)
+		against(b, "backlog", "ingestion of a backlog / bare upserts of the ratings", "events", m[0], m[1], 0.75)
 		against(b, "backlog-all", "ingestion of a backlog / bare upserts of ratings and aggregates", "events", m[0], m[2], 0)
 		against(b, "live", "publishing and ingestion together / bare upserts of the ratings", "events", m[3], m[1], 0)
 	}

@@ -51,7 +51,7 @@ func BenchmarkKafkaToMariaDB(b *testing.B) {
 			n, batch, m[0], m[1], m[2], m[3])
 		name := fmt.Sprintf("Kafka → MariaDB, %s events, some %s in a transaction", thousands(float64(n)), thousands(float64(batch)))
 		against(b, "upserts", name+" / bare upserts of many rows and their aggregates", "events", m[0], m[1], 0.5)
-		against(b, "load-data", name+" / LOAD DATA of the ratings", "events", m[0], m[2], 0.2)
+		against(b, "load-data", name+" / LOAD DATA of the ratings", "events", m[0], m[2], 0.5)
 		against(b, "one-by-one", name+" / one row per statement and transaction", "events", m[0], m[3], 12)
 	}
 }

@@ -52,7 +52,7 @@ func against(b *testing.B, key, name, unit string, ours, bare []float64, least f
 	ratio := median(ratios)
 	target, holds := "–", true
 	if least > 0 {
-		target, holds = fmt.Sprintf("≥ %.1f", least), ratio >= least
+		target, holds = fmt.Sprintf("≥ %g", least), ratio >= least
 	}
 	row{
 		name: name, ours: rate(o, unit), bare: rate(p, unit), ratio: ratio, target: target, holds: holds,
