@@ -168,19 +168,32 @@ func TestStopWithoutServers(t *testing.T) {
 		}
 	}
 	stopAll(map[string]int{})
+	read := make(map[string]int) // how much of each log is of the first life
+	for _, p := range c.Processes() {
+		if log, err := p.Log(); err == nil {
+			read[p.Name] = len(log)
+		}
+	}
 	if err := c.Launch(); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range c.Processes() {
-		eventually(t, p.Name+" to be up", func(ctx context.Context) error {
+		eventually(t, p.Name+" to wait", func(ctx context.Context) error {
 			_, err := p.Metrics(ctx)
 			if err == nil && !keepsData(p) {
-				err = p.Ready(ctx)
+				// For whom it calls, and these wait for MariaDB; it serves meanwhile, if not much.
+				var log string
+				if log, err = p.Log(); err == nil && !anyLine(log[read[p.Name]:], "level=WARN", "waiting for the ", " service") {
+					err = errors.New(log[read[p.Name]:])
+				}
 			}
 			return err
 		})
+		if p.Ready(t.Context()) == nil {
+			t.Errorf("%s is ready although it can answer nothing", p.Name)
+		}
 	}
-	const interrupted = 130 // before it was ready
+	const interrupted = 130 // before it served
 	stopAll(map[string]int{"metadata": interrupted, "rating": interrupted})
 }
 
