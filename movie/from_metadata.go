@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	"movieexample.com/internal/fault"
@@ -184,14 +183,9 @@ func inHalves[V any](ids []string, ask func([]string) (map[string]V, error)) (ma
 // unavailable says that a service did not do what it was asked. Where the service itself says why (its disk is full, say), the words
 // are its own: that it cannot be reached would send people to look at the network.
 func unavailable(service string, err error) error {
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		if _, ours := e.(*fault.Error); ours { //nolint:errorlint // each link is looked at
-			continue
-		}
-		// Only an answer is a status; that nothing answered is told in other ways.
-		if answer, ok := e.(interface{ GRPCStatus() *status.Status }); ok && answer.GRPCStatus().Message() != "" {
-			return fault.Unavailable(err, "the %s service cannot do it now: %s", service, answer.GRPCStatus().Message())
-		}
+	// Only an answer is without a cause here: that nothing answered has one (see package rpc).
+	if e := (*fault.Error)(nil); errors.As(err, &e) && e.Err == nil && e.Message() != "" {
+		return fault.Unavailable(err, "the %s service cannot do it now: %s", service, e.Message())
 	}
 	return fault.Unavailable(err, "the %s service cannot be reached: try again later", service)
 }

@@ -239,3 +239,16 @@ func TestConfig(t *testing.T) {
 		t.Error("a service without connections was built")
 	}
 }
+
+// What the metadata service cannot do, and says why, is told in its words: that it cannot be reached would send people to the network.
+func TestAFullDiskIsNotTheNetwork(t *testing.T) {
+	w := newWorld(t, movie.Config{})
+	w.metadata.before.set(func(context.Context, string) error {
+		return fault.Unavailable(nil, "the catalogue's disk is full: nothing was written; the operator has to free space")
+	})
+	_, err := w.client.PutMovie(t.Context(), &moviev1.PutMovieRequest{Movie: &moviev1.Movie{Id: "a", Title: "A"}})
+	st := status.Convert(err)
+	if st.Code() != codes.Unavailable || !strings.Contains(st.Message(), "disk is full") || !strings.Contains(st.Message(), "metadata service") || strings.Contains(st.Message(), "reached") {
+		t.Errorf("got %v, want UNAVAILABLE about a full disk", err)
+	}
+}
