@@ -250,7 +250,7 @@ func (g *Group[W, R]) take() (context.Context, []*member[W, R]) {
 
 // process commits members and answers them.
 func (g *Group[W, R]) process(ctx context.Context, members []*member[W, R]) {
-	results, err, broke := g.try(ctx, members)
+	results, broke, err := g.try(ctx, members)
 	if len(members) > 1 && (broke != nil || aboutContent(err)) && ctx.Err() == nil {
 		g.cfg.Metrics.halved()
 		half := len(members) / 2
@@ -277,7 +277,7 @@ func (g *Group[W, R]) process(ctx context.Context, members []*member[W, R]) {
 }
 
 // try commits members once.
-func (g *Group[W, R]) try(ctx context.Context, members []*member[W, R]) (results []Result[R], err error, broke *panicked) { //nolint:staticcheck // a panic comes beside the results
+func (g *Group[W, R]) try(ctx context.Context, members []*member[W, R]) (results []Result[R], broke *panicked, err error) {
 	writes := make([]*Write[W], len(members))
 	for i, m := range members {
 		writes[i] = &m.write
@@ -293,7 +293,7 @@ func (g *Group[W, R]) try(ctx context.Context, members []*member[W, R]) (results
 	if err == nil && len(results) != len(writes) {
 		err = fmt.Errorf("groupcommit: %d results for %d writes", len(results), len(writes))
 	}
-	return results, err, nil
+	return results, nil, err
 }
 
 // aboutContent reports whether a transaction may have failed for what was written. What is left is about the database, or

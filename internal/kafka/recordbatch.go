@@ -225,8 +225,10 @@ func checkRecord(b []byte, offset int64) error {
 	case at != offset:
 		return fmt.Errorf("its offset is %d", at)
 	}
-	if !field(true) || !field(true) {
-		return short
+	for range 2 { // key and value
+		if !field(true) {
+			return short
+		}
 	}
 	headers, ok := number()
 	if !ok || headers < 0 || headers > int64(len(b)) {
