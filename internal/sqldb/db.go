@@ -98,6 +98,8 @@ type DB struct {
 	identity atomic.Pointer[string] // nil before Migrate
 	migrated atomic.Pointer[string] // the files that Migrate has applied last; nil before
 
+	checkpoints *checkpointer // SQLite only
+
 	writeConns int
 	server     *mysqlServer // MySQL only: as it was opened
 	login      *login       // MySQL only
@@ -210,8 +212,9 @@ func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		// The readers go first: a reader in an old snapshot would keep the log alive.
 		errReaders := db.readers.Close()
+		errCheckpoints := db.checkpoints.end()
 		errLog := db.finish()
-		db.closeErr = errors.Join(errReaders, errLog, db.writer.Close())
+		db.closeErr = errors.Join(errReaders, errCheckpoints, errLog, db.writer.Close(), db.checkpoints.close())
 	})
 	return db.closeErr
 }

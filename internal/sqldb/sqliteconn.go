@@ -205,6 +205,7 @@ func (t sqliteTx) Commit() error {
 	t.c.broken = err != nil
 	if err == nil && t.c.writes {
 		t.c.db.watch.committed()
+		t.c.db.checkpoints.committed()
 	}
 	return t.c.note(err)
 }
