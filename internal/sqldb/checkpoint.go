@@ -25,6 +25,10 @@ const (
 	checkpointInCommit = 4 * checkpointAt
 	// checkpointRest is what the last step may leave to write while writers wait.
 	checkpointRest = 256
+	// checkpointWait is how long writers may be held for readers, which come to the end of their queries meanwhile.
+	checkpointWait = 50 * time.Millisecond
+	// checkpointRetry is how long writers are not held again after that was not enough.
+	checkpointRetry = time.Second
 	// checkpointPause is the time between two looks at the log, which cost as much as a small write.
 	checkpointPause = 10 * time.Millisecond
 )
@@ -33,7 +37,7 @@ const (
 // finds the log long, and whoever waits for that commit would wait for 32 MiB of random writes and two disk syncs.
 //
 // SQLite starts the log over only at a moment at which all of it is in the file. Under a steady load there is no such moment. So
-// the checkpointer first writes back and syncs while writers go on, until little is left, and then takes the writing connection
+// the checkpointer first writes back and syncs while writers go on, until little is left, and then holds the writing connection
 // for the rest.
 type checkpointer struct {
 	db   *DB
@@ -44,7 +48,8 @@ type checkpointer struct {
 	wake   chan struct{}
 	cancel context.CancelFunc
 	done   chan struct{}
-	failed bool // the last attempt; so a lasting failure is logged once
+	retry  time.Time // when writers may be held again
+	failed bool      // the last attempt; so a lasting failure is logged once
 }
 
 // newCheckpointer starts a checkpointer for the file at path. conn becomes its own.
@@ -121,32 +126,38 @@ func (c *checkpointer) run(ctx context.Context) {
 
 // checkpoint writes the log back if it is long, and reports whether it was.
 func (c *checkpointer) checkpoint(ctx context.Context) (tried bool, err error) {
-	length, rest, err := walCheckpoint(ctx, c.conn, "NOOP")
-	if err != nil || length < checkpointAt || rest < checkpointAgain {
+	log, err := c.wal(ctx, "NOOP")
+	if err != nil || log.length < checkpointAt || log.rest < checkpointAgain {
 		return false, err
 	}
 	for {
-		before := rest
-		if _, _, err = walCheckpoint(ctx, c.conn, "PASSIVE"); err != nil {
+		before := log.rest
+		if _, err = c.wal(ctx, "PASSIVE"); err != nil {
 			return true, err
 		}
 		if err = c.sync(); err != nil {
 			return true, err
 		}
-		if _, rest, err = walCheckpoint(ctx, c.conn, "NOOP"); err != nil {
+		if log, err = c.wal(ctx, "NOOP"); err != nil {
 			return true, err
 		}
-		// Either little is left, or writers are as fast as this or readers of old snapshots are in the way, and more passes would
+		// Either little is left, or writers are as fast as this or a reader of an old state is in the way, and more passes would
 		// only let the log grow.
-		if rest <= checkpointRest || rest > before/2 {
+		if log.rest <= checkpointRest || log.rest > before/2 {
 			break
 		}
+	}
+	if time.Now().Before(c.retry) {
+		return true, nil
 	}
 	writer, err := c.db.writer.Conn(ctx)
 	if err != nil {
 		return true, fmt.Errorf("wait for the writing connection: %w", err)
 	}
-	_, _, err = walCheckpoint(ctx, writer, "PASSIVE")
+	log, err = c.wal(ctx, "RESTART")
+	if log.busy {
+		c.retry = time.Now().Add(checkpointRetry)
+	}
 	return true, errors.Join(err, writer.Close())
 }
 
@@ -162,12 +173,20 @@ func (c *checkpointer) sync() (err error) {
 	return c.file.Sync()
 }
 
-// walCheckpoint runs a checkpoint and returns how long the log is and how much of it is not in the file, in pages. NOOP only looks
-// (https://sqlite.org/pragma.html#pragma_wal_checkpoint). An interrupted or partial checkpoint harms nothing.
-func walCheckpoint(ctx context.Context, q Queryer, mode string) (length, rest int, err error) {
-	var busy, done int
-	if err := q.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &length, &done); err != nil {
-		return 0, 0, fmt.Errorf("checkpoint: %w", err)
+// walState is what SQLite says of its log after a checkpoint.
+type walState struct {
+	busy   bool // readers or writers kept it from ending
+	length int  // pages since the log was started over
+	rest   int  // of which are not in the file
+}
+
+// wal runs a checkpoint (https://sqlite.org/pragma.html#pragma_wal_checkpoint). NOOP only looks; PASSIVE writes back what no reader needs
+// to find in the log; RESTART waits for readers, so that the next write starts the log over. An interrupted checkpoint harms nothing.
+func (c *checkpointer) wal(ctx context.Context, mode string) (s walState, err error) {
+	var done int
+	if err := c.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&s.busy, &s.length, &done); err != nil {
+		return walState{}, fmt.Errorf("checkpoint: %w", err)
 	}
-	return length, length - done, nil
+	s.rest = s.length - done
+	return s, nil
 }

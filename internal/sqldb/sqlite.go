@@ -119,6 +119,7 @@ func openSQLite(ctx context.Context, path string, opt Options) (*DB, error) {
 		return nil, errors.Join(explainOpen(path, err), db.readers.Close(), db.writer.Close())
 	}
 	// Not through opt.Wrap, and not counted: what tests inject is for the two sides that callers use.
+	opt.BusyTimeout = checkpointWait
 	raw, err := sqlite.NewConnector(dsn(path, "rw", opt, writerPragmas()))
 	if err != nil {
 		return nil, errors.Join(err, db.readers.Close(), db.writer.Close())
