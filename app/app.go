@@ -237,7 +237,7 @@ func (b *builder) tighten(dir string) error {
 	if err != nil || filepath.Dir(dir) != b.dataDir || info.Mode()&0o077 == 0 {
 		return nil
 	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Uid) != os.Geteuid() {
+	if !ours(info) {
 		return nil
 	}
 	b.log.Info("others could read this directory: they cannot any more", "directory", dir)
