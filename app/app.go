@@ -292,9 +292,13 @@ func (l listener) listen(ctx context.Context) (net.Listener, error) {
 // broker starts the embedded Kafka broker and returns its address.
 func (b *builder) broker(ctx context.Context) (string, error) {
 	l := b.cfg.Listen.of("kafka")
+	dir := filepath.Join(b.dataDir, "broker")
+	if err := b.tighten(dir); err != nil {
+		return "", err
+	}
 	broker, err := kafka.StartBrokerProcess(ctx, kafka.BrokerProcessConfig{
 		Broker: kafka.BrokerConfig{
-			Addr: l.addr, Advertise: b.cfg.KafkaAdvertise, Dir: filepath.Join(b.dataDir, "broker"), Logger: b.log.With("component", "broker"),
+			Addr: l.addr, Advertise: b.cfg.KafkaAdvertise, Dir: dir, Logger: b.log.With("component", "broker"),
 		},
 		Open:    l.listen, // an error then says by which flag the address changes
 		Metrics: b.metrics,
