@@ -53,6 +53,7 @@ type consumer struct {
 	places map[int32]standing
 	seen   seen
 	doubts doubts
+	meter  kafka.Meter
 	// wake ends the poll that is waiting, and nudged says that it was ended for a review.
 	wake   atomic.Pointer[context.CancelFunc]
 	nudged atomic.Bool
@@ -133,7 +134,7 @@ func (c *consumer) run(ctx context.Context) error {
 		}),
 		// So soon are partitions noticed that were added, and given to a member.
 		kgo.MetadataMaxAge(metadataInterval),
-		kgo.MaxDecompressBatchBytes(maxBatchBytes),
+		kgo.WithDecompressor(&c.meter),
 		kgo.WithHooks(c),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.FetchMaxBytes(16<<20),
@@ -182,6 +183,9 @@ func (c *consumer) poll(ctx context.Context) error {
 		} else {
 			failures++
 		}
+		if c.client.BufferedFetchRecords() == 0 {
+			c.meter.Handled()
+		}
 		// Here, where no partition can be taken from us.
 		if c.nudged.Swap(false) || time.Since(reviewed) >= reviewInterval {
 			if c.review(ctx) || c.leave.Load() {
@@ -217,7 +221,7 @@ func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool, er
 	partitions, failed := make(map[int32]*fetched), false
 	undecodable := make(map[int32]error)
 	fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
-		if fp.Err != nil && !errors.Is(fp.Err, context.DeadlineExceeded) && !errors.Is(fp.Err, context.Canceled) {
+		if fp.Err != nil && !errors.Is(fp.Err, context.DeadlineExceeded) && !errors.Is(fp.Err, context.Canceled) && !errors.Is(fp.Err, kafka.ErrNoRoom) {
 			failed = true
 			number := fp.Partition
 			if fp.Topic == "" { // of the group as a whole
