@@ -37,10 +37,13 @@ func (c *consumer) OnFetchBatchRead(_ kgo.BrokerMetadata, _ string, number int32
 	if m.CompressionType != 0 && m.NumRecords == 0 && m.UncompressedBytes == m.CompressedBytes {
 		return // which is what it says of one that it could not decompress
 	}
-	c.seen.mu.Lock()
-	defer c.seen.mu.Unlock()
-	sizes := append(c.seen.of[number], m.CompressedBytes)
-	c.seen.of[number] = sizes[max(0, len(sizes)-seenBatches):]
+	_ = c.guarded(func() error { // of a panic poll hears
+		c.seen.mu.Lock()
+		defer c.seen.mu.Unlock()
+		sizes := append(c.seen.of[number], m.CompressedBytes)
+		c.seen.of[number] = sizes[max(0, len(sizes)-seenBatches):]
+		return nil
+	})
 }
 
 func (s *seen) has(number int32, size int) bool {

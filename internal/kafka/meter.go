@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	panics "movieexample.com/internal/guard"
 )
 
 // Bounds of what a consumer decompresses.
@@ -35,7 +37,8 @@ func (m *Meter) Decompress(src []byte, codec kgo.CompressionCodecType) ([]byte, 
 	if m.held.Load() >= meterBytes {
 		return nil, ErrNoRoom
 	}
-	out, err := decompress(src, uint16(codec), maxDecompress)
+	// In a goroutine of the library, where a defect of a decoder would end the process.
+	out, err := panics.Catch("decompress a record batch", func() ([]byte, error) { return decompress(src, uint16(codec), maxDecompress) })
 	if errors.Is(err, errTooLarge) {
 		return nil, kgo.ErrMaxDecompress
 	}
