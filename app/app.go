@@ -237,7 +237,7 @@ func (b *builder) tighten(dir string) error {
 	if err != nil || filepath.Dir(dir) != b.dataDir || info.Mode()&0o077 == 0 {
 		return nil
 	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Uid) != os.Geteuid() {
+	if !ours(info) {
 		return nil
 	}
 	b.log.Info("others could read this directory: they cannot any more", "directory", dir)
@@ -292,9 +292,13 @@ func (l listener) listen(ctx context.Context) (net.Listener, error) {
 // broker starts the embedded Kafka broker and returns its address.
 func (b *builder) broker(ctx context.Context) (string, error) {
 	l := b.cfg.Listen.of("kafka")
+	dir := filepath.Join(b.dataDir, "broker")
+	if err := b.tighten(dir); err != nil {
+		return "", err
+	}
 	broker, err := kafka.StartBrokerProcess(ctx, kafka.BrokerProcessConfig{
 		Broker: kafka.BrokerConfig{
-			Addr: l.addr, Advertise: b.cfg.KafkaAdvertise, Dir: filepath.Join(b.dataDir, "broker"), Logger: b.log.With("component", "broker"),
+			Addr: l.addr, Advertise: b.cfg.KafkaAdvertise, Dir: dir, Logger: b.log.With("component", "broker"),
 		},
 		Open:    l.listen, // an error then says by which flag the address changes
 		Metrics: b.metrics,

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"movieexample.com/internal/guard"
 	"movieexample.com/internal/kafka"
 )
 
@@ -53,9 +54,12 @@ type consumer struct {
 	places map[int32]standing
 	seen   seen
 	doubts doubts
+	meter  kafka.Meter
 	// wake ends the poll that is waiting, and nudged says that it was ended for a review.
 	wake   atomic.Pointer[context.CancelFunc]
 	nudged atomic.Bool
+	// failed is the first panic in what the client library calls; it ends this consumer.
+	failed atomic.Pointer[error]
 
 	mu sync.Mutex
 	// topicID is the id that the topic had at the first assignment; empty before.
@@ -133,7 +137,7 @@ func (c *consumer) run(ctx context.Context) error {
 		}),
 		// So soon are partitions noticed that were added, and given to a member.
 		kgo.MetadataMaxAge(metadataInterval),
-		kgo.MaxDecompressBatchBytes(maxBatchBytes),
+		kgo.WithDecompressor(&c.meter),
 		kgo.WithHooks(c),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.FetchMaxBytes(16<<20),
@@ -170,6 +174,9 @@ func (c *consumer) poll(ctx context.Context) error {
 		c.wake.Store(&cancel)
 		fetches := c.client.PollRecords(polling, c.cfg.BatchRecords)
 		cancel()
+		if failed := c.failed.Load(); failed != nil {
+			return *failed
+		}
 		if fetches.IsClientClosed() || ctx.Err() != nil {
 			return nil
 		}
@@ -181,6 +188,9 @@ func (c *consumer) poll(ctx context.Context) error {
 			failures = 0
 		} else {
 			failures++
+		}
+		if c.client.BufferedFetchRecords() == 0 {
+			c.meter.Handled()
 		}
 		// Here, where no partition can be taken from us.
 		if c.nudged.Swap(false) || time.Since(reviewed) >= reviewInterval {
@@ -195,6 +205,17 @@ func (c *consumer) poll(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// guarded does what the client library asks for, in a goroutine of the library, where a panic would end the process. What panicked
+// may be half done: the consumer ends with it, and a new one begins where the database stands.
+func (c *consumer) guarded(work func() error) error {
+	err := c.in.guard.Do(ingestionJob, work)
+	if errors.As(err, new(*guard.PanicError)) {
+		c.failed.CompareAndSwap(nil, &err)
+		c.nudge()
+	}
+	return err
 }
 
 // nudge makes the consumer review its partitions now, instead of within a second.
@@ -217,7 +238,7 @@ func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool, er
 	partitions, failed := make(map[int32]*fetched), false
 	undecodable := make(map[int32]error)
 	fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
-		if fp.Err != nil && !errors.Is(fp.Err, context.DeadlineExceeded) && !errors.Is(fp.Err, context.Canceled) {
+		if fp.Err != nil && !errors.Is(fp.Err, context.DeadlineExceeded) && !errors.Is(fp.Err, context.Canceled) && !errors.Is(fp.Err, kafka.ErrNoRoom) {
 			failed = true
 			number := fp.Partition
 			if fp.Topic == "" { // of the group as a whole
@@ -307,11 +328,11 @@ func (c *consumer) startOffsets(ctx context.Context, assigned map[string]map[int
 	}
 	var said saying
 	for attempt := 0; ; attempt++ {
-		err := c.takeOver(ctx, assigned[c.cfg.Topic])
+		err := c.guarded(func() error { return c.takeOver(ctx, assigned[c.cfg.Topic]) })
 		if err == nil {
 			return assigned, nil
 		}
-		if ctx.Err() != nil || errors.Is(err, errForeignGroup) {
+		if ctx.Err() != nil || errors.Is(err, errForeignGroup) || c.failed.Load() != nil {
 			return nil, errors.Join(ctx.Err(), err)
 		}
 		if said.due(err) {
@@ -355,14 +376,17 @@ func (c *consumer) takeOver(ctx context.Context, assigned map[int32]kgo.Offset) 
 
 // stop gives up partitions that were revoked or lost.
 func (c *consumer) stop(_ context.Context, _ *kgo.Client, given map[string][]int32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, number := range given[c.cfg.Topic] {
-		if p, ok := c.owned[number]; ok {
-			c.in.stop(p)
-			delete(c.owned, number)
+	_ = c.guarded(func() error { // of a panic poll hears
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, number := range given[c.cfg.Topic] {
+			if p, ok := c.owned[number]; ok {
+				c.in.stop(p)
+				delete(c.owned, number)
+			}
 		}
-	}
+		return nil
+	})
 }
 
 // stopAll gives up what is left when the client is closed.

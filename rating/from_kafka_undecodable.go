@@ -17,9 +17,6 @@ import (
 )
 
 const (
-	// maxBatchBytes bounds what one batch of records may decompress to. An event has at most 16 KiB, and producers bound their
-	// batches at about a megabyte before they compress them.
-	maxBatchBytes = 32 << 20
 	// stuckAfter is how long a partition may stay where it is, with records behind that place, before the log's own bytes are looked
 	// at: the client reads some batches that it cannot decode again and again, and tells nobody.
 	stuckAfter = 2 * time.Second
@@ -40,10 +37,13 @@ func (c *consumer) OnFetchBatchRead(_ kgo.BrokerMetadata, _ string, number int32
 	if m.CompressionType != 0 && m.NumRecords == 0 && m.UncompressedBytes == m.CompressedBytes {
 		return // which is what it says of one that it could not decompress
 	}
-	c.seen.mu.Lock()
-	defer c.seen.mu.Unlock()
-	sizes := append(c.seen.of[number], m.CompressedBytes)
-	c.seen.of[number] = sizes[max(0, len(sizes)-seenBatches):]
+	_ = c.guarded(func() error { // of a panic poll hears
+		c.seen.mu.Lock()
+		defer c.seen.mu.Unlock()
+		sizes := append(c.seen.of[number], m.CompressedBytes)
+		c.seen.of[number] = sizes[max(0, len(sizes)-seenBatches):]
+		return nil
+	})
 }
 
 func (s *seen) has(number int32, size int) bool {
@@ -81,7 +81,7 @@ func (c *consumer) undecodable(ctx context.Context, p partition, cause error) {
 		case b.last() >= next:
 			tooLarge := (*kgo.ErrDecompressTooLarge)(nil)
 			if errors.As(cause, &tooLarge) && tooLarge.Offset == b.FirstOffset {
-				cause = fmt.Errorf("it decompresses to more than %d MiB", maxBatchBytes>>20)
+				cause = errors.New("it decompresses to more than 32 MiB, or to more than 262,144 records")
 			} else if b.complete() == nil {
 				c.trouble(p.Number, cause) // it is about another batch
 				return

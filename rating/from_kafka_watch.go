@@ -213,9 +213,10 @@ func readOldest(ctx context.Context, cfg Config, from map[int32]int64) map[int32
 	for number, offset := range from {
 		offsets[number] = kgo.NewOffset().At(offset)
 	}
+	var meter kafka.Meter
 	client, err := kafka.NewClient(cfg.kafkaConfig(),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{cfg.Topic: offsets}),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.MaxDecompressBatchBytes(maxBatchBytes),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.WithDecompressor(&meter),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.FetchMaxPartitionBytes(64<<10), kgo.FetchMaxWait(100*time.Millisecond))
 	if err != nil {
 		return nil
@@ -232,6 +233,7 @@ func readOldest(ctx context.Context, cfg Config, from map[int32]int64) map[int32
 				times[fp.Partition] = recordTime(fp.Records[0])
 			}
 		})
+		meter.Handled()
 	}
 	return times
 }

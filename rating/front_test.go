@@ -321,11 +321,15 @@ func eventually(t testing.TB, what string, cond func() bool) {
 
 // logBuffer is a logger whose lines a test can read.
 type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	hook func(line string) // nil: none; it may panic
 }
 
 func (l *logBuffer) Write(b []byte) (int, error) {
+	if l.hook != nil {
+		l.hook(string(b))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Write(b)

@@ -7,9 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // copyOutput is what copy prints as JSON.
@@ -82,7 +81,7 @@ func awaitRatings(t *testing.T, p *program, rating string, want int) {
 // stop ends a process in order.
 func stop(t *testing.T, p *program) {
 	t.Helper()
-	p.signal(t, unix.SIGTERM)
+	p.signal(t, syscall.SIGTERM)
 	if o := p.wait(t); o.code != exitOK {
 		t.Fatalf("the stop: %+v", o)
 	}

@@ -7,10 +7,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"movieexample.com/test/system"
 )
@@ -121,7 +120,7 @@ func TestDemo(t *testing.T) {
 	if code := send(http.MethodDelete, a.Gateway+"/v1/movies/tt0111161"); code != http.StatusOK {
 		t.Errorf("delete a film: %d", code)
 	}
-	p.signal(t, unix.SIGINT)
+	p.signal(t, syscall.SIGINT)
 	o := p.wait(t)
 	if o.code != 0 || o.stdout != text {
 		t.Errorf("exit code %d, and after the banner: %q", o.code, strings.TrimPrefix(o.stdout, text))
@@ -136,7 +135,7 @@ func TestDemo(t *testing.T) {
 	if code := send(http.MethodGet, a.Gateway+"/v1/movies/tt0111161"); code != http.StatusNotFound {
 		t.Errorf("the deleted film after the second start: %d", code)
 	}
-	p.signal(t, unix.SIGTERM)
+	p.signal(t, syscall.SIGTERM)
 	o = p.wait(t)
 	if o.code != 0 || !strings.Contains(o.stderr, "nothing is loaded again") || !strings.Contains(o.stdout, "100,000 ratings, loaded before; started in ") {
 		t.Errorf("second start: %+v", o)
@@ -147,7 +146,7 @@ func TestDemo(t *testing.T) {
 func TestDemoOnOtherData(t *testing.T) {
 	data := t.TempDir()
 	p, _ := startSystemProcess(t, nil, "serve", "--data", data)
-	p.signal(t, unix.SIGTERM)
+	p.signal(t, syscall.SIGTERM)
 	if o := p.wait(t); o.code != 0 {
 		t.Fatalf("serve: %+v", o)
 	}
@@ -165,7 +164,7 @@ func TestDemoInterrupted(t *testing.T) {
 	if left, err := os.ReadDir(tmp); err != nil || len(left) != 1 || !strings.HasPrefix(left[0].Name(), "movieexample-demo-") {
 		t.Errorf("temporary files while it runs: %v, %v", left, err)
 	}
-	p.signal(t, unix.SIGINT)
+	p.signal(t, syscall.SIGINT)
 	o := p.wait(t)
 	if o.code != exitInterrupted || o.stdout != "" || !strings.HasSuffix(o.stderr, "movieexample: interrupted while loading the demo; loading it again completes it\n") {
 		t.Errorf("%+v", o)

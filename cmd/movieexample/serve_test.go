@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"movieexample.com/app"
 )
@@ -43,7 +43,7 @@ func TestServe(t *testing.T) {
 			if o := start(t, nil, "publish", events, "--kafka-brokers", a.Kafka).wait(t); o.code != exitRefused {
 				t.Errorf("publishing an event that is refused: %+v", o)
 			}
-			p.signal(t, unix.SIGTERM)
+			p.signal(t, syscall.SIGTERM)
 			o := p.wait(t)
 			if o.code != 0 {
 				t.Errorf("exit code %d after SIGTERM", o.code)
@@ -64,7 +64,7 @@ func TestServe(t *testing.T) {
 func TestServeOneService(t *testing.T) {
 	_, metadata := startSystemProcess(t, nil, "serve", "metadata", "--data", t.TempDir())
 	p, a := startSystemProcess(t, []string{"HOME=", "XDG_DATA_HOME="}, "serve", "movie", "--connect-metadata", metadata.Metadata, "--connect-rating", "127.0.0.1:1")
-	p.signal(t, unix.SIGINT)
+	p.signal(t, syscall.SIGINT)
 	o := p.wait(t)
 	want := "MovieExample is ready.\n" + line("gRPC movie", a.Movie) + line("Health and metrics", a.Admin)
 	if o.code != 0 || o.stdout != want {
@@ -118,7 +118,7 @@ func TestSecondSignal(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 12)); err != nil { // the body is asked for: the request is in flight
 		t.Fatal(err)
 	}
-	p.signal(t, unix.SIGINT)
+	p.signal(t, syscall.SIGINT)
 	p.await(t, "the stop to begin", func() bool { return strings.Contains(p.stderr.String(), "msg=stopping") })
 	// Between the first signal and its being let through again there is a moment; another signal does no harm.
 	p.await(t, "the end", func() bool {
@@ -126,12 +126,12 @@ func TestSecondSignal(t *testing.T) {
 		case <-p.exited:
 			return true
 		default:
-			_ = p.cmd.Process.Signal(unix.SIGINT) // fails when it has just ended
+			_ = p.cmd.Process.Signal(syscall.SIGINT) // fails when it has just ended
 			return false
 		}
 	})
 	<-p.exited
-	if status, ok := p.cmd.ProcessState.Sys().(interface{ Signal() unix.Signal }); !ok || status.Signal() != unix.SIGINT {
+	if status, ok := p.cmd.ProcessState.Sys().(interface{ Signal() syscall.Signal }); !ok || status.Signal() != syscall.SIGINT {
 		t.Errorf("ended with %s, want by the signal", p.cmd.ProcessState)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -97,15 +96,6 @@ func (l *Limiter) Listen(ln net.Listener, of Listener) net.Listener {
 		l.closed.WithLabelValues(of.Name, reason)
 	}
 	return &listener{Listener: ln, limiter: l, of: of, open: l.open.WithLabelValues(of.Name)}
-}
-
-// descriptorLimit is the number of file descriptors that the process may have, 0 where there is no limit to speak of.
-func descriptorLimit() int {
-	var r syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil || uint64(r.Cur) > math.MaxInt32 {
-		return 0
-	}
-	return int(r.Cur)
 }
 
 // What there may be too little of.

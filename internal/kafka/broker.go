@@ -128,6 +128,14 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 		err = fmt.Errorf("start the embedded Kafka broker on %s: %w", cfg.Dir, explain(err))
 		return nil, errors.Join(err, b.release())
 	}
+	if cfg.Dir != "" {
+		if err := b.endLost(ctx); err != nil {
+			b.cluster.Close()
+			guard.inside.close()
+			err = fmt.Errorf("start the embedded Kafka broker on %s: %w", cfg.Dir, err)
+			return nil, errors.Join(err, b.release())
+		}
+	}
 	guard.start()
 	b.stopped.Go(func() { b.retain(cfg.RetentionInterval) })
 	return b, nil

@@ -226,13 +226,18 @@ func (g *guard) checkJoin(r *request, k *kmsg.JoinGroupRequest) (verdict, error)
 	return verdict{}, nil
 }
 
+// validComment reports whether an offset may have the comment.
+func validComment(s *string) bool {
+	return s == nil || len(*s) <= maxOffsetComment && utf8.ValidString(*s)
+}
+
 func (g *guard) checkCommit(r *request, k *kmsg.OffsetCommitRequest) (verdict, error) {
 	code := (*kerr.Error)(nil)
 	n := 0
 	for _, t := range k.Topics {
 		for _, p := range t.Partitions {
 			n++
-			if p.Metadata != nil && (len(*p.Metadata) > maxOffsetComment || !utf8.ValidString(*p.Metadata)) {
+			if !validComment(p.Metadata) {
 				code = kerr.OffsetMetadataTooLarge
 			}
 		}

@@ -40,6 +40,20 @@ func refused(code *kerr.Error, format string, args ...any) *refusal {
 	return &refusal{code, fmt.Sprintf(format, args...)}
 }
 
+// refuseAll gives what is not refused a reason, too, where anything is: a request is carried out whole or not at all. It returns false
+// where nothing is refused.
+func refuseAll(why []*refusal, rest string) bool {
+	if !slices.ContainsFunc(why, func(r *refusal) bool { return r != nil }) {
+		return false
+	}
+	for i := range why {
+		if why[i] == nil {
+			why[i] = refused(kerr.InvalidRequest, "%s", rest)
+		}
+	}
+	return true
+}
+
 // checkCreateTopics makes the broker refuse names that Apache Kafka refuses (the library makes a directory of any name, so
 // that a topic called "../x" would be outside the data directory), settings that it does not have, and more topics than
 // Limits allow. Where one topic of a request is refused, none is created.
@@ -47,7 +61,6 @@ func (g *guard) checkCreateTopics(r *request, k *kmsg.CreateTopicsRequest) verdi
 	g.topics <- struct{}{}
 	release := func() { <-g.topics }
 	why := make([]*refusal, len(k.Topics))
-	bad := false
 	there, err := g.count()
 	for i, t := range k.Topics {
 		switch {
@@ -59,18 +72,14 @@ func (g *guard) checkCreateTopics(r *request, k *kmsg.CreateTopicsRequest) verdi
 		if why[i] == nil {
 			there[t.Topic] = max(int(t.NumPartitions), 1)
 		}
-		bad = bad || why[i] != nil
 	}
-	if !bad {
+	if !refuseAll(why, "nothing is created because another topic of the same request is refused") {
 		return verdict{after: release}
 	}
 	resp := k.ResponseKind().(*kmsg.CreateTopicsResponse)
 	for i, t := range k.Topics {
 		rt := kmsg.NewCreateTopicsResponseTopic()
 		rt.Topic = t.Topic
-		if why[i] == nil {
-			why[i] = refused(kerr.InvalidRequest, "nothing is created because another topic of the same request is refused")
-		}
 		rt.ErrorCode, rt.ErrorMessage = why[i].code.Code, &why[i].text
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -124,7 +133,6 @@ func (g *guard) checkCreatePartitions(r *request, k *kmsg.CreatePartitionsReques
 	release := func() { <-g.topics }
 	there, err := g.count()
 	why := make([]*refusal, len(k.Topics))
-	bad := false
 	for i, t := range k.Topics {
 		had, ok := there[t.Topic]
 		switch {
@@ -143,18 +151,14 @@ func (g *guard) checkCreatePartitions(r *request, k *kmsg.CreatePartitionsReques
 			}
 			there[t.Topic] = had
 		}
-		bad = bad || why[i] != nil
 	}
-	if !bad {
+	if !refuseAll(why, "nothing is changed because another topic of the same request is refused") {
 		return verdict{after: release}
 	}
 	resp := k.ResponseKind().(*kmsg.CreatePartitionsResponse)
 	for i, t := range k.Topics {
 		rt := kmsg.NewCreatePartitionsResponseTopic()
 		rt.Topic = t.Topic
-		if why[i] == nil {
-			why[i] = refused(kerr.InvalidRequest, "nothing is changed because another topic of the same request is refused")
-		}
 		rt.ErrorCode, rt.ErrorMessage = why[i].code.Code, &why[i].text
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -164,7 +168,6 @@ func (g *guard) checkCreatePartitions(r *request, k *kmsg.CreatePartitionsReques
 // checkAlterConfigs lets the settings of topics be changed that checkTopicSetting knows. Settings of the broker are ours.
 func checkAlterConfigs(r *request, k *kmsg.IncrementalAlterConfigsRequest) verdict {
 	why := make([]*refusal, len(k.Resources))
-	bad := false
 	for i, rr := range k.Resources {
 		switch {
 		case rr.ResourceType != kmsg.ConfigResourceTypeTopic:
@@ -186,18 +189,14 @@ func checkAlterConfigs(r *request, k *kmsg.IncrementalAlterConfigsRequest) verdi
 				}
 			}
 		}
-		bad = bad || why[i] != nil
 	}
-	if !bad {
+	if !refuseAll(why, "nothing is changed because another part of the same request is refused") {
 		return verdict{}
 	}
 	resp := k.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	for i, rr := range k.Resources {
 		res := kmsg.NewIncrementalAlterConfigsResponseResource()
 		res.ResourceType, res.ResourceName = rr.ResourceType, rr.ResourceName
-		if why[i] == nil {
-			why[i] = refused(kerr.InvalidRequest, "nothing is changed because another part of the same request is refused")
-		}
 		res.ErrorCode, res.ErrorMessage = why[i].code.Code, &why[i].text
 		resp.Resources = append(resp.Resources, res)
 	}

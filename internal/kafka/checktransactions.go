@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"time"
-	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -103,7 +102,7 @@ func (g *guard) checkTransactionCommit(r *request, k *kmsg.TxnOffsetCommitReques
 	for _, t := range k.Topics {
 		for _, p := range t.Partitions {
 			n++
-			if p.Metadata != nil && (len(*p.Metadata) > maxOffsetComment || !utf8.ValidString(*p.Metadata)) {
+			if !validComment(p.Metadata) {
 				code = kerr.OffsetMetadataTooLarge
 			}
 		}

@@ -30,6 +30,9 @@ const (
 	exitStuck  = 4
 )
 
+// beat is how often a broker process says that it is alive.
+const beat = time.Second
+
 const stopLimit = 10 * time.Second // for an orderly stop; then the process ends all the same
 
 // childConfig is the first line that a broker process reads.
@@ -44,10 +47,10 @@ type childConfig struct {
 
 // childLine is what a broker process says on its standard output besides log lines.
 type childLine struct {
-	Broker       string `json:"broker"` // "ready" or "failed"
-	Addr, Listen string
-	Kind         fault.Kind
-	Text         string
+	Broker       string     `json:"broker"` // "ready", "failed" or "alive"
+	Addr, Listen string     `json:",omitempty"`
+	Kind         fault.Kind `json:",omitempty"`
+	Text         string     `json:",omitempty"`
 }
 
 // IsBrokerProcess reports whether this process was started by [StartBrokerProcess] and shall do nothing but [RunBrokerProcess].
@@ -76,6 +79,11 @@ func RunBrokerProcess() int {
 		return exitFailed
 	}
 	logger := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: cfg.Level}))
+	go func() {
+		for range time.Tick(beat) { // also while it reads a large log
+			say(childLine{Broker: "alive"})
+		}
+	}()
 	orphaned := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(io.Discard, in)

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,9 @@ type BrokerProcessConfig struct {
 	// MemoryBytes is how much memory the process may have besides what it needs for the records that it finds at its start.
 	// Default 1 GiB.
 	MemoryBytes int64
+	// Silence is how long the process may be silent before it is killed; it says something each second. Whole seconds, 2 at least;
+	// default 15 s. A process that was stopped (SIGSTOP), or gets no processor, cannot end itself.
+	Silence time.Duration
 	// Metrics is where the metrics of the supervision go; nil: nowhere.
 	Metrics prometheus.Registerer
 }
@@ -71,6 +75,9 @@ func StartBrokerProcess(ctx context.Context, cfg BrokerProcessConfig) (*BrokerPr
 	}
 	if cfg.MemoryBytes <= 0 {
 		cfg.MemoryBytes = 1 << 30
+	}
+	if cfg.Silence <= 0 {
+		cfg.Silence = stuckAfter
 	}
 	if cfg.Open == nil {
 		cfg.Open = func(ctx context.Context) (net.Listener, error) { return Listen(ctx, bc.Addr, bc.Advertise) }
@@ -236,6 +243,27 @@ type child struct {
 	exited chan struct{}
 	errors headWriter
 	failed string // what it said last, if that was "failed"
+	silent atomic.Int64
+	hung   atomic.Bool
+}
+
+// watch kills the process when it has said nothing for so long. It counts seconds and does not look at the clock, by which this
+// process may have been stopped itself.
+func (c *child) watch(silence time.Duration) {
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.exited:
+			return
+		case <-tick.C:
+			if time.Duration(c.silent.Add(1))*beat > max(silence, 2*beat) {
+				c.hung.Store(true)
+				_ = c.cmd.Process.Kill()
+				return
+			}
+		}
+	}
 }
 
 // start starts a process and waits until it serves, or cancel.
@@ -289,6 +317,7 @@ func (p *BrokerProcess) start(cancel <-chan struct{}) (*child, childLine, error)
 	if err := <-started; err != nil {
 		return nil, childLine{}, fmt.Errorf("start the embedded Kafka broker's process: %w", err)
 	}
+	go c.watch(p.cfg.Silence)
 	_, _ = stdin.Write(append(line, '\n')) // fails when the process has ended, which says more
 	select {
 	case said := <-c.said:
@@ -341,8 +370,12 @@ func (c *child) listen(stdout io.Reader, logger *slog.Logger) {
 
 // take takes one line.
 func (c *child) take(line []byte, logger *slog.Logger) {
+	c.silent.Store(0)
 	var said childLine
 	if json.Unmarshal(line, &said) == nil && said.Broker != "" {
+		if said.Broker == "alive" {
+			return
+		}
 		if said.Broker == "failed" {
 			c.failed = said.Text
 		}
@@ -399,6 +432,9 @@ func (c *child) reason() error {
 		why = "it had more memory than it may"
 	case exitStuck:
 		why = "it did not answer"
+	}
+	if c.hung.Load() {
+		why = "it did not run any more, and was killed"
 	}
 	for line := range strings.Lines(c.errors.String()) {
 		for _, head := range []string{"panic: ", "fatal error: ", "runtime: "} {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package kafka_test
 
 import (
@@ -5,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,19 +19,6 @@ import (
 	"movieexample.com/internal/fault"
 	"movieexample.com/internal/kafka"
 )
-
-// filesEnv is how many files a broker process may have open.
-const filesEnv = "KAFKA_TEST_BROKER_FILES"
-
-func lowerFileLimit() {
-	n, err := strconv.ParseUint(os.Getenv(filesEnv), 10, 64)
-	if err != nil {
-		return // not asked for
-	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n}); err != nil {
-		panic(err)
-	}
-}
 
 // supervised is a broker in a process of its own.
 type supervised struct {

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package cluster runs the whole distributed system on this machine: MariaDB, Kafka and Consul from package servers, and
 // several processes of each service from the real binary, one service per process, as deploy/compose.yaml has them in
 // containers.

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command up is a cluster for people, behind `make cluster` and `make cluster-down`:
 //
 //	up start [--dir D] [--brokers 3] [--discovery consul|static]   starts one in the background, prints where everything is

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command up starts real servers in the foreground:
 //
 //	go run ./test/servers/up [mariadb] [kafka|kafka=3] [consul] [--dir D] [--stop-with-parent]
