@@ -79,6 +79,12 @@ func cannotOpen(err error) bool {
 	return false
 }
 
+// ioFailed reports whether the operating system refused to read or write a file that is open, a full disk and the lack of memory
+// aside.
+func ioFailed(err error) bool {
+	return primary(err) == sqlite3.SQLITE_IOERR && !sqliteFull(err) && code(err) != sqlite3.SQLITE_IOERR_NOMEM
+}
+
 // unwritable says which file or directory of the database this user cannot write, and what to do; "" if there is none.
 func unwritable(path string) string {
 	for _, file := range []string{path, path + "-wal", path + "-shm"} {
@@ -86,7 +92,9 @@ func unwritable(path string) string {
 		switch {
 		case errors.Is(err, unix.EROFS):
 			return file + " is on a file system that is mounted read-only: mount it to be written, or choose another directory"
-		case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		case errors.Is(err, unix.EPERM):
+			return "no permission: " + file + " is marked as immutable: take the mark away (chattr -i " + file + ")"
+		case errors.Is(err, unix.EACCES):
 			return "no permission: " + file + " cannot be read and written by this user: " + ownersRemedy(file)
 		}
 	}
@@ -108,12 +116,15 @@ func ownersRemedy(file string) string {
 // sqliteHint is what an operator has to do about err, or "".
 func sqliteHint(path string, err error) string {
 	switch {
-	case sqliteReadOnly(err) && code(err) != sqlite3.SQLITE_READONLY_DBMOVED, cannotOpen(err):
+	case sqliteReadOnly(err) && code(err) != sqlite3.SQLITE_READONLY_DBMOVED, cannotOpen(err), ioFailed(err):
 		if why := unwritable(path); why != "" {
 			return why
 		}
 		if cannotOpen(err) {
 			return "the file, or one of those beside it (" + filepath.Base(path) + "-wal, -shm), cannot be opened: check that they are there and who may use them, and the limit of open files"
+		}
+		if ioFailed(err) {
+			return "the file, or one of those beside it (" + filepath.Base(path) + "-wal, -shm), cannot be read or written: look at the kernel's log, the disk and how it is mounted"
 		}
 	case code(err) == sqlite3.SQLITE_READONLY_DBMOVED:
 		return "the file was moved or deleted while it was in use: restart, with the file in its place"
