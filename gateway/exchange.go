@@ -102,7 +102,7 @@ func (e *edge) report(ctx context.Context, x *exchange, remote string, took time
 	skipped := 0
 	if level > slog.LevelDebug { // who wants to see every request gets to see it
 		var ok bool
-		if skipped, ok = x.metrics.lines[min(x.status/100, 5)].Take(time.Now()); !ok {
+		if skipped, ok = x.metrics.line(x.status, time.Now()); !ok {
 			return
 		}
 	}

@@ -49,10 +49,23 @@ type routeMetrics struct {
 	seconds       prometheus.Observer
 	statuses      [600]atomic.Pointer[prometheus.Counter] // filled as statuses occur
 	lines         [6]telemetry.Sampler                    // of the log, by the status's first digit
+	away          [2]telemetry.Sampler                    // of the log, for 503 and for 504
 }
 
 func (m *metrics) of(method, route string) *routeMetrics {
 	return &routeMetrics{vec: m.requests, method: method, route: route, seconds: m.seconds.WithLabelValues(method, route)}
+}
+
+// line reports whether to log a request that was answered so, and how many lines were skipped. What is away makes every request
+// fail: that is said once in a while.
+func (r *routeMetrics) line(status int, now time.Time) (skipped int, ok bool) {
+	switch status {
+	case http.StatusServiceUnavailable:
+		return r.away[0].TakeRepeated(now)
+	case http.StatusGatewayTimeout:
+		return r.away[1].TakeRepeated(now)
+	}
+	return r.lines[min(status/100, 5)].Take(now)
 }
 
 func (r *routeMetrics) observe(status int, took time.Duration) {

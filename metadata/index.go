@@ -297,7 +297,7 @@ func (f *follower) start(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	err := f.store.inSession(ctx, func(ctx context.Context, q reading, opened uint64) error {
-		return f.load(ctx, q, opened, f.looks.Add(1), time.Now().Add(startBudget))
+		return f.load(ctx, q, opened, f.looks.Add(1), f.now().Add(startBudget))
 	})
 	f.report(ctx, err)
 }
@@ -334,7 +334,7 @@ func (f *follower) load(ctx context.Context, q reading, opened uint64, look int6
 			f.index.Store(f.filling) // nobody asks it yet, but for how many films it has
 		}
 	}
-	for n := firstChunk; deadline.IsZero() || time.Now().Before(deadline); n = min(2*n, maxChunk) {
+	for n := firstChunk; deadline.IsZero() || f.now().Before(deadline); n = min(2*n, maxChunk) {
 		films, err := f.store.filmsAfter(ctx, q, f.loading, n)
 		if err != nil {
 			return err

@@ -25,7 +25,7 @@ import (
 )
 
 // Whatever operation fails while the index is loaded: New succeeds if the schema could be made,
-// search says that it is not ready, and becomes ready by itself.
+// search says that it is not ready, and becomes ready by itself. The clock does not move, so that New has the time it needs.
 func TestLoadingMayFail(t *testing.T) {
 	next, n, notReady := storedBefore(t).Copies(t), 0, 0
 	for plan := range sqlfault.Sweep(sqlfault.ErrorBefore, sqlfault.LostAfter) {
@@ -39,7 +39,8 @@ func TestLoadingMayFail(t *testing.T) {
 			}
 			defer db.Close()
 			plan.Start()
-			svc, err := metadata.New(t.Context(), quick(), metadata.Deps{DB: db})
+			now := time.Now()
+			svc, err := metadata.New(t.Context(), quick(), metadata.Deps{DB: db, Now: func() time.Time { return now }})
 			plan.Stop()
 			if err != nil && plan.Fired() && strings.Contains(err.Error(), "migrate database") {
 				return // whether the schema is current is asked there too; what fails in that is its own test's
@@ -66,6 +67,35 @@ func TestLoadingMayFail(t *testing.T) {
 	}
 	if notReady < 10 {
 		t.Errorf("%d of %d runs were not ready: the faults did not hit", notReady, n)
+	}
+}
+
+// New stops loading after 100 ms of its clock, and Run goes on with the load.
+func TestLoadingTakesLong(t *testing.T) {
+	db, err := sqldb.Open(t.Context(), storedBefore(t).Copies(t)(), sqldb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	c := &clock{now: time.Now()}
+	svc, err := metadata.New(t.Context(), quick(), metadata.Deps{DB: db, Now: func() time.Time {
+		c.advance(101 * time.Millisecond)
+		return c.Now()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := svc.SearchReady(t.Context()); err == nil || !strings.Contains(err.Error(), "the search index is being loaded") {
+		t.Errorf("after New: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error)
+	go func() { done <- svc.Run(ctx) }()
+	until(t, "ready", func() error { return svc.SearchReady(t.Context()) })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

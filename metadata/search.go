@@ -37,7 +37,7 @@ func (s *Service) version(ctx context.Context) (stored, indexed numbers, err err
 		indexed = at.numbers
 	}
 	stored, err = s.store.numbers(ctx, s.store.db.Read())
-	return stored, indexed, err
+	return stored, indexed, explain(ctx, "read the catalogue's version", err)
 }
 
 // searchFilter is what a search request asks for, but for the page.

@@ -418,6 +418,7 @@ func deleteText(d sqldb.Dialect, table string, key ...string) func(rows int) str
 func explain(ctx context.Context, doing string, err error) error {
 	var (
 		unknown *sqldb.CommitError
+		trouble *sqldb.TroubleError
 		known   *fault.Error
 	)
 	switch {
@@ -425,6 +426,8 @@ func explain(ctx context.Context, doing string, err error) error {
 		return nil
 	case errors.As(err, &known):
 		return err
+	case errors.As(err, &unknown) && errors.As(err, &trouble):
+		return fault.Unavailable(err, "database %s: %s; whether the write was stored is not known: read it back, then retry", trouble.Name, trouble.Hint)
 	case errors.As(err, &unknown):
 		return fault.Unavailable(err, "the database did not confirm the write, which may or may not be stored: read it back, then retry")
 	case ctx.Err() != nil:

@@ -119,8 +119,8 @@ func (s *store) write(ctx context.Context, change func(context.Context, *sqldb.T
 				return nil
 			case found == undecided:
 				return err
-			case sqldb.Full(err):
-				return unknown.Err // it is known now, and waiting frees no disk
+			case sqldb.Full(err), errors.As(err, new(*sqldb.TroubleError)):
+				return unknown.Err // it is known now, and waiting mends neither a disk nor a file
 			}
 		case err == nil || !sqldb.Transient(err):
 			return err
@@ -131,11 +131,11 @@ func (s *store) write(ctx context.Context, change func(context.Context, *sqldb.T
 	}
 }
 
-// retry repeats a look at the tables until it succeeds or patience is at its end.
+// retry repeats a look at the tables until it succeeds, patience is at its end, or an operator has to do something first.
 func (s *store) retry(ctx context.Context, began time.Time, find func(context.Context) (outcome, error)) (outcome, error) {
 	for attempt := 0; ; attempt++ {
 		found, err := find(ctx)
-		if err == nil || !pause(ctx, began, attempt) {
+		if err == nil || errors.As(err, new(*sqldb.TroubleError)) || !pause(ctx, began, attempt) {
 			return found, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/internal/telemetry"
 )
 
 // standings gives every film a standing, whatever state the rating service is in.
@@ -20,6 +21,7 @@ type standings struct {
 	ahead   ahead
 	circuit *circuit
 	logger  *slog.Logger
+	lines   telemetry.Sampler // of answers that help no viewer
 	now     func() time.Time
 }
 
@@ -190,7 +192,9 @@ func (s *standings) observe(ctx context.Context, err error) {
 		}
 	default:
 		// It answers, so it is worth asking again; but this answer helps no viewer.
-		s.logger.ErrorContext(ctx, "read rating summary", "error", err)
+		if skipped, ok := s.lines.TakeRepeated(time.Now()); ok {
+			s.logger.ErrorContext(ctx, "read rating summary", "error", err, "suppressed", skipped)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -50,11 +51,13 @@ type consumer struct {
 	leave    atomic.Bool
 	askedFor bool // halts for the group were recorded; used by awaitGroup alone
 	// said is what was last logged about a partition, and places where it stood; used by poll alone.
-	said   map[int32]*saying
-	places map[int32]standing
-	seen   seen
-	doubts doubts
-	meter  kafka.Meter
+	said map[int32]*saying
+	// troubled is the number of the brokers' answers to the watch when something was logged last; used by poll alone.
+	troubled int
+	places   map[int32]standing
+	seen     seen
+	doubts   doubts
+	meter    kafka.Meter
 	// wake ends the poll that is waiting, and nudged says that it was ended for a review.
 	wake   atomic.Pointer[context.CancelFunc]
 	nudged atomic.Bool
@@ -186,6 +189,7 @@ func (c *consumer) poll(ctx context.Context) error {
 		}
 		if ok {
 			failures = 0
+			c.recovered()
 		} else {
 			failures++
 		}
@@ -300,9 +304,7 @@ func (c *consumer) awaitTopic(ctx context.Context) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		if said.due(err) {
-			c.in.log.Warn("rating events are not ingested: waiting for Kafka", "brokers", c.cfg.Brokers, "topic", c.cfg.Topic, "error", err)
-		}
+		said.say(c.in.log, slog.LevelWarn, "rating events are not ingested: waiting for Kafka", err, "brokers", c.cfg.Brokers, "topic", c.cfg.Topic)
 		if backoff(ctx, attempt) != nil {
 			return false
 		}
@@ -330,14 +332,13 @@ func (c *consumer) startOffsets(ctx context.Context, assigned map[string]map[int
 	for attempt := 0; ; attempt++ {
 		err := c.guarded(func() error { return c.takeOver(ctx, assigned[c.cfg.Topic]) })
 		if err == nil {
+			said.over(c.in.log, "partitions are assigned and ingested", "topic", c.cfg.Topic, "partitions", len(assigned[c.cfg.Topic]))
 			return assigned, nil
 		}
 		if ctx.Err() != nil || errors.Is(err, errForeignGroup) || c.failed.Load() != nil {
 			return nil, errors.Join(ctx.Err(), err)
 		}
-		if said.due(err) {
-			c.in.log.Warn("partitions are assigned and not ingested yet: waiting", "topic", c.cfg.Topic, "partitions", len(assigned[c.cfg.Topic]), "error", err)
-		}
+		said.say(c.in.log, slog.LevelWarn, "partitions are assigned and not ingested yet: waiting", err, "topic", c.cfg.Topic, "partitions", len(assigned[c.cfg.Topic]))
 		if err := backoff(ctx, attempt); err != nil {
 			return nil, err
 		}
@@ -443,7 +444,7 @@ func (c *consumer) partition(ctx context.Context, number int32, records []*kgo.R
 	}
 	if err != nil { // nothing is taken for what it may not be: they are read again
 		if next, ours := c.in.position(p); ours && ctx.Err() == nil {
-			c.in.log.Warn("records of a partition are read again", "partition", p.String(), "offset", next, "error", err)
+			c.in.waits.say(c.in.log, slog.LevelWarn, "records of a partition are read again", err, "partition", p.String(), "offset", next)
 			c.seek(p, next)
 		}
 		return

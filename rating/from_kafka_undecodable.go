@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -232,10 +233,23 @@ func (c *consumer) examine(ctx context.Context, p partition, next int64) {
 // trouble logs an error about a partition, one that comes again with every attempt only now and then.
 func (c *consumer) trouble(number int32, err error) {
 	err = kafka.Explain(c.client, err)
+	c.troubled = c.in.gaps.answers()
 	if c.said[number] == nil {
 		c.said[number] = &saying{}
 	}
-	if c.said[number].due(err) {
-		c.in.log.Warn("reading rating events", "topic", c.cfg.Topic, "partition", number, "error", err)
+	c.said[number].say(c.in.log, slog.LevelWarn, "reading rating events", err, "topic", c.cfg.Topic, "partition", number)
+}
+
+// recovered says that it is over what trouble has said: the brokers have answered since, and nothing came of the last poll but records.
+func (c *consumer) recovered() {
+	if c.in.gaps.answers() < c.troubled+2 { // an answer that was under way is none
+		return
+	}
+	said := false
+	for _, s := range c.said {
+		said = s.end() || said
+	}
+	if said {
+		c.in.log.Info("reading rating events again", "topic", c.cfg.Topic)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -159,13 +160,11 @@ func (c *consumer) awaitGroup(ctx context.Context) bool {
 		case ctx.Err() != nil:
 			return false
 		case err != nil:
-			if said.due(err) {
-				c.in.log.Warn("rating events are not ingested: waiting for Kafka", "group", c.cfg.Group, "error", err)
-			}
+			said.say(c.in.log, slog.LevelWarn, "rating events are not ingested: waiting for Kafka", err, "group", c.cfg.Group)
 		case reason == "":
 			return true
-		case said.due(errors.New(reason)):
-			c.in.log.Error("rating events are not ingested: the consumer group is not this system's", "group", c.cfg.Group, "topic", c.cfg.Topic, "reason", reason)
+		default:
+			said.say(c.in.log, slog.LevelError, "rating events are not ingested: the consumer group is not this system's", errors.New(reason), "group", c.cfg.Group, "topic", c.cfg.Topic)
 		}
 		if backoff(ctx, attempt) != nil {
 			return false

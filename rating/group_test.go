@@ -16,14 +16,14 @@ import (
 func TestTwoDatabasesInOneGroup(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
-	testTwoDatabases(t, s, s.cfg())
+	testTwoDatabases(t, s, s.cfg(), [2]string{sqltest.URL(t), sqltest.URL(t)})
 }
 
-func testTwoDatabases(t *testing.T, s *stream, cfg rating.Config) {
-	firstURL := sqltest.URL(t)
+func testTwoDatabases(t *testing.T, s *stream, cfg rating.Config, urls [2]string) {
+	firstURL, secondURL := urls[0], urls[1]
 	first := start(t, firstURL, cfg, nil)
 	eventually(t, "the first system to have the partitions", func() bool { return len(first.partitions(t)) == 2 })
-	second := start(t, sqltest.URL(t), cfg, nil)
+	second := start(t, secondURL, cfg, nil)
 	eventually(t, "the second system to be refused", func() bool { return second.gauge(t, "rating_ingest_foreign_group") == 1 })
 	const events = 200
 	publish := func(from int) {

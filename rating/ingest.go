@@ -42,6 +42,7 @@ type ingester struct {
 	group   group
 	// buried is told of new dead letters, and what they take in bytes.
 	buried func(count int, bytes int64)
+	waits  saying // for the database
 
 	mu     sync.Mutex
 	next   map[partition]int64 // where each owned partition goes on
@@ -253,6 +254,7 @@ func (in *ingester) run(ctx context.Context, p partition, start int64, recs []lo
 			told = done
 		}
 		if cause == nil {
+			in.waits.over(in.log, "ingestion waited for the database, and goes on", "partition", p.String(), "offset", start)
 			return b.end, told, nil
 		}
 		in.metrics.retries.Inc()
@@ -280,7 +282,7 @@ func (in *ingester) run(ctx context.Context, p partition, start int64, recs []lo
 			}
 		}
 		// For ever: what the database cannot take now must not become a dead letter, and must not be skipped.
-		in.log.Warn("ingestion waits for the database", "partition", p.String(), "offset", start, "attempt", attempt+1, "error", cause)
+		in.waits.say(in.log, slog.LevelWarn, "ingestion waits for the database, and goes on by itself", cause, "partition", p.String(), "offset", start, "attempt", attempt+1)
 		if err := backoff(ctx, attempt); err != nil {
 			return 0, outcome{}, err
 		}

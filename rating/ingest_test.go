@@ -232,7 +232,9 @@ func TestIngestionWaitsForTheDatabase(t *testing.T) {
 				answered <- answer{next, err}
 			}()
 			const line = "ingestion waits for the database"
-			eventually(t, "three attempts", func() bool { return strings.Count(log.String(), line) >= 3 })
+			eventually(t, "three attempts", func() bool {
+				return testutil.ToFloat64(in.metrics.retries) >= 3 && strings.Contains(log.String(), line)
+			})
 			if len(answered) > 0 {
 				t.Fatalf("it did not wait: %v\n%s", <-answered, log)
 			}
@@ -243,6 +245,10 @@ func TestIngestionWaitsForTheDatabase(t *testing.T) {
 			modelOf(events...).check(t, s)
 			if l := s.letters(t); len(l) != 0 {
 				t.Errorf("%d dead letters, the first: %+v", len(l), l[0])
+			}
+			// One line for each text, and one at the end.
+			if waits, ends := strings.Count(log.String(), line), strings.Count(log.String(), "ingestion waited for the database, and goes on"); waits > sayings || ends != 1 {
+				t.Errorf("%d lines say that it waits and %d that it goes on:\n%s", waits, ends, log)
 			}
 			if n := testutil.ToFloat64(in.metrics.retries); n < 3 {
 				t.Errorf("metric of retries %v, want 3 or more", n)

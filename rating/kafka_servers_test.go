@@ -57,9 +57,15 @@ func TestApacheKafka(t *testing.T) {
 		"deleted-early": testDeletedRecords,
 		"two-members":   testTwoMembers,
 		"min-insync":    testMinInSync,
-		"two-databases": func(t *testing.T, s *stream) { testTwoDatabases(t, s, realCfg(s)) },
-		"added":         func(t *testing.T, s *stream) { testPartitionsAreAdded(t, s, "group-"+s.topic) },
-		"timeless":      testTimeless,
+		"two-databases": func(t *testing.T, s *stream) {
+			testTwoDatabases(t, s, realCfg(s), [2]string{sqltest.URL(t), sqltest.URL(t)})
+		},
+		"two-databases-on-mariadb": func(t *testing.T, s *stream) {
+			server := sqltest.MySQL(t)
+			testTwoDatabases(t, s, realCfg(s), [2]string{server.Database(t), server.Database(t)})
+		},
+		"added":    func(t *testing.T, s *stream) { testPartitionsAreAdded(t, s, "group-"+s.topic) },
+		"timeless": testTimeless,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

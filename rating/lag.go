@@ -27,6 +27,8 @@ type gaps struct {
 	up bool
 	// answered is when they did, and before the first answer when they were first asked.
 	answered time.Time
+	// answersSeen counts their answers.
+	answersSeen int
 	// topicID is the topic's id as the brokers told last; empty before, or where there is none.
 	topicID string
 }
@@ -156,11 +158,19 @@ func (g *gaps) silent() {
 	g.watched, g.up = true, false
 }
 
+// answers is how often the brokers have answered.
+func (g *gaps) answers() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.answersSeen
+}
+
 // observe takes over what brokers and database tell of a topic, and who has its partitions. placed: the database did tell.
 func (g *gaps) observe(topic string, s state, who owners, placed bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.watched, g.up, g.answered, g.topicID = true, true, g.now(), s.log.id
+	g.answersSeen++
 	if s.log.id == "" {
 		return // deleted: what was known stays, and its reason is told by the ingester
 	}

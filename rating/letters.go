@@ -72,8 +72,10 @@ func (k *letterKeeper) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		round, cancel := context.WithTimeout(ctx, dropTimeout)
-		if err := k.keep(round); err != nil && ctx.Err() == nil && k.failed.due(err) {
-			k.log.Warn("dead letters are not kept within their bounds now", "error", err)
+		if err := k.keep(round); err == nil {
+			k.failed.over(k.log, "dead letters are kept within their bounds again")
+		} else if ctx.Err() == nil {
+			k.failed.say(k.log, slog.LevelWarn, "dead letters are not kept within their bounds now", err)
 		}
 		cancel()
 		select {

@@ -1,7 +1,9 @@
 package rating
 
 import (
+	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -15,25 +17,54 @@ const (
 	turnInterval = 3 * time.Second
 )
 
-// saying is the error that was logged last of those that come again with every attempt.
+// saying logs an error that comes again with every attempt: at once, when it is another one than before, and every 30 seconds.
+// The zero value is ready; it is safe for concurrent use.
 type saying struct {
-	text string
-	at   time.Time
+	mu      sync.Mutex
+	open    bool                 // there was a line since all was well
+	at      time.Time            // of the last line
+	said    map[string]time.Time // the texts that were logged in the last 30 seconds, sayings of them at most
+	skipped int                  // errors since the last line
 }
 
-// due reports whether err is to be logged now: at first, when it is another one than before, though not at every turn of errors
-// that take turns, and every 30 seconds.
-func (s *saying) due(err error) bool {
+// sayings is how many different texts are logged in 30 seconds: errors name ports, and take turns.
+const sayings = 4
+
+// say logs err under msg, with the number of errors that were not logged since the last line.
+func (s *saying) say(log *slog.Logger, level slog.Level, msg string, err error, attrs ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	now, text := time.Now(), err.Error()
-	silence := warnInterval
-	if text != s.text {
-		silence = turnInterval
+	maps.DeleteFunc(s.said, func(_ string, at time.Time) bool { return now.Sub(at) > warnInterval })
+	if _, known := s.said[text]; known || len(s.said) == sayings || now.Sub(s.at) <= turnInterval {
+		s.skipped++
+		return
 	}
-	if !s.at.IsZero() && now.Sub(s.at) <= silence {
-		return false
+	if s.said == nil {
+		s.said = make(map[string]time.Time)
 	}
-	s.text, s.at = text, now
-	return true
+	attrs = append(attrs, "error", err)
+	if s.skipped > 0 {
+		attrs = append(attrs, "suppressed", s.skipped)
+	}
+	s.open, s.at, s.said[text], s.skipped = true, now, now, 0
+	log.Log(context.Background(), level, msg, attrs...)
+}
+
+// over logs msg, once, if an error was logged since all was well.
+func (s *saying) over(log *slog.Logger, msg string, attrs ...any) {
+	if s.end() {
+		log.Info(msg, attrs...)
+	}
+}
+
+// end notes that all is well, and reports whether an error was logged before. What was logged is not logged again any sooner:
+// trouble that comes and goes would fill the log.
+func (s *saying) end() (said bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	said, s.open = s.open, false
+	return said
 }
 
 // doubts tells of events whose time is accepted and yet hardly right, one of each kind now and then: a producer that is wrong is

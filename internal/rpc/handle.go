@@ -236,7 +236,8 @@ func (s *Server) report(ctx context.Context, m *method, id string, code codes.Co
 	default:
 		level = slog.LevelInfo
 	}
-	if took > s.cfg.SlowCall && level < slog.LevelWarn {
+	slow := took > s.cfg.SlowCall
+	if slow && level < slog.LevelWarn {
 		level, text = slog.LevelWarn, "slow call"
 	}
 	if !s.log.Enabled(ctx, level) {
@@ -245,7 +246,7 @@ func (s *Server) report(ctx context.Context, m *method, id string, code codes.Co
 	skipped := 0
 	if level > slog.LevelDebug { // who wants to see every call gets to see it
 		var ok bool
-		if skipped, ok = m.metrics.line(code, time.Now()); !ok {
+		if skipped, ok = m.metrics.line(code, slow, time.Now()); !ok {
 			return
 		}
 	}

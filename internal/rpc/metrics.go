@@ -75,8 +75,9 @@ type methodMetrics struct {
 	// handled is filled code by code as codes occur: series that stay 0 for ever
 	// would be most of what a scrape returns.
 	handled [codes.Unauthenticated + 1]atomic.Pointer[prometheus.Counter]
-	// lines are sampled code by code.
+	// lines are sampled code by code, and given are those of calls that waited in vain until the caller gave up.
 	lines [codes.Unauthenticated + 1]telemetry.Sampler
+	given telemetry.Sampler
 }
 
 func (m *metrics) of(service, method string) *methodMetrics {
@@ -86,10 +87,17 @@ func (m *metrics) of(service, method string) *methodMetrics {
 	}
 }
 
-// line reports whether to log a call that ended so, and how many lines were skipped.
-func (m *methodMetrics) line(code codes.Code, now time.Time) (skipped int, ok bool) {
+// line reports whether to log a call that ended so, and how many lines were skipped. What is away makes every call fail, or wait
+// until its caller gives up: that is said once in a while.
+func (m *methodMetrics) line(code codes.Code, slow bool, now time.Time) (skipped int, ok bool) {
 	if int(code) >= len(m.lines) {
 		code = codes.Unknown
+	}
+	switch {
+	case code == codes.Unavailable || code == codes.DeadlineExceeded:
+		return m.lines[code].TakeRepeated(now)
+	case code == codes.Canceled && slow:
+		return m.given.TakeRepeated(now)
 	}
 	return m.lines[code].Take(now)
 }

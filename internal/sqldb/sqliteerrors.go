@@ -76,15 +76,24 @@ func cannotOpen(err error) bool {
 	return false
 }
 
+// ioFailed reports whether the operating system refused to read or write a file that is open, a full disk and the lack of memory
+// aside.
+func ioFailed(err error) bool {
+	return primary(err) == sqlite3.SQLITE_IOERR && !sqliteFull(err) && code(err) != sqlite3.SQLITE_IOERR_NOMEM
+}
+
 // sqliteHint is what an operator has to do about err, or "".
 func sqliteHint(path string, err error) string {
 	switch {
-	case sqliteReadOnly(err) && code(err) != sqlite3.SQLITE_READONLY_DBMOVED, cannotOpen(err):
+	case sqliteReadOnly(err) && code(err) != sqlite3.SQLITE_READONLY_DBMOVED, cannotOpen(err), ioFailed(err):
 		if why := unwritable(path); why != "" {
 			return why
 		}
 		if cannotOpen(err) {
 			return "the file, or one of those beside it (" + filepath.Base(path) + "-wal, -shm), cannot be opened: check that they are there and who may use them, and the limit of open files"
+		}
+		if ioFailed(err) {
+			return "the file, or one of those beside it (" + filepath.Base(path) + "-wal, -shm), cannot be read or written: look at the kernel's log, the disk and how it is mounted"
 		}
 	case code(err) == sqlite3.SQLITE_READONLY_DBMOVED:
 		return "the file was moved or deleted while it was in use: restart, with the file in its place"

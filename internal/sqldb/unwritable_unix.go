@@ -18,7 +18,9 @@ func unwritable(path string) string {
 		switch {
 		case errors.Is(err, unix.EROFS):
 			return file + " is on a file system that is mounted read-only: mount it to be written, or choose another directory"
-		case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		case errors.Is(err, unix.EPERM):
+			return "no permission: " + file + " is marked as immutable: take the mark away (chattr -i " + file + ")"
+		case errors.Is(err, unix.EACCES):
 			return "no permission: " + file + " cannot be read and written by this user: " + ownersRemedy(file)
 		}
 	}

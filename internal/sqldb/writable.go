@@ -52,7 +52,7 @@ func (w *watch) saw(err error, writes bool) {
 // refusesWrites reports whether err is about the state of the database, which an operator has to mend, and not about what was
 // to be written or about the moment.
 func refusesWrites(err error) bool {
-	return ReadOnly(err) || Full(err) || Corrupt(err) || Forbidden(err) || cannotOpen(err) || mysqlLoginRefused(err)
+	return ReadOnly(err) || Full(err) || Corrupt(err) || Forbidden(err) || cannotOpen(err) || ioFailed(err) || mysqlLoginRefused(err)
 }
 
 // committed says that a transaction was written. One that was not a probe shows that whatever was refused is allowed again.

@@ -34,6 +34,24 @@ func TestSampler(t *testing.T) {
 	}
 }
 
+// TestSamplerOfWhatRepeats: one line in half a minute, and the next one says how many were not written.
+func TestSamplerOfWhatRepeats(t *testing.T) {
+	var s telemetry.Sampler
+	now := time.Unix(1_700_000_000, 0)
+	var skipped []int
+	for range 61 { // 20 attempts a second for a minute and a moment
+		for range 20 {
+			if k, ok := s.TakeRepeated(now); ok {
+				skipped = append(skipped, k)
+			}
+		}
+		now = now.Add(time.Second)
+	}
+	if want := []int{0, 599, 599}; !slices.Equal(skipped, want) {
+		t.Errorf("lines with %d skipped before them, want %d", skipped, want)
+	}
+}
+
 // TestLatencyBuckets: what timed out after the gateway's 5 s, or the 10 s of a call without a deadline, is in a bucket of its
 // own, and the bounds that operators write objectives with are there.
 func TestLatencyBuckets(t *testing.T) {

@@ -69,6 +69,8 @@ func TestAlerts(t *testing.T) {
 	for _, p := range c.Processes() {
 		admin = append(admin, p.Admin)
 	}
+	job := newGuardedJob(t)
+	admin = append(admin, job.address)
 	prometheus, err := servers.StartPrometheus(t.Context(), servers.PrometheusConfig{Job: "movieexample", Targets: admin, Rules: text})
 	if err != nil {
 		t.Fatal(err)
@@ -118,6 +120,7 @@ func TestAlerts(t *testing.T) {
 		}
 		return nil
 	}
+	var release func() error // of what writes wait for
 	crowd := &halfClients{}
 	t.Cleanup(crowd.end)
 	caused := make(map[string]bool)
@@ -134,6 +137,14 @@ func TestAlerts(t *testing.T) {
 		{
 			"the database stops", c.MariaDB.Stop, func() error { return c.MariaDB.Start(t.Context()) },
 			[]string{"ServerErrors", "SearchBehind", "IngestionBehind", "IngestionRetries"},
+		},
+		{
+			"films are written faster than the database takes them", func() error { release, err = pileUp(t, c); return err }, func() error { return release() },
+			[]string{"WritesRefused"},
+		},
+		{
+			"background work panics", func() error { job.panics <- struct{}{}; return nil }, func() error { return nil },
+			[]string{"BackgroundPanic"},
 		},
 		{
 			"Consul stops", c.Consul.Stop, func() error { return c.Consul.Start(t.Context()) },
