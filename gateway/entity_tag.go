@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -104,8 +105,8 @@ func (l tagList) has(tag string) bool {
 }
 
 // versions are the versions of the tags, each once: what stands before the dot, or all of it, because the etag in the JSON is a
-// version too. Tags that nobody got from us and that the services would take for something else than a version are left out: as
-// tags they match nothing.
+// version too. Tags that nobody got from us and that the services would take for something else than a version, or that cannot be
+// sent to them (obs-text of RFC 9110 that is not UTF-8), are left out: as tags they match nothing.
 func (l tagList) versions() []string {
 	var versions []string
 	seen := map[string]bool{}
@@ -114,7 +115,7 @@ func (l tagList) versions() []string {
 		if dot := strings.LastIndexByte(t, '.'); dot >= 0 {
 			version = t[:dot]
 		}
-		if version != "" && version != anyETag && version != noETag && !seen[version] {
+		if version != "" && utf8.ValidString(version) && version != anyETag && version != noETag && !seen[version] {
 			seen[version] = true
 			versions = append(versions, version)
 		}

@@ -90,6 +90,7 @@ func FuzzConditions(f *testing.F) {
 	f.Add(`W/"e1.0", ,"x"`, `*`)
 	f.Add(`"\x7f"`, `W/W/"e1"`)
 	f.Add("*,*", "\"\"")
+	f.Add("\"\xd4\"", "")
 	catalogue := newFilms()
 	h := newGateway(f, gateway.Config{}, catalogue, nil).Handler()
 	f.Fuzz(func(t *testing.T, match, none string) {
