@@ -98,12 +98,15 @@ func (x *Index) Apply(changes []Change) {
 		v.alive--
 		x.counts.add(v.film(film), -1)
 	}
+	weight := 0
 	for _, e := range fresh {
 		x.counts.add(e.film, 1)
+		weight += weightOf(e.film)
 	}
 	// Small segments become one with the new films, so there is at most one.
 	views = slices.DeleteFunc(views, func(v view) bool {
-		if v.alive+len(fresh) <= x.levels.smallest && len(fresh) > 0 {
+		if len(fresh) > 0 && v.weight()+weight <= x.levels.smallest {
+			weight += v.weight()
 			fresh = append(fresh, v.entries()...)
 			return true
 		}

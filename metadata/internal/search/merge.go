@@ -6,16 +6,32 @@ import (
 	"movieexample.com/internal/guard"
 )
 
-// levels say when segments are merged. The first level holds segments of up to smallest films, each further
-// one those of up to fanout times as many. When a level has as many segments as fanout, they become one
+// levels say when segments are merged. The first level holds segments of up to the weight smallest, each further
+// one those of up to fanout times as much. When a level has as many segments as fanout, they become one
 // of the next. A film is so rebuilt a few times in all, however large the catalogue becomes, and
 // a query looks into some twenty segments at most.
 type levels struct{ smallest, fanout int }
 
-// of is the level of a segment with n films.
-func (l levels) of(n int) int {
+// weightBytes is how much text of a film counts as much as a film does.
+const weightBytes = 512
+
+// weightOf is what building a film costs: 1 for almost all. One with fifty titles of 500 letters takes as long as a hundred others, and
+// must not be built again with each change.
+func weightOf(f Film) int {
+	n := len(f.Title) + len(f.Director)
+	for _, name := range f.Alternatives {
+		n += len(name)
+	}
+	return 1 + n/weightBytes
+}
+
+// weight is what building the films that are still there costs.
+func (v view) weight() int { return v.segment.weight * v.alive / v.n }
+
+// of is the level of a segment of a weight.
+func (l levels) of(weight int) int {
 	level := 0
-	for size := l.smallest; n > size; size *= l.fanout {
+	for size := l.smallest; weight > size; size *= l.fanout {
 		level++
 	}
 	return level
@@ -26,7 +42,7 @@ func (l levels) of(n int) int {
 func (l levels) toMerge(views []view) []*segment {
 	byLevel := map[int][]*segment{}
 	for _, v := range views {
-		level := l.of(v.alive)
+		level := l.of(v.weight())
 		byLevel[level] = append(byLevel[level], v.segment)
 		if len(byLevel[level]) == l.fanout {
 			return byLevel[level]

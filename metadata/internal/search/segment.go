@@ -16,6 +16,8 @@ import (
 // rank is its number.
 type segment struct {
 	n int
+	// weight is the sum of weightOf over them.
+	weight int
 	// records hold what is read back of the films, one after the other from starts[film]; see
 	// appendRecord. One string costs nothing for the garbage collector, and cutting names out of it
 	// costs nothing at all.
@@ -115,6 +117,7 @@ func newSegment(entries []entry) *segment {
 	for i, e := range entries {
 		f := e.film
 		film := uint32(i)
+		s.weight += weightOf(f)
 		s.starts[i] = uint32(len(records))
 		records = appendRecord(records, f)
 		s.votes[i] = f.Votes
