@@ -259,6 +259,7 @@ rating:
 func TestNoProcessOfASystemFallsBackToAFile(t *testing.T) {
 	dir := t.TempDir()
 	empty, newline := write(t, filepath.Join(dir, "empty"), ""), write(t, filepath.Join(dir, "newline"), "\n")
+	lines := write(t, filepath.Join(dir, "lines"), "mysql://a:b@db/ratings\nmysql://a:c@db/ratings\n")
 	inCompany := []string{"XDG_DATA_HOME=" + dir, "MOVIEEXAMPLE_DISCOVERY=consul://127.0.0.1:1", "MOVIEEXAMPLE_RATING_BROKERS=127.0.0.1:1"}
 	alone := inCompany[:1]
 	for name, tc := range map[string]struct {
@@ -270,6 +271,9 @@ func TestNoProcessOfASystemFallsBackToAFile(t *testing.T) {
 		"an empty variable":            {append(alone[:1:1], "MOVIEEXAMPLE_DATABASE="), "database (MOVIEEXAMPLE_DATABASE): must not be empty"},
 		"nothing, with Consul":         {inCompany[:3:3], "databases.rating: is not set, and neither is database, but discovery says that this process works with others"},
 		"nothing, with Kafka alone":    {append(alone[:1:1], inCompany[2]), "databases.rating: is not set, and neither is database, but rating.brokers says"},
+		"two secrets in a file":        {append(alone[:1:1], "MOVIEEXAMPLE_DATABASE_FILE="+lines), `database (MOVIEEXAMPLE_DATABASE_FILE): file "` + lines + `" holds more than one line`},
+		"an empty name of a file":      {append(alone[:1:1], "MOVIEEXAMPLE_CONFIG="), "MOVIEEXAMPLE_CONFIG: must not be empty"},
+		"an empty file of settings":    {append(alone[:1:1], "MOVIEEXAMPLE_CONFIG="+newline), `the configuration file "` + newline + `" is empty`},
 		"an empty Kafka password file": {append(alone[:1:1], "MOVIEEXAMPLE_RATING_KAFKA_PASSWORD_FILE="+newline), `rating.kafka.password (MOVIEEXAMPLE_RATING_KAFKA_PASSWORD_FILE): file "` + newline + `" holds no secret`},
 	} {
 		for _, args := range [][]string{{"config", "validate", "rating"}, {"serve", "rating", "--listen-rating", "127.0.0.1:0", "--listen-admin", "127.0.0.1:0"}} {

@@ -61,7 +61,7 @@ func (f *clientFlags) addKafkaFlags(cmd *cobra.Command) {
 	flags.StringVar(&s.ServerName, "kafka-server-name", "", "name in the certificates of the brokers; without it the host of each")
 	flags.StringVar(&s.SASLMechanism, "kafka-sasl-mechanism", "", "how to log in to Kafka: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN")
 	flags.StringVar(&s.User, "kafka-user", "", "user to log in to Kafka")
-	flags.StringVar(&f.password, "kafka-password-file", "", "file with the password to log in to Kafka; one newline at its end is cut off")
+	flags.StringVar(&f.password, "kafka-password-file", "", "file with the password to log in to Kafka; newlines at its end are cut off")
 	if err := cmd.RegisterFlagCompletionFunc("kafka-sasl-mechanism",
 		cobra.FixedCompletions([]string{"SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // there is such a flag

@@ -54,9 +54,9 @@ func newCopyCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	cmd.Flags().StringVar(&f.from, "from", "", "the database to copy: sqlite:FILE or mysql://user:password@host:port/name")
-	cmd.Flags().StringVar(&f.fromFile, "from-file", "", "file with the URL of the database to copy; one newline at its end is cut off")
+	cmd.Flags().StringVar(&f.fromFile, "from-file", "", "file with the URL of the database to copy; newlines at its end are cut off")
 	cmd.Flags().StringVar(&f.to, "to", "", "the empty database to copy to: sqlite:FILE or mysql://user:password@host:port/name")
-	cmd.Flags().StringVar(&f.toFile, "to-file", "", "file with the URL of the database to copy to; one newline at its end is cut off")
+	cmd.Flags().StringVar(&f.toFile, "to-file", "", "file with the URL of the database to copy to; newlines at its end are cut off")
 	cmd.Flags().BoolVar(&f.startOver, "start-over", false, "delete what an unfinished copy has put into the target, and begin anew")
 	for _, name := range []string{"from-file", "to-file"} {
 		if err := cmd.MarkFlagFilename(name); err != nil {

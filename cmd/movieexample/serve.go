@@ -23,6 +23,7 @@ type settings struct {
 	set       *config.Set
 	file      string
 	addresses string
+	fileNamed func() bool // by a flag
 }
 
 // addFlags gives the command a flag for every setting, and those for the configuration itself.
@@ -34,6 +35,7 @@ func (s *settings) addFlags(cmd *cobra.Command) error {
 	}
 	s.set = set
 	set.AddFlags(cmd.Flags())
+	s.fileNamed = func() bool { return cmd.Flags().Changed("config") }
 	cmd.Flags().StringVar(&s.file, "config", "", "YAML file with settings (environment: MOVIEEXAMPLE_CONFIG)")
 	return errors.Join(
 		cmd.MarkFlagFilename("config", "yaml", "yml"),
@@ -50,14 +52,20 @@ func (s *settings) load(services ...string) error {
 
 // read works the configuration out: flags, then environment, then file, then defaults.
 func (s *settings) read(validate func(app.Config) error) error {
-	file := s.file
-	if file == "" {
-		file = os.Getenv("MOVIEEXAMPLE_CONFIG")
+	file, origin, named := s.file, "--config", s.fileNamed()
+	if !named {
+		origin = "MOVIEEXAMPLE_CONFIG"
+		file, named = os.LookupEnv(origin)
 	}
-	err := s.set.Load(config.LoadOptions{
-		File: file, Environ: os.Environ(), IgnoreEnv: []string{"MOVIEEXAMPLE_CONFIG"},
-		Validate: func() error { return validate(s.cfg) },
-	})
+	var err error
+	if named && file == "" {
+		err = errors.New(origin + ": must not be empty: name the configuration file, or leave it out where there is none")
+	} else {
+		err = s.set.Load(config.LoadOptions{
+			File: file, Environ: os.Environ(), IgnoreEnv: []string{"MOVIEEXAMPLE_CONFIG"},
+			Validate: func() error { return validate(s.cfg) },
+		})
+	}
 	if err != nil {
 		return &codedError{code: exitUsage, err: fmt.Errorf("the configuration is wrong:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))}
 	}

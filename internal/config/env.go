@@ -76,9 +76,10 @@ func (st *setting) takeSecretFile(path string) error {
 	return nil
 }
 
-// ReadSecret reads a secret from a file, without the one newline that editors and echo put at its end. A file that is empty, or
+// ReadSecret reads a secret from a file: one line, without the newlines that editors and echo put at its end. A file that is empty, or
 // has nothing but white space, is an error: that is what a secret looks like that was never written, and taken for "no secret" it
-// would make the program do something else than its operator meant. Errors name the file and show nothing of its content.
+// would make the program do something else than its operator meant. So is one with several lines, of which one may be a leftover.
+// Errors name the file and show nothing of its content.
 func ReadSecret(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("no file is named: name the one that holds the secret")
@@ -87,10 +88,12 @@ func ReadSecret(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the secret: %w", err)
 	}
-	// Only one, because a secret may have its own.
-	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	text := strings.TrimRight(string(data), "\r\n")
 	if strings.TrimSpace(text) == "" {
 		return "", fmt.Errorf("file %q holds no secret, it is empty: write the secret into it, or name no file", path)
+	}
+	if strings.ContainsAny(text, "\r\n") {
+		return "", fmt.Errorf("file %q holds more than one line: keep the one that is the secret", path)
 	}
 	return text, nil
 }

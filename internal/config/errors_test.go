@@ -104,7 +104,6 @@ func TestFileQuirks(t *testing.T) {
 		want func(*system)
 	}{
 		"comments only":    {"# nothing\n", func(*system) {}},
-		"blank":            {"\n\n", func(*system) {}},
 		"document marker":  {"---\ndata: /x\n...\n", func(s *system) { s.Data = "/x" }},
 		"byte order mark":  {"\ufeffdata: /x\n", func(s *system) { s.Data = "/x" }},
 		"CRLF":             {"log:\r\n  level: warn\r\ndata: /x\r\n", func(s *system) { s.Log.Level, s.Data = "warn", "/x" }},
@@ -134,14 +133,15 @@ func TestFileQuirks(t *testing.T) {
 
 func TestFileThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
-	large := filepath.Join(dir, "large.yaml")
-	if err := os.WriteFile(large, make([]byte, 1<<20+1), 0o600); err != nil {
+	large, blank := filepath.Join(dir, "large.yaml"), filepath.Join(dir, "blank.yaml")
+	if err := errors.Join(os.WriteFile(large, make([]byte, 1<<20+1), 0o600), os.WriteFile(blank, []byte("\n \n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
 		filepath.Join(dir, "none.yaml"): fmt.Sprintf("read the configuration file: there is no file %q", filepath.Join(dir, "none.yaml")),
 		dir:                             fmt.Sprintf("read the configuration file: read %s: is a directory", dir),
 		large:                           fmt.Sprintf("read the configuration file: file %q is larger than 1MiB", large),
+		blank:                           fmt.Sprintf("the configuration file %q is empty: write the settings into it, or name no file", blank),
 	} {
 		_, err := load(t, defaults(), sources{opts: config.LoadOptions{File: path}})
 		if err == nil || err.Error() != want {
@@ -244,7 +244,7 @@ func TestSecrets(t *testing.T) {
 		"file":                   {[]string{file + write("plain", "hunter2")}, "hunter2", "MOVIEEXAMPLE_SECRETS_PASSWORD_FILE"},
 		"file with newline":      {[]string{file + write("newline", "hunter2\n")}, "hunter2", "MOVIEEXAMPLE_SECRETS_PASSWORD_FILE"},
 		"file with CRLF":         {[]string{file + write("crlf", "hunter2\r\n")}, "hunter2", "MOVIEEXAMPLE_SECRETS_PASSWORD_FILE"},
-		"file with two newlines": {[]string{file + write("two", " hunter2\n\n")}, " hunter2\n", "MOVIEEXAMPLE_SECRETS_PASSWORD_FILE"},
+		"file with two newlines": {[]string{file + write("two", " hunter2\n\n")}, " hunter2", "MOVIEEXAMPLE_SECRETS_PASSWORD_FILE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := defaults()
@@ -293,6 +293,10 @@ func TestSecrets(t *testing.T) {
 		"nothing but white space": {
 			sources{env: []string{file + write("white", " \t\r\n\n")}},
 			fmt.Sprintf(`secrets.password (MOVIEEXAMPLE_SECRETS_PASSWORD_FILE): file %q holds no secret, it is empty: write the secret into it, or name no file`, filepath.Join(dir, "white")),
+		},
+		"two lines": {
+			sources{env: []string{file + write("lines", "hunter2\nhunter3\n")}},
+			fmt.Sprintf(`secrets.password (MOVIEEXAMPLE_SECRETS_PASSWORD_FILE): file %q holds more than one line: keep the one that is the secret`, filepath.Join(dir, "lines")),
 		},
 		"no file named": {
 			sources{env: []string{file}},

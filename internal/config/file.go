@@ -23,6 +23,9 @@ func (s *Set) loadFile(name string) []error {
 	if err != nil {
 		return []error{&Problem{Reason: fmt.Sprintf("read the configuration file: %v", err)}}
 	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return []error{&Problem{Reason: fmt.Sprintf("the configuration file %q is empty: write the settings into it, or name no file", name)}}
+	}
 	r := &fileReader{name: name, settings: s.settings}
 	doc, err := parseDocument(data)
 	if err != nil {
