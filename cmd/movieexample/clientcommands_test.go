@@ -388,7 +388,7 @@ func TestMistakes(t *testing.T) {
 		{"import movielens " + dir + " --rejects " + dir, exitUsage, "--rejects: open " + dir + ": is a directory"},
 		{"import movielens " + dir + " --rating-addr 127.0.0.1:1 --wait 0", exitUnreachable, "movieexample: cannot reach the rating service at 127.0.0.1:1 (connection refused): is it running? Another address is given by --rating-addr or --addresses\n"},
 		{"import movielens " + dir + " --rating-addr nowhere", exitUsage, `address of rating: must be host:port, for example 127.0.0.1:8082; got "nowhere"`},
-		{"import movielens " + dir + " --addresses " + dir + "/none", exitUsage, "--addresses: read addresses"},
+		{"import movielens " + dir + " --addresses " + dir + "/none --wait 0", exitUsage, "--addresses: read addresses"},
 		{"import imdb", exitUsage, "give one DIR, the directory with title.basics.tsv.gz and its like; got 0 arguments"},
 		{"import imdb " + dir, exitUsage, "has no title.basics.tsv and no title.basics.tsv.gz"},
 		{"import imdb ../../imdb/testdata --metadata-addr 127.0.0.1:1 --wait 0", exitUnreachable, "cannot reach the metadata service at 127.0.0.1:1 (connection refused): is it running? Another address is given by --metadata-addr or --addresses\n"},

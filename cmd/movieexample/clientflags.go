@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -132,7 +136,10 @@ func (f *clientFlags) connect(cmd *cobra.Command) (*client.Client, error) {
 		return nil, usagef("--wait must be from 0s to %s, got %s", maxWait, f.wait)
 	}
 	a := f.given
+	wait := f.wait
+	say := func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "movieexample: "+text) }
 	if f.file != "" {
+		wait -= f.awaitFile(cmd.Context(), say)
 		found, err := client.ReadAddresses(f.file)
 		if err != nil {
 			return nil, usagef("--addresses: %w", err)
@@ -163,8 +170,33 @@ func (f *clientFlags) connect(cmd *cobra.Command) (*client.Client, error) {
 	if err != nil {
 		return nil, usagef("%w", err)
 	}
-	c.AwaitStart(f.wait, func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "movieexample: "+text) })
+	c.AwaitStart(max(wait, 0), say)
 	return c, nil
+}
+
+// awaitFile waits for the file with the addresses, which a system writes when it has started, and returns for how long it did.
+func (f *clientFlags) awaitFile(ctx context.Context, say func(string)) time.Duration {
+	missing := func() bool {
+		_, err := os.Stat(f.file)
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	if _, err := os.Stat(filepath.Dir(f.file)); err != nil || f.wait == 0 || !missing() {
+		return 0
+	}
+	began := time.Now()
+	say(fmt.Sprintf("waiting for the file %s, which a system writes when it has started, for at most %s (--wait)", f.file, f.wait))
+	ctx, cancel := context.WithTimeout(ctx, f.wait)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for missing() {
+		select {
+		case <-ctx.Done():
+			return f.wait
+		case <-tick.C:
+		}
+	}
+	return time.Since(began)
 }
 
 // explain says which flag to look at when a part of the system could not be reached.
