@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -191,6 +192,10 @@ func TestLargestMovies(t *testing.T) {
 	await(t, "the index", func() bool {
 		r, err := movies.GetStats(ctx, &moviev1.GetStatsRequest{})
 		return err == nil && r.GetMovies() == n
+	})
+	// Votes that come in the middle of a walk move films to other places.
+	await(t, "the votes in the index", func() bool {
+		return metricOf(t, p.Admin, "movieexample_movie_votes_sync_changed_films_total") == strconv.Itoa(n)
 	})
 	walk("search", func(token string) (films []*moviev1.Movie, next string, answer proto.Message, err error) {
 		r, err := movies.SearchMovies(ctx, &moviev1.SearchMoviesRequest{Q: "film", PageSize: 200, PageToken: token})
