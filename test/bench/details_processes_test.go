@@ -59,7 +59,7 @@ func (s *realServers) startThree(b *testing.B, database func(service string) str
 		if url := database(service); url != "" {
 			return []string{"--database", url}
 		}
-		return []string{"--data", b.TempDir()}
+		return []string{"--data", b.TempDir(), "--database", "embedded"}
 	}
 	t := threeProcesses{
 		asked:    new(atomic.Int64),
