@@ -17,6 +17,9 @@ import (
 	"movieexample.com/test/cluster"
 )
 
+// callers ask at the same time, each after its last answer.
+const callers = 16
+
 // TestLogOfAnOutage: the database goes away, then it refuses the login, then Kafka goes away, while many requests come. The log of
 // each process says each time what it is, and when it is over; the same line comes at once and then every 30 seconds.
 func TestLogOfAnOutage(t *testing.T) {
@@ -80,6 +83,9 @@ func TestLogOfAnOutage(t *testing.T) {
 			total := 0
 			for kind, n := range lines {
 				total += n
+				if strings.Contains(kind, "slow call") && strings.Contains(kind, "code=OK") && n <= callers {
+					continue // each says that a caller who waited was served in the end
+				}
 				if n > each && !strings.Contains(kind, "waits for the database") || n > 4*each { // texts that take turns
 					t.Errorf("when %s: %s has %d lines in %s like this: %s", name, p.Name, n, time.Since(began).Round(time.Second), kind)
 				}
@@ -161,7 +167,7 @@ func crowd(t *testing.T, c *cluster.Cluster) *atomic.Int64 {
 		all.Wait()
 	})
 	gateway, failed := c.Targets().Gateways[0], new(atomic.Int64)
-	for w := range 16 {
+	for w := range callers {
 		all.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				method, path, body := http.MethodGet, fmt.Sprintf("/v1/movies/unknown-%d-%d", w, n), ""
