@@ -105,7 +105,7 @@ func (l tagList) has(tag string) bool {
 }
 
 // versions are the versions of the tags, each once: what stands before the dot, or all of it, because the etag in the JSON is a
-// version too. Tags that nobody got from us and that the services would take for something else than a version, or that cannot be
+// version too. Tags that did not come from us and that the services would take for something else than a version, or that cannot be
 // sent to them (obs-text of RFC 9110 that is not UTF-8), are left out: as tags they match nothing.
 func (l tagList) versions() []string {
 	var versions []string

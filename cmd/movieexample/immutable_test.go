@@ -109,7 +109,7 @@ func setImmutable(t *testing.T, file string, on bool) {
 		}
 		err = unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, int(flags))
 	}
-	if err != nil && on {
+	if err != nil && on && os.Getenv("CI") == "" { // there it has to be possible
 		t.Skipf("%s cannot be made immutable by this user, or on this file system: %v", file, err)
 	}
 	if err != nil {

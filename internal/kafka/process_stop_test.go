@@ -60,7 +60,7 @@ func committed(t *testing.T, addr, topic, last string) (values []string) {
 	return values
 }
 
-// A transaction that is open when the broker is killed is committed whole or not at all, and keeps nobody from reading on.
+// A transaction that is open when the broker is killed is committed whole or not at all, and does not keep consumers from reading on.
 func TestBrokerProcessKilledInATransaction(t *testing.T) {
 	for _, row := range []struct {
 		name string

@@ -34,7 +34,7 @@ const (
 )
 
 // checkpointer writes SQLite's log back into the database file beside the writer. SQLite itself would do that in the commit that
-// finds the log long, and whoever waits for that commit would wait for 32 MiB of random writes and two disk syncs.
+// finds the log long, and every caller of that commit would wait for 32 MiB of random writes and two disk syncs.
 //
 // SQLite starts the log over only at a moment at which all of it is in the file. Under a steady load there is no such moment. So
 // the checkpointer first writes back and syncs while writers go on, until little is left, and then holds the writing connection
