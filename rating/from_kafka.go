@@ -34,8 +34,10 @@ const (
 	rebalanceTimeout = 30 * time.Second
 	// reviewInterval is how often partitions that stand still are looked at again, and the ends of the log are asked for.
 	reviewInterval = time.Second
-	// metadataInterval is how often the brokers are asked which partitions the topic has.
-	metadataInterval = 5 * time.Second
+	// metadataInterval is how often the brokers are asked which partitions the topic has, and metadataMinAge the least time between
+	// two such requests, after an error too. Added partitions are assigned within two intervals and a rebalance.
+	metadataInterval = 2 * time.Second
+	metadataMinAge   = time.Second
 	// displayInterval is how often offsets are told to Kafka, for those who look at its consumer lag.
 	displayInterval = time.Second
 )
@@ -138,8 +140,8 @@ func (c *consumer) run(ctx context.Context) error {
 			limit := min(100*time.Millisecond<<min(fails, 10), time.Second)
 			return limit/2 + rand.N(limit/2)
 		}),
-		// So soon are partitions noticed that were added, and given to a member.
 		kgo.MetadataMaxAge(metadataInterval),
+		kgo.MetadataMinAge(metadataMinAge),
 		kgo.WithDecompressor(&c.meter),
 		kgo.WithHooks(c),
 		kgo.FetchMaxWait(500*time.Millisecond),

@@ -350,3 +350,53 @@ func testMinInSync(t *testing.T, s *stream) {
 		t.Errorf("topic %+v, %v", topic, err)
 	}
 }
+
+// The coordinator of the group is killed and stays away: another broker takes over, and the metrics tell the owners that it knows,
+// also of partitions that are added then.
+func TestOwnersAfterTheCoordinatorIsKilled(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	k, err := servers.StartKafka(ctx, servers.KafkaConfig{Brokers: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := k.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := dial(t, k.Bootstrap()[0])
+	s.addr = strings.Join(k.Bootstrap(), ",")
+	cfg := s.cfg()
+	cfg.Brokers = k.Bootstrap()
+	f := start(t, sqltest.URL(t), cfg, nil)
+	owned := func(partitions int) func() bool {
+		return func() bool {
+			return f.series(t, "rating_ingest_partition_owner") == partitions && f.gauge(t, "rating_ingest_unowned_partitions") == 0
+		}
+	}
+	eventually(t, "the owners", owned(2))
+	coordinators := s.admin.FindGroupCoordinators(ctx, "rating")
+	if err := coordinators.Error(); err != nil {
+		t.Fatal(err)
+	}
+	killed := k.Brokers[coordinators["rating"].NodeID-1]
+	if err := killed.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range k.Brokers {
+		if b != killed { // the client of the test asks one that lives
+			s = dial(t, b.Address())
+		}
+	}
+	began := time.Now()
+	eventually(t, "more partitions", func() bool {
+		r, err := s.admin.CreatePartitions(ctx, 2, s.topic)
+		return err == nil && r.Error() == nil
+	})
+	eventually(t, "the owners of all partitions", owned(4))
+	t.Logf("told %v after the kill", time.Since(began).Round(10*time.Millisecond))
+	if killed.Running() {
+		t.Error("the killed broker runs")
+	}
+}

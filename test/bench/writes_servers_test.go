@@ -12,7 +12,7 @@ func BenchmarkWritesMariaDB(b *testing.B) {
 		return url
 	})
 	for b.Loop() {
-		compareWrites(b, ratings, "MariaDB", 5, nil)
-		compareWrites(b, movies, "MariaDB", 5, nil)
+		compareWrites(b, ratings, "MariaDB", 5, nil, nil)
+		compareWrites(b, movies, "MariaDB", 5, nil, nil)
 	}
 }

@@ -183,9 +183,22 @@ func syncs(b *testing.B, dir string) (perSecond float64, p99 time.Duration) {
 	return perSecond, percentile99(took)
 }
 
+// bareTransactions upserts ratings and aggregates in transactions of 64, as one loop without callers: no more can be shared than
+// that by 64 callers.
+func bareTransactions(b *testing.B) func() float64 {
+	b.Helper()
+	rows := bareRows(ratingEvents(b))
+	rand.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	return func() float64 {
+		l := newBareLoop(b, true)
+		defer l.close(b)
+		return l.run(b, rows[:20_000], 64)
+	}
+}
+
 // compareWrites prints what 16 and 64 callers write of what one does; most callers' rate is aimed at least times that of one. bare
-// measures a disk sync where the p99 is to be compared with it, else nil.
-func compareWrites(b *testing.B, w *writer, on string, least float64, bare func() (float64, time.Duration)) {
+// measures a disk sync where the p99 is to be compared with it, and shared the transactions that callers can share at best; else nil.
+func compareWrites(b *testing.B, w *writer, on string, least float64, bare func() (float64, time.Duration), shared func() float64) {
 	b.Helper()
 	var tail, tailBare, together []float64
 	side := func(callers int) func() float64 {
@@ -208,6 +221,9 @@ func compareWrites(b *testing.B, w *writer, on string, least float64, bare func(
 			return rate
 		})
 	}
+	if shared != nil {
+		sides = append(sides, shared)
+	}
 	if _, p99 := w.load(b, 64); p99 == 0 { // warm: the films are there
 		b.Fatal("nothing was written")
 	}
@@ -216,6 +232,11 @@ func compareWrites(b *testing.B, w *writer, on string, least float64, bare func(
 	against(b, key+"-16", fmt.Sprintf("%s on %s, 16 callers / one", w.name, on), "writes", measured[1], measured[0], 0)
 	against(b, key+"-64", fmt.Sprintf("%s on %s, 64 callers / one", w.name, on), "writes", measured[2], measured[0], least)
 	b.ReportMetric(median(together), key+"-64-writes/commit")
+	if shared != nil {
+		last := measured[len(measured)-1]
+		against(b, key+"-shared", fmt.Sprintf("%s on %s, 64 callers / a bare loop of transactions of 64", w.name, on), "writes", measured[2], last, 0)
+		against(b, key+"-bound", fmt.Sprintf("that bare loop / %s on %s, one caller", w.name, on), "writes", last, measured[0], 0)
+	}
 	if bare == nil {
 		return
 	}
@@ -236,9 +257,10 @@ func compareWrites(b *testing.B, w *writer, on string, least float64, bare func(
 func BenchmarkWrites(b *testing.B) {
 	dir := b.TempDir()
 	ratings, movies := newWriters(b, func(what string) string { return "sqlite:" + filepath.Join(dir, what+".db") })
+	shared := bareTransactions(b)
 	for b.Loop() {
 		bare := func() (float64, time.Duration) { return syncs(b, dir) }
-		compareWrites(b, ratings, "SQLite", 10, bare)
-		compareWrites(b, movies, "SQLite", 10, bare)
+		compareWrites(b, ratings, "SQLite", 10, bare, shared)
+		compareWrites(b, movies, "SQLite", 10, bare, nil)
 	}
 }

@@ -109,7 +109,7 @@ func (s *secured) refusals(t *testing.T, commands map[string][]string) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for name, args := range commands {
-				e := s.run(t, changed(t, args, c.change)...)
+				e := s.run(t, append(changed(t, args, c.change), "--wait", "2s")...)
 				want := c.code
 				if want == 3 && name != "publish" {
 					want = 4
