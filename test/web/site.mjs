@@ -13,14 +13,14 @@ async function get(path) {
   return answer.json();
 }
 
-/** Waits until look() gives something true; the index of the search follows a put within two seconds. */
+/** Waits until look() gives something true. The index of the search follows a put within two seconds; a busy machine takes longer. */
 export async function until(what, look) {
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 600; i++) {
     const found = await look();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`waited 10 s in vain until ${what}`);
+  throw new Error(`waited 60 s in vain until ${what}`);
 }
 
 export const unrated = { id: "web-test-unrated", title: "Quizzical Unrated Interlude", year: 2001, genres: ["Drama"], director: "Nobody Known", description: "A film that nobody has rated." };
