@@ -90,12 +90,12 @@ func TestAlertKafkaIsDownAtTheStart(t *testing.T) {
 func TestAlertUnownedPartitions(t *testing.T) {
 	t.Parallel()
 	s, clock := dial(t, startBroker(t, "", "").Addr()), newClock()
-	clock.Set(time.Now())
 	url := sqltest.URL(t)
 	f := start(t, url, s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	f.close(t) // every process that ingests is gone, and one is there that has not begun
 	s.publish(t, event("1", "a", 5, time.Now()), event("1", "b", 5, time.Now()))
+	clock.Set(time.Now()) // not before the records' own times
 	g := startIdle(t, url, s.cfg(), clock.Now)
 	list := g.list(t)
 	if len(list) != 2 || list[0].Owned == nil || list[0].GetOwned() || list[0].GetLagRecords() != 2 {
@@ -226,7 +226,7 @@ func testPartitionsAreAdded(t *testing.T, s *stream, group string) {
 	if took > 10*time.Second {
 		t.Errorf("the new partitions were ingested after %v, want at most 10 s", took)
 	}
-	if !unowned && took > 3*time.Second { // the watch looks once a second
+	if !unowned {
 		t.Error("the new partitions were never shown as unowned")
 	}
 	eventually(t, "no unowned partition", func() bool { return f.gauge(t, "rating_ingest_unowned_partitions") == 0 })

@@ -34,10 +34,8 @@ const (
 	rebalanceTimeout = 30 * time.Second
 	// reviewInterval is how often partitions that stand still are looked at again, and the ends of the log are asked for.
 	reviewInterval = time.Second
-	// metadataInterval is how often the brokers are asked which partitions the topic has, and metadataMinAge the least time between
-	// two such requests, after an error too. Added partitions are assigned within two intervals and a rebalance.
+	// metadataInterval is how often the brokers are asked which partitions the topic has, after an error too.
 	metadataInterval = 2 * time.Second
-	metadataMinAge   = time.Second
 	// displayInterval is how often offsets are told to Kafka, for those who look at its consumer lag.
 	displayInterval = time.Second
 )
@@ -141,7 +139,7 @@ func (c *consumer) run(ctx context.Context) error {
 			return limit/2 + rand.N(limit/2)
 		}),
 		kgo.MetadataMaxAge(metadataInterval),
-		kgo.MetadataMinAge(metadataMinAge),
+		kgo.MetadataMinAge(metadataInterval),
 		kgo.WithDecompressor(&c.meter),
 		kgo.WithHooks(c),
 		kgo.FetchMaxWait(500*time.Millisecond),

@@ -39,11 +39,12 @@ func TestRoundTripsOfAWrite(t *testing.T) {
 		{"a deleted one", func(run int) { f.delete(t, "1", fmt.Sprint("b", run)) }},
 		{"the deletion of none", func(int) { f.delete(t, "2", "a") }},
 	} {
-		if n := trips.Least(write.do); n < 2 || n > 3 {
-			t.Errorf("%s took %d round trips, want 3 at most", write.what, n)
+		// One run may meet the job that measures the dead letters.
+		if n := trips.Counts(write.do); n[0] < 2 || n[3] > 3 {
+			t.Errorf("%s took %d round trips, want 3 at most each time but once", write.what, n)
 		}
 	}
-	if f.votes(t, "new4") != 1 || f.votes(t, "1") != 0 {
+	if f.value(t, "new4", "a") != 5 || f.value(t, "1", "b4") != 0 || f.votes(t, "1") != 0 {
 		t.Error("another result than was written")
 	}
 	f.checkAudit(t)

@@ -3,7 +3,7 @@
 package servers
 
 import (
-	"math"
+	"slices"
 	"sync/atomic"
 )
 
@@ -14,17 +14,18 @@ type RoundTrips struct {
 	answered atomic.Bool
 }
 
-// Least runs f with 0 to 4 and returns the fewest round trips that a run took. What else uses the proxy meanwhile, such as a
-// background job of the program under test, can only add to a run.
-func (r *RoundTrips) Least(f func(run int)) int {
-	least := math.MaxInt
-	for run := range 5 {
+// Counts runs f with 0 to 4 and returns how many round trips each run took, fewest first. What else uses the proxy meanwhile, such as a
+// background job of the program under test, adds to a run.
+func (r *RoundTrips) Counts(f func(run int)) []int {
+	counts := make([]int, 5)
+	for run := range counts {
 		r.n.Store(0)
 		r.answered.Store(true)
 		f(run)
-		least = min(least, int(r.n.Load()))
+		counts[run] = int(r.n.Load())
 	}
-	return least
+	slices.Sort(counts)
+	return counts
 }
 
 // Watch is the proxy's [Watcher].
