@@ -13,7 +13,7 @@ import (
 
 	"movieexample.com/gen/book"
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
@@ -131,7 +131,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			next, n, failed, settled := template.Copies(t), 0, 0, 0
-			for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
+			for plan := range faultdriver.Sweep(faultdriver.Modes()...) {
 				n++
 				t.Run(fmt.Sprint(n), func(t *testing.T) { // closes the database at its end
 					c := openCatalogue(t, next(), plan.Wrap)
@@ -170,7 +170,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 				}
 			}
 			writes := name != "read"
-			if failed < 10 || writes && settled != len(sqlfault.Modes()) || n < 20 {
+			if failed < 10 || writes && settled != len(faultdriver.Modes()) || n < 20 {
 				t.Errorf("%d runs, %d failed calls, %d commits that were settled: the faults did not hit", n, failed, settled)
 			}
 		})
@@ -180,9 +180,9 @@ func TestEveryOperationMayFail(t *testing.T) {
 // What can be seen of a commit without an answer need not be on disk yet: a server that is killed then has lost it. So a write is
 // acknowledged only by a commit that was answered and comes after it.
 func TestLostAnswerIsConfirmedByACommit(t *testing.T) {
-	for _, mode := range []sqlfault.Mode{sqlfault.ErrorAfter, sqlfault.LostAfter} {
+	for _, mode := range []faultdriver.Mode{faultdriver.ErrorAfter, faultdriver.LostAfter} {
 		t.Run(mode.String(), func(t *testing.T) {
-			plan := &sqlfault.Plan{N: 1, Mode: mode, Ops: []sqlfault.Op{sqlfault.Commit}, Writer: true}
+			plan := &faultdriver.Plan{N: 1, Mode: mode, Ops: []faultdriver.Op{faultdriver.Commit}, Writer: true}
 			c := openCatalogue(t, sqltest.URL(t), plan.Wrap)
 			plan.Start()
 			_, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: matrix()})
@@ -257,7 +257,7 @@ func checkFeed(t *testing.T, before, after state) {
 	}
 }
 
-func wantCatalogue(t *testing.T, plan *sqlfault.Plan, c *catalogue, want []*metadatav1.Movie, wantVotes map[string]int32) {
+func wantCatalogue(t *testing.T, plan *faultdriver.Plan, c *catalogue, want []*metadatav1.Movie, wantVotes map[string]int32) {
 	t.Helper()
 	checkTables(t, c.db)
 	if diff := cmp.Diff(wantVotes, votes(t, c.db)); diff != "" {

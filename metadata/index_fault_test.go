@@ -19,7 +19,7 @@ import (
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/metadata"
 )
@@ -28,7 +28,7 @@ import (
 // search says that it is not ready, and becomes ready by itself. The clock does not move, so that New has the time it needs.
 func TestLoadingMayFail(t *testing.T) {
 	next, n, notReady := storedBefore(t).Copies(t), 0, 0
-	for plan := range sqlfault.Sweep(sqlfault.ErrorBefore, sqlfault.LostAfter) {
+	for plan := range faultdriver.Sweep(faultdriver.ErrorBefore, faultdriver.LostAfter) {
 		n++
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			url := next()
@@ -133,7 +133,7 @@ func TestSearchBeforeTheIndexIsLoaded(t *testing.T) {
 func notLoaded(t *testing.T, url string) *catalogue {
 	t.Helper()
 	for n := 1; ; n++ {
-		plan := &sqlfault.Plan{N: n, Ops: []sqlfault.Op{sqlfault.Query}, Readers: true}
+		plan := &faultdriver.Plan{N: n, Ops: []faultdriver.Op{faultdriver.Query}, Readers: true}
 		db, err := sqldb.Open(t.Context(), url, sqldb.Options{Wrap: plan.Wrap})
 		if err != nil {
 			t.Fatal(err)
@@ -159,7 +159,7 @@ func notLoaded(t *testing.T, url string) *catalogue {
 // brings the index up to date here says so, and succeeds when it is made again.
 func TestFollowingMayFail(t *testing.T) {
 	next, n, failed := storedBefore(t).Copies(t), 0, 0
-	for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
+	for plan := range faultdriver.Sweep(faultdriver.Modes()...) {
 		n++
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			url := next()

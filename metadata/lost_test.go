@@ -15,7 +15,7 @@ import (
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/metadata"
 )
@@ -249,7 +249,7 @@ func (l loss) play(t *testing.T, writer, follower *catalogue, log *syncBuffer, c
 }
 
 // endSessions ends the sessions that the service reads in, one by one, until a new one was opened.
-func endSessions(t *testing.T, c *catalogue, plan *sqlfault.Plan) {
+func endSessions(t *testing.T, c *catalogue, plan *faultdriver.Plan) {
 	t.Helper()
 	opened := func() (n uint64) {
 		err := c.db.Session(t.Context(), func(_ context.Context, _ sqldb.Queryer, opened uint64) error {
@@ -279,7 +279,7 @@ func TestLostWritesAreNotFound(t *testing.T) {
 		t.Run(l.name, func(t *testing.T) {
 			url := sqltest.URL(t)
 			var log syncBuffer
-			plans := []*sqlfault.Plan{{N: 1, Mode: sqlfault.LostBefore, Readers: true}, {N: 1, Mode: sqlfault.LostBefore, Readers: true}}
+			plans := []*faultdriver.Plan{{N: 1, Mode: faultdriver.LostBefore, Readers: true}, {N: 1, Mode: faultdriver.LostBefore, Readers: true}}
 			writer := openWith(t, url, plans[0].Wrap, quick(), metadata.Deps{})
 			follower := openWith(t, url, plans[1].Wrap, quick(), metadata.Deps{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			crash := func() {
@@ -295,11 +295,11 @@ func TestLostWritesAreNotFound(t *testing.T) {
 // Whatever operation fails while the tail is looked at again: what was lost is gone in the end, and nothing is passed by.
 func TestLookingAgainMayFail(t *testing.T) {
 	next, n, failed := storedBefore(t).Copies(t), 0, 0
-	for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
+	for plan := range faultdriver.Sweep(faultdriver.Modes()...) {
 		n++
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			url := next()
-			crash := &sqlfault.Plan{N: 1, Mode: sqlfault.LostBefore, Readers: true}
+			crash := &faultdriver.Plan{N: 1, Mode: faultdriver.LostBefore, Readers: true}
 			c := openWith(t, url, func(d driver.Connector) driver.Connector { return crash.Wrap(plan.Wrap(d)) }, quick(), metadata.Deps{})
 			elsewhere := openCatalogue(t, url, nil)
 			look := func(id string) error {

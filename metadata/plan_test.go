@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/metadata"
 )
 
@@ -229,7 +229,7 @@ func checkPlan(t *testing.T, c *catalogue, query string, args int) {
 // A page in the depth of a list costs as many operations as the first one, and no list needs more
 // of them than its years make necessary. The numbers are those of SQLite.
 func TestPagesCostTheSame(t *testing.T) {
-	plan := &sqlfault.Plan{} // counts, and never fails
+	plan := &faultdriver.Plan{} // counts, and never fails
 	c := openCatalogue(t, "sqlite:"+filepath.Join(t.TempDir(), "metadata.db"), plan.Wrap)
 	manyFilms(t, c, 600)
 	cost := func(req *metadatav1.ListMoviesRequest) (int, string) {

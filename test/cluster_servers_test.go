@@ -25,7 +25,7 @@ import (
 	moviev1 "movieexample.com/gen/movieexample/movie/v1"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/test/cluster"
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 	"movieexample.com/test/system"
 )
 
@@ -56,7 +56,7 @@ func TestCluster(t *testing.T) {
 	if n := c.writers.count(true); n < 500 {
 		t.Errorf("only %d synchronous writes were acknowledged: this run proves nothing", n)
 	}
-	if found := c.said.Judge(o); len(found) > 0 {
+	if found := c.said.Check(o); len(found) > 0 {
 		t.Errorf("%d violations:\n%s", len(found), found)
 	}
 	s.sharePartitions(t)
@@ -250,7 +250,7 @@ func (s *clustered) sharePartitions(t *testing.T) {
 }
 
 // gatewaysAgree compares the details of all films that were rated, through both gateways, with what is stored.
-func (s *clustered) gatewaysAgree(t *testing.T, o judge.Outcome) {
+func (s *clustered) gatewaysAgree(t *testing.T, o oracle.Outcome) {
 	t.Helper()
 	compared := 0
 	for record, a := range o.Aggregates {

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"movieexample.com/client"
-	"movieexample.com/client/load"
+	"movieexample.com/client/loadtest"
 )
 
 const benchHelp = `Put a running system under a known load and report the latency that callers would have felt.
@@ -45,18 +45,18 @@ Exit codes: 0 every request had its answer, 1 with --find-peak: no rate was born
 sent, 4 the system cannot be reached, 130 interrupted (what was measured until then is printed).`
 
 type benchFlags struct {
-	targets   load.Targets
-	search    load.PeakSearch
+	targets   loadtest.Targets
+	search    loadtest.PeakSearch
 	findPeak  bool
 	addresses string
 	output    *outputFlag
 }
 
 func newBenchCommand() *cobra.Command {
-	f := &benchFlags{targets: load.DefaultTargets(), search: load.PeakSearch{Plan: load.Plan{Arrivals: load.Poisson}}}
+	f := &benchFlags{targets: loadtest.DefaultTargets(), search: loadtest.PeakSearch{Plan: loadtest.Plan{Arrivals: loadtest.Poisson}}}
 	var kinds strings.Builder
 	rows := tabwriter.NewWriter(&kinds, 0, 0, 2, ' ', 0)
-	for _, k := range load.KindsOfRequests() {
+	for _, k := range loadtest.KindsOfRequests() {
 		writes := ""
 		if k.Writes {
 			writes = " (writes)"
@@ -67,7 +67,7 @@ func newBenchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure latency under a known load",
-		Long:  fmt.Sprintf(benchHelp, kinds.String(), load.MaxRate, load.MaxDuration),
+		Long:  fmt.Sprintf(benchHelp, kinds.String(), loadtest.MaxRate, loadtest.MaxDuration),
 		Example: `  movieexample bench --rate 500 --duration 30s
   movieexample bench --find-peak --mix rest-details -o json
   movieexample bench --rate 2000 --mix grpc-details=9,grpc-rate=1 --addresses addresses.json
@@ -111,35 +111,35 @@ type benchResult struct {
 	Films       int          `json:"films"`
 	Zipf        float64      `json:"zipf"`
 	Connections int          `json:"connections"`
-	Peak        *load.Peak   `json:"peak,omitempty"`
-	Report      *load.Report `json:"report,omitempty"`
+	Peak        *loadtest.Peak   `json:"peak,omitempty"`
+	Report      *loadtest.Report `json:"report,omitempty"`
 }
 
 func (f *benchFlags) run(cmd *cobra.Command) (err error) {
 	if err := f.check(cmd); err != nil {
 		return err
 	}
-	doors, err := load.Connect(cmd.Context(), f.targets)
+	system, err := loadtest.Connect(cmd.Context(), f.targets)
 	if err != nil {
 		return f.explain(err)
 	}
-	defer func() { err = errors.Join(err, doors.Close()) }()
+	defer func() { err = errors.Join(err, system.Close()) }()
 	say := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
 	if writes := f.targets.Mix.Writes(); len(writes) > 0 {
 		say("ratings of users bench-0 to bench-99999 will stay in the system (%s)", strings.Join(writes, ", "))
 	}
 	result := benchResult{
-		Mix: f.targets.Mix.String(), Targets: f.targets.Addresses(), Films: doors.Films(), Zipf: f.targets.Zipf, Connections: f.targets.Connections,
+		Mix: f.targets.Mix.String(), Targets: f.targets.Addresses(), Films: system.Films(), Zipf: f.targets.Zipf, Connections: f.targets.Connections,
 	}
-	f.search.Plan.EachSecond = func(s load.Second) { say("%s", secondText(s)) }
-	f.search.EachStep = func(s load.Step) { say("%s", stepText(s)) }
-	var report load.Report
+	f.search.Plan.EachSecond = func(s loadtest.Second) { say("%s", secondText(s)) }
+	f.search.EachStep = func(s loadtest.Step) { say("%s", stepText(s)) }
+	var report loadtest.Report
 	if f.findPeak {
-		var peak load.Peak
-		peak, err = load.FindPeak(cmd.Context(), f.search, doors.Source())
+		var peak loadtest.Peak
+		peak, err = loadtest.FindPeak(cmd.Context(), f.search, system.Source())
 		result.Peak, report = &peak, peak.AtHalf
 	} else {
-		report, err = load.Run(cmd.Context(), f.search.Plan, doors.Source())
+		report, err = loadtest.Run(cmd.Context(), f.search.Plan, system.Source())
 		result.Report = &report
 	}
 	printErr := f.print(cmd.OutOrStdout(), result, report)
@@ -210,7 +210,7 @@ func (f *benchFlags) check(cmd *cobra.Command) error {
 
 // explain says which flag to look at.
 func (f *benchFlags) explain(err error) error {
-	gone, remote := (*client.UnreachableError)(nil), (*load.RemoteError)(nil)
+	gone, remote := (*client.UnreachableError)(nil), (*loadtest.RemoteError)(nil)
 	switch {
 	case errors.As(err, &remote):
 		return usagef("%w: give --allow-remote if its owner agrees", err)
@@ -229,7 +229,7 @@ func (f *benchFlags) explain(err error) error {
 }
 
 // secondText is one line about one second.
-func secondText(s load.Second) string {
+func secondText(s loadtest.Second) string {
 	phase := ""
 	if s.Warmup {
 		phase = "  (warm-up)"
@@ -239,7 +239,7 @@ func secondText(s load.Second) string {
 }
 
 // stepText is one line about one rate tried.
-func stepText(s load.Step) string {
+func stepText(s loadtest.Step) string {
 	text := fmt.Sprintf("tried %.0f/s: %.0f/s answered, p99 %s", s.Rate, s.Reached, millis(s.P99))
 	if s.Broke != "" {
 		text += ": too much, " + s.Broke
@@ -258,7 +258,7 @@ func millis(ms float64) string {
 	return fmt.Sprintf("%.2f ms", ms)
 }
 
-func (f *benchFlags) print(w io.Writer, result benchResult, r load.Report) error {
+func (f *benchFlags) print(w io.Writer, result benchResult, r loadtest.Report) error {
 	if *f.output == outputJSON {
 		return printJSON(w, result)
 	}

@@ -13,6 +13,7 @@ import (
 	"movieexample.com/app"
 	"movieexample.com/client"
 	"movieexample.com/internal/config"
+	"movieexample.com/internal/sqlcopy"
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/telemetry"
 )
@@ -104,7 +105,7 @@ func (f *copyFlags) run(cmd *cobra.Command) error {
 	view, began := newProgressView(cmd.ErrOrStderr()), time.Now()
 	result, err := app.Copy(cmd.Context(), app.CopyOptions{
 		From: from, To: to, StartOver: f.startOver, Logger: logger,
-		Progress: func(p sqldb.CopyProgress) {
+		Progress: func(p sqlcopy.Progress) {
 			phase := client.PhaseCopy
 			if p.Verifying {
 				phase = client.PhaseVerify

@@ -18,7 +18,7 @@ import (
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 // weight says how much is asked of the system at a time.
@@ -129,21 +129,21 @@ func (l *load) read(ctx context.Context, rng *rand.Rand) {
 
 // rateAll sets ratings and takes them back, in turn for each of a worker's keys. Half of the keys are of events too, so that both
 // ways meet in one row. A key whose outcome is not known is given up for a new one.
-func (l *load) rateAll(ctx context.Context, rng *rand.Rand, worker int, k kind, put func(context.Context, judge.Key, int) (int64, error)) {
+func (l *load) rateAll(ctx context.Context, rng *rand.Rand, worker int, k kind, put func(context.Context, oracle.Key, int) (int64, error)) {
 	serial := 0
-	fresh := func() judge.Key {
+	fresh := func() oracle.Key {
 		serial++
 		if serial%2 == 0 {
 			// Nobody else's: workers have users apart, and a run begins behind the one before.
 			user := (worker*97 + serial*13 + l.rig.serial*1009) % userCount
-			key := judge.Key{RecordType: "movie", RecordID: filmID(rng.IntN(filmCount)), UserID: fmt.Sprintf("u%d", user)}
+			key := oracle.Key{RecordType: "movie", RecordID: filmID(rng.IntN(filmCount)), UserID: fmt.Sprintf("u%d", user)}
 			if l.rig.claim(key) {
 				return key
 			}
 		}
-		return judge.Key{RecordType: "movie", RecordID: filmID(rng.IntN(filmCount)), UserID: fmt.Sprintf("sync-%s-%d-%d", l.name, worker, serial)}
+		return oracle.Key{RecordType: "movie", RecordID: filmID(rng.IntN(filmCount)), UserID: fmt.Sprintf("sync-%s-%d-%d", l.name, worker, serial)}
 	}
-	keys := make([]judge.Key, 40)
+	keys := make([]oracle.Key, 40)
 	for i := range keys {
 		keys[i] = fresh()
 	}
@@ -163,7 +163,7 @@ func (l *load) rateAll(ctx context.Context, rng *rand.Rand, worker int, k kind, 
 	}
 }
 
-func (l *load) rateREST(ctx context.Context, k judge.Key, value int) (int64, error) {
+func (l *load) rateREST(ctx context.Context, k oracle.Key, value int) (int64, error) {
 	path := "/v1/records/" + k.RecordType + "/" + k.RecordID + "/ratings/" + k.UserID
 	if value == 0 {
 		_, err := l.http.do(ctx, http.MethodDelete, path, "")
@@ -186,7 +186,7 @@ func (l *load) rateREST(ctx context.Context, k judge.Key, value int) (int64, err
 	return answer.RatedAt.UnixMicro(), nil
 }
 
-func (l *load) rateGRPC(ctx context.Context, k judge.Key, value int) (int64, error) {
+func (l *load) rateGRPC(ctx context.Context, k oracle.Key, value int) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if value == 0 {

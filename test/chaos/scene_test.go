@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 // patience bounds what a run waits for; it is a bound for what hangs, not a measurement.
@@ -86,7 +86,7 @@ func (s *scene) judge() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	if found := s.rig.ledger.Judge(o); len(found) > 0 {
+	if found := s.rig.ledger.Check(o); len(found) > 0 {
 		s.Errorf("%d violations:\n%s", len(found), found)
 	}
 	checked, differ, err := s.rig.audit(ctx)
@@ -94,7 +94,7 @@ func (s *scene) judge() {
 		s.Error(err)
 	}
 	if len(differ) > 0 || checked < recordCount/2 {
-		s.Errorf("the audit looked at %d records and found:\n%s", checked, judge.Violations(differ))
+		s.Errorf("the audit looked at %d records and found:\n%s", checked, oracle.Violations(differ))
 	}
 	if found := s.traffic.check(); len(found) > 0 {
 		s.Errorf("%d failures of traffic:\n%s", len(found), found)

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 // kind is a kind of traffic: what has a recovery time of its own, and what a fault may or may not harm.
@@ -158,10 +158,10 @@ func (tr *traffic) total() (n, failed int) {
 }
 
 // check returns failures that no window excuses, and whole seconds of a fault in which nothing went on.
-func (tr *traffic) check() judge.Violations {
+func (tr *traffic) check() oracle.Violations {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	var v judge.Violations
+	var v oracle.Violations
 	for _, k := range kinds() {
 		for _, r := range tr.failed[k] {
 			if !slices.ContainsFunc(tr.windows, func(w window) bool { return w.excuses(k, r) }) {
@@ -181,7 +181,7 @@ func (tr *traffic) check() judge.Violations {
 
 // flowed wants traffic in one whole second of a window: something that the fault may not harm has to have succeeded. Without a
 // database that is events, which Kafka takes.
-func (tr *traffic) flowed(w window, second int, v *judge.Violations) {
+func (tr *traffic) flowed(w window, second int, v *oracle.Violations) {
 	n, may := 0, false
 	for _, k := range kinds() {
 		if !slices.Contains(w.allow, k) {

@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 // watch follows the consumer group and ingestion, by Kafka and the database and not by what the services say of themselves.
@@ -110,7 +110,7 @@ func (w *watch) offsets(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	began := time.Now()
-	next, err := judge.NextOffsets(ctx, w.rig.database(), ratingTables)
+	next, err := oracle.NextOffsets(ctx, w.rig.database(), ratingTables)
 	if err != nil {
 		return
 	}
