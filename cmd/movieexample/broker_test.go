@@ -152,7 +152,7 @@ func TestBrokerIsKilled(t *testing.T) {
 		t.Errorf("the broker was away for %s, want 2 s at most", longest)
 	}
 	t.Logf("%d events, none lost; %d answers beside them; the broker was away for %s at most", published.Load(), asked.Load(), longest.Round(time.Millisecond))
-	if _, metrics := get(a.Admin + "/metrics"); !strings.Contains(metrics, "\nmovieexample_broker_restarts_total 3\n") {
+	if _, metrics := get(a.Admin + "/metrics"); !strings.Contains(metrics, "\nmovieexample_kafka_broker_restarts_total 3\n") {
 		t.Error("the metrics do not have 3 restarts")
 	}
 
