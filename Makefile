@@ -107,6 +107,10 @@ vet: ## go vet
 	go vet ./...
 	go vet -tags servers ./...
 
+.PHONY: vet-os
+vet-os: ## go build and go vet for Linux, macOS and Windows
+	@set -e; for os in linux darwin windows; do echo "== $$os"; GOOS=$$os go build ./...; GOOS=$$os go vet ./...; done
+
 .PHONY: staticcheck
 staticcheck: ## staticcheck
 	$(TOOL) staticcheck -tags servers ./...
