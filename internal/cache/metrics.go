@@ -1,0 +1,58 @@
+package cache
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the metrics of one cache. It is otter's recorder, of which it uses the evictions.
+type metrics struct {
+	hits, misses, loads, loadErrors, stale, evictions prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, name string, entries func() float64) (*metrics, error) {
+	m := &metrics{}
+	label := prometheus.Labels{"cache": name}
+	collectors := []prometheus.Collector{prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "movieexample_cache_entries", Help: "Entries in a cache.", ConstLabels: label,
+	}, entries)}
+	for _, c := range []struct {
+		counter    *prometheus.Counter
+		name, help string
+	}{
+		{&m.hits, "hits", "Reads that a cache served from a fresh entry."},
+		{&m.misses, "misses", "Reads that waited for a load, their own or another reader's."},
+		{&m.loads, "loads", "Calls that loaded entries of a cache, one or several at a time."},
+		{&m.loadErrors, "load_errors", "Loads that failed; an entry that does not exist is no failure."},
+		{&m.stale, "stale_hits", "Reads served with the last known value, because the source was away."},
+		{&m.evictions, "evictions", "Entries evicted because the cache was full, or removed because they had expired."},
+	} {
+		*c.counter = prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "movieexample_cache_" + c.name + "_total", Help: c.help, ConstLabels: label,
+		})
+		collectors = append(collectors, *c.counter)
+	}
+	for _, c := range collectors {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register the metrics of cache %s: %w", name, err)
+		}
+	}
+	return m, nil
+}
+
+// RecordEviction implements stats.Recorder.
+func (m *metrics) RecordEviction(uint32) { m.evictions.Inc() }
+
+// RecordHits implements stats.Recorder. Whether a look-up was a hit is decided by the rules of the cache, not by presence.
+func (m *metrics) RecordHits(int) {}
+
+// RecordMisses implements stats.Recorder.
+func (m *metrics) RecordMisses(int) {}
+
+// RecordLoadSuccess implements stats.Recorder.
+func (m *metrics) RecordLoadSuccess(time.Duration) {}
+
+// RecordLoadFailure implements stats.Recorder.
+func (m *metrics) RecordLoadFailure(time.Duration) {}
