@@ -19,9 +19,19 @@ type Entry[V, S any] struct {
 	Read  S             // the stamp from before the load
 	Took  time.Duration // how long the load took, by the clock of the caches
 
-	refreshing atomic.Bool // a refresh was requested
-	expired    atomic.Bool // see Expire
+	refresh atomic.Int32 // idle, requested or failed
+	expired atomic.Bool  // see Expire
 }
+
+// The states of a refresh.
+const (
+	idle = iota
+	requested
+	failed
+)
+
+// Refreshing reports whether a refresh of the entry was requested, even if it failed meanwhile.
+func (e *Entry[V, S]) Refreshing() bool { return e.refresh.Load() != idle }
 
 // Options are the rules of a cache for values V under keys K, read with stamps S. Only Fresh is required.
 type Options[K comparable, V, S any] struct {
@@ -321,7 +331,7 @@ func (c *Cache[K, V, S]) run(ctx context.Context, keys []K, started []*call[V, S
 			c.entries.Invalidate(key)
 		default:
 			if e, ok := c.entries.GetIfPresent(key); ok {
-				e.refreshing.Store(false)
+				e.refresh.CompareAndSwap(requested, failed) // it may be requested again
 			}
 		}
 	}

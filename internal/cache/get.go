@@ -53,9 +53,26 @@ func (c *Cache[K, V, S]) Start(ctx context.Context, now S, key K, load func(cont
 // hit counts a hit and requests a refresh of the entry if one is due.
 func (c *Cache[K, V, S]) hit(ctx context.Context, e *Entry[V, S], now S, key K, load func(context.Context, K) (V, error)) {
 	c.metrics.hits.Inc()
-	if c.RefreshDue != nil && c.RefreshDue(e, now) && !e.refreshing.Load() && e.refreshing.CompareAndSwap(false, true) {
+	c.requestRefresh(ctx, e, now, key, load)
+}
+
+func (c *Cache[K, V, S]) requestRefresh(ctx context.Context, e *Entry[V, S], now S, key K, load func(context.Context, K) (V, error)) {
+	if c.RefreshDue == nil || !c.RefreshDue(e, now) {
+		return
+	}
+	if state := e.refresh.Load(); state != requested && e.refresh.CompareAndSwap(state, requested) {
 		c.refresh.add(ctx, now, key, load)
 	}
+}
+
+// Touch returns the value of key if it is fresh, and requests a refresh by load if one is due. It counts as no read.
+func (c *Cache[K, V, S]) Touch(ctx context.Context, now S, key K, load func(context.Context, K) (V, error)) (v V, ok bool) {
+	e, ok := c.Peek(now, key)
+	if ok {
+		c.requestRefresh(ctx, e, now, key, load)
+		v = e.Value
+	}
+	return v, ok
 }
 
 // bound is ctx for waiting on a load.
@@ -72,6 +89,14 @@ func (s *Source) rests() bool { return s.Breaker != nil && s.Breaker.IsOpen() &&
 func (c *Cache[K, V, S]) lastKnown(e *Entry[V, S]) Result[V, S] {
 	c.metrics.stale.Inc()
 	return Result[V, S]{Value: e.Value, Read: e.Read, Stale: true}
+}
+
+// Loading returns the stamp of the load that Wait waits for; ok is false if the result is there.
+func (p *Pending[K, V, S]) Loading() (read S, ok bool) {
+	if p.call == nil {
+		return read, false
+	}
+	return p.call.read, true
 }
 
 // Wait returns the result.
