@@ -159,8 +159,9 @@ func (s *Service) filmsAt(ctx context.Context, now readView, ids []string) (film
 			return nil, readView{}, r.Err
 		}
 		// A write of another film does not end the epoch of this one.
-		r.Read.epoch = now.epoch
-		read = oldest(read, r.Read)
+		stamp := r.Read()
+		stamp.epoch = now.epoch
+		read = oldest(read, stamp)
 	}
 	if stale {
 		read = readView{epoch: now.epoch}

@@ -151,17 +151,25 @@ func (p *versionProbe) view(ctx context.Context) readView {
 	if began, loads := pending.Loading(); loads {
 		bounded, cancel := cache.Within(ctx, probePatience-now.Sub(began))
 		defer cancel()
-		pending.Wait(bounded)
+		if r := pending.Wait(bounded); r.Err != nil { // the last reading is too old, but its version may still be the current one
+			e, ok := p.cache.Last(struct{}{})
+			if !ok {
+				return readView{at: p.now()}
+			}
+			return e.Value.view(p.now(), e.Read)
+		}
 		now = p.now()
 	}
-	e, ok := p.cache.Last(struct{}{})
-	if !ok {
-		return readView{at: now}
-	}
+	r := pending.Wait(ctx)
+	return r.Value.view(now, r.Read())
+}
+
+// view is what is known now by a reading of the time read.
+func (r *reading) view(now, read time.Time) readView {
 	return readView{
-		at: now, version: e.Value.version,
-		confirmed: now.Sub(e.Read) <= confirmedFor,
-		settled:   !e.Value.since.IsZero() && e.Read.Sub(e.Value.since) >= indexLag,
+		at: now, version: r.version,
+		confirmed: now.Sub(read) <= confirmedFor,
+		settled:   !r.since.IsZero() && read.Sub(r.since) >= indexLag,
 	}
 }
 

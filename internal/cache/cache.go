@@ -107,7 +107,14 @@ func New[K comparable, V, S any](g *Group, spec Spec, o Options[K, V, S]) (*Cach
 	if c.metrics, err = newMetrics(g.metrics, spec.Name, func() float64 { return float64(c.entries.EstimatedSize()) }); err != nil {
 		return nil, err
 	}
-	options := &otter.Options[K, *Entry[V, S]]{MaximumSize: spec.Entries, StatsRecorder: c.metrics}
+	options := &otter.Options[K, *Entry[V, S]]{
+		MaximumSize: spec.Entries,
+		OnAtomicDeletion: func(e otter.DeletionEvent[K, *Entry[V, S]]) {
+			if e.WasEvicted() {
+				c.metrics.evictions.Inc()
+			}
+		},
+	}
 	if spec.Bytes > 0 {
 		options.MaximumWeight = uint64(spec.Bytes)
 		options.Weigher = func(key K, e *Entry[V, S]) uint32 { return o.Weigh(key, e.Value) }

@@ -8,10 +8,13 @@ import (
 // Result is what a reader is served.
 type Result[V, S any] struct {
 	Value V
-	Read  S    // the stamp from before the load
 	Stale bool // the last known value: the source is away
 	Err   error
+	read  *S
 }
+
+// Read is the stamp from before the load, also of one that failed.
+func (r *Result[V, S]) Read() S { return *r.read }
 
 // Pending is a read that was begun: a result, or a load to wait for.
 type Pending[K comparable, V, S any] struct {
@@ -42,7 +45,7 @@ func (c *Cache[K, V, S]) Start(ctx context.Context, now S, key K, load func(cont
 	switch {
 	case ok && c.isFresh(e, now):
 		c.hit(ctx, e, now, key, load)
-		return Pending[K, V, S]{result: Result[V, S]{Value: e.Value, Read: e.Read}}
+		return Pending[K, V, S]{result: Result[V, S]{Value: e.Value, read: &e.Read}}
 	case ok && c.Source.rests():
 		return Pending[K, V, S]{result: c.lastKnown(e)}
 	}
@@ -88,7 +91,7 @@ func (s *Source) rests() bool { return s.Breaker != nil && s.Breaker.IsOpen() &&
 
 func (c *Cache[K, V, S]) lastKnown(e *Entry[V, S]) Result[V, S] {
 	c.metrics.stale.Inc()
-	return Result[V, S]{Value: e.Value, Read: e.Read, Stale: true}
+	return Result[V, S]{Value: e.Value, read: &e.Read, Stale: true}
 }
 
 // Loading returns the stamp of the load that Wait waits for; ok is false if the result is there.
@@ -113,7 +116,7 @@ func (p *Pending[K, V, S]) Wait(ctx context.Context) Result[V, S] {
 func (c *Cache[K, V, S]) wait(ctx, bounded context.Context, key K, n *call[V, S]) Result[V, S] {
 	v, err := n.wait(bounded)
 	if err == nil {
-		return Result[V, S]{Value: v, Read: n.read}
+		return Result[V, S]{Value: v, read: &n.read}
 	}
 	if bounded.Err() != nil && c.Source.Late != nil {
 		err = c.Source.Late(err)
@@ -123,7 +126,7 @@ func (c *Cache[K, V, S]) wait(ctx, bounded context.Context, key K, n *call[V, S]
 			return c.lastKnown(e)
 		}
 	}
-	return Result[V, S]{Read: n.read, Err: err}
+	return Result[V, S]{read: &n.read, Err: err}
 }
 
 // GetAll reads keys, with one load for all that need one. Each result has its own error.
@@ -138,7 +141,7 @@ func (c *Cache[K, V, S]) GetAll(ctx context.Context, now S, keys []K) []Result[V
 		switch {
 		case ok && c.isFresh(e, now):
 			c.hit(ctx, e, now, key, c.Load)
-			all[i] = Result[V, S]{Value: e.Value, Read: e.Read}
+			all[i] = Result[V, S]{Value: e.Value, read: &e.Read}
 		case ok && rests():
 			all[i] = c.lastKnown(e)
 		default:
