@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"net/http"
@@ -6,34 +6,23 @@ import (
 	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
+
+	"movieexample.com/gateway/internal/upstream"
 )
 
-// Entity tags (RFC 9110 §8.8.3) of what the API answers are weak: two answers that differ only in when their numbers were read,
-// or in how they were compressed, have one tag. A movie's is W/"version.hash": the version of its metadata, which is the
-// etag in the JSON, and a hash of all that was answered except as-of times. Everything else has W/"hash".
+// Entity tags (RFC 9110 §8.8.3) of the API are weak: two answers that differ only in when their numbers were read, or in how they
+// were compressed, have one tag. A movie's is W/"version.hash": the version of its metadata, which is the etag in the JSON, and a
+// hash of the whole answer except as-of times. Everything else has W/"hash".
 //
-// If-None-Match compares whole tags, weakly, as RFC 9110 has it. If-Match, for which it demands the strong comparison, under
-// which no weak tag would ever match, compares the part before the dot: a write replaces the metadata and nothing else, and for
-// the metadata that part is strong: two versions of a film never share it. See docs/adr/009.
+// If-None-Match compares whole tags weakly (RFC 9110). If-Match, which requires the strong comparison, under which no weak tag would
+// ever match, compares the part before the dot: a write replaces the metadata and nothing else, and two versions of a film never
+// share that part. See docs/adr/009.
 
-// tagOf makes the tag of what was written into o. version is the version of what a write would replace, "" where there is none.
-func tagOf(o *jsonOut, version string) string {
-	var h xxhash.Digest
-	h.Reset()
-	at := 0
-	for _, s := range o.volatile {
-		_, _ = h.Write(o.buf[at:s.start]) // never fails
-		at = s.end
-	}
-	_, _ = h.Write(o.buf[at:])
-	return tagText(version, h.Sum64())
-}
-
-// tagText is the tag of a version and a hash.
-func tagText(version string, hash uint64) string {
+// etag is the tag of a version, "" where there is none, and a hash.
+func etag(version string, hash uint64) string {
 	const hex = "0123456789abcdef"
 	if strings.Contains(version, ".") || !opaque(version) {
-		version = "" // no etag of ours; without it the tag is still one of the representation
+		version = "" // no etag of ours; the hash alone still names the representation
 	}
 	out := make([]byte, 0, 64)
 	out = append(out, `W/"`...)
@@ -46,6 +35,9 @@ func tagText(version string, hash uint64) string {
 	return string(append(out, '"'))
 }
 
+// etagOf is the tag of a body.
+func etagOf(body []byte) string { return etag("", xxhash.Sum64(body)) }
+
 // opaque reports whether text may stand between the quotes of a tag (etagc of RFC 9110 §8.8.3).
 func opaque(text string) bool {
 	for i := range len(text) {
@@ -56,8 +48,7 @@ func opaque(text string) bool {
 	return true
 }
 
-// tagList is a list of tags in a header: "*", or the texts between the quotes. Whether they are weak does not matter to either
-// comparison that we make.
+// tagList is a list of tags in a header: "*", or the texts between the quotes. Both of our comparisons ignore whether they are weak.
 type tagList struct {
 	any  bool
 	tags []string
@@ -104,9 +95,9 @@ func (l tagList) has(tag string) bool {
 	return l.any
 }
 
-// versions are the versions of the tags, each once: what stands before the dot, or all of it, because the etag in the JSON is a
-// version too. Tags that did not come from us and that the services would take for something else than a version, or that cannot be
-// sent to them (obs-text of RFC 9110 that is not UTF-8), are left out: as tags they match nothing.
+// versions are the versions of the tags, each once: the part before the dot, or all of it, because the etag in the JSON is a
+// version too. Tags that are not ours and that the services would not take for a version, or that cannot be sent to them (obs-text of
+// RFC 9110 that is not UTF-8), are left out: as tags they match nothing.
 func (l tagList) versions() []string {
 	var versions []string
 	seen := map[string]bool{}
@@ -115,7 +106,7 @@ func (l tagList) versions() []string {
 		if dot := strings.LastIndexByte(t, '.'); dot >= 0 {
 			version = t[:dot]
 		}
-		if version != "" && utf8.ValidString(version) && version != anyETag && version != noETag && !seen[version] {
+		if version != "" && utf8.ValidString(version) && version != upstream.AnyETag && version != upstream.NoETag && !seen[version] {
 			seen[version] = true
 			versions = append(versions, version)
 		}
@@ -123,8 +114,19 @@ func (l tagList) versions() []string {
 	return versions
 }
 
-// unmodified reports whether the request has what it would get: then 304 is the answer. What is no list of tags matches nothing:
-// a whole answer is never wrong.
+// ifMatch reports whether a read may be answered with what has the tag. Dates are ignored: no response has a Last-Modified, and RFC
+// 9110 (§13.1.3, §13.1.4) requires it then. So is Range (§14.2): answers are pages already.
+func ifMatch(header http.Header, tag string) bool {
+	lines := header["If-Match"]
+	if len(lines) == 0 {
+		return true
+	}
+	list, ok := parseTags(lines)
+	return ok && list.has(tag)
+}
+
+// unmodified reports whether the client has what it would get: then 304 is the answer. A header that is no list of tags matches
+// nothing: a whole response is never wrong.
 func unmodified(header http.Header, tag string) bool {
 	lines := header["If-None-Match"]
 	if len(lines) == 0 {

@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"fmt"
@@ -7,39 +7,41 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+
+	"movieexample.com/gateway/internal/problem"
 )
 
-// hosts guards a gateway that listens on loopback, for the one who sits at the machine, against pages of other sites in their
-// browser. A page cannot write to another origin that does not allow it (CORS); but whoever owns a name can let it mean 127.0.0.1
-// after the page came ("DNS rebinding"), and then the browser takes this gateway for the page's own origin. It still sends the
-// name in Host. What only this machine can be called, and addresses, which nobody can let mean something else, are no such names.
+// hostCheck protects a gateway that listens on loopback against pages of other sites in the browser of the machine's user. A page
+// cannot write to another origin that does not allow it (CORS); but the owner of a name can make it resolve to 127.0.0.1 after the
+// page was loaded ("DNS rebinding"), and then the browser takes this gateway for the page's own origin. It still sends the name in
+// Host. Addresses, and names that only this machine has, cannot be rebound.
 //
-// Reads stay open: they show nothing that is not shown to everybody.
-type hosts struct {
+// Reads are not checked: they show nothing that is not public.
+type hostCheck struct {
 	guarded atomic.Bool
 	names   map[string]bool // in lower case
 }
 
-func newHosts(cfg Config) *hosts {
-	h := &hosts{names: map[string]bool{}}
-	for _, name := range cfg.AllowedHosts {
+func newHostCheck(publicURL string, allowed []string) *hostCheck {
+	h := &hostCheck{names: map[string]bool{}}
+	for _, name := range allowed {
 		h.names[strings.ToLower(name)] = true
 	}
-	if u, err := url.Parse(cfg.PublicURL); err == nil && u.Host != "" {
+	if u, err := url.Parse(publicURL); err == nil && u.Host != "" {
 		h.names[strings.ToLower(u.Hostname())] = true
 	}
 	return h
 }
 
-// listen begins to guard where the address is one that only this machine reaches.
-func (h *hosts) listen(at net.Addr) {
+// listen turns the check on if only this machine can reach the address.
+func (h *hostCheck) listen(at net.Addr) {
 	if tcp, ok := at.(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
 		h.guarded.Store(true)
 	}
 }
 
-// mayWrite reports whether writes that came for the host are taken. No Host at all is no browser.
-func (h *hosts) mayWrite(host string) bool {
+// mayWrite reports whether writes for the host are accepted. A request without a Host is from no browser.
+func (h *hostCheck) mayWrite(host string) bool {
 	if host == "" || !h.guarded.Load() {
 		return true
 	}
@@ -50,25 +52,34 @@ func (h *hosts) mayWrite(host string) bool {
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || h.names[name]
 }
 
+// validHost reports whether a Host header has only characters of names, addresses and ports.
+func validHost(host string) bool {
+	for i := range len(host) {
+		c := host[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(".-_:[]", c) >= 0) {
+			return false
+		}
+	}
+	return host != "" && len(host) <= 261 // a name of 255, and a port
+}
+
 // nameOf is the name or address in a Host header, in lower case.
 func nameOf(host string) string {
 	u := url.URL{Host: host}
 	return strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 }
 
-// takesWrites answers the request, and returns false, if it is a write for a host that may be another site's.
-func (e *edge) takesWrites(x *exchange, host string) bool {
-	if e.hosts.mayWrite(host) {
-		return true
+// check refuses a write for a host that may be another site's.
+func (h *hostCheck) check(host string) error {
+	if h.mayWrite(host) {
+		return nil
 	}
-	name := nameOf(host)
-	x.refuseHTTP(hostNotAllowed, "this gateway is only for its own machine and takes no writes for the host %s, by which a web page could reach it: "+
-		"use localhost or 127.0.0.1, or set gateway.public_url or gateway.allowed_hosts to that name if it is yours", quote(name))
-	return false
+	return problem.HostNotAllowed.Error("this gateway is only for its own machine and takes no writes for the host %s, by which a web page could reach it: "+
+		"use localhost or 127.0.0.1, or set gateway.public_url or gateway.allowed_hosts to that name if it is yours", problem.Quote(nameOf(host)))
 }
 
-// wrongHosts says what is wrong with a list of names; "" where nothing is.
-func wrongHosts(names []string) string {
+// WrongHosts says what is wrong with a list of names; "" where nothing is.
+func WrongHosts(names []string) string {
 	for _, name := range names {
 		if !validHost(name) || strings.ContainsAny(name, ":[]") {
 			return fmt.Sprintf("must be host names without a port, such as films.local, got %q", name)

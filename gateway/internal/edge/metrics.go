@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"fmt"
@@ -80,31 +80,4 @@ func (r *routeMetrics) observe(status int, took time.Duration) {
 	c := r.vec.WithLabelValues(r.method, r.route, strconv.Itoa(status))
 	r.statuses[status].Store(&c)
 	c.Inc()
-}
-
-// answerCounts count what became of the requests whose answers may be kept.
-type answerCounts struct{ hit, joined, miss, anew prometheus.Counter }
-
-func newAnswerCounts(reg prometheus.Registerer, bytes func() float64) (answerCounts, error) {
-	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "movieexample_http_response_cache_requests_total",
-		Help: "Reads whose answers may be kept: sent as kept (hit), with what was being made for another (joined), made (miss), made because the client wanted it (anew).",
-	}, []string{"result"})
-	size := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "movieexample_http_response_cache_bytes",
-		Help: "Size of the kept answers, their compressed forms included.",
-	}, bytes)
-	c := answerCounts{
-		hit: vec.WithLabelValues("hit"), joined: vec.WithLabelValues("joined"),
-		miss: vec.WithLabelValues("miss"), anew: vec.WithLabelValues("anew"),
-	}
-	if reg == nil {
-		return c, nil
-	}
-	for _, m := range []prometheus.Collector{vec, size} {
-		if err := reg.Register(m); err != nil {
-			return c, fmt.Errorf("register the metrics of kept answers: %w", err)
-		}
-	}
-	return c, nil
 }

@@ -1,21 +1,17 @@
-package gateway
+package edge
 
 import (
-	"bytes"
-	"context"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
-
+	"movieexample.com/gateway/internal/problem"
+	"movieexample.com/gateway/internal/transcode"
+	"movieexample.com/gateway/internal/upstream"
 	"movieexample.com/internal/fault"
 )
-
-// descriptionPath is where the OpenAPI document is.
-const descriptionPath = "/openapi.json"
 
 // mount is a handler of documents (pages, assets, the API's description), which are only read.
 type mount struct {
@@ -40,7 +36,7 @@ func docsMount(h http.Handler, m *metrics) mount {
 }
 
 // serve answers with a document.
-func (m mount) serve(e *edge, x *exchange, r *http.Request) {
+func (m mount) serve(h *Handler, x *requestState, r *http.Request) {
 	if r.Method != http.MethodGet {
 		x.notAllowed([]string{http.MethodGet})
 		return
@@ -48,7 +44,7 @@ func (m mount) serve(e *edge, x *exchange, r *http.Request) {
 	x.metrics = m.counted(x.path)
 	if !validHost(r.Host) {
 		// Pages name themselves by it (rel=canonical, the sitemap), where no public address is set. Nothing else believes it.
-		x.refuse(fault.Field{Name: "Host", Reason: "must be a host name or address, with a port or without, got " + quote(r.Host)})
+		x.fail(problem.Invalid(fault.Field{Name: "Host", Reason: "must be a host name or address, with a port or without, got " + problem.Quote(r.Host)}))
 		return
 	}
 	if path, ok := withoutSlash(x.path); ok && m.slashes {
@@ -59,24 +55,13 @@ func (m mount) serve(e *edge, x *exchange, r *http.Request) {
 		http.Redirect(x, r, path, http.StatusPermanentRedirect)
 		return
 	}
-	d := &document{x: x, header: http.Header{"X-Frame-Options": deny}, out: e.json.get(), wantsPage: prefersHTML(x.header)}
-	defer e.json.put(d.out)
-	m.handler.ServeHTTP(d, r.WithContext(context.WithValue(r.Context(), failuresKey{}, &d.failures)))
-	d.finish(e)
+	d := &document{x: x, header: http.Header{"X-Frame-Options": deny}, out: h.buffers.Get(), wantsPage: prefersHTML(x.header)}
+	defer h.buffers.Put(d.out)
+	m.handler.ServeHTTP(d, r.WithContext(upstream.WithFailures(r.Context(), &d.failures)))
+	d.finish(h)
 }
 
 var deny = []string{"DENY"}
-
-// validHost reports whether a Host header has only what names, addresses and ports have.
-func validHost(host string) bool {
-	for i := range len(host) {
-		c := host[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(".-_:[]", c) >= 0) {
-			return false
-		}
-	}
-	return host != "" && len(host) <= 261 // a name of 255, and a port
-}
 
 // maxDocument is the size up to which a document is held back until it is whole, to give it an ETag and a length.
 const maxDocument = 512 << 10
@@ -84,13 +69,13 @@ const maxDocument = 512 << 10
 // document is a document on its way out. It gives what has none an ETag, answers 304, and turns a page that is an error into a
 // problem for those who are no browsers.
 type document struct {
-	x         *exchange
-	header    http.Header // its own, beside that which every answer has
-	out       *jsonOut    // its memory
+	x         *requestState
+	header    http.Header       // its own, beside that which every answer has
+	out       *transcode.Buffer // its memory
 	wantsPage bool
 	status    int
 	sent      bool // the header is out: it was too long to be held back
-	failures  failures
+	failures  upstream.Failures
 }
 
 // Header implements http.ResponseWriter.
@@ -111,13 +96,13 @@ func (d *document) Write(p []byte) (int, error) {
 		return d.x.Write(p)
 	case d.isProblem():
 		return len(p), nil
-	case len(d.out.buf)+len(p) <= maxDocument:
-		d.out.buf = append(d.out.buf, p...)
+	case len(d.out.Bytes)+len(p) <= maxDocument:
+		d.out.Bytes = append(d.out.Bytes, p...)
 		return len(p), nil
 	}
 	d.sent = true
 	d.begin()
-	if _, err := d.x.Write(d.out.buf); err != nil {
+	if _, err := d.x.Write(d.out.Bytes); err != nil {
 		return 0, err
 	}
 	return d.x.Write(p)
@@ -126,33 +111,18 @@ func (d *document) Write(p []byte) (int, error) {
 // isProblem reports whether the document is a page for nobody: it is an error that a problem can say too, and the client is no
 // browser.
 func (d *document) isProblem() bool {
-	_, known := problemOf(d.status)
+	_, known := problem.OfStatus(d.status)
 	return known && !d.wantsPage
-}
-
-// problemOf returns what a status says by itself.
-func problemOf(status int) (fault.Problem, bool) {
-	if status == http.StatusNotFound {
-		p := noSuchRoute.problem()
-		p.Detail = "there is nothing at this address; the API is described at /docs, the pages begin at /"
-		return p, true
-	}
-	for _, kind := range problemKinds {
-		if kind.HTTPStatus() == status {
-			return fault.ToProblem(fault.Status(&fault.Error{Kind: kind})), true
-		}
-	}
-	return fault.Problem{}, false
 }
 
 // fail answers with the problem that the page is, as the service put it where it came from one.
 func (d *document) fail(because error) {
 	d.x.Header()["X-Frame-Options"] = deny
-	p, _ := problemOf(d.status)
+	p, _ := problem.OfStatus(d.status)
 	if because != nil {
 		p = fault.ToProblem(fault.Status(because))
 	}
-	d.x.write(p)
+	d.x.writeProblem(p)
 }
 
 // begin sends the header.
@@ -168,27 +138,27 @@ func (d *document) begin() {
 }
 
 // finish sends what was held back.
-func (d *document) finish(e *edge) {
+func (d *document) finish(h *Handler) {
 	if d.sent {
 		return
 	}
 	d.WriteHeader(http.StatusOK)
 	if d.status == http.StatusOK {
-		d.read(e)
+		d.read(h)
 		return
 	}
-	because := d.failures.of(d.status)
+	because := d.failures.Of(d.status)
 	if d.isProblem() {
 		d.fail(because)
 	} else {
-		if mayRetry(d.status) && d.header["Retry-After"] == nil {
+		if problem.Retryable(d.status) && d.header["Retry-After"] == nil {
 			d.header["Retry-After"] = retryAfter
 		}
-		if len(d.out.buf) > 0 && d.header.Get("Content-Length") == "" {
-			d.header.Set("Content-Length", strconv.Itoa(len(d.out.buf)))
+		if len(d.out.Bytes) > 0 && d.header.Get("Content-Length") == "" {
+			d.header.Set("Content-Length", strconv.Itoa(len(d.out.Bytes)))
 		}
 		d.begin()
-		_, _ = d.x.Write(d.out.buf) // a client that is gone misses nothing
+		_, _ = d.x.Write(d.out.Bytes) // a client that is gone misses nothing
 	}
 	if because != nil {
 		d.x.because(because)
@@ -196,13 +166,13 @@ func (d *document) finish(e *edge) {
 }
 
 // read answers with a document that is whole and right.
-func (d *document) read(e *edge) {
-	r := &representation{
-		metrics: d.x.metrics, body: d.out.buf, contentType: d.header["Content-Type"], control: d.header["Cache-Control"],
-		tag: [1]string{d.header.Get("Etag")}, length: [1]string{strconv.Itoa(len(d.out.buf))},
+func (d *document) read(h *Handler) {
+	r := &response{
+		metrics: d.x.metrics, body: d.out.Bytes, contentType: d.header["Content-Type"], control: d.header["Cache-Control"],
+		tag: [1]string{d.header.Get("Etag")},
 	}
 	if r.tag[0] == "" {
-		r.tag[0] = tagText("", xxhash.Sum64(r.body))
+		r.tag[0] = etagOf(r.body)
 	}
 	if r.control == nil {
 		r.control = revalidate
@@ -216,15 +186,15 @@ func (d *document) read(e *edge) {
 			r.more = append(r.more, line{name, slices.Clip(values)})
 		}
 	}
-	if d.x.flight != nil && d.isAnybodys(r) {
-		r.body = bytes.Clone(r.body) // the memory is used again
-		e.answers.keep(d.x.flight, r, time.Time{})
+	if d.x.flight != nil && d.isShareable(r) {
+		h.replyAndCache(d.x, r, time.Time{})
+		return
 	}
-	e.reply(d.x, r)
+	h.reply(d.x, r, nil)
 }
 
-// isAnybodys reports whether the document's own header lets a shared cache keep it.
-func (d *document) isAnybodys(r *representation) bool {
+// isShareable reports whether the document's own header lets a shared cache keep it.
+func (d *document) isShareable(r *response) bool {
 	control := strings.Join(r.control, ",")
 	for _, name := range [...]string{"Set-Cookie", "Vary", "Content-Encoding"} {
 		if len(d.header[name]) > 0 {

@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"fmt"
@@ -24,8 +24,8 @@ func newCORS(origins []string) *cors.Cors {
 	})
 }
 
-// wrongOrigins says what is wrong with a list of origins; "" where nothing is.
-func wrongOrigins(origins []string) string {
+// WrongOrigins says what is wrong with a list of origins; "" where nothing is.
+func WrongOrigins(origins []string) string {
 	const allowed = `must be "*", or origins such as https://app.example or http://localhost:3000 (scheme, host, and the port if it is not the scheme's own)`
 	for _, o := range origins {
 		if o == "*" {
@@ -49,8 +49,8 @@ func wrongOrigins(origins []string) string {
 	return ""
 }
 
-// wrongPublicURL says what is wrong with the address that the world reaches the gateway by; "" where nothing is.
-func wrongPublicURL(text string) string {
+// WrongPublicURL says what is wrong with the public address of the gateway; "" where nothing is.
+func WrongPublicURL(text string) string {
 	if text == "" {
 		return ""
 	}

@@ -1,132 +1,139 @@
-package gateway
+package edge
 
 import (
 	"bytes"
-	"fmt"
-	"math"
 	"net/http"
-	"net/url"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"google.golang.org/protobuf/proto"
+	"movieexample.com/gateway/internal/coding"
+	"movieexample.com/gateway/internal/problem"
+	"movieexample.com/gateway/internal/respcache"
 )
 
-// What can be read may be stored, by anybody, and must be asked for again before it is used: "no-cache". Nothing here can prove
-// a max-age. A film may be edited and rated at any time, a write must be seen by the next read of whoever wrote, and
-// revalidation is cheap: the client sends the tag it has, and 304 has no body. Writes and problems are not stored at all.
+// A response to a read may be stored by anybody, and must be validated before it is used: "no-cache". Nothing here can prove a
+// max-age: a film may be edited and rated at any time, a write must be seen by the next read of the client who wrote, and
+// revalidation is cheap, because a 304 has no body. Responses to writes and problems are not stored at all.
 
-// send answers with what a service said.
-func (e *edge) send(x *exchange, said proto.Message) {
-	body := said
-	if in, ok := said.(interface{ XXX_ResponseBody() any }); ok {
-		// The rule has a response_body.
-		if body, ok = in.XXX_ResponseBody().(proto.Message); !ok {
-			x.fail(fmt.Errorf("%s %s: its response_body is no message", x.route.method, x.route.pattern))
-			return
+// Header values that do not change are shared between responses; net/http only reads them.
+var (
+	noStore      = []string{"no-store"}
+	revalidate   = []string{"no-cache"}
+	varyEncoding = []string{"Accept-Encoding"}
+	jsonType     = []string{"application/json"}
+	retryAfter   = []string{"1"} // seconds
+)
+
+// response is the whole response to a read, but for what each request gets of its own: its id, and what depends on its headers.
+// Once it is cached, nothing of it changes but the coded forms, which are added.
+type response struct {
+	api         bool // not a page
+	metrics     *routeMetrics
+	body        []byte
+	contentType []string
+	control     []string // Cache-Control
+	more        []line   // of a page
+	// Header values, each as the list of one that a header takes. Empty: the header is left out.
+	tag, link, length [1]string
+
+	coding sync.Mutex // held to make a coded form
+	forms  [coding.Codings]atomic.Pointer[form]
+}
+
+// line is a header line.
+type line struct {
+	name   string
+	values []string
+}
+
+// form is a body in a coding.
+type form struct {
+	body   []byte
+	length [1]string
+}
+
+// Size implements respcache.Response, roughly: the structs are counted by a constant.
+func (r *response) Size() int {
+	n := 768 + len(r.body) + len(r.link[0])
+	for i := range r.forms {
+		if f := r.forms[i].Load(); f != nil {
+			n += 64 + len(f.body)
 		}
 	}
-	o := e.json.get()
-	defer e.json.put(o)
-	if x.flight != nil {
-		o.horizon = e.answers.now(time.Now()).Add(-freshFor).UnixNano()
+	return n
+}
+
+// replyAndCache answers the read that leads a composition, and caches the response. oldest is its oldest as-of time; zero for none.
+func (h *Handler) replyAndCache(x *requestState, r *response, oldest time.Time) {
+	r.body = bytes.Clone(r.body) // its memory is that of a buffer
+	r.length[0] = strconv.Itoa(len(r.body))
+	h.reply(x, r, x.flight.Cache(r, oldest))
+}
+
+// reply answers a read. e is the cache's entry of the response; nil for none.
+func (h *Handler) reply(x *requestState, r *response, e *respcache.Entry[*response]) {
+	header := x.Header()
+	for _, l := range r.more {
+		header[l.name] = l.values
 	}
-	if err := x.plan.append(o, body); err != nil {
-		x.fail(fmt.Errorf("%s %s: %w", x.route.method, x.route.pattern, err))
+	header["Cache-Control"] = r.control
+	header["Etag"] = r.tag[:]
+	if r.api && !ifMatch(x.header, r.tag[0]) {
+		delete(header, "Etag")
+		x.fail(problem.PreconditionFailed.Error("If-Match: what is here now has the ETag %s: leave If-Match out to read it", r.tag[0]))
 		return
 	}
-	if x.route.method == http.MethodGet {
-		e.read(x, o, body)
+	if r.link[0] != "" {
+		header["Link"] = r.link[:]
+	}
+	if unmodified(x.header, r.tag[0]) {
+		x.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h := x.Header()
-	h["Content-Type"] = jsonType
-	h["Cache-Control"] = noStore
-	if x.route.method == http.MethodPut {
-		// The body is what a GET would answer now, and Content-Location says so: without it the tag would promise that what was sent
-		// was stored byte by byte (RFC 9110 §9.3.4, §8.7).
-		x.set("Etag", tagOf(o, versionOf(body)))
-		x.set("Content-Location", x.target())
+	if r.contentType != nil {
+		header["Content-Type"] = r.contentType
 	}
-	x.set("Content-Length", strconv.Itoa(len(o.buf)))
-	_, _ = x.Write(o.buf) // a client that is gone is logged by its context
+	body := r.body
+	if f := h.form(x, r, e); f != nil {
+		header["Content-Encoding"] = coding.Names[x.coding.Coding]
+		header["Content-Length"], body = f.length[:], f.body
+	} else if e != nil {
+		header["Content-Length"] = r.length[:]
+	} else {
+		x.set("Content-Length", strconv.Itoa(len(body)))
+	}
+	_, _ = x.Write(body) // a client that is gone is logged by its context
+	x.bytes = len(r.body)
 }
 
-// read answers a read with body, which was written into o.
-func (e *edge) read(x *exchange, o *jsonOut, body proto.Message) {
-	r := &representation{
-		route: x.route, metrics: x.metrics, body: o.buf, contentType: jsonType, control: revalidate,
-		tag: [1]string{tagOf(o, versionOf(body))}, length: [1]string{strconv.Itoa(len(o.buf))},
+// form returns the body of a cached response in the coding that the client wants, or nil where plain is better. Each form is made
+// once.
+func (h *Handler) form(x *requestState, r *response, e *respcache.Entry[*response]) *form {
+	as, always := x.coding.Coding, x.coding.Always
+	if e == nil || as == coding.Plain || len(r.body) < coding.MinSize && !always || len(r.contentType) == 0 || !coding.Compressible(r.contentType[0]) {
+		return nil
 	}
-	if paged, ok := body.(interface{ GetNextPageToken() string }); ok && paged.GetNextPageToken() != "" {
-		r.link[0] = "<" + x.next(paged.GetNextPageToken()) + `>; rel="next"`
+	f := r.forms[as].Load()
+	if f == nil {
+		f = h.encode(r, e, as)
 	}
-	if x.flight != nil {
-		r.body = bytes.Clone(o.buf) // o is used again
-		e.answers.keep(x.flight, r, e.oldest(x, o, body))
+	if len(f.body) >= len(r.body) && !always {
+		return nil
 	}
-	e.reply(x, r)
+	return f
 }
 
-// oldest is the oldest as-of time of an answer that calls what it dates fresh; zero for none.
-func (e *edge) oldest(x *exchange, o *jsonOut, body proto.Message) time.Time {
-	if x.plan != x.route.answer {
-		// What was not asked for may be what dates the rest: the whole answer has it.
-		whole := e.json.get()
-		defer e.json.put(whole)
-		whole.horizon = o.horizon
-		if x.route.answer.append(whole, body) != nil {
-			return time.Unix(0, o.horizon) // cannot be, after a part of it was written; nothing as old is kept
-		}
-		o = whole
+func (h *Handler) encode(r *response, e *respcache.Entry[*response], as coding.Coding) *form {
+	r.coding.Lock()
+	defer r.coding.Unlock()
+	if f := r.forms[as].Load(); f != nil {
+		return f
 	}
-	if o.oldest == math.MaxInt64 {
-		return time.Time{}
-	}
-	return time.Unix(0, o.oldest)
-}
-
-// versionOf is the version of what a write would replace, "" where there is none.
-func versionOf(body proto.Message) string {
-	if versioned, ok := body.(interface{ GetEtag() string }); ok {
-		return versioned.GetEtag()
-	}
-	return ""
-}
-
-// matches answers the request, and returns false, if it is a read that must not be answered with another version than it names.
-// Dates are not looked at: nothing here has a Last-Modified, and RFC 9110 (§13.1.3, §13.1.4) has them ignored then. Nor is
-// Range (§14.2): answers are pages already.
-func (x *exchange) matches(tag string) bool {
-	lines := x.header["If-Match"]
-	if len(lines) == 0 {
-		return true
-	}
-	list, ok := parseTags(lines)
-	if ok && list.has(tag) {
-		return true
-	}
-	delete(x.Header(), "Etag")
-	x.refuseHTTP(preconditionFailed, "If-Match: what is here now has the ETag %s: leave If-Match out to read it", tag)
-	return false
-}
-
-// target is the request's path and query, in a form that may stand in a header.
-func (x *exchange) target() string {
-	if len(x.query) == 0 {
-		return x.path
-	}
-	return x.path + "?" + x.query.Encode()
-}
-
-// next is the reference to the next page: the same request with another token.
-func (x *exchange) next(token string) string {
-	query := make(url.Values, len(x.query)+1)
-	for name, values := range x.query {
-		if name != "pageToken" {
-			query[name] = values
-		}
-	}
-	query["page_token"] = []string{token}
-	return x.path + "?" + query.Encode()
+	f := &form{body: h.compressor.Compress(r.body, as)}
+	f.length[0] = strconv.Itoa(len(f.body))
+	r.forms[as].Store(f)
+	h.cache.Grew(e)
+	return f
 }

@@ -104,7 +104,7 @@ func (p *Plan) only(want wanted) *Plan {
 		}
 		f := p.fields[i]
 		if inner != nil {
-			f.inner = f.inner.only(inner)
+			f.setInner(f.inner.only(inner))
 		}
 		part.fields = append(part.fields, f)
 	}

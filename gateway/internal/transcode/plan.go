@@ -39,6 +39,7 @@ type field struct {
 	prefix   string  // what stands before the value: a comma, the name in quotes, a colon
 	offset   uintptr // in the Go struct
 	pointer  bool    // left out where it is nil: a message, or an optional value
+	list     bool
 	volatile bool    // tells when something was read: no part of an ETag
 	inner    *Plan   // of a message
 	write    writer
@@ -71,6 +72,7 @@ func (ps plans) of(d protoreflect.MessageDescriptor) (*Plan, error) {
 			prefix:   "," + strconv.Quote(f.JSONName()) + ":",
 			offset:   offset,
 			pointer:  f.HasPresence(),
+			list:     f.IsList(),
 			volatile: strings.HasSuffix(string(f.Name()), "as_of_time"),
 		}
 		switch message := f.Message(); {
@@ -82,13 +84,11 @@ func (ps plans) of(d protoreflect.MessageDescriptor) (*Plan, error) {
 		case message.FullName() == "google.protobuf.Timestamp" && !f.IsList():
 			to.write = writeTime
 		default:
-			if to.inner, err = ps.of(message); err != nil {
+			inner, err := ps.of(message)
+			if err != nil {
 				return nil, err
 			}
-			to.write = to.inner.object
-			if f.IsList() {
-				to.write = to.inner.list
-			}
+			to.setInner(inner)
 		}
 		if to.write == nil {
 			return nil, fmt.Errorf("%s: no answer had a field of kind %s so far: add a writer for it", f.FullName(), f.Kind())
@@ -96,6 +96,14 @@ func (ps plans) of(d protoreflect.MessageDescriptor) (*Plan, error) {
 		p.fields = append(p.fields, to)
 	}
 	return p, nil
+}
+
+// setInner has messages written along a plan.
+func (f *field) setInner(p *Plan) {
+	f.inner, f.write = p, p.object
+	if f.list {
+		f.write = p.list
+	}
 }
 
 // structFields finds the offsets of the fields of a generated struct by field number, the second part of the protobuf tag.

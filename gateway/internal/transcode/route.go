@@ -16,6 +16,7 @@ import (
 
 // Route is one google.api.http rule.
 type Route struct {
+	Name    string // of the gRPC method, such as "GetMovie"
 	Method  string
 	Pattern string // in the client's spelling: "/v1/records/{recordType}/{recordId}/ratings"
 	Service protoreflect.FullName
@@ -52,7 +53,7 @@ type segment struct {
 func newRoute(m protoreflect.MethodDescriptor, rule *annotations.HttpRule, conn grpc.ClientConnInterface, plans plans) (*Route, error) {
 	options, _ := m.Options().(*descriptorpb.MethodOptions)
 	r := &Route{
-		Service: m.Parent().FullName(), ReadOnly: options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS,
+		Name: string(m.Name()), Service: m.Parent().FullName(), ReadOnly: options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS,
 		rpc: fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()), conn: conn,
 	}
 	path := ""
