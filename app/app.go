@@ -408,17 +408,7 @@ func largeRequests(name string) []string {
 	return []string{service + "BatchPutMovies", service + "SelectMovies", service + "SyncVotes"}
 }
 
-// idempotentMethods are the calls to a service that may be sent twice: those that only read.
-func idempotentMethods(callee string) []string {
-	methods := map[string][]string{
-		"metadata": {"GetMovie", "BatchGetMovies", "SelectMovies", "ListMovies", "LookupMovie", "SearchMovies", "SuggestMovies", "ListSimilarMovies", "GetCatalogueStats", "GetCatalogueVersion"},
-		"rating":   {"GetRating", "ListRecordRatings", "ListUserRatings", "GetRatingSummary", "BatchGetRatingSummaries", "ListChart", "GetTotals", "ListRatingHistory", "ListRatingSummaries"},
-		"movie":    {"GetMovie", "ListMovies", "LookupMovie", "BatchGetMovies", "ListChart", "SearchMovies", "SuggestMovies", "ListSimilarMovies", "GetStats"},
-	}
-	title := strings.ToUpper(callee[:1]) + callee[1:]
-	var full []string
-	for _, m := range methods[callee] {
-		full = append(full, "/movieexample."+callee+".v1."+title+"Service/"+m)
-	}
-	return full
+// serviceName is the full name of a service in its proto.
+func serviceName(callee string) string {
+	return "movieexample." + callee + ".v1." + strings.ToUpper(callee[:1]) + callee[1:] + "Service"
 }

@@ -49,8 +49,12 @@ func (b *builder) connect(ctx context.Context, name string) error {
 			return err
 		}
 	}
+	idempotent, err := rpc.IdempotentMethods(serviceName(name))
+	if err != nil {
+		return err
+	}
 	conn, err := rpc.Dial(registry.Target(name), rpc.DialConfig{
-		Name: name, Version: b.version, Logger: b.log.With("component", "rpc"), Idempotent: idempotentMethods(name), Metrics: b.metrics,
+		Name: name, Version: b.version, Logger: b.log.With("component", "rpc"), Idempotent: idempotent, Metrics: b.metrics,
 		Resolvers: []resolver.Builder{registry.Resolver()},
 	})
 	if err != nil {

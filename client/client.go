@@ -85,22 +85,11 @@ func Connect(a Addresses) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{addresses: a}
-	metadata, err := c.dial(Metadata, a.Metadata,
-		"/movieexample.metadata.v1.MetadataService/BatchPutMovies",
-		"/movieexample.metadata.v1.MetadataService/GetMovie",
-		"/movieexample.metadata.v1.MetadataService/ListMovies",
-		"/movieexample.metadata.v1.MetadataService/LookupMovie")
+	metadata, err := c.dial(Metadata, a.Metadata, "movieexample.metadata.v1.MetadataService")
 	if err != nil {
 		return nil, err
 	}
-	rating, err := c.dial(Rating, a.Rating,
-		"/movieexample.rating.v1.RatingService/GetTotals",
-		"/movieexample.rating.v1.RatingService/GetRatingSummary",
-		"/movieexample.rating.v1.RatingService/BatchGetRatingSummaries",
-		"/movieexample.rating.v1.RatingAdminService/ListIngestPartitions",
-		"/movieexample.rating.v1.RatingAdminService/AuditAggregates",
-		"/movieexample.rating.v1.RatingAdminService/ListRatings",
-		"/movieexample.rating.v1.RatingAdminService/ListDeadLetters")
+	rating, err := c.dial(Rating, a.Rating, "movieexample.rating.v1.RatingService", "movieexample.rating.v1.RatingAdminService")
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -143,12 +132,16 @@ func instances(list string) []string {
 	return strings.Split(list, ",")
 }
 
-// dial connects to a service. idempotent lists what may be sent twice; putting films is among it.
-func (c *Client) dial(service, addr string, idempotent ...string) (grpc.ClientConnInterface, error) {
+// dial connects to the part of the system that has the services, given by their names in the protos.
+func (c *Client) dial(part, addr string, services ...string) (grpc.ClientConnInterface, error) {
 	if addr == "" {
-		return nowhere(service), nil
+		return nowhere(part), nil
 	}
-	target, cfg := addr, rpc.DialConfig{Name: service, Version: telemetry.BuildInfo().Version, Idempotent: idempotent}
+	idempotent, err := rpc.IdempotentMethods(services...)
+	if err != nil {
+		return nil, err
+	}
+	target, cfg := addr, rpc.DialConfig{Name: part, Version: telemetry.BuildInfo().Version, Idempotent: idempotent}
 	if all := instances(addr); len(all) > 1 {
 		const scheme = "instances"
 		var state resolver.State
@@ -157,14 +150,14 @@ func (c *Client) dial(service, addr string, idempotent ...string) (grpc.ClientCo
 		}
 		known := manual.NewBuilderWithScheme(scheme)
 		known.InitialState(state)
-		target, cfg.Resolvers = scheme+":///"+service, []resolver.Builder{known}
+		target, cfg.Resolvers = scheme+":///"+part, []resolver.Builder{known}
 	}
 	conn, err := rpc.Dial(target, cfg)
 	if err != nil {
 		return nil, err
 	}
 	c.conns = append(c.conns, conn)
-	return &starting{Connection: conn, c: c, part: service}, nil
+	return &starting{Connection: conn, c: c, part: part}, nil
 }
 
 // Close ends the connections.

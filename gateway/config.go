@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"time"
 
+	"movieexample.com/gateway/internal/edge"
+	"movieexample.com/gateway/internal/transcode"
 	"movieexample.com/internal/config"
 )
 
-// MaxBody is the greatest request body, in bytes. It is part of the API's contract and not a setting.
-const MaxBody = 64 << 10
+// MaxBody is the size of the largest request body, in bytes. It is part of the API's contract and not a setting.
+const MaxBody = transcode.MaxBody
 
 // Config tunes the gateway. New takes a zero field for its default, but for AnswerCacheBytes, so the zero value works.
 type Config struct {
@@ -81,7 +83,7 @@ func (c Config) Validate() error {
 	if n := c.AnswerCacheBytes; n != 0 && (n < 1<<20 || n > 64<<30) {
 		errs = append(errs, &config.Problem{Path: "answer_cache_bytes", Reason: fmt.Sprintf("must be 0, which keeps none, or %d (1 MiB) to %d (64 GiB) bytes, got %d", 1<<20, 64<<30, n)})
 	}
-	for path, reason := range map[string]string{"cors_origins": wrongOrigins(c.CORSOrigins), "public_url": wrongPublicURL(c.PublicURL), "allowed_hosts": wrongHosts(c.AllowedHosts)} {
+	for path, reason := range map[string]string{"cors_origins": edge.WrongOrigins(c.CORSOrigins), "public_url": edge.WrongPublicURL(c.PublicURL), "allowed_hosts": edge.WrongHosts(c.AllowedHosts)} {
 		if reason != "" {
 			errs = append(errs, &config.Problem{Path: path, Reason: reason})
 		}

@@ -14,7 +14,12 @@ import (
 	"google.golang.org/grpc"
 
 	"movieexample.com/gateway/internal/apidocs"
+	"movieexample.com/gateway/internal/edge"
 	"movieexample.com/gateway/internal/pages"
+	"movieexample.com/gateway/internal/problem"
+	"movieexample.com/gateway/internal/respcache"
+	"movieexample.com/gateway/internal/transcode"
+	"movieexample.com/gateway/internal/upstream"
 )
 
 // Deps is what the gateway needs from outside.
@@ -29,23 +34,23 @@ type Deps struct {
 	Rating grpc.ClientConnInterface
 	// Endpoints are the other addresses that the pages name, in this order.
 	Endpoints []Endpoint
-	// Now is the clock of what is remembered: answers, and when films were rated and written. nil means time.Now.
+	// Now is the clock of the response cache and of recent writes. nil means time.Now.
 	Now func() time.Time
 }
 
 // Endpoint is an address for the pages: Name says what answers there, for example "metadata (gRPC)".
 type Endpoint struct{ Name, Addr string }
 
-// Service is the HTTP edge. It is safe for concurrent use.
+// Service is the gateway. It is safe for concurrent use.
 type Service struct {
+	edge    *edge.Handler
 	handler http.Handler
-	hosts   *hosts
 	server  *http.Server
 	leaving atomic.Bool
 }
 
 // New returns a gateway. It makes no call yet.
-func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
+func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure the gateway: %w", err)
@@ -56,17 +61,16 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
-	recent := newRecent(deps.Now)
-	deps.Movie = seeing{named{deps.Movie, "movie"}, recent}
-	deps.Rating = named{deps.Rating, "rating"}
-	routes, err := routesOf(ctx, deps)
+	recent := upstream.NewRecentWrites(deps.Now)
+	movie, rating := upstream.Movie(deps.Movie, recent), upstream.Rating(deps.Rating)
+	api, err := transcode.New(transcode.Service{Descriptor: upstream.MovieService(), Conn: movie}, transcode.Service{Descriptor: upstream.RatingService(), Conn: rating})
 	if err != nil {
 		return nil, fmt.Errorf("build the gateway's routes: %w", err)
 	}
 	site, err := pages.New(pages.Config{}, pages.Deps{
 		Logger:    deps.Logger,
-		Movie:     deps.Movie,
-		Rating:    deps.Rating,
+		Movie:     movie,
+		Rating:    rating,
 		Problems:  explanations(),
 		Endpoints: endpoints(deps.Endpoints),
 		PublicURL: cfg.PublicURL,
@@ -74,49 +78,39 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build the pages: %w", err)
 	}
-	requests, err := newMetrics(deps.Metrics)
+	name, version := apidocs.Title()
+	s := &Service{}
+	s.edge, err = edge.New(edge.Options{
+		Transcoder:  api,
+		FilmService: upstream.MovieService().FullName(),
+		Name:        name, Version: version,
+		Pages:  site,
+		Docs:   apidocs.Handler(apidocs.Options{FontURL: site.FontURL()}),
+		Recent: recent,
+		Cache: respcache.Config{
+			Bytes: cfg.AnswerCacheBytes, TTL: cfg.AnswerTTL, AnyHost: cfg.PublicURL != "", Now: deps.Now, Metrics: deps.Metrics,
+		},
+		PublicURL:    cfg.PublicURL,
+		AllowedHosts: cfg.AllowedHosts,
+		CORSOrigins:  cfg.CORSOrigins,
+		Timeout:      cfg.RequestTimeout,
+		Logger:       deps.Logger,
+		Metrics:      deps.Metrics,
+	})
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range routes {
-		r.metrics = requests.of(r.method, r.pattern)
-	}
-	e := &edge{
-		router:  router{routes: routes},
-		pages:   pageMount(site, requests),
-		docs:    docsMount(apidocs.Handler(apidocs.Options{FontURL: site.FontURL()}), requests),
-		recent:  recent,
-		hosts:   newHosts(cfg),
-		cors:    newCORS(cfg.CORSOrigins),
-		timeout: cfg.RequestTimeout,
-		log:     deps.Logger,
-		other:   requests.of("", "other"),
-	}
-	if e.answers, err = newAnswers(cfg, deps.Now, deps.Metrics); err != nil {
-		return nil, err
-	}
-	if e.compressor, err = newCompressor(); err != nil {
-		return nil, err
-	}
-	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.serve(w, r, passageOf(r)) })
-	if e.compressed, err = newCompressed(serve, minCompressed); err != nil {
-		return nil, err
-	}
-	if e.coded, err = newCompressed(serve, 0); err != nil {
-		return nil, err
-	}
-	s := &Service{hosts: e.hosts}
 	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.leaving.Load() {
 			w.Header().Set("Connection", "close")
 		}
-		e.ServeHTTP(w, r)
+		s.edge.ServeHTTP(w, r)
 	})
 	s.server = &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: cfg.ReadTimeout,
 		ReadTimeout:       cfg.ReadTimeout,
-		// Answers are small: what takes longer than this after the services answered is a client that does not read.
+		// Responses are small: if one takes longer than this after the services answered, the client does not read it.
 		WriteTimeout:   cfg.ReadTimeout + cfg.RequestTimeout + cfg.ReadTimeout,
 		IdleTimeout:    cfg.IdleTimeout,
 		MaxHeaderBytes: 32 << 10,
@@ -125,34 +119,34 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	return s, nil
 }
 
-// Handler returns what answers requests, for a server of the caller's own.
+// Handler returns the gateway's handler, for a server of the caller's.
 func (s *Service) Handler() http.Handler { return s.handler }
 
-// Serve answers requests on l until Shutdown, and then returns nil. It closes l. Where l listens on a loopback address, writes are
-// taken only for hosts that no other site can be called by.
+// Serve answers requests on l until Shutdown, and then returns nil. It closes l. If l listens on a loopback address, writes are
+// accepted only for hosts that no other site can be reached by.
 func (s *Service) Serve(l net.Listener) error {
-	s.hosts.listen(l.Addr())
+	s.edge.Listen(l.Addr())
 	if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
 	}
 	return nil
 }
 
-// Leave makes every answer from now on the last of its connection, so that clients which keep connections open go to another
-// instance by themselves: a connection that Shutdown closes may have a request on its way. It serves on.
+// Leave makes every response from now on the last of its connection, so that clients which keep connections open go to another
+// instance: a connection that Shutdown closes may have a request on its way. Requests are still served.
 func (s *Service) Leave() { s.leaving.Store(true) }
 
-// Shutdown stops taking requests and waits for those under way. When ctx ends first they are cut off, and ctx's error is returned.
+// Shutdown stops accepting requests and waits for those in progress. If ctx ends first they are cut off, and ctx's error is returned.
 func (s *Service) Shutdown(ctx context.Context) error {
 	if err := s.server.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("wait for requests under way: %w", err), s.server.Close())
+		return errors.Join(fmt.Errorf("wait for requests in progress: %w", err), s.server.Close())
 	}
 	return nil
 }
 
 // explanations are the problem types for the pages that explain them.
 func explanations() []pages.Problem {
-	types := problemTypes()
+	types := problem.Explanations()
 	list := make([]pages.Problem, len(types))
 	for i, t := range types {
 		list[i] = pages.Problem(t)

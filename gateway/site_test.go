@@ -54,6 +54,35 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
+// TestIndex: /v1 says where everything is, and is read like every other resource.
+func TestIndex(t *testing.T) {
+	b := newSite(t, gateway.Config{})
+	w := b.ask("GET", "/v1", "", browserAccept)
+	b.want(w, 200)
+	var index struct {
+		Name, Version, OpenAPI, Docs string
+		Links                        map[string]string
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &index); err != nil || index.Name == "" || index.Version == "" || index.Links["listMovies"] != "/v1/movies" {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	for _, path := range []string{index.OpenAPI, index.Docs, index.Links["listMovies"], index.Links["getStats"]} {
+		b.want(b.ask("GET", path, ""), 200)
+	}
+	head := b.ask("HEAD", "/v1", "")
+	if head.Code != 200 || head.Header().Get("Content-Length") != w.Header().Get("Content-Length") || head.Header().Get("ETag") != w.Header().Get("ETag") {
+		t.Errorf("HEAD: %d %v", head.Code, head.Header())
+	}
+	b.want(b.ask("GET", "/v1", "", "If-None-Match: "+w.Header().Get("ETag")), 304)
+	b.want(b.ask("GET", "/v1", "", `If-Match: "other"`), 412, "/problems/precondition-failed")
+	b.want(b.ask("GET", "/v1?colour=red", ""), 400, "/problems/invalid-argument")
+	refused := b.ask("POST", "/v1", "{}")
+	b.want(refused, 405, "/problems/method-not-allowed")
+	if refused.Header().Get("Allow") != "GET, HEAD, OPTIONS" {
+		t.Errorf("Allow %q", refused.Header().Get("Allow"))
+	}
+}
+
 // Who asks for HTML gets a page that helps, everybody else a problem; below /v1 all is JSON.
 func TestNothingThere(t *testing.T) {
 	b := newSite(t, gateway.Config{})
@@ -74,7 +103,7 @@ func TestNothingThere(t *testing.T) {
 		{"/assets/nothing.css", "Accept: text/css,*/*;q=0.1", false},
 		{"/v2/movies", "", false},
 		{"/v1x", browserAccept, true},
-		{"/v1", browserAccept, false},
+		{"/v1/v1", browserAccept, false},
 		{"/v1/", browserAccept, false},
 		{"/v1/nothing", browserAccept, false},
 		{"/v1/movies/missing", browserAccept, false},

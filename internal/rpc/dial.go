@@ -16,6 +16,9 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/resolver"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 // DialConfig configures [Dial]. The zero value of every field but Name works.
@@ -103,6 +106,30 @@ func Dial(target string, cfg DialConfig) (*Connection, error) {
 		return nil, fmt.Errorf("dial %s at %q: %w", cfg.Name, target, err)
 	}
 	return &Connection{cc, use}, nil
+}
+
+// IdempotentMethods returns the methods of the services, given by their full names, that their protos say may be sent twice
+// (idempotency_level), for [DialConfig].
+func IdempotentMethods(services ...string) ([]string, error) {
+	var names []string
+	for _, service := range services {
+		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
+		if err != nil {
+			return nil, fmt.Errorf("find the methods of %s: %w", service, err)
+		}
+		s, ok := d.(protoreflect.ServiceDescriptor)
+		if !ok {
+			return nil, fmt.Errorf("find the methods of %s: it is no service", service)
+		}
+		for i := range s.Methods().Len() {
+			m := s.Methods().Get(i)
+			options, _ := m.Options().(*descriptorpb.MethodOptions)
+			if options.GetIdempotencyLevel() != descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN {
+				names = append(names, fmt.Sprintf("/%s/%s", service, m.Name()))
+			}
+		}
+	}
+	return names, nil
 }
 
 // serviceConfig returns the gRPC service config, in JSON. Format and meaning:

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	_ "embed" // for the files
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -21,6 +22,17 @@ var (
 
 // Document returns the OpenAPI document as JSON.
 func Document() []byte { return bytes.Clone(document) }
+
+// Title returns the name and the version of the API, as the document has them.
+func Title() (name, version string) {
+	var d struct {
+		Info struct{ Title, Version string }
+	}
+	if err := json.Unmarshal(document, &d); err != nil {
+		panic("apidocs: openapi.json: " + err.Error()) // generated and tested
+	}
+	return d.Info.Title, d.Info.Version
+}
 
 // Options are what the page takes from those who mount it. The zero value works.
 type Options struct {

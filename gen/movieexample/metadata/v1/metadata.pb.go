@@ -2821,22 +2821,22 @@ const file_movieexample_metadata_v1_metadata_proto_rawDesc = "" +
 	"\x10MATCH_KIND_EXACT\x10\x01\x12\x14\n" +
 	"\x10MATCH_KIND_TITLE\x10\x02\x12\x17\n" +
 	"\x13MATCH_KIND_DIRECTOR\x10\x03\x12\x17\n" +
-	"\x13MATCH_KIND_SPELLING\x10\x042\xb9\f\n" +
+	"\x13MATCH_KIND_SPELLING\x10\x042\xf2\f\n" +
 	"\x0fMetadataService\x12a\n" +
-	"\bPutMovie\x12).movieexample.metadata.v1.PutMovieRequest\x1a*.movieexample.metadata.v1.PutMovieResponse\x12s\n" +
-	"\x0eBatchPutMovies\x12/.movieexample.metadata.v1.BatchPutMoviesRequest\x1a0.movieexample.metadata.v1.BatchPutMoviesResponse\x12a\n" +
-	"\bGetMovie\x12).movieexample.metadata.v1.GetMovieRequest\x1a*.movieexample.metadata.v1.GetMovieResponse\x12s\n" +
-	"\x0eBatchGetMovies\x12/.movieexample.metadata.v1.BatchGetMoviesRequest\x1a0.movieexample.metadata.v1.BatchGetMoviesResponse\x12m\n" +
-	"\fSelectMovies\x12-.movieexample.metadata.v1.SelectMoviesRequest\x1a..movieexample.metadata.v1.SelectMoviesResponse\x12g\n" +
+	"\bPutMovie\x12).movieexample.metadata.v1.PutMovieRequest\x1a*.movieexample.metadata.v1.PutMovieResponse\x12x\n" +
+	"\x0eBatchPutMovies\x12/.movieexample.metadata.v1.BatchPutMoviesRequest\x1a0.movieexample.metadata.v1.BatchPutMoviesResponse\"\x03\x90\x02\x02\x12f\n" +
+	"\bGetMovie\x12).movieexample.metadata.v1.GetMovieRequest\x1a*.movieexample.metadata.v1.GetMovieResponse\"\x03\x90\x02\x01\x12x\n" +
+	"\x0eBatchGetMovies\x12/.movieexample.metadata.v1.BatchGetMoviesRequest\x1a0.movieexample.metadata.v1.BatchGetMoviesResponse\"\x03\x90\x02\x01\x12r\n" +
+	"\fSelectMovies\x12-.movieexample.metadata.v1.SelectMoviesRequest\x1a..movieexample.metadata.v1.SelectMoviesResponse\"\x03\x90\x02\x01\x12l\n" +
 	"\n" +
-	"ListMovies\x12+.movieexample.metadata.v1.ListMoviesRequest\x1a,.movieexample.metadata.v1.ListMoviesResponse\x12j\n" +
-	"\vDeleteMovie\x12,.movieexample.metadata.v1.DeleteMovieRequest\x1a-.movieexample.metadata.v1.DeleteMovieResponse\x12j\n" +
-	"\vLookupMovie\x12,.movieexample.metadata.v1.LookupMovieRequest\x1a-.movieexample.metadata.v1.LookupMovieResponse\x12m\n" +
-	"\fSearchMovies\x12-.movieexample.metadata.v1.SearchMoviesRequest\x1a..movieexample.metadata.v1.SearchMoviesResponse\x12p\n" +
-	"\rSuggestMovies\x12..movieexample.metadata.v1.SuggestMoviesRequest\x1a/.movieexample.metadata.v1.SuggestMoviesResponse\x12|\n" +
-	"\x11ListSimilarMovies\x122.movieexample.metadata.v1.ListSimilarMoviesRequest\x1a3.movieexample.metadata.v1.ListSimilarMoviesResponse\x12|\n" +
-	"\x11GetCatalogueStats\x122.movieexample.metadata.v1.GetCatalogueStatsRequest\x1a3.movieexample.metadata.v1.GetCatalogueStatsResponse\x12\x82\x01\n" +
-	"\x13GetCatalogueVersion\x124.movieexample.metadata.v1.GetCatalogueVersionRequest\x1a5.movieexample.metadata.v1.GetCatalogueVersionResponse\x12d\n" +
+	"ListMovies\x12+.movieexample.metadata.v1.ListMoviesRequest\x1a,.movieexample.metadata.v1.ListMoviesResponse\"\x03\x90\x02\x01\x12j\n" +
+	"\vDeleteMovie\x12,.movieexample.metadata.v1.DeleteMovieRequest\x1a-.movieexample.metadata.v1.DeleteMovieResponse\x12o\n" +
+	"\vLookupMovie\x12,.movieexample.metadata.v1.LookupMovieRequest\x1a-.movieexample.metadata.v1.LookupMovieResponse\"\x03\x90\x02\x01\x12r\n" +
+	"\fSearchMovies\x12-.movieexample.metadata.v1.SearchMoviesRequest\x1a..movieexample.metadata.v1.SearchMoviesResponse\"\x03\x90\x02\x01\x12u\n" +
+	"\rSuggestMovies\x12..movieexample.metadata.v1.SuggestMoviesRequest\x1a/.movieexample.metadata.v1.SuggestMoviesResponse\"\x03\x90\x02\x01\x12\x81\x01\n" +
+	"\x11ListSimilarMovies\x122.movieexample.metadata.v1.ListSimilarMoviesRequest\x1a3.movieexample.metadata.v1.ListSimilarMoviesResponse\"\x03\x90\x02\x01\x12\x81\x01\n" +
+	"\x11GetCatalogueStats\x122.movieexample.metadata.v1.GetCatalogueStatsRequest\x1a3.movieexample.metadata.v1.GetCatalogueStatsResponse\"\x03\x90\x02\x01\x12\x87\x01\n" +
+	"\x13GetCatalogueVersion\x124.movieexample.metadata.v1.GetCatalogueVersionRequest\x1a5.movieexample.metadata.v1.GetCatalogueVersionResponse\"\x03\x90\x02\x01\x12d\n" +
 	"\tSyncVotes\x12*.movieexample.metadata.v1.SyncVotesRequest\x1a+.movieexample.metadata.v1.SyncVotesResponseB:Z8movieexample.com/gen/movieexample/metadata/v1;metadatav1b\x06proto3"
 
 var (

@@ -2303,21 +2303,21 @@ const file_movieexample_movie_v1_movie_proto_rawDesc = "" +
 	"\x06genres\x18\t \x03(\v2!.movieexample.movie.v1.GenreCountR\x06genres\x12<\n" +
 	"\adecades\x18\n" +
 	" \x03(\v2\".movieexample.movie.v1.DecadeCountR\adecades\x12!\n" +
-	"\fother_genres\x18\v \x01(\x05R\votherGenres2\xb9\v\n" +
-	"\fMovieService\x12{\n" +
-	"\bGetMovie\x12&.movieexample.movie.v1.GetMovieRequest\x1a'.movieexample.movie.v1.GetMovieResponse\"\x1e\x82\xd3\xe4\x93\x02\x18b\x05movie\x12\x0f/v1/movies/{id}\x12\x88\x01\n" +
+	"\fother_genres\x18\v \x01(\x05R\votherGenres2\xd4\v\n" +
+	"\fMovieService\x12~\n" +
+	"\bGetMovie\x12&.movieexample.movie.v1.GetMovieRequest\x1a'.movieexample.movie.v1.GetMovieResponse\"!\x82\xd3\xe4\x93\x02\x18b\x05movie\x12\x0f/v1/movies/{id}\x90\x02\x01\x12\x88\x01\n" +
 	"\bPutMovie\x12&.movieexample.movie.v1.PutMovieRequest\x1a'.movieexample.movie.v1.PutMovieResponse\"+\x82\xd3\xe4\x93\x02%:\x05movieb\x05movie\x1a\x15/v1/movies/{movie.id}\x12}\n" +
-	"\vDeleteMovie\x12).movieexample.movie.v1.DeleteMovieRequest\x1a*.movieexample.movie.v1.DeleteMovieResponse\"\x17\x82\xd3\xe4\x93\x02\x11*\x0f/v1/movies/{id}\x12u\n" +
+	"\vDeleteMovie\x12).movieexample.movie.v1.DeleteMovieRequest\x1a*.movieexample.movie.v1.DeleteMovieResponse\"\x17\x82\xd3\xe4\x93\x02\x11*\x0f/v1/movies/{id}\x12x\n" +
 	"\n" +
-	"ListMovies\x12(.movieexample.movie.v1.ListMoviesRequest\x1a).movieexample.movie.v1.ListMoviesResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/movies\x12\x86\x01\n" +
-	"\vLookupMovie\x12).movieexample.movie.v1.LookupMovieRequest\x1a*.movieexample.movie.v1.LookupMovieResponse\" \x82\xd3\xe4\x93\x02\x1ab\x05movie\x12\x11/v1/movies:lookup\x12\x8d\x01\n" +
-	"\x0eBatchGetMovies\x12,.movieexample.movie.v1.BatchGetMoviesRequest\x1a-.movieexample.movie.v1.BatchGetMoviesResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/movies:batchGet\x12z\n" +
-	"\tListChart\x12'.movieexample.movie.v1.ListChartRequest\x1a(.movieexample.movie.v1.ListChartResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/charts/{chart}\x12\x82\x01\n" +
-	"\fSearchMovies\x12*.movieexample.movie.v1.SearchMoviesRequest\x1a+.movieexample.movie.v1.SearchMoviesResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/movies:search\x12\x86\x01\n" +
-	"\rSuggestMovies\x12+.movieexample.movie.v1.SuggestMoviesRequest\x1a,.movieexample.movie.v1.SuggestMoviesResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/movies:suggest\x12\x97\x01\n" +
-	"\x11ListSimilarMovies\x12/.movieexample.movie.v1.ListSimilarMoviesRequest\x1a0.movieexample.movie.v1.ListSimilarMoviesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/movies/{id}/similar\x12n\n" +
-	"\bGetStats\x12&.movieexample.movie.v1.GetStatsRequest\x1a'.movieexample.movie.v1.GetStatsResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/statsB4Z2movieexample.com/gen/movieexample/movie/v1;moviev1b\x06proto3"
+	"ListMovies\x12(.movieexample.movie.v1.ListMoviesRequest\x1a).movieexample.movie.v1.ListMoviesResponse\"\x15\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/movies\x90\x02\x01\x12\x89\x01\n" +
+	"\vLookupMovie\x12).movieexample.movie.v1.LookupMovieRequest\x1a*.movieexample.movie.v1.LookupMovieResponse\"#\x82\xd3\xe4\x93\x02\x1ab\x05movie\x12\x11/v1/movies:lookup\x90\x02\x01\x12\x90\x01\n" +
+	"\x0eBatchGetMovies\x12,.movieexample.movie.v1.BatchGetMoviesRequest\x1a-.movieexample.movie.v1.BatchGetMoviesResponse\"!\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/movies:batchGet\x90\x02\x01\x12}\n" +
+	"\tListChart\x12'.movieexample.movie.v1.ListChartRequest\x1a(.movieexample.movie.v1.ListChartResponse\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/charts/{chart}\x90\x02\x01\x12\x85\x01\n" +
+	"\fSearchMovies\x12*.movieexample.movie.v1.SearchMoviesRequest\x1a+.movieexample.movie.v1.SearchMoviesResponse\"\x1c\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/movies:search\x90\x02\x01\x12\x89\x01\n" +
+	"\rSuggestMovies\x12+.movieexample.movie.v1.SuggestMoviesRequest\x1a,.movieexample.movie.v1.SuggestMoviesResponse\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/movies:suggest\x90\x02\x01\x12\x9a\x01\n" +
+	"\x11ListSimilarMovies\x12/.movieexample.movie.v1.ListSimilarMoviesRequest\x1a0.movieexample.movie.v1.ListSimilarMoviesResponse\"\"\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/movies/{id}/similar\x90\x02\x01\x12q\n" +
+	"\bGetStats\x12&.movieexample.movie.v1.GetStatsRequest\x1a'.movieexample.movie.v1.GetStatsResponse\"\x14\x82\xd3\xe4\x93\x02\v\x12\t/v1/stats\x90\x02\x01B4Z2movieexample.com/gen/movieexample/movie/v1;moviev1b\x06proto3"
 
 var (
 	file_movieexample_movie_v1_movie_proto_rawDescOnce sync.Once

@@ -1454,13 +1454,13 @@ const file_movieexample_rating_v1_admin_proto_rawDesc = "" +
 	"\x16DropDeadLettersRequest\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\"3\n" +
 	"\x17DropDeadLettersResponse\x12\x18\n" +
-	"\adropped\x18\x01 \x01(\x03R\adropped2\xdd\x06\n" +
-	"\x12RatingAdminService\x12\x81\x01\n" +
-	"\x14ListIngestPartitions\x123.movieexample.rating.v1.ListIngestPartitionsRequest\x1a4.movieexample.rating.v1.ListIngestPartitionsResponse\x12\x84\x01\n" +
-	"\x15ResumeIngestPartition\x124.movieexample.rating.v1.ResumeIngestPartitionRequest\x1a5.movieexample.rating.v1.ResumeIngestPartitionResponse\x12r\n" +
-	"\x0fAuditAggregates\x12..movieexample.rating.v1.AuditAggregatesRequest\x1a/.movieexample.rating.v1.AuditAggregatesResponse\x12f\n" +
-	"\vListRatings\x12*.movieexample.rating.v1.ListRatingsRequest\x1a+.movieexample.rating.v1.ListRatingsResponse\x12r\n" +
-	"\x0fListDeadLetters\x12..movieexample.rating.v1.ListDeadLettersRequest\x1a/.movieexample.rating.v1.ListDeadLettersResponse\x12x\n" +
+	"\adropped\x18\x01 \x01(\x03R\adropped2\xf1\x06\n" +
+	"\x12RatingAdminService\x12\x86\x01\n" +
+	"\x14ListIngestPartitions\x123.movieexample.rating.v1.ListIngestPartitionsRequest\x1a4.movieexample.rating.v1.ListIngestPartitionsResponse\"\x03\x90\x02\x01\x12\x84\x01\n" +
+	"\x15ResumeIngestPartition\x124.movieexample.rating.v1.ResumeIngestPartitionRequest\x1a5.movieexample.rating.v1.ResumeIngestPartitionResponse\x12w\n" +
+	"\x0fAuditAggregates\x12..movieexample.rating.v1.AuditAggregatesRequest\x1a/.movieexample.rating.v1.AuditAggregatesResponse\"\x03\x90\x02\x01\x12k\n" +
+	"\vListRatings\x12*.movieexample.rating.v1.ListRatingsRequest\x1a+.movieexample.rating.v1.ListRatingsResponse\"\x03\x90\x02\x01\x12w\n" +
+	"\x0fListDeadLetters\x12..movieexample.rating.v1.ListDeadLettersRequest\x1a/.movieexample.rating.v1.ListDeadLettersResponse\"\x03\x90\x02\x01\x12x\n" +
 	"\x11ReplayDeadLetters\x120.movieexample.rating.v1.ReplayDeadLettersRequest\x1a1.movieexample.rating.v1.ReplayDeadLettersResponse\x12r\n" +
 	"\x0fDropDeadLetters\x12..movieexample.rating.v1.DropDeadLettersRequest\x1a/.movieexample.rating.v1.DropDeadLettersResponseB6Z4movieexample.com/gen/movieexample/rating/v1;ratingv1b\x06proto3"
 

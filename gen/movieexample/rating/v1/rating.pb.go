@@ -1986,19 +1986,19 @@ const file_movieexample_rating_v1_rating_proto_rawDesc = "" +
 	"\x11CHART_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tCHART_TOP\x10\x01\x12\x11\n" +
 	"\rCHART_POPULAR\x10\x02\x12\x12\n" +
-	"\x0eCHART_TRENDING\x10\x032\xaa\r\n" +
+	"\x0eCHART_TRENDING\x10\x032\xce\r\n" +
 	"\rRatingService\x12\xac\x01\n" +
-	"\tPutRating\x12(.movieexample.rating.v1.PutRatingRequest\x1a).movieexample.rating.v1.PutRatingResponse\"J\x82\xd3\xe4\x93\x02D:\x01*b\x06rating\x1a7/v1/records/{record_type}/{record_id}/ratings/{user_id}\x12\xa9\x01\n" +
-	"\tGetRating\x12(.movieexample.rating.v1.GetRatingRequest\x1a).movieexample.rating.v1.GetRatingResponse\"G\x82\xd3\xe4\x93\x02Ab\x06rating\x127/v1/records/{record_type}/{record_id}/ratings/{user_id}\x12\xaa\x01\n" +
-	"\fDeleteRating\x12+.movieexample.rating.v1.DeleteRatingRequest\x1a,.movieexample.rating.v1.DeleteRatingResponse\"?\x82\xd3\xe4\x93\x029*7/v1/records/{record_type}/{record_id}/ratings/{user_id}\x12\xaf\x01\n" +
-	"\x11ListRecordRatings\x120.movieexample.rating.v1.ListRecordRatingsRequest\x1a1.movieexample.rating.v1.ListRecordRatingsResponse\"5\x82\xd3\xe4\x93\x02/\x12-/v1/records/{record_type}/{record_id}/ratings\x12\x97\x01\n" +
-	"\x0fListUserRatings\x12..movieexample.rating.v1.ListUserRatingsRequest\x1a/.movieexample.rating.v1.ListUserRatingsResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/users/{user_id}/ratings\x12\xbb\x01\n" +
-	"\x10GetRatingSummary\x12/.movieexample.rating.v1.GetRatingSummaryRequest\x1a0.movieexample.rating.v1.GetRatingSummaryResponse\"D\x82\xd3\xe4\x93\x02>b\asummary\x123/v1/records/{record_type}/{record_id}/ratingSummary\x12\x8a\x01\n" +
-	"\x17BatchGetRatingSummaries\x126.movieexample.rating.v1.BatchGetRatingSummariesRequest\x1a7.movieexample.rating.v1.BatchGetRatingSummariesResponse\x12`\n" +
-	"\tListChart\x12(.movieexample.rating.v1.ListChartRequest\x1a).movieexample.rating.v1.ListChartResponse\x12\xb5\x01\n" +
-	"\x11ListRatingHistory\x120.movieexample.rating.v1.ListRatingHistoryRequest\x1a1.movieexample.rating.v1.ListRatingHistoryResponse\";\x82\xd3\xe4\x93\x025\x123/v1/records/{record_type}/{record_id}/ratingHistory\x12~\n" +
-	"\x13ListRatingSummaries\x122.movieexample.rating.v1.ListRatingSummariesRequest\x1a3.movieexample.rating.v1.ListRatingSummariesResponse\x12`\n" +
-	"\tGetTotals\x12(.movieexample.rating.v1.GetTotalsRequest\x1a).movieexample.rating.v1.GetTotalsResponseB6Z4movieexample.com/gen/movieexample/rating/v1;ratingv1b\x06proto3"
+	"\tPutRating\x12(.movieexample.rating.v1.PutRatingRequest\x1a).movieexample.rating.v1.PutRatingResponse\"J\x82\xd3\xe4\x93\x02D:\x01*b\x06rating\x1a7/v1/records/{record_type}/{record_id}/ratings/{user_id}\x12\xac\x01\n" +
+	"\tGetRating\x12(.movieexample.rating.v1.GetRatingRequest\x1a).movieexample.rating.v1.GetRatingResponse\"J\x82\xd3\xe4\x93\x02Ab\x06rating\x127/v1/records/{record_type}/{record_id}/ratings/{user_id}\x90\x02\x01\x12\xaa\x01\n" +
+	"\fDeleteRating\x12+.movieexample.rating.v1.DeleteRatingRequest\x1a,.movieexample.rating.v1.DeleteRatingResponse\"?\x82\xd3\xe4\x93\x029*7/v1/records/{record_type}/{record_id}/ratings/{user_id}\x12\xb2\x01\n" +
+	"\x11ListRecordRatings\x120.movieexample.rating.v1.ListRecordRatingsRequest\x1a1.movieexample.rating.v1.ListRecordRatingsResponse\"8\x82\xd3\xe4\x93\x02/\x12-/v1/records/{record_type}/{record_id}/ratings\x90\x02\x01\x12\x9a\x01\n" +
+	"\x0fListUserRatings\x12..movieexample.rating.v1.ListUserRatingsRequest\x1a/.movieexample.rating.v1.ListUserRatingsResponse\"&\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/users/{user_id}/ratings\x90\x02\x01\x12\xbe\x01\n" +
+	"\x10GetRatingSummary\x12/.movieexample.rating.v1.GetRatingSummaryRequest\x1a0.movieexample.rating.v1.GetRatingSummaryResponse\"G\x82\xd3\xe4\x93\x02>b\asummary\x123/v1/records/{record_type}/{record_id}/ratingSummary\x90\x02\x01\x12\x8f\x01\n" +
+	"\x17BatchGetRatingSummaries\x126.movieexample.rating.v1.BatchGetRatingSummariesRequest\x1a7.movieexample.rating.v1.BatchGetRatingSummariesResponse\"\x03\x90\x02\x01\x12e\n" +
+	"\tListChart\x12(.movieexample.rating.v1.ListChartRequest\x1a).movieexample.rating.v1.ListChartResponse\"\x03\x90\x02\x01\x12\xb8\x01\n" +
+	"\x11ListRatingHistory\x120.movieexample.rating.v1.ListRatingHistoryRequest\x1a1.movieexample.rating.v1.ListRatingHistoryResponse\">\x82\xd3\xe4\x93\x025\x123/v1/records/{record_type}/{record_id}/ratingHistory\x90\x02\x01\x12\x83\x01\n" +
+	"\x13ListRatingSummaries\x122.movieexample.rating.v1.ListRatingSummariesRequest\x1a3.movieexample.rating.v1.ListRatingSummariesResponse\"\x03\x90\x02\x01\x12e\n" +
+	"\tGetTotals\x12(.movieexample.rating.v1.GetTotalsRequest\x1a).movieexample.rating.v1.GetTotalsResponse\"\x03\x90\x02\x01B6Z4movieexample.com/gen/movieexample/rating/v1;ratingv1b\x06proto3"
 
 var (
 	file_movieexample_rating_v1_rating_proto_rawDescOnce sync.Once
