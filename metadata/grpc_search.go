@@ -58,10 +58,10 @@ func (s *server) ListSimilarMovies(ctx context.Context, req *metadatav1.ListSimi
 }
 
 func (s *server) GetCatalogueStats(context.Context, *metadatav1.GetCatalogueStatsRequest) (*metadatav1.GetCatalogueStatsResponse, error) {
-	if err := s.svc.follower.ready(); err != nil {
+	stats, asOf, err := s.svc.stats()
+	if err != nil {
 		return nil, err
 	}
-	asOf, stats := s.svc.follower.asOf(), s.svc.follower.index.Load().Stats()
 	return &metadatav1.GetCatalogueStatsResponse{
 		Movies: int32(stats.Films), Genres: genresToWire(stats.Genres), Decades: decadesToWire(stats.Decades), AsOfTime: timestamppb.New(asOf),
 		OtherGenres: int32(stats.OtherGenres),

@@ -239,9 +239,9 @@ func (l loss) play(t *testing.T, writer, follower *catalogue, log *syncBuffer, c
 	}
 	both(func() { agree(t, "after the loss", want, queries, writer, follower) })
 
-	text := fmt.Sprintf("the index is right again\" feed=%s films=%d\n", l.feed, l.wrong)
+	text := fmt.Sprintf("the index is corrected\" feed=%s films=%d\n", l.feed, l.wrong)
 	if l.wrong == 0 {
-		text = "the index is loaded again"
+		text = "reloading the index"
 	}
 	if !strings.Contains(log.String(), text) || strings.Count(log.String(), "level=WARN") != 1 {
 		t.Errorf("log lacks %s, or has more:\n%s", text, log.String())

@@ -17,6 +17,15 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/metadata/internal/text"
+)
+
+// The limits of requests.
+const (
+	MaxBatch        = 200   // movies or ids in one batch
+	MaxSelect       = 5_000 // ids in one select
+	defaultPageSize = 50
+	maxPageSize     = 200
 )
 
 // The limits of a movie's fields; lengths in characters (code points).
@@ -172,7 +181,7 @@ func uniqueGenres(genres []string, line func(name, v string, limit int, required
 	seen := make(map[string]bool, len(genres))
 	for i, g := range genres {
 		g = line("genres["+strconv.Itoa(i)+"]", g, MaxGenre, true)
-		if key := genreKey(g); !seen[key] {
+		if key := text.GenreKey(g); !seen[key] {
 			seen[key] = true
 			unique = append(unique, g)
 		}
@@ -229,7 +238,7 @@ func quote(v string) string {
 func (m Movie) genreKeys() []string {
 	keys := make([]string, len(m.Genres))
 	for i, g := range m.Genres {
-		keys[i] = genreKey(g)
+		keys[i] = text.GenreKey(g)
 	}
 	return keys
 }
@@ -263,3 +272,12 @@ func (m Movie) nextETag(previous string) string {
 	fmt.Fprint(h, m.Year, m.RuntimeMinutes, m.Updated.UnixMicro())
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
+
+// Votes is a number of ratings.
+type Votes struct {
+	MovieID string
+	// Votes is at least 1.
+	Votes int32
+}
+
+func noSuchMovie(id string) error { return fault.NotFound("no movie has the id %s", quote(id)) }

@@ -16,9 +16,9 @@ func (q *query) hit(r ranked) Hit {
 	film := r.view.film(r.film)
 	known := record{id: film.ID, title: film.Title, director: film.Director, others: film.Alternatives}
 	name, kind := q.matchedName(known, r.tier, film.Year)
-	h := Hit{ID: film.ID, Kind: kind, Title: q.pieces(film.Title, r.tier, film.Year), film: film}
+	h := Hit{ID: film.ID, Kind: kind, Title: q.highlight(film.Title, r.tier, film.Year), film: film}
 	if name != film.Title {
-		h.MatchedName = q.pieces(name, r.tier, film.Year)
+		h.MatchedName = q.highlight(name, r.tier, film.Year)
 	}
 	return h
 }
@@ -167,8 +167,8 @@ func (g group) isMarked(name string, read int) bool {
 // mark is a part of a name.
 type mark struct{ start, end int }
 
-// pieces takes a name of a film of the tier and year apart into what the query found and the rest.
-func (q *query) pieces(name string, tier, year int) []Piece {
+// highlight takes a name of a film of the tier and year apart into what the query found and the rest.
+func (q *query) highlight(name string, tier, year int) []Piece {
 	var marks []mark
 	_, inWords := q.matches(name, year)
 	if tier == tierName && q.isName(name, year, nearKey) || tier == tierExact && !inWords && q.isSolid(name) {
@@ -256,7 +256,7 @@ func (w word) away(other string) int {
 	}
 	mine, its := []rune(w.text), []rune(other)
 	n := far
-	if d := distance(mine, its, false); d <= w.allowed(len(its)) && (w.loose || w.digits() == edgeDigits(other)) {
+	if d := distance(mine, its, false); d <= w.allowed(len(its)) && (w.loose || w.fixedDigits() == edgeDigits(other)) {
 		n = d
 	}
 	if w.nearBeginnings() {

@@ -86,7 +86,7 @@ func (a *automata) of(s string, n int, prefix bool) fuzzy {
 func (m *matcher) find(q *query) found {
 	f := found{all: m.scratch.take(), uncertain: m.scratch.take()}
 	m.exact(q, &f)
-	m.words(q, &f)
+	m.byWords(q, &f)
 	m.nearNames(q, &f)
 	f.all.and(m.live)
 	seen := m.scratch.take()
@@ -177,15 +177,15 @@ func (m *matcher) inYear(of posting) bitset {
 	return b
 }
 
-// words finds the films by their words.
-func (m *matcher) words(q *query, f *found) {
+// byWords finds the films by their words.
+func (m *matcher) byWords(q *query, f *found) {
 	titles, years, anywhere := m.scratch.take(), m.scratch.take(), m.scratch.take()
 	titles.fill(m.n)
 	years.fill(m.n)
 	anywhere.fill(m.n)
 	var groups []wordSets
 	for _, g := range q.groups {
-		sets := m.group(g)
+		sets := m.byGroup(g)
 		titles.and(sets.title)
 		withYear := sets.title
 		if g.year != 0 {
@@ -216,13 +216,13 @@ func (m *matcher) words(q *query, f *found) {
 	}
 }
 
-// group finds the films that match one of the group's readings.
-func (m *matcher) group(g group) wordSets {
+// byGroup finds the films that match one of the group's readings.
+func (m *matcher) byGroup(g group) wordSets {
 	var out wordSets
 	for _, r := range g.readings {
 		var words []wordSets
 		for _, w := range r.words {
-			words = append(words, m.word(w))
+			words = append(words, m.byWord(w))
 		}
 		one := words[0]
 		if len(words) > 1 {
@@ -267,8 +267,8 @@ func atMost(sets [3]bitset, n int) bitset {
 	return sets[n]
 }
 
-// word finds the films that have a word.
-func (m *matcher) word(w word) wordSets {
+// byWord finds the films that have a word.
+func (m *matcher) byWord(w word) wordSets {
 	title, anywhere := m.scratch.take(), m.scratch.take()
 	if w.prefix {
 		m.titles.prefixed(title, w.text)
@@ -320,7 +320,7 @@ func (m *matcher) nearWord(near [3]bitset, w word) {
 		}
 	}
 	if most > 0 {
-		digits := w.digits()
+		digits := w.fixedDigits()
 		find(most, false, func(term []byte, n int) bool {
 			return n <= w.allowed(utf8.RuneCount(term)) && (w.loose || edgeDigits(string(term)) == digits)
 		})
@@ -455,6 +455,3 @@ func (w word) in(words []string) bool {
 	}
 	return false
 }
-
-// titles are all titles of a film, the one that is shown first.
-func (r record) titles() []string { return append([]string{r.title}, r.others...) }

@@ -101,10 +101,10 @@ func (w word) most() int {
 
 // nearBeginnings reports whether the word is looked for at the beginning of words with typos. Digits at the
 // end of what is typed must be those at the end of the word, so there it is all of it.
-func (w word) nearBeginnings() bool { return w.prefix && w.typos > 0 && w.digits() == "" }
+func (w word) nearBeginnings() bool { return w.prefix && w.typos > 0 && w.fixedDigits() == "" }
 
-// digits are those that must be the same in a word that is it but for typos.
-func (w word) digits() string {
+// fixedDigits are those that must be the same in a word that is it but for typos.
+func (w word) fixedDigits() string {
 	if w.loose {
 		return ""
 	}

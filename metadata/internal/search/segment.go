@@ -59,41 +59,6 @@ type record struct {
 	others []string
 }
 
-// normal is f as it is indexed: nothing empty, nothing twice, nothing out of range.
-func normal(f Film) Film {
-	if f.Year < 1 || f.Year > 9999 {
-		f.Year = 0
-	}
-	f.Votes = max(f.Votes, 0)
-	var genres, seen []string
-	for _, g := range f.Genres {
-		g = strings.TrimSpace(g)
-		if key := text.GenreKey(g); key != "" && !slices.Contains(seen, key) && len(seen) < maxGenres {
-			seen, genres = append(seen, key), append(genres, g)
-		}
-	}
-	f.Genres = genres
-	others := make([]string, 0, len(f.Alternatives)+1)
-	for _, name := range append([]string{f.Original}, f.Alternatives...) {
-		if name != "" && name != f.Title && !slices.Contains(others, name) {
-			others = append(others, name)
-		}
-	}
-	f.Original, f.Alternatives = "", others
-	return f
-}
-
-// maxGenres bounds the genres of one film, and with it what a set of genres costs.
-const maxGenres = 64
-
-// entry is a film on its way into a segment.
-type entry struct {
-	film Film // normal
-	key  string
-}
-
-func entryOf(f Film) entry { return entry{film: f, key: text.SortKey(f.Title)} }
-
 // newSegment builds a segment of films with different ids. It sorts the entries.
 func newSegment(entries []entry) *segment {
 	slices.SortFunc(entries, func(a, b entry) int {
@@ -307,3 +272,40 @@ func (s *segment) firstBehind(key, id string) uint32 {
 	})
 	return uint32(film)
 }
+
+// view is a segment with the films of it that are still there.
+type view struct {
+	*segment
+	live bitset
+	// alive is the number of films in live.
+	alive int
+}
+
+func newView(s *segment) view {
+	v := view{segment: s, live: make(bitset, bitsetLen(s.n)), alive: s.n}
+	v.live.fill(s.n)
+	return v
+}
+
+// entries are the films that are still there.
+func (v view) entries() []entry {
+	out := make([]entry, 0, v.alive)
+	v.live.each(func(film uint32) { out = append(out, entryOf(v.film(film))) })
+	return out
+}
+
+// locate finds the film with the id.
+func locate(views []view, id string) (at int, film uint32, ok bool) {
+	for i, v := range views {
+		if film, ok := v.find(id); ok && v.live.has(film) {
+			return i, film, true
+		}
+	}
+	return 0, 0, false
+}
+
+// weight is what building the films that are still there costs.
+func (v view) weight() int { return v.segment.weight * v.alive / v.n }
+
+// titles are all titles of a film, the one that is shown first.
+func (r record) titles() []string { return append([]string{r.title}, r.others...) }

@@ -41,43 +41,6 @@ func (h *worstFirst) Pop() any {
 	return c
 }
 
-// filter says which films of a view count.
-type filter struct {
-	// sets are the sets of genres that have the genre; nil without a filter.
-	sets []bool
-	// decade is the one looked for, divided by ten; -1 without a filter.
-	decade int
-}
-
-func (v view) filter(q Query) filter {
-	f := filter{decade: -1}
-	if q.HasDecade {
-		f.decade = noDecade // finds nothing
-		if q.Decade >= 0 && q.Decade <= 9990 && q.Decade%10 == 0 {
-			f.decade = q.Decade / 10
-		}
-	}
-	if key := text.GenreKey(q.Genre); key != "" {
-		f.sets = make([]bool, len(v.sets))
-		for i, set := range v.sets {
-			f.sets[i] = slices.ContainsFunc(set, func(g uint32) bool { return v.keys[g] == key })
-		}
-	}
-	return f
-}
-
-// noDecade is a number that no film's decade has. Films without a year are in the decade 0.
-const noDecade = 1000
-
-func (v view) genreFits(f filter, film uint32) bool {
-	return f.sets == nil || f.sets[v.genreSet[film]]
-}
-
-func (v view) decadeFits(f filter, film uint32) bool {
-	// The years 1 to 9 are a decade too, and films of unknown year are in none.
-	return f.decade < 0 || int(v.years[film])/10 == f.decade && v.years[film] != 0
-}
-
 // collector keeps the best films of one view.
 type collector struct {
 	view   view
@@ -104,11 +67,11 @@ func (c *collector) collect(f found) {
 		c.behind = c.view.firstBehind(c.after.Key, c.after.ID)
 	}
 	for tier, films := range f.tiers {
-		if films == nil || c.full(tier) {
+		if films == nil || c.done(tier) {
 			continue
 		}
 		if tier == tierTitle || tier == tierYear {
-			c.uncertain(tier, films, f.uncertain)
+			c.offerUncertain(tier, films, f.uncertain)
 			films.andNot(f.uncertain)
 		}
 		if c.after == nil || tier >= c.after.Tier {
@@ -117,16 +80,16 @@ func (c *collector) collect(f found) {
 	}
 }
 
-// full reports whether no film of the tier or a later one can be a hit.
-func (c *collector) full(tier int) bool {
+// done reports whether no film of the tier or a later one can be a hit.
+func (c *collector) done(tier int) bool {
 	if c.bound != nil && c.bound.tier < tier {
 		return true
 	}
 	return len(c.best) == c.limit && c.best[0].tier < tier
 }
 
-// uncertain offers films that are of the tier or a later one, with the tier that their titles give.
-func (c *collector) uncertain(tier int, films, uncertain bitset) {
+// offerUncertain offers films that are of the tier or a later one, with the tier that their titles give.
+func (c *collector) offerUncertain(tier int, films, uncertain bitset) {
 	for i, w := range films {
 		for w &= uncertain[i]; w != 0; w &= w - 1 {
 			film := uint32(i<<6 + bits.TrailingZeros64(w))
@@ -193,58 +156,11 @@ func (r ranked) compare(s ranked) int {
 	return strings.Compare(r.id, s.id)
 }
 
-// add merges the best of a view into those of others.
-func add(best []ranked, c *collector, limit int) []ranked {
+// mergeBest merges the best of a view into those of others.
+func mergeBest(best []ranked, c *collector, limit int) []ranked {
 	for _, d := range c.best {
 		best = append(best, ranked{candidate: d, view: c.view, key: text.SortKey(c.view.title(d.film)), id: c.view.id(d.film)})
 	}
 	slices.SortFunc(best, ranked.compare)
 	return best[:min(limit, len(best))]
-}
-
-// tally counts films by genre and by decade.
-type tally struct {
-	total   int
-	genres  map[string]int // by key
-	decades [noDecade]int
-}
-
-// count counts the films of a view.
-func (t *tally) count(v view, f filter, films bitset) {
-	bySet := make([]int32, len(v.sets))
-	films.each(func(film uint32) {
-		genre, decade := v.genreFits(f, film), v.decadeFits(f, film)
-		if genre && decade {
-			t.total++
-		}
-		if decade {
-			bySet[v.genreSet[film]]++
-		}
-		if year := v.years[film]; genre && year != 0 {
-			t.decades[year/10]++
-		}
-	})
-	byGenre := make([]int, len(v.genres))
-	for i, n := range bySet {
-		if n > 0 {
-			for _, g := range v.sets[i] {
-				byGenre[g] += int(n)
-			}
-		}
-	}
-	for g, n := range byGenre {
-		if n > 0 {
-			t.genres[v.keys[g]] += n
-		}
-	}
-}
-
-func (t *tally) result(spelling map[string]string, r *Result) {
-	r.Total = t.total
-	r.Genres, r.OtherGenres = genreCounts(t.genres, spelling)
-	for decade, n := range t.decades {
-		if n > 0 {
-			r.Decades = append(r.Decades, DecadeCount{Decade: decade * 10, Count: n})
-		}
-	}
 }
