@@ -94,7 +94,7 @@ func (o *ownWrites) nextLook() <-chan struct{} {
 	return o.looked
 }
 
-// ended tells the searches that wait that a look at the feed ended.
+// ended wakes the searches that wait for a look at the feed.
 func (o *ownWrites) ended() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

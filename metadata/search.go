@@ -71,12 +71,9 @@ type hit struct {
 
 // found is one page of a search.
 type found struct {
-	hits    []hit
-	next    string // the next page's token
-	total   int
-	genres  []search.GenreCount
-	decades []search.DecadeCount
-	others  int // genres that are not in genres
+	search.Result
+	hits []hit  // those of Hits that are stored
+	next string // the next page's token
 }
 
 // search returns one page of the movies that match. What matches, and in which order, is as of the
@@ -124,7 +121,7 @@ func (s *Service) searchPage(ctx context.Context, index *search.Index, q search.
 	if list := ordered(ids, movies); fitting(list) < len(list) {
 		return found{}, fitting(list), nil
 	}
-	p = found{hits: make([]hit, 0, len(ids)), total: r.Total, genres: r.Genres, decades: r.Decades, others: r.OtherGenres}
+	p = found{Result: r, hits: make([]hit, 0, len(ids))}
 	for _, h := range r.Hits {
 		if m, ok := movies[h.ID]; ok {
 			if h, ok = index.Judge(q, h, m.film()); ok {
@@ -211,7 +208,7 @@ func (s *Service) similar(ctx context.Context, id string, size int32) ([]search.
 	return near, nil
 }
 
-// stats counts the catalogue in the index, and tells as of when.
+// stats counts the films of the index, which equals the catalogue as of the returned time.
 func (s *Service) stats() (search.Stats, time.Time, error) {
 	if err := s.indexer.ready(); err != nil {
 		return search.Stats{}, time.Time{}, err

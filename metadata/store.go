@@ -206,7 +206,7 @@ func explain(ctx context.Context, doing string, err error) error {
 	case errors.As(err, &unknown):
 		return fault.Unavailable(err, "the database did not confirm the write, which may or may not be stored: read it back, then retry")
 	case ctx.Err() != nil:
-		// Engines report an interrupted statement in ways of their own.
+		// Each engine reports an interrupted statement in its own way.
 		return fmt.Errorf("%s: %w (%w)", doing, ctx.Err(), err)
 	case sqldb.Full(err):
 		return fault.Unavailable(err, "the catalogue's disk is full: nothing was written; the operator has to free space")

@@ -24,8 +24,8 @@ const (
 // deadlock, and short enough that a caller without a deadline learns what is wrong.
 const maxWriteRetry = 20 * time.Second
 
-// write runs a transaction until its outcome is known, and returns nil if it took place. It retries after a deadlock, a lock
-// that it could not get, or a lost connection. After a commit of unknown outcome, find looks whether it took place; if find
+// write runs a transaction until its outcome is known, and returns nil if it was committed. It retries after a deadlock, a lock
+// that it could not get, or a lost connection. After a commit of unknown outcome, find checks whether it was stored; if find
 // cannot tell either, write returns the *sqldb.CommitError.
 func (s *store) write(ctx context.Context, change func(context.Context, *sqldb.Tx) error, find func(context.Context) (outcome, error)) error {
 	began := time.Now()
@@ -96,7 +96,7 @@ type trace struct {
 	etags  map[string]string
 }
 
-// find tells whether the transaction that would have left a trace took place. It waits for its turn, and so for the
+// find tells whether the transaction that would have left the trace was committed. It waits for its turn, and so for the
 // transaction itself, if the server still runs it. That its effect is visible does not prove that it is on disk, as a
 // server shows a commit earlier; so find takes a number after it and waits until that commit is confirmed.
 func (s *store) find(ctx context.Context, t trace) (found outcome, err error) {

@@ -9,7 +9,7 @@ import (
 	"movieexample.com/metadata/internal/search"
 )
 
-// filmColumns are what the search index has of a film, behind its id. A
+// filmColumns are the columns of a film in the search index, without its id. A
 // deleted film has none of the columns, and no title is empty.
 const (
 	filmColumns = `COALESCE(m.title, ''), COALESCE(m.original_title, ''), COALESCE(m.alternative_titles, ''), COALESCE(m.director, ''),

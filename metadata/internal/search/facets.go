@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -139,18 +140,9 @@ func (c *counts) stats() (spelling map[string]string, s Stats) {
 // genreCounts are the greatest counts by key in the order in which they are shown, and how many others there are.
 func genreCounts(byKey map[string]int, spelling map[string]string) (out []GenreCount, others int) {
 	for key, n := range byKey {
-		name, ok := spelling[key]
-		if !ok {
-			name = key
-		}
-		out = append(out, GenreCount{Genre: name, Count: n})
+		out = append(out, GenreCount{Genre: cmp.Or(spelling[key], key), Count: n})
 	}
-	slices.SortFunc(out, func(a, b GenreCount) int {
-		if a.Count != b.Count {
-			return b.Count - a.Count
-		}
-		return strings.Compare(a.Genre, b.Genre)
-	})
+	slices.SortFunc(out, func(a, b GenreCount) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Genre, b.Genre)) })
 	if others = len(out) - MaxGenreCounts; others <= 0 {
 		return out, 0
 	}

@@ -16,7 +16,7 @@ type Film struct {
 	// Original and Alternatives are the film's other names; empty ones are ignored.
 	Original     string
 	Alternatives []string
-	// Director names whoever directed; several are joined by ", ".
+	// Director is the name of the director; several are joined by ", ".
 	Director string
 	// Year of release, 1 to 9999; anything else means unknown.
 	Year int
@@ -26,14 +26,14 @@ type Film struct {
 	Votes int32
 }
 
-// Change is a film that is new or different, or one that is gone.
+// Change is a film that is new or different, or one that was deleted.
 type Change struct {
 	Film Film
-	// Deleted takes the film with Film.ID out; the other fields do not matter.
+	// Deleted removes the film with Film.ID; the other fields do not matter.
 	Deleted bool
 }
 
-// normal is f as it is indexed: nothing empty, nothing twice, nothing out of range.
+// normal is f as it is indexed: without empty or repeated values, and in range.
 func normal(f Film) Film {
 	if f.Year < 1 || f.Year > 9999 {
 		f.Year = 0
@@ -57,10 +57,10 @@ func normal(f Film) Film {
 	return f
 }
 
-// maxGenres bounds the genres of one film, and with it what a set of genres costs.
+// maxGenres bounds the genres of one film, and so the cost of a set of genres.
 const maxGenres = 64
 
-// entry is a film on its way into a segment.
+// entry is a film to index.
 type entry struct {
 	film Film // normal
 	key  string
@@ -71,8 +71,8 @@ func entryOf(f Film) entry { return entry{film: f, key: text.SortKey(f.Title)} }
 // weightBytes is how much text of a film counts as much as a film does.
 const weightBytes = 512
 
-// weightOf is what building a film costs: 1 for almost all. One with fifty titles of 500 letters takes as long as a hundred others, and
-// must not be built again with each change.
+// weightOf is the cost of indexing a film: 1 for almost all. One with fifty titles of 500 letters takes as long as a hundred others,
+// and must not be indexed again with each change.
 func weightOf(f Film) int {
 	n := len(f.Title) + len(f.Director)
 	for _, name := range f.Alternatives {
@@ -81,8 +81,8 @@ func weightOf(f Film) int {
 	return 1 + n/weightBytes
 }
 
-// isAs reports whether a query finds one of two normal films as it finds the other, but for the order,
-// to which votes belong.
+// isAs reports whether every query finds the two normal films in the same way, apart from the order,
+// which depends on votes.
 func (f Film) isAs(other Film) bool {
 	same := func(a, b []string) bool {
 		return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
@@ -90,3 +90,6 @@ func (f Film) isAs(other Film) bool {
 	return f.Title == other.Title && f.Director == other.Director && f.Year == other.Year &&
 		slices.Equal(f.Alternatives, other.Alternatives) && same(f.Genres, other.Genres)
 }
+
+// titles are all titles of a normal film, the one that is shown first.
+func (f Film) titles() []string { return append([]string{f.Title}, f.Alternatives...) }

@@ -14,18 +14,18 @@ type Index struct {
 	levels levels
 	// sets lends bitsets to queries.
 	sets sync.Pool
-	// now is what queries see. Who replaces it holds mu.
+	// now is what queries see. It is replaced under mu.
 	now atomic.Pointer[snapshot]
 
 	mu     sync.Mutex
 	counts counts
 	// merged is closed when no merge is running in the background; nil if none is.
 	merged chan struct{}
-	// broken is the panic of a merge, until the next change.
+	// broken is the panic of a merge, until the next change reports it.
 	broken error
 }
 
-// snapshot is a state of the index. It is not changed, but for votes in its segments.
+// snapshot is a state of the index. Only votes in its segments change.
 type snapshot struct {
 	views []view // by size, largest first
 	stats Stats
@@ -47,9 +47,9 @@ func newIndex(l levels) *Index {
 // Apply puts and deletes films; the next query sees all of them. Of several changes of one film in
 // one call the last one counts.
 //
-// A call costs some milliseconds and some ten microseconds for each film. Merging what is there
-// already goes on in the background, see [Index.Wait]. Who has many films at hand should pass
-// many at once: a million in calls of 50,000 take half the time of calls of 200.
+// A call costs some milliseconds and some ten microseconds for each film. Existing segments are
+// merged in the background, see [Index.Wait]. Large calls are faster: a million films in calls of
+// 50,000 take half the time of calls of 200.
 func (x *Index) Apply(changes []Change) {
 	last := make(map[string]int, len(changes))
 	for i, c := range changes {
@@ -84,7 +84,7 @@ func (x *Index) Apply(changes []Change) {
 		x.counts.add(e.film, 1)
 		weight += weightOf(e.film)
 	}
-	// Small segments become one with the new films, so there is at most one.
+	// Small segments and the new films become one, so there is at most one.
 	views = slices.DeleteFunc(views, func(v view) bool {
 		if len(fresh) > 0 && v.weight()+weight <= x.levels.smallest {
 			weight += v.weight()
@@ -127,9 +127,9 @@ func (x *Index) Stats() Stats {
 	return s
 }
 
-// levels say when segments are merged. The first level holds segments of up to the weight smallest, each further
-// one those of up to fanout times as much. When a level has as many segments as fanout, they become one
-// of the next. A film is so rebuilt a few times in all, however large the catalogue becomes, and
+// levels say when segments are merged. The first level has segments of up to the weight smallest, each further
+// one those of up to fanout times as much. When a level has fanout segments, they become one
+// of the next. So a film is indexed again only a few times, however large the catalogue becomes, and
 // a query looks into some twenty segments at most.
 type levels struct{ smallest, fanout int }
 
@@ -142,8 +142,8 @@ func (l levels) of(weight int) int {
 	return level
 }
 
-// toMerge are the segments to merge next, nil if there are none: a level that is full, or a
-// segment more than half of whose films are gone.
+// toMerge are the segments to merge next, nil if there are none: a full level, or a
+// segment that has lost more than half of its films.
 func (l levels) toMerge(views []view) []*segment {
 	byLevel := map[int][]*segment{}
 	for _, v := range views {
@@ -161,14 +161,14 @@ func (l levels) toMerge(views []view) []*segment {
 	return nil
 }
 
-// mergeInBackground starts merging if there is something to merge and nobody does yet. x.mu is held.
+// mergeInBackground starts merging if there is something to merge and no merge runs yet. x.mu is held.
 func (x *Index) mergeInBackground() {
 	if x.merged != nil || x.levels.toMerge(x.now.Load().views) == nil {
 		return
 	}
 	if err := x.broken; err != nil {
 		x.broken = nil
-		panic(err) // in the goroutine of a job, which is guarded, and where a log is
+		panic(err) // in the goroutine of a job, which is guarded and has a log
 	}
 	done := make(chan struct{})
 	x.merged = done
@@ -179,7 +179,7 @@ func (x *Index) mergeInBackground() {
 			}
 			return struct{}{}, nil
 		})
-		if err != nil { // nothing was published: answers are right without
+		if err != nil { // nothing was published: answers stay right
 			x.mu.Lock()
 			defer x.mu.Unlock()
 			x.merged, x.broken = nil, err
@@ -188,7 +188,7 @@ func (x *Index) mergeInBackground() {
 }
 
 // Wait returns when no merge is running. Answers do not depend on it; a process that ends, or a test
-// that counts goroutines, calls it behind the last Apply.
+// that counts goroutines, calls it after the last Apply.
 func (x *Index) Wait() {
 	for {
 		x.mu.Lock()
@@ -201,9 +201,8 @@ func (x *Index) Wait() {
 	}
 }
 
-// mergeOnce merges some segments and reports whether it did. Building takes seconds for a large one, and
-// goes on beside other changes; what they did meanwhile to the films that are merged is made up for
-// in the end.
+// mergeOnce merges some segments and reports whether it did. Building a large one takes seconds, in which
+// other changes may apply; mergeOnce applies what they did to the merged films in the end.
 func (x *Index) mergeOnce() bool {
 	x.mu.Lock()
 	var from []view
@@ -235,7 +234,7 @@ func (x *Index) mergeOnce() bool {
 			views = append(views, v)
 			continue
 		}
-		// Films only ever go from a segment: a changed one is in another.
+		// Films only ever leave a segment: a changed one is in another.
 		from[at].live.each(func(film uint32) {
 			to, ok := into.find(v.id(film))
 			switch {
@@ -249,7 +248,7 @@ func (x *Index) mergeOnce() bool {
 		})
 		from[at].segment = nil
 	}
-	// A segment that Apply took into a small one meanwhile is not there any more, nor are its films.
+	// A segment that Apply has merged into a small one since then is gone, and so are its films.
 	for _, f := range from {
 		if f.segment == nil {
 			continue

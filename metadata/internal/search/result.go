@@ -4,49 +4,53 @@ package search
 type Kind int
 
 const (
-	// Exact: the query is the whole of one of the film's titles, but for articles and the year.
+	// Exact: the query is one of the film's titles, apart from articles and the year.
 	Exact Kind = iota + 1
 	// Title: every word is in the film's titles, or is its year.
 	Title
-	// Director: it takes the director's name to find every word.
+	// Director: the words are in the titles and the director's name.
 	Director
 	// Spelling: at least one word matches only by another spelling, such as "2" for "II".
 	Spelling
 )
 
-// Query is what to look for.
+// Query is a search.
 type Query struct {
-	// Text is any text at all; no character of it is an operator. What is longer than
-	// [MaxQuery] is cut off.
+	// Text is any text; no character of it is an operator. It is cut to [MaxQuery] characters.
 	Text string
 	// Genre is a genre's name, whatever its case; empty means all.
 	Genre string
 	// Decade is the first year of a decade, such as 1990; it counts if HasDecade is set.
 	Decade    int
 	HasDecade bool
-	// After is where a page begins: behind this position. Nil means at the beginning.
+	// After is the position after which the page starts; nil for the first page.
 	After *Position
 	// Limit is the most hits to return. None are returned for 0.
 	Limit int
-	// NoCounts leaves Total, Genres and Decades zero, which saves the time to count.
+	// NoCounts leaves Total and Counts zero, which saves time.
 	NoCounts bool
 }
 
 // Result is what a query finds.
 type Result struct {
-	// Hits are the best films behind Query.After, best first.
+	// Hits are the best films after Query.After, best first.
 	Hits []Hit
 	// Next is the position of the last hit if more follow, else nil.
 	Next *Position
 	// Total is the number of films that match the query and both filters, wherever the page is.
 	Total int
-	// Genres counts the films that match the query and the decade filter, by genre: most first,
-	// then by name; at most [MaxGenreCounts].
+	// Counts: Genres are of the films that match the query and the decade filter, Decades of those that
+	// match the query and the genre filter.
+	Counts
+}
+
+// Counts counts films by genre and by decade.
+type Counts struct {
+	// Genres are most films first, then by name; at most [MaxGenreCounts].
 	Genres []GenreCount
-	// OtherGenres is how many more genres these films have.
+	// OtherGenres is how many more genres there are.
 	OtherGenres int
-	// Decades counts the films that match the query and the genre filter, by decade: oldest
-	// first. Films of unknown year are in none.
+	// Decades are oldest first, without films of unknown year.
 	Decades []DecadeCount
 }
 
@@ -60,7 +64,7 @@ type Hit struct {
 	// pieces; nil where the title matched.
 	MatchedName []Piece
 
-	// film is what the hit was made of.
+	// film is the film as the index has it.
 	film Film
 }
 
@@ -71,9 +75,9 @@ type Piece struct {
 	Matched bool
 }
 
-// Position is a place in the answer to a query: that of one hit. It stays good while films come
-// and go, the hit itself included, as long as the query and its filters are the same: what comes
-// behind it is decided by these fields alone.
+// Position is the place of one hit in the answer to a query. It stays valid while films come
+// and go, the hit itself included, as long as the query and its filters are the same: these fields alone decide
+// what comes after it.
 type Position struct {
 	Tier  int    `json:"t"`
 	Votes int32  `json:"v"`
@@ -81,7 +85,7 @@ type Position struct {
 	ID    string `json:"i"`
 }
 
-// Neighbour is a film that is like another one.
+// Neighbour is a film that is similar to another one.
 type Neighbour struct {
 	ID string
 	// Similarity is greater than 0 and at most 1.
@@ -106,10 +110,5 @@ type DecadeCount struct {
 // Stats counts the films of the index.
 type Stats struct {
 	Films int
-	// Genres are in the order of [Result]'s; at most [MaxGenreCounts].
-	Genres []GenreCount
-	// OtherGenres is how many more genres there are.
-	OtherGenres int
-	// Decades are oldest first, without films of unknown year.
-	Decades []DecadeCount
+	Counts
 }

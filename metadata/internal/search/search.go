@@ -1,8 +1,10 @@
 package search
 
+import "github.com/blevesearch/vellum"
+
 // Search answers a query.
 //
-// It looks at one state of the index, whatever is applied meanwhile; only votes may change below it.
+// It uses one state of the index, even if changes are applied at the same time; only votes may change.
 func (x *Index) Search(q Query) Result {
 	parsed := parse(q.Text)
 	if len(parsed.groups) == 0 {
@@ -15,7 +17,7 @@ func (x *Index) Search(q Query) Result {
 		more = limit + 1 // one more tells whether there is a next page
 	}
 	counts := tally{genres: map[string]int{}}
-	shared := &automata{typos: x.typos}
+	shared := &automata{typos: x.typos, made: map[automatonKey]vellum.FuzzyAutomaton{}}
 	var best []ranked
 	for _, v := range now.views {
 		s := newScratch(&x.sets, v.n)
@@ -49,8 +51,8 @@ func (x *Index) Search(q Query) Result {
 	return r
 }
 
-// Judge returns a hit of the query as it is if the film is now as given, which may differ from what the
-// index knew when it found it. ok is false if the query does not find such a film.
+// Judge returns a hit of the query for the film as it is now, which may differ from the film in the index. ok is
+// false if the query does not find the film as it is now.
 func (x *Index) Judge(q Query, h Hit, now Film) (judged Hit, ok bool) {
 	if h.film.isAs(normal(now)) {
 		return h, true

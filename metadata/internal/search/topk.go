@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"container/heap"
 	"math/bits"
 	"slices"
@@ -9,7 +10,7 @@ import (
 	"movieexample.com/metadata/internal/text"
 )
 
-// candidate is a film of a view that may be a hit.
+// candidate is a film of a view that may become a hit.
 type candidate struct {
 	tier  int
 	votes int32
@@ -27,18 +28,23 @@ func (c candidate) before(d candidate) bool {
 	return c.film < d.film
 }
 
-// worstFirst is a heap of the best candidates so far, with the worst of them on top.
-type worstFirst []candidate
+// top is a heap of the best elements so far, with the worst of them first.
+type top[T interface{ before(T) bool }] []T
 
-func (h worstFirst) Len() int           { return len(h) }
-func (h worstFirst) Less(i, j int) bool { return h[j].before(h[i]) }
-func (h worstFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *worstFirst) Push(c any)        { *h = append(*h, c.(candidate)) }
-func (h *worstFirst) Pop() any {
-	last := len(*h) - 1
-	c := (*h)[last]
-	*h = (*h)[:last]
-	return c
+func (h top[T]) Len() int           { return len(h) }
+func (h top[T]) Less(i, j int) bool { return h[j].before(h[i]) }
+func (h top[T]) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *top[T]) Push(v any)        { *h = append(*h, v.(T)) }
+func (h *top[T]) Pop() any          { return nil } // completes the interface; nothing calls it
+
+// offer adds v if it is one of the best limit elements.
+func (h *top[T]) offer(v T, limit int) {
+	if len(*h) < limit {
+		heap.Push(h, v)
+	} else if v.before((*h)[0]) {
+		(*h)[0] = v
+		heap.Fix(h, 0)
+	}
 }
 
 // collector keeps the best films of one view.
@@ -47,18 +53,17 @@ type collector struct {
 	q      *query
 	filter filter
 	limit  int
-	// after and behind say where the page begins: behind after, and where tier and votes are the same
-	// from the film behind on.
+	// after is where the page starts; among films of the same tier and votes, it starts with the film behind.
 	after  *Position
 	behind uint32
-	// bound is the worst hit of other views that are full of better ones; worse films need not be
-	// looked at. Films of equal tier and votes must.
+	// bound is the worst hit of the other views, if these have enough hits. Worse films are skipped, but not
+	// those of equal tier and votes.
 	bound *candidate
 
-	best worstFirst
+	best top[candidate]
 }
 
-// collect looks at all films that were found.
+// collect goes through all films that were found.
 func (c *collector) collect(f found) {
 	if c.limit <= 0 {
 		return
@@ -94,13 +99,13 @@ func (c *collector) offerUncertain(tier int, films, uncertain bitset) {
 		for w &= uncertain[i]; w != 0; w &= w - 1 {
 			film := uint32(i<<6 + bits.TrailingZeros64(w))
 			if c.wanted(candidate{tier: tier, votes: c.view.votesOf(film), film: film}) {
-				c.offer(c.q.titleTier(c.view.record(film).titles(), int(c.view.years[film])), film)
+				c.offer(c.q.titleTier(c.view.texts(film).titles(), int(c.view.years[film])), film)
 			}
 		}
 	}
 }
 
-// wanted reports whether a candidate is better than what is there.
+// wanted reports whether a candidate is better than the worst hit so far.
 func (c *collector) wanted(d candidate) bool {
 	if c.bound != nil && (d.tier > c.bound.tier || d.tier == c.bound.tier && d.votes < c.bound.votes) {
 		return false
@@ -110,18 +115,12 @@ func (c *collector) wanted(d candidate) bool {
 
 func (c *collector) offer(tier int, film uint32) {
 	d := candidate{tier: tier, votes: c.view.votesOf(film), film: film}
-	if !c.wanted(d) || !c.isAfter(d) || !c.view.genreFits(c.filter, film) || !c.view.decadeFits(c.filter, film) {
-		return
+	if c.wanted(d) && c.isAfter(d) && c.view.genreFits(c.filter, film) && c.view.decadeFits(c.filter, film) {
+		c.best.offer(d, c.limit)
 	}
-	if len(c.best) < c.limit {
-		heap.Push(&c.best, d)
-		return
-	}
-	c.best[0] = d
-	heap.Fix(&c.best, 0)
 }
 
-// isAfter reports whether a candidate is behind the position where the page begins.
+// isAfter reports whether a candidate comes after the position where the page starts.
 func (c *collector) isAfter(d candidate) bool {
 	switch {
 	case c.after == nil:
@@ -134,7 +133,7 @@ func (c *collector) isAfter(d candidate) bool {
 	return d.film >= c.behind
 }
 
-// ranked is a candidate with what compares it to those of other views.
+// ranked is a candidate with the fields that compare it to those of other views.
 type ranked struct {
 	candidate
 	view    view
@@ -142,18 +141,7 @@ type ranked struct {
 }
 
 func (r ranked) compare(s ranked) int {
-	switch {
-	case r.tier != s.tier:
-		return r.tier - s.tier
-	case r.votes > s.votes:
-		return -1
-	case r.votes < s.votes:
-		return 1
-	}
-	if n := strings.Compare(r.key, s.key); n != 0 {
-		return n
-	}
-	return strings.Compare(r.id, s.id)
+	return cmp.Or(cmp.Compare(r.tier, s.tier), cmp.Compare(s.votes, r.votes), strings.Compare(r.key, s.key), strings.Compare(r.id, s.id))
 }
 
 // mergeBest merges the best of a view into those of others.
