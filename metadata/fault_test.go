@@ -17,9 +17,9 @@ import (
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
-// Whatever operation of the database fails, and however: the tables agree with each other, a call
-// that fails wrote nothing, and calling again succeeds with the right result. A lost connection and a
-// commit that nobody confirmed are no failures: the service finds out what became of the write.
+// Whichever operation of the database fails, and in whatever way: the tables agree with each other, a failed call
+// wrote nothing, and a retry succeeds with the right result. A lost connection and an
+// unconfirmed commit are no failures: the service finds out whether the write was stored.
 func TestEveryOperationMayFail(t *testing.T) {
 	imdb := func(m *metadatav1.Movie, id string) *metadatav1.Movie {
 		m.ExternalIds = &metadatav1.ExternalIds{Imdb: id}
@@ -177,8 +177,8 @@ func TestEveryOperationMayFail(t *testing.T) {
 	}
 }
 
-// What can be seen of a commit without an answer need not be on disk yet: a server that is killed then has lost it. So a write is
-// acknowledged only by a commit that was answered and comes after it.
+// The visible effect of an unconfirmed commit may not be on disk yet: a server that is killed then has lost it. So a write is
+// acknowledged only after a later commit was confirmed.
 func TestLostAnswerIsConfirmedByACommit(t *testing.T) {
 	for _, mode := range []faultdriver.Mode{faultdriver.ErrorAfter, faultdriver.LostAfter} {
 		t.Run(mode.String(), func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestLostAnswerIsConfirmedByACommit(t *testing.T) {
 	}
 }
 
-// storedBefore is a catalogue with two films: copying it is faster than making it.
+// storedBefore is a catalogue with two films: copying it is faster than writing it.
 func storedBefore(t *testing.T) *sqltest.Template {
 	t.Helper()
 	return sqltest.NewTemplate(t, func(url string) {
@@ -239,12 +239,12 @@ func stateOf(t *testing.T, c *catalogue) state {
 	return s
 }
 
-// equal leaves the feed out: checkFeed looks at that.
+// equal ignores the feed, which checkFeed checks.
 func (s state) equal(o state) bool {
 	return maps.Equal(s.votes, o.votes) && maps.EqualFunc(s.movies, o.movies, func(a, b *metadatav1.Movie) bool { return proto.Equal(a, b) })
 }
 
-// checkFeed checks that the feed tells of every film that was changed, and of no other.
+// checkFeed checks that the feed has every changed film, and no other.
 func checkFeed(t *testing.T, before, after state) {
 	t.Helper()
 	all := maps.Clone(before.changes)

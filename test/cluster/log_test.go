@@ -111,7 +111,7 @@ func TestLogOfAnOutage(t *testing.T) {
 	address := c.MariaDB.Address()
 
 	outage("the database is away", c.MariaDB.Stop, func() error { return c.MariaDB.Start(t.Context()) }, 200, func() {
-		says("metadata-1", "level=ERROR", "search index cannot read the catalogue; it answers as of the last success and tries again", address)
+		says("metadata-1", "level=ERROR", "search index cannot read the catalogue; it answers as of the last success and retries", address)
 		says("metadata-1", "level=WARN", "the catalogue's database is busy or was lost: nothing was written; retry", address, "connection refused")
 		says("rating-1", "level=WARN", "ingestion waits for the database, and goes on by itself", address, "connection refused")
 		says("movie-1", "level=WARN", "metadata service cannot be reached, movies are answered as they were last known")

@@ -2,7 +2,7 @@ package metadata
 
 import "testing"
 
-// What can be said of a transaction by what is there after it. It took number 7 and wrote two films, and removed one.
+// The verdict on a transaction by what is stored after it. It took number 7, wrote two films and removed one.
 func TestVerdict(t *testing.T) {
 	written := trace{number: 7, ids: []string{"a", "b", "gone"}, etags: map[string]string{"a": "ea", "b": "eb", "gone": ""}}
 	for name, c := range map[string]struct {

@@ -5,9 +5,10 @@ import (
 	"strconv"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/metadata/internal/text"
 )
 
-// overwritten is the set of fields in which a source knows better than what is stored.
+// overwritten is the set of fields that a source overwrites.
 type overwritten struct {
 	title, originalTitle, year, director, runtime, description bool
 }
@@ -40,16 +41,16 @@ func overwrittenFields(names []string) (overwritten, error) {
 	return o, fault.All(errs...)
 }
 
-// fill makes one film of what two sources say about it: single values are filled in where there
-// are none, lists are united up to their limits, what is stored stays. The fields of o are the
-// exception: there, what other has replaces what is stored.
+// merge combines what two sources say about a film: it fills in single values that are missing,
+// unites lists up to their limits, and keeps what is stored. In the fields of o, a value of
+// other replaces the stored one.
 //
 // No name is lost. A title or an original title that does not become the film's becomes an
-// alternative title, whether it was stored or came with other. This is also why it does not
-// matter which of two sources comes first, if one of them overwrites the fields that both have:
-// the film gets the same values and the same names (in which order its lists stand does depend
-// on it, and so does what is left out of a list that is full).
-func fill(stored, other Movie, o overwritten) Movie {
+// alternative title, whether it was stored or came with other. So the order of two sources does
+// not matter if one of them overwrites the fields that both have: the film gets the same values
+// and the same names (but the order within lists depends on it, and so does what is left out of
+// a full list).
+func merge(stored, other Movie, o overwritten) Movie {
 	out := stored
 	fillIn(&out.Year, other.Year, o.year)
 	fillIn(&out.RuntimeMinutes, other.RuntimeMinutes, o.runtime)
@@ -59,8 +60,8 @@ func fill(stored, other Movie, o overwritten) Movie {
 	fillIn(&out.External.TMDb, other.External.TMDb, false)
 	fillIn(&out.External.MovieLens, other.External.MovieLens, false)
 	fillIn(&out.Title, other.Title, o.title)
-	// The original title is empty where it is the same as the title. A title that was replaced can
-	// make it so, and then there is room for another one.
+	// An original title that equals the title is stored as empty. A new title can
+	// make it so, and then other's original title fits.
 	if out.OriginalTitle == out.Title {
 		out.OriginalTitle = ""
 	}
@@ -73,27 +74,27 @@ func fill(stored, other Movie, o overwritten) Movie {
 	for _, key := range stored.genreKeys() {
 		known[key] = true
 	}
-	out.Genres = unite(stored.Genres, other.Genres, known, genreKey, MaxGenres)
+	out.Genres = unite(stored.Genres, other.Genres, known, text.GenreKey, MaxGenres)
 	return out
 }
 
-// uniteTitles returns the alternative titles of out, which was filled from stored and other.
+// uniteTitles returns the alternative titles of out, which was merged from stored and other.
 func uniteTitles(out, stored, other Movie) []string {
-	known := map[string]bool{fold(out.Title): true, fold(out.OriginalTitle): true}
+	known := map[string]bool{text.Fold(out.Title): true, text.Fold(out.OriginalTitle): true}
 	titles := stored.AlternativeTitles
 	if out.Title == stored.Title && out.OriginalTitle == stored.OriginalTitle {
 		for _, title := range titles {
-			known[fold(title)] = true
+			known[text.Fold(title)] = true
 		}
 	} else {
-		// What was replaced comes first: if the list is full, it must not be what is left out.
+		// The replaced titles come first, so that a full list does not leave them out.
 		// And the new title may have been an alternative one before.
-		titles = unite(nil, append(names(stored), titles...), known, fold, MaxAlternativeTitles)
+		titles = unite(nil, append(names(stored), titles...), known, text.Fold, MaxAlternativeTitles)
 	}
-	return unite(titles, append(names(other), other.AlternativeTitles...), known, fold, MaxAlternativeTitles)
+	return unite(titles, append(names(other), other.AlternativeTitles...), known, text.Fold, MaxAlternativeTitles)
 }
 
-// names are the title and the original title, where there is one.
+// names are the title and the original title, if there is one.
 func names(m Movie) []string {
 	if m.OriginalTitle == "" {
 		return []string{m.Title}
@@ -101,7 +102,7 @@ func names(m Movie) []string {
 	return []string{m.Title, m.OriginalTitle}
 }
 
-// fillIn gives a field that has no value, or is to be overwritten, the value v, if that is one.
+// fillIn sets a field that has no value, or that is overwritten, to v, unless v is no value.
 func fillIn[T comparable](field *T, v T, overwrite bool) {
 	var none T
 	if v != none && (overwrite || *field == none) {
@@ -109,7 +110,7 @@ func fillIn[T comparable](field *T, v T, overwrite bool) {
 	}
 }
 
-// unite returns list and behind it those of more whose key is not known yet, up to limit.
+// unite appends to list those of more whose key is not known yet, up to limit.
 func unite(list, more []string, known map[string]bool, key func(string) string, limit int) []string {
 	list = slices.Clip(list) // or appending would write into the stored movie's array
 	for _, v := range more {
@@ -119,4 +120,14 @@ func unite(list, more []string, known map[string]bool, key func(string) string, 
 		}
 	}
 	return list
+}
+
+// mergeBook merges a movie of the book API, which has four fields, into the stored one. It keeps the fields that the book API
+// does not have: its clients read, change and write back, and would otherwise erase fields that they never saw.
+func mergeBook(stored, m Movie) Movie {
+	stored.Title, stored.Description, stored.Director = m.Title, m.Description, m.Director
+	if stored.OriginalTitle == stored.Title {
+		stored.OriginalTitle = ""
+	}
+	return stored
 }

@@ -24,8 +24,8 @@ import (
 	"movieexample.com/metadata"
 )
 
-// Whatever operation fails while the index is loaded: New succeeds if the schema could be made,
-// search says that it is not ready, and becomes ready by itself. The clock does not move, so that New has the time it needs.
+// Whichever operation fails while the index is loaded: New succeeds if it could migrate the schema,
+// search reports that it is not ready, and becomes ready without help. The clock does not move, so New has enough time.
 func TestLoadingMayFail(t *testing.T) {
 	next, n, notReady := storedBefore(t).Copies(t), 0, 0
 	for plan := range faultdriver.Sweep(faultdriver.ErrorBefore, faultdriver.LostAfter) {
@@ -70,7 +70,7 @@ func TestLoadingMayFail(t *testing.T) {
 	}
 }
 
-// New stops loading after 100 ms of its clock, and Run goes on with the load.
+// New stops loading after 100 ms of its clock, and Run continues the load.
 func TestLoadingTakesLong(t *testing.T) {
 	db, err := sqldb.Open(t.Context(), storedBefore(t).Copies(t)(), sqldb.Options{})
 	if err != nil {
@@ -129,7 +129,7 @@ func TestSearchBeforeTheIndexIsLoaded(t *testing.T) {
 	c.untilFound(t, "other", "other")
 }
 
-// notLoaded is a catalogue that could not load its index: its first query failed, but for those that ask for the schema.
+// notLoaded is a catalogue that could not load its index: its first query failed, apart from those for the schema.
 func notLoaded(t *testing.T, url string) *catalogue {
 	t.Helper()
 	for n := 1; ; n++ {
@@ -155,8 +155,8 @@ func notLoaded(t *testing.T, url string) *catalogue {
 	}
 }
 
-// Whatever operation fails while the index follows the feed: nothing is passed by. The call that
-// brings the index up to date here says so, and succeeds when it is made again.
+// Whichever operation fails while the index follows the feed: it skips nothing. The call that
+// brings the index up to date fails here, and a retry succeeds.
 func TestFollowingMayFail(t *testing.T) {
 	next, n, failed := storedBefore(t).Copies(t), 0, 0
 	for plan := range faultdriver.Sweep(faultdriver.Modes()...) {
@@ -199,7 +199,7 @@ func TestFollowingMayFail(t *testing.T) {
 	}
 }
 
-// syncBuffer is a log that may be read while it is written.
+// syncBuffer is a log that can be read while it is written.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -217,7 +217,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// A database that goes on failing is logged once, counted each time, and stops nobody.
+// A database that keeps failing is logged once, counted each time, and does not stop searches.
 func TestFailingDatabaseIsLoggedOnce(t *testing.T) {
 	var log syncBuffer
 	registry := prometheus.NewRegistry()

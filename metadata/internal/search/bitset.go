@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// bitset is a set of films of one segment, one bit each. Sets of a million films are united and
-// intersected in some ten microseconds this way, however many films they have.
+// bitset is a set of films of one segment, one bit each. The union or intersection of two sets of a million
+// films takes some ten microseconds.
 type bitset []uint64
 
 func bitsetLen(films int) int { return (films + 63) / 64 }
@@ -60,7 +60,7 @@ func (b bitset) each(f func(i uint32)) {
 	}
 }
 
-// scratch lends out the bitsets of one query on one segment. Zero is not ready: use newScratch.
+// scratch lends the bitsets of one query on one segment. Use newScratch.
 type scratch struct {
 	pool *sync.Pool // of *[]uint64
 	n    int

@@ -15,12 +15,12 @@ import (
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 )
 
-// overwriteAll are all fields in which a source can know better.
+// overwriteAll are all fields that a source can overwrite.
 func overwriteAll() []string {
 	return []string{"title", "original_title", "year", "director", "runtime_minutes", "description"}
 }
 
-// fillOver writes a batch in which the sender knows better in some fields.
+// fillOver writes a batch that overwrites some fields.
 func (c *catalogue) fillOver(t testing.TB, overwrite []string, movies ...*metadatav1.Movie) []*metadatav1.BatchPutMoviesResponse_Result {
 	t.Helper()
 	resp, err := c.BatchPutMovies(t.Context(), &metadatav1.BatchPutMoviesRequest{
@@ -55,7 +55,7 @@ func TestFillOverwrites(t *testing.T) {
 			[]string{"year"},
 			valid(),
 			with(valid(), func(m *metadatav1.Movie) {
-				m.Year, m.RuntimeMinutes, m.Director = proto.Int32(1998), proto.Int32(131), "Somebody"
+				m.Year, m.RuntimeMinutes, m.Director = proto.Int32(1998), proto.Int32(131), "A Director"
 			}),
 			with(valid(), func(m *metadatav1.Movie) { m.Year = proto.Int32(1998) }), updated,
 		},
@@ -125,7 +125,7 @@ func TestOverwriteErrors(t *testing.T) {
 	}
 }
 
-// drawSource draws what one source says about the film x. Names are few, so that one source's title
+// drawSource draws one source's description of the film x. Names are few, so that one source's title
 // is another one's original or alternative title often enough.
 func drawSource(t *rapid.T, label string) *metadatav1.Movie {
 	name := rapid.SampledFrom([]string{"Alien", "ALIEN", "Aliens", "The Alien", "Älien", "Obcy", "obcy", "Le huitième passager"})
@@ -147,8 +147,8 @@ func drawSource(t *rapid.T, label string) *metadatav1.Movie {
 	return m
 }
 
-// known is what a film says without the order and the spelling of its lists: names that differ only
-// in case or accents are one, and a name that is a title is no alternative title.
+// known is a film without the order and the spelling of its lists: names that differ only
+// in case or accents are one, and a title is not an alternative title.
 func known(m *metadatav1.Movie) *metadatav1.Movie {
 	m = proto.Clone(m).(*metadatav1.Movie)
 	plain := func(list []string, leaveOut ...string) []string {
@@ -167,8 +167,8 @@ func known(m *metadatav1.Movie) *metadatav1.Movie {
 	return m
 }
 
-// Two sources meet in one film, of which one knows better: whichever comes first, and however often
-// either comes again, the film is the same.
+// Two sources describe one film, and one of them overwrites: in any order and with any
+// repetitions, the film is the same.
 func TestFillDoesNotDependOnTheOrderOfSources(t *testing.T) {
 	c := newCatalogue(t)
 	rapid.Check(t, func(rt *rapid.T) {

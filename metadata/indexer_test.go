@@ -23,7 +23,7 @@ import (
 	"movieexample.com/metadata"
 )
 
-// find returns the ids of the first page of what is found.
+// find returns the ids of the first page of hits.
 func (c *catalogue) find(t testing.TB, query string) []string {
 	t.Helper()
 	resp, err := c.SearchMovies(t.Context(), &metadatav1.SearchMoviesRequest{Query: query, PageSize: 200})
@@ -41,7 +41,7 @@ func hitIDs(resp *metadatav1.SearchMoviesResponse) []string {
 	return found
 }
 
-// untilFound waits until a search finds what is wanted.
+// untilFound waits until a search finds the wanted films.
 func (c *catalogue) untilFound(t testing.TB, query string, want ...string) {
 	t.Helper()
 	until(t, fmt.Sprintf("search %q", query), func() error {
@@ -52,7 +52,7 @@ func (c *catalogue) untilFound(t testing.TB, query string, want ...string) {
 	})
 }
 
-// quick finds changes of other processes as fast as may be configured.
+// quick finds changes of other processes as fast as the configuration allows.
 func quick() metadata.Config { return metadata.Config{SearchRefresh: 50 * time.Millisecond} }
 
 func TestSearchRefreshIsChecked(t *testing.T) {
@@ -66,7 +66,7 @@ func TestSearchRefreshIsChecked(t *testing.T) {
 		t.Error(err)
 	}
 	if err := (metadata.Config{}).Validate(); err == nil {
-		t.Error("a zero that somebody wrote is accepted")
+		t.Error("an explicit zero is accepted")
 	}
 }
 
@@ -102,14 +102,14 @@ func TestMigrationOfAnEarlierCatalogue(t *testing.T) {
 	checkTables(t, c.db)
 	changes, last := feed(t, c.db)
 	if len(changes) != 2 || last < 1 {
-		t.Errorf("the feed has %v and stands at %d", changes, last)
+		t.Errorf("the feed has %v, its last number is %d", changes, last)
 	}
 	if got := c.find(t, "alien"); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("found %q", got)
 	}
 }
 
-// What one process writes, another one on the same database finds within two seconds.
+// A process finds the writes of another one on the same database within two seconds.
 func TestSearchFollowsOtherProcesses(t *testing.T) {
 	url := sqltest.URL(t)
 	one, two := openCatalogue(t, url, nil), openCatalogue(t, url, nil)
@@ -142,12 +142,12 @@ func TestSearchFollowsOtherProcesses(t *testing.T) {
 	within("alien", "a", "d", "c")
 }
 
-// The catalogue's version moves with each write that changes something, through whichever process, and not without one;
-// and a search answers as of the indexed version.
+// Each write that changes something moves the catalogue's version, through any process, and nothing else does;
+// a search answers as of the indexed version.
 func TestCatalogueVersion(t *testing.T) {
 	url := sqltest.URL(t)
 	one, two := openCatalogue(t, url, nil), openCatalogue(t, url, nil)
-	two.run(t) // one's own index stands still: only the stored numbers move there
+	two.run(t) // the first one does not run: only its stored numbers move
 	version := func(c *catalogue) *metadatav1.GetCatalogueVersionResponse {
 		t.Helper()
 		v, err := c.GetCatalogueVersion(t.Context(), &metadatav1.GetCatalogueVersionRequest{})
@@ -192,7 +192,7 @@ func TestCatalogueVersion(t *testing.T) {
 	}
 }
 
-// What the process itself wrote is found long before it looks at the feed on its own.
+// A process finds its own writes long before it next looks at the feed.
 func TestSearchFindsOwnWritesAtOnce(t *testing.T) {
 	c := openWith(t, sqltest.URL(t), nil, metadata.Config{SearchRefresh: 2 * time.Second}, metadata.Deps{})
 	c.run(t)
@@ -207,7 +207,7 @@ func TestSearchFindsOwnWritesAtOnce(t *testing.T) {
 	}
 }
 
-// Whoever writes a film and looks for it finds it, even while others write all the time; at worst a moment
+// A client that writes a film and searches for it finds it, even under constant writes; at worst a moment
 // later.
 func TestSearchFindsOwnWritesUnderLoad(t *testing.T) {
 	c := openWith(t, sqltest.URL(t), nil, metadata.Config{SearchRefresh: 2 * time.Second}, metadata.Deps{})
@@ -250,7 +250,7 @@ func TestSearchFindsOwnWritesUnderLoad(t *testing.T) {
 	}
 }
 
-// A film that the index does not know yet is asked for in the database.
+// A film that the index does not have yet is read from the database.
 func TestSimilarToANewFilm(t *testing.T) {
 	c := openCatalogue(t, sqltest.URL(t), nil) // does not run: only the call itself can look
 	drama := func(id string, year int32) *metadatav1.Movie {
@@ -269,8 +269,8 @@ func TestSimilarToANewFilm(t *testing.T) {
 	wantError(t, err, codes.NotFound, `no movie has the id "a"`)
 }
 
-// A hit whose film is gone, or that the query does not match any more, is left out; one whose names are others by
-// now is shown with these, and with how the query matches them.
+// A hit whose film was deleted, or no longer matches the query, is left out; one whose names have changed is
+// shown with the new ones, and with how the query matches them.
 func TestSearchShowsMoviesAsTheyAreNow(t *testing.T) {
 	c := openCatalogue(t, sqltest.URL(t), nil)
 	c.replace(t, film("a", "Alien"), film("b", "Alien"), film("c", "Alien: Resurrection"), film("d", "Aliens"))
@@ -313,7 +313,7 @@ func TestSearchShowsMoviesAsTheyAreNow(t *testing.T) {
 	}
 }
 
-// marked are pieces as text, with what matched in brackets.
+// marked are pieces as text, with the matches in brackets.
 func marked(pieces []*metadatav1.TextPiece) string {
 	var b strings.Builder
 	for _, p := range pieces {
@@ -334,7 +334,7 @@ func joined(pieces []*metadatav1.TextPiece) string {
 	return b.String()
 }
 
-// answers is what an index answers to queries that meet all films of a test.
+// answers are an index's answers to queries that cover all films of a test.
 func answers(t testing.TB, c *catalogue, queries ...string) string {
 	t.Helper()
 	var b strings.Builder
@@ -349,8 +349,8 @@ func answers(t testing.TB, c *catalogue, queries ...string) string {
 	return b.String()
 }
 
-// Several processes write to one database at the same time. When they are quiet again, each of them
-// answers as one does that has just been started.
+// Several processes write to one database at the same time. Afterwards each of them
+// answers as a newly started one does.
 func TestIndexesOfAllProcessesAgree(t *testing.T) {
 	url := sqltest.URL(t)
 	processes := make([]*catalogue, 3)

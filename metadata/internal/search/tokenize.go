@@ -11,9 +11,9 @@ import (
 	"movieexample.com/metadata/internal/text"
 )
 
-// chunk is what stands between white space in a name or a query: "Spider-Man:", "l'été", "8½".
-// Its parts are its words. What people write together, apart or with punctuation between differs
-// from one to the next, so a chunk can also be read otherwise.
+// chunk is a part of a name or a query between white space: "Spider-Man:", "l'été", "8½".
+// Its parts are its words. People differ in what they write as one word, apart or with punctuation,
+// so a chunk has other readings.
 type chunk struct {
 	// start and end are the bytes of the text from the first word to the last.
 	start, end int
@@ -21,7 +21,7 @@ type chunk struct {
 	parts []text.Word
 	// joined are the parts as one word, "spiderman"; empty if there is only one part.
 	joined string
-	// pieces are what stands between the apostrophes, without single letters: "été"; "schindler"
+	// pieces are the texts between the apostrophes, without single letters: "été"; "schindler"
 	// of "Schindler's". Empty if there is no apostrophe.
 	pieces []text.Word
 	// spelled are the parts with their number signs written out: "8", "1", "2" for "8½". Empty if
@@ -29,7 +29,7 @@ type chunk struct {
 	spelled []string
 }
 
-// chunks takes a name or a query apart. A text without any letter or digit is one word, itself, as
+// chunks splits a name or a query. A text without letters and digits is one word, as
 // "$" and "…" are names of films.
 func chunks(s string) []chunk {
 	words := text.Words(s)
@@ -62,7 +62,7 @@ func chunks(s string) []chunk {
 	return out
 }
 
-// hasSpace reports whether white space stands between two bytes of s; none does where from ≥ to.
+// hasSpace reports whether s has white space between two bytes; it has none where from ≥ to.
 func hasSpace(s string, from, to int) bool {
 	return from < to && strings.IndexFunc(s[from:to], unicode.IsSpace) >= 0
 }
@@ -96,7 +96,7 @@ func appendPiece(dst []text.Word, s string, start, end int) []text.Word {
 	return dst
 }
 
-// spelled writes number signs out: fractions ("½" as "1", "2") and digits in circles, of Rome and
+// spelled writes number signs out: fractions ("½" as "1", "2"), circled digits, Roman numerals and
 // the like.
 func spelled(words []text.Word) []string {
 	found := false
@@ -149,7 +149,7 @@ func isDigits(s string) bool {
 	return s != "" && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsDigit(r) }) < 0
 }
 
-// eachWord calls f with every word that a name can be found by, and where it stands.
+// eachWord calls f with every word that finds a name, and its place.
 func eachWord(name string, f func(word string, start, end int)) {
 	for _, c := range chunks(name) {
 		for _, w := range c.parts {
@@ -175,13 +175,13 @@ func eachWord(name string, f func(word string, start, end int)) {
 	}
 }
 
-// keys are what whole names are compared by.
+// keys compare whole names.
 type keys struct {
 	// full is the name as it is, folded.
 	full string
 	// all are the ways to write it, without repetitions: full; parts joined ("xmen"); "&" and
-	// number signs written out; with an article from the end in front; and each of these without its
-	// leading article. Empty if nothing is left of the name.
+	// number signs written out; with an article moved from the end to the start; and each of these without its
+	// leading article. Empty for an empty name.
 	all []string
 }
 
@@ -198,37 +198,23 @@ func keysOf(name string) keys {
 func (k *keys) add(name string) {
 	cs := chunks(name)
 	k.addOne(text.Fold(name), name, cs)
-	var joined, plain strings.Builder
-	isJoined, isPlain := false, false
-	for i, c := range cs {
-		if i > 0 {
-			joined.WriteByte(' ')
-			plain.WriteByte(' ')
+	if slices.ContainsFunc(cs, func(c chunk) bool { return c.joined != "" }) {
+		var words []string
+		for _, c := range cs {
+			words = append(words, c.whole())
 		}
-		word := c.joined
-		if word == "" {
-			word = c.parts[0].Text
-		} else {
-			isJoined = true
-		}
-		joined.WriteString(word)
-		if c.spelled != nil {
-			isPlain = true
-			plain.WriteString(strings.Join(c.spelled, " "))
-		} else {
-			for j, w := range c.parts {
-				if j > 0 {
-					plain.WriteByte(' ')
-				}
-				plain.WriteString(w.Text)
+		k.addOne(strings.Join(words, " "), name, cs)
+	}
+	if slices.ContainsFunc(cs, func(c chunk) bool { return c.spelled != nil }) {
+		var words []string
+		for _, c := range cs {
+			if c.spelled != nil {
+				words = append(words, c.spelled...)
+			} else {
+				words = append(words, texts(c.parts)...)
 			}
 		}
-	}
-	if isJoined {
-		k.addOne(joined.String(), name, cs)
-	}
-	if isPlain {
-		k.addOne(plain.String(), name, cs)
+		k.addOne(strings.Join(words, " "), name, cs)
 	}
 	if strings.Contains(name, "&") && len(cs) > 1 {
 		k.addOne(text.Fold(strings.ReplaceAll(name, "&", " and ")), name, cs)
@@ -265,7 +251,7 @@ func articleLen(name string, cs []chunk) int {
 	return 0
 }
 
-// isElided reports whether a chunk begins with the elided article of French and Italian, as in
+// isElided reports whether a chunk starts with the elided article of French and Italian, as in
 // "L'Avventura".
 func isElided(name string, c chunk) bool {
 	w := c.parts[0]
@@ -277,7 +263,7 @@ func isElided(name string, c chunk) bool {
 	return text.IsApostrophe(r)
 }
 
-// articleInFront moves an article from behind the last comma to the front: "Matrix, The".
+// articleInFront moves an article from after the last comma to the front: "Matrix, The".
 func articleInFront(name string) (string, bool) {
 	i := strings.LastIndexByte(name, ',')
 	if i < 0 {
@@ -292,8 +278,8 @@ func articleInFront(name string) (string, bool) {
 }
 
 // isArticle reports whether a folded word is an article in one of eight languages. The list is
-// longer than that for the order of titles (package text): there a wrong guess puts a film under
-// another letter, here it only makes a word optional, and "Die Hard" is found by both its words.
+// longer than that for the order of titles (package text): there a wrong guess sorts a film under
+// another letter, here it only makes a word optional: both words still find "Die Hard".
 func isArticle(word string) bool {
 	switch word {
 	case
@@ -308,4 +294,20 @@ func isArticle(word string) bool {
 		return true
 	}
 	return false
+}
+
+// whole is the chunk as one word.
+func (c chunk) whole() string {
+	if c.joined != "" {
+		return c.joined
+	}
+	return c.parts[0].Text
+}
+
+func texts(words []text.Word) []string {
+	var out []string
+	for _, w := range words {
+		out = append(out, w.Text)
+	}
+	return out
 }

@@ -15,8 +15,8 @@ func TestTitleKey(t *testing.T) {
 		if id != "id" || strings.Contains(title, keyEnd) {
 			t.Errorf("title key of %+q has the id %q", s, id)
 		}
-		if idOfTitleKey(key) != id || sortKeyOf(key) != title {
-			t.Errorf("title key %+q comes apart as %+q and %+q", key, sortKeyOf(key), idOfTitleKey(key))
+		if sortKey, gotID := splitTitleKey(key); gotID != id || sortKey != title {
+			t.Errorf("title key %+q splits into %+q and %+q", key, sortKey, gotID)
 		}
 	})
 }
