@@ -92,7 +92,7 @@ func TestImportSaysOnlyWhatIsTrue(t *testing.T) {
 func TestGenerateIMDbCommand(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "imdb")
 	args := []string{"generate", "imdb", "--titles", "1100", "--seed", "7", dir}
-	movieexample(t.Context(), "", args...).want(t, exitOK, dir+": 1,100 titles with 70 films among them, 1,400 names, 3,930 other titles, seed 7\n")
+	movieexample(t.Context(), "", args...).want(t, exitOK, dir+": 1,100 titles including 70 films, 1,400 names, 3,930 other titles, seed 7\n")
 	movieexample(t.Context(), "", args...).want(t, exitUsage, "", "title.basics.tsv.gz: file already exists: name another directory, or replace them with --force\n")
 	o := movieexample(t.Context(), "", append(args, "--force", "--kept", "5", "-o", "json")...)
 	if o.code != exitOK || !strings.Contains(o.stdout, `"films": 5,`) {

@@ -43,5 +43,5 @@ func TestHealthcheck(t *testing.T) {
 	t.Setenv("MOVIEEXAMPLE_LISTEN_ADMIN", addr)
 	check(0, "")
 	server.Close()
-	check(1, "nobody answers")
+	check(1, "no answer")
 }

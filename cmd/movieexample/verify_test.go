@@ -81,7 +81,7 @@ func TestVerifyTargets(t *testing.T) {
 			fileTargets(w)
 			w.Gateways = []string{"https://c"}
 		}, ""},
-		"a target and a gateway": {[]string{"--target", "http://a", "--gateway", "http://b"}, nil, "--gateway is given too"},
+		"a target and a gateway": {[]string{"--target", "http://a", "--gateway-addr", "http://b"}, nil, "--gateway-addr is given, too"},
 		"two files":              {[]string{"--target", "x.json", "--addresses", "y.json"}, nil, "give one of them"},
 		"a file and flags":       {[]string{"--addresses", "testdata/verify-addresses.json", "--movie-addr", "m:1"}, func(w *verify.Targets) { fileTargets(w); w.Movie = []string{"m:1"} }, ""},
 	} {
