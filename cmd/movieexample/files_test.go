@@ -76,8 +76,8 @@ func TestImportSaysOnlyWhatIsTrue(t *testing.T) {
 		}
 	}
 	const none = "films     0 read: 0 created, 0 updated, 0 unchanged\nrejected  %d rows\ntook …\n"
-	untimed(r.run(t, "import", "movies", file("header.csv", header))).want(t, exitOK, fmt.Sprintf(none, 0)+"Nothing changed: there is no row of a film.\n")
-	untimed(r.run(t, "import", "movies", file("empty.jsonl", ""))).want(t, exitOK, fmt.Sprintf(none, 0)+"Nothing changed: there is no row of a film.\n")
+	untimed(r.run(t, "import", "movies", file("header.csv", header))).want(t, exitOK, fmt.Sprintf(none, 0)+"Nothing changed: the file has no rows.\n")
+	untimed(r.run(t, "import", "movies", file("empty.jsonl", ""))).want(t, exitOK, fmt.Sprintf(none, 0)+"Nothing changed: the file has no rows.\n")
 	untimed(r.run(t, "import", "movies", file("rejected.jsonl", "a\nb\n"))).want(t, exitRefused, fmt.Sprintf(none, 2)+"Nothing changed: no row went in.\n", "rejected: ")
 	untimed(r.run(t, "import", "movies", file("invisible.jsonl", `{"id":"rx-5","title":"\u200b"}`))).want(t, exitRefused,
 		"films     1 read: 0 created, 0 updated, 0 unchanged, 1 refused\nrejected  1 row\ntook …\nNothing changed: no row went in.\n", "title: is required: 1 to 500 characters, got only characters that do not show")
@@ -85,7 +85,7 @@ func TestImportSaysOnlyWhatIsTrue(t *testing.T) {
 	untimed(r.run(t, "import", "movies", "--mode", "fill", floats)).want(t, exitOK, "films     1 read: 1 created, 0 updated, 0 unchanged\nrejected  0 rows\ntook …\n")
 	untimed(r.run(t, "import", "movies", "--mode", "fill", file("partly.csv", header+"cx-1,Harbour of Glass,,,2001.5,,,,,,,\nx\n"))).want(t, exitRefused,
 		"films     1 read: 0 created, 0 updated, 1 unchanged\nrejected  1 row\nnoted     1 row\ntook …\n"+
-			"Nothing changed: 1 film was there already. That says nothing of the 2 rows that were rejected or noted above.\n",
+			"Nothing changed: 1 film was there already. This does not include the 2 rows that were rejected or noted above.\n",
 		`note: `+dir+`/partly.csv line 2: "cx-1": year: must be a whole number, or empty where not known, got "2001.5"; the film went in without that`)
 }
 
@@ -216,7 +216,7 @@ func TestExportDestinations(t *testing.T) {
 	if err := writer.Close(); err != nil {
 		t.Error(err)
 	}
-	if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "movieexample: write to standard output: its reader has closed it before all was written") {
+	if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "movieexample: write to standard output: the reader closed it before everything was written") {
 		t.Errorf("ended with %s, standard error %q", cmd.ProcessState, &stderr)
 	}
 }

@@ -70,7 +70,7 @@ func TestVerifyTargets(t *testing.T) {
 	}{
 		"nothing":       {nil, func(w *verify.Targets) { *w = verify.DefaultTargets() }, ""},
 		"one part":      {[]string{"--rating-addr", "a:1,b:1"}, func(w *verify.Targets) { w.Rating = []string{"a:1", "b:1"} }, ""},
-		"several flags": {[]string{"--gateway", "http://a", "--gateway", "http://b"}, func(w *verify.Targets) { w.Gateways = []string{"http://a", "http://b"} }, ""},
+		"several flags": {[]string{"--gateway-addr", "http://a", "--gateway-addr", "http://b"}, func(w *verify.Targets) { w.Gateways = []string{"http://a", "http://b"} }, ""},
 		"a topic alone": {[]string{"--topic", "votes"}, func(w *verify.Targets) { *w = verify.DefaultTargets(); w.Topic = "votes" }, ""},
 		"no topic":      {[]string{"--topic", ""}, nil, "--topic must not be empty"},
 		"no file":       {[]string{"--addresses", "nowhere.json"}, nil, "--addresses: read addresses"},
