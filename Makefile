@@ -111,6 +111,10 @@ vet: ## go vet
 staticcheck: ## staticcheck
 	$(TOOL) staticcheck -tags servers ./...
 
+.PHONY: words
+words: ## fails if code, messages or docs have words that read as translated (test/words/words.txt)
+	go run ./test/words
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf $(BIN)
