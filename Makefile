@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 BIN := bin
-# The tools have a module of their own. They run from Go's build cache, so no target needs another one to have run before.
+# The tools have their own module. They run from Go's build cache, so no target needs another one to have run before.
 TOOL := go tool -modfile=tools/go.mod
 GENERATED := gen gateway/internal/apidocs test/clients/goclient
 # The race detector needs a C compiler; a machine that has only Go tests without it. CI insists on it.

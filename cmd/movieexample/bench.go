@@ -32,7 +32,7 @@ Films are read from the system (the popular chart, then the list) and chosen by 
 reads. Kinds that write rate films as users bench-0 to bench-99999, and their ratings stay: do not use them where ratings matter.
 
 --outstanding bounds the requests in flight. A request that cannot start within --patience of its due time is not sent; it is
-counted, and so is its wait. Latencies are those of correct answers and of requests that waited in vain; errors are counted by code.
+counted, and so is its wait. Latencies are those of correct answers and of requests that timed out; errors are counted by code.
 The maximum rate is %.0f per second; warm-up and duration are at most %s. Targets must be on this machine unless --allow-remote
 is given. Never put load on a system whose owner does not expect it.
 

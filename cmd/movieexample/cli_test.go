@@ -280,8 +280,8 @@ rating:
 	valid.want(t, 0, "the configuration is valid\n")
 }
 
-// An empty secret is one that was never written. It must not mean "none", or a process of a system on a server would go on with a
-// file of its own; nor may it go on so when the variable is forgotten.
+// An empty secret was never written. It must not mean "none", or a process of a system on a server would use its own file; nor may
+// it do so when the variable is missing.
 func TestNoProcessOfASystemFallsBackToAFile(t *testing.T) {
 	dir := t.TempDir()
 	empty, newline := write(t, filepath.Join(dir, "empty"), ""), write(t, filepath.Join(dir, "newline"), "\n")

@@ -164,7 +164,7 @@ took …
 	}
 }
 
-// TestExportDestinations: a file has its name only when it is complete, and whoever cannot be written to is named.
+// TestExportDestinations: a file has its name only when it is complete, and an error names the destination.
 func TestExportDestinations(t *testing.T) {
 	r, dir := startSystem(t), t.TempDir()
 	if o := r.run(t, "import", "movielens", dataSet(t, 0)); o.code != exitOK {

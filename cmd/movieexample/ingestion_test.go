@@ -48,7 +48,7 @@ func (r *running) await(t *testing.T, what string, cond func([]client.IngestPart
 	}
 }
 
-// The topic is made anew under a running system. The list says so, a dry run tells what is given up, and the command lets it go on.
+// The topic is recreated under a running system. The list says so, a dry run shows what would be lost, and the command resumes ingestion.
 func TestIngestionCommands(t *testing.T) {
 	r := startSystem(t)
 	event := write(t, filepath.Join(t.TempDir(), "e.json"), `[{"userId":"u","recordId":"r","recordType":"movie","value":7}]`)

@@ -18,7 +18,7 @@ func newMigrateCommand() *cobra.Command {
 	return newGroupCommand("migrate", "Show or update the schemas of the databases",
 		`Show or update the schemas of the databases.
 
-Each service updates the schema of its own database when it starts. A lock lets any number of
+Each service updates the schema of its database when it starts. A lock lets any number of
 processes start at once. Use this command if the database user of the services may not change tables,
 or to choose the time of the update. Migrations only add, so the previous release runs on the new
 schema: migrate first, then restart the services one by one.`,

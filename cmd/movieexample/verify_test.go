@@ -61,7 +61,7 @@ left behind: film verify-1: gone away
 	}
 }
 
-// Whom to ask: the defaults where nobody says anything, only what is said where somebody does, and flags before the file.
+// The targets: the defaults without flags, only those given with flags, and flags win over the file.
 func TestVerifyTargets(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args []string
