@@ -187,7 +187,7 @@ func (s *clustered) load(t *testing.T, c *crashRun) {
 		}
 		<-pub.published
 		if err := pub.client.Flush(ctx); err != nil {
-			t.Fatalf("publish while %s is away: %v", f.name, err)
+			t.Fatalf("publish while %s is down: %v", f.name, err)
 		}
 		if n := pub.stop(); n > 0 {
 			t.Errorf("%d records were not acknowledged around the death of %s", n, f.name)
@@ -385,7 +385,7 @@ func within(t *testing.T, limit time.Duration, what string, holds func() error) 
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain for %s: %v", limit, what, err)
+			t.Fatalf("waited %s for %s: %v", limit, what, err)
 		}
 	}
 }

@@ -136,7 +136,7 @@ func (p *publisher) end() (sum int64) {
 }
 
 // stop gives up what has no answer, puts it back into the queue, and returns how much that is. Some of it may be in the
-// log all the same: a duplicate more.
+// log anyway: one more duplicate.
 func (p *publisher) stop() int {
 	p.mu.Lock()
 	unanswered := p.pending
@@ -202,7 +202,7 @@ func (w *watcher) stop() {
 	<-w.done
 }
 
-// writers rate synchronously and write down the answers. Each has keys of its own, so the attempts of a key are in order.
+// writers rate synchronously and write down the answers. Each has its own keys, so the attempts of a key are in order.
 type writers struct {
 	said *oracle.Ledger
 	keys [][]oracle.Key
@@ -260,7 +260,7 @@ func (w *writers) start(ctx context.Context, conn *grpc.ClientConn) (wait func()
 				}
 				w.mu.Unlock()
 				if err != nil {
-					return // the process is gone; the next life begins anew
+					return // the process is gone; the next life starts over
 				}
 			}
 		})
@@ -300,7 +300,7 @@ func awaitDrained(ctx context.Context, t testing.TB, broker string, conn *grpc.C
 		next := map[int32]int64{}
 		for _, p := range resp.GetPartitions() {
 			if p.GetHalted() != "" {
-				t.Fatalf("partition %d stands still: %s", p.GetPartition(), p.GetHalted())
+				t.Fatalf("partition %d is halted: %s", p.GetPartition(), p.GetHalted())
 			}
 			next[p.GetPartition()] = p.GetNextOffset()
 		}

@@ -46,7 +46,7 @@ func TestCrash(t *testing.T) {
 	}
 	c.drain()
 	o := c.read(p)
-	t.Logf("%d kills, %d of them in traffic, %d of these with events under way; %d records acknowledged, %d in the log; %d synchronous writes acknowledged, %d lost their answer",
+	t.Logf("%d kills, %d of them in traffic, %d of these with events in flight; %d records acknowledged, %d in the log; %d synchronous writes acknowledged, %d lost their answer",
 		kills, c.hits, c.inside, c.said.Acknowledged(), len(o.Log), c.writers.count(true), c.writers.count(false))
 	if c.hits*10 < kills*8 {
 		t.Errorf("only %d of %d kills hit during traffic: this run proves nothing", c.hits, kills)
@@ -113,7 +113,7 @@ func (c *crashRun) life(quota int) {
 	select {
 	case <-time.After(moment):
 	case <-p.Exited():
-		c.t.Fatalf("the process ended by itself:\n%s", p.Log())
+		c.t.Fatalf("the process ended unexpectedly:\n%s", p.Log())
 	}
 	behind, first, last := watch.behind(pub.end())
 	quiet := min(pub.quiet(), c.writers.quiet())

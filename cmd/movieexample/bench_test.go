@@ -73,11 +73,11 @@ func TestBenchMistakes(t *testing.T) {
 		{[]string{"--zipf", "-1"}, exitUsage, "zipf: must be 0 to 5"},
 		{[]string{"--connections", "0"}, exitUsage, "--connections must be above 0"},
 		{[]string{"--step", "1s"}, exitUsage, "--step is for --find-peak"},
-		{[]string{"--gateway-addr", "http://example.com"}, exitUsage, "give --allow-remote"},
+		{[]string{"--gateway-addr", "http://example.com"}, exitUsage, "add --allow-remote"},
 		{[]string{"--gateway-addr", "http://127.0.0.1:1"}, exitUnreachable, "cannot reach the gateway service at http://127.0.0.1:1"},
 		{[]string{"--addresses", "nowhere.json"}, exitUsage, "--addresses"},
 		{[]string{"--addresses", write(t, t.TempDir()+"/b.json", "{}")}, exitUsage, "b.json names no part of a system"},
-		{[]string{"--addresses", write(t, t.TempDir()+"/a.json", `{"pid":7}`)}, exitUnreachable, "give the address by --gateway-addr"},
+		{[]string{"--addresses", write(t, t.TempDir()+"/a.json", `{"pid":7}`)}, exitUnreachable, "does not run it; set --gateway-addr"},
 	} {
 		o := movieexample(t.Context(), "", append([]string{"bench"}, tc.args...)...)
 		if o.code != tc.code || !strings.Contains(o.stderr, tc.want) || o.stdout != "" {

@@ -35,7 +35,7 @@ const (
 )
 
 // BenchmarkGrowth ingests a great number of ratings through Kafka into MariaDB and shows that the millionth costs what the
-// first did, and that readers notice nothing. Only the backlog is ingested while the clock runs; nobody publishes.
+// first did, and that readers notice nothing. Only the backlog is ingested while the clock runs; nothing is published.
 func BenchmarkGrowth(b *testing.B) {
 	s := startServers(b, growthPool, growthLog)
 	n := *growthRatings
@@ -61,7 +61,7 @@ func BenchmarkGrowth(b *testing.B) {
 		threeProcesses{metadata: metadata, rating: ratings, movie: movie}.fill(b, growthFilms)
 		before := readers(b, gateway)
 
-		// The rest is published while nobody ingests, and ingested while nobody asks.
+		// The rest is published while no process ingests, and ingested without readers.
 		stop(b, gateway, movie, ratings)
 		published := s.publish(b, topic, taken(all, head, n))
 		if published != n-head {

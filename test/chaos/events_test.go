@@ -37,7 +37,7 @@ const (
 
 func filmID(n int) string { return fmt.Sprintf("film-%d", n) }
 
-// stream makes events with every disorder that a log can have, for ever.
+// stream makes events with every disorder that a log can have, forever.
 type stream struct {
 	rng    *rand.Rand
 	name   string // of the run; makes what has to be unique so across runs
@@ -78,7 +78,7 @@ func (s *stream) event(n int) item {
 	var k oracle.Key
 	switch roll := s.rng.Float64(); {
 	case roll < undatedShare:
-		// Of a user of its own, so that the time of sending competes with no other.
+		// From its own user, so that the time of sending competes with no other.
 		k = oracle.Key{RecordType: "movie", RecordID: s.record(), UserID: fmt.Sprintf("undated-%s-%d", s.name, n)}
 		e.RatedAt = ""
 		e.Value = 1 + s.rng.IntN(10)

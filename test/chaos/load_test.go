@@ -30,7 +30,7 @@ type weight struct {
 	once bool
 }
 
-// load is traffic under way.
+// load is traffic in flight.
 type load struct {
 	rig     *rig
 	name    string // of the run: makes keys its own
@@ -75,7 +75,7 @@ func (r *rig) startLoad(ctx context.Context, name string, w weight) (*load, erro
 	return l, nil
 }
 
-// stop ends the load and waits for what is under way, and for the answers to all events.
+// stop ends the load and waits for what is in flight, and for the answers to all events.
 func (l *load) stop() error {
 	var err error
 	if l.events != nil {
@@ -101,7 +101,7 @@ func (l *load) rest(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Requests that are under way when the load ends are finished: what they did shall be known.
+// Requests that are in flight when the load ends are finished: what they did shall be known.
 func (l *load) note(k kind, began time.Time, err error) { l.traffic.note(k, began, time.Now(), err) }
 
 func (l *load) read(ctx context.Context, rng *rand.Rand) {
@@ -134,7 +134,7 @@ func (l *load) rateAll(ctx context.Context, rng *rand.Rand, worker int, k kind, 
 	fresh := func() oracle.Key {
 		serial++
 		if serial%2 == 0 {
-			// Nobody else's: workers have users apart, and a run begins behind the one before.
+			// Not shared: workers have users apart, and a run begins behind the one before.
 			user := (worker*97 + serial*13 + l.rig.serial*1009) % userCount
 			key := oracle.Key{RecordType: "movie", RecordID: filmID(rng.IntN(filmCount)), UserID: fmt.Sprintf("u%d", user)}
 			if l.rig.claim(key) {
@@ -201,7 +201,7 @@ func (l *load) rateGRPC(ctx context.Context, k oracle.Key, value int) (int64, er
 	return resp.GetRating().GetRatedAt().AsTime().UnixMicro(), nil
 }
 
-// editAll puts films again and again, each time with a title of its own, and removes some.
+// editAll puts films again and again, each time with its own title, and removes some.
 func (l *load) editAll(ctx context.Context, name string, k kind, put func(context.Context, string, string) error) {
 	const films = 10
 	given := make([]int, films) // how often a place was given to a new film
@@ -226,7 +226,7 @@ func (l *load) editREST(ctx context.Context, id, title string) error {
 	if title == "" {
 		_, err := l.http.do(ctx, http.MethodDelete, "/v1/movies/"+id, "")
 		if refused := (*refusal)(nil); errors.As(err, &refused) && refused.status == http.StatusNotFound {
-			err = nil // nobody but us edits it
+			err = nil // only this test edits it
 		}
 		return err
 	}

@@ -66,7 +66,7 @@ func (r *rig) drained(ctx context.Context) error {
 	}
 }
 
-// outcome reads everything that is stored; nothing may be under way. Of the log it reads what is new, or all of it again where
+// outcome reads everything that is stored; nothing may be in flight. Of the log it reads what is new, or all of it again where
 // the log itself was in danger.
 func (r *rig) outcome(ctx context.Context, logAgain bool) (o oracle.Outcome, err error) {
 	if err := r.drained(ctx); err != nil {

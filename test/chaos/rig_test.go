@@ -141,7 +141,7 @@ func (r *rig) close() error {
 	return errors.Join(errs...)
 }
 
-// newRand is a source of its own, which the seed decides.
+// newRand is its own source, which the seed decides.
 func (r *rig) newRand() *rand.Rand {
 	r.mu.Lock()
 	defer r.mu.Unlock()

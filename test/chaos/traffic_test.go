@@ -10,7 +10,7 @@ import (
 	"movieexample.com/test/oracle"
 )
 
-// kind is a kind of traffic: what has a recovery time of its own, and what a fault may or may not harm.
+// kind is a kind of traffic: what has its own recovery time, and what a fault may or may not harm.
 type kind string
 
 // The kinds.
@@ -36,7 +36,7 @@ type request struct {
 	err        error
 }
 
-// window is the time of a fault: what of the kinds named is under way meanwhile may fail.
+// window is the time of a fault: what of the kinds named is in flight meanwhile may fail.
 type window struct {
 	from, to time.Time // to is zero while it is open
 	allow    []kind
@@ -157,7 +157,7 @@ func (tr *traffic) total() (n, failed int) {
 	return n, failed
 }
 
-// check returns failures that no window excuses, and whole seconds of a fault in which nothing went on.
+// check returns failures that no window excuses, and whole seconds of a fault in which nothing continued.
 func (tr *traffic) check() oracle.Violations {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
