@@ -3,7 +3,6 @@ package movie
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"google.golang.org/grpc/metadata"
 )
@@ -32,19 +31,19 @@ func (s *Service) RatingChanged(id string) { s.summaries.Expire(id) }
 // MovieChanged is RatingChanged for a film that was written or deleted.
 func (s *Service) MovieChanged(id string) { s.films.Drop(id) }
 
-// demands returns the times before which no rating and no film may have been read for the caller; zero without a demand, or with
-// one that cannot be read.
-func demands(ctx context.Context) (ratings, films time.Time) {
-	demand := func(key string) time.Time {
+// demands returns the times before which no rating and no film may have been read for the caller, in microseconds since 1970; 0
+// without a demand, or with one that cannot be read.
+func demands(ctx context.Context) (ratings, films int64) {
+	demand := func(key string) int64 {
 		values := metadata.ValueFromIncomingContext(ctx, key)
 		if len(values) != 1 {
-			return time.Time{}
+			return 0
 		}
 		µs, err := strconv.ParseInt(values[0], 10, 64)
-		if err != nil || µs <= 0 {
-			return time.Time{}
+		if err != nil {
+			return 0
 		}
-		return time.UnixMicro(µs)
+		return max(0, µs)
 	}
 	return demand(ratingsAfterKey), demand(filmsAfterKey)
 }
@@ -52,5 +51,7 @@ func demands(ctx context.Context) (ratings, films time.Time) {
 // ratingsMeet and filmsMeet report whether ratings or films read at read meet the demand of the caller. They only ever refuse: an
 // entry also has to be fresh otherwise, so that a caller whose clock is behind ours, and demands too little, sees what it would see
 // without a demand.
-func (now readView) ratingsMeet(read readView) bool { return !read.at.Before(now.ratingsAfter) }
-func (now readView) filmsMeet(read readView) bool   { return !read.at.Before(now.filmsAfter) }
+func (now readView) ratingsMeet(read readView) bool { return read.since(now.ratingsAfter) }
+func (now readView) filmsMeet(read readView) bool   { return read.since(now.filmsAfter) }
+
+func (now readView) since(µs int64) bool { return µs == 0 || now.at.UnixMicro() >= µs }

@@ -41,8 +41,8 @@ func (v version) known() bool { return v.run > 0 }
 // version a probe confirmed is therefore right as of the beginning of that probe.
 type readView struct {
 	at time.Time
-	// ratingsAfter and filmsAfter are the demands of the request (read_your_writes.go).
-	ratingsAfter, filmsAfter time.Time
+	// ratingsAfter and filmsAfter are the demands of the request, in microseconds since 1970 (read_your_writes.go).
+	ratingsAfter, filmsAfter int64
 	// epoch counts the writes through this service, which show at once.
 	epoch   uint64
 	version version
