@@ -123,7 +123,7 @@ func TestChartIsAsOldAsItsOldestPart(t *testing.T) {
 	}
 	w.film("a", "A", 1990, "War")
 	w.advance(600 * time.Millisecond)
-	shown() // new numbers, and the verdict of before
+	shown() // new numbers, and the matches of before
 	w.advance(401 * time.Millisecond)
 	if shown() != 0 {
 		t.Error("a second after another process moved the film it is still there")
