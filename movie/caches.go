@@ -45,7 +45,8 @@ type caches struct {
 	similars       *cache.Cache[string, []candidate, readView]
 	chartPages     *cache.Cache[chartKey, *chartPage, readView]
 	windows        *cache.Cache[windowKey, *window, readView]
-	rolls          *cache.Cache[struct{}, *roll, readView]
+	filters        *cache.Cache[struct{}, *filterCache, readView]
+	picks          *cache.Cache[picksKey, []pick, readView]
 	catalogueStats *cache.Cache[struct{}, catalogueStats, time.Time]
 	totals         *cache.Cache[struct{}, totals, time.Time]
 }
@@ -143,11 +144,23 @@ func newCaches(g *cache.Group, cfg Config, films, aside catalogue, ratings ratin
 	})
 	errs = append(errs, err)
 
-	c.rolls, err = cache.New(g, cache.Spec{
-		Name: "movie_filters", Holds: fmt.Sprintf("which of %d films match %d filters", rollMost, rollFilters), Entries: 1,
+	c.filters, err = cache.New(g, cache.Spec{
+		Name: "movie_filters", Holds: fmt.Sprintf("which of %d films match %d filters", filterFilms, filterCount), Entries: 1,
 		MaxAge: seconds, Fresh: moves, Away: "charts as last known",
-	}, cache.Options[struct{}, *roll, readView]{
-		Fresh: func(e *entry[*roll], now readView) bool { return readFromCatalogue(e, now) && !e.Value.full() }, Join: sameEpoch,
+	}, cache.Options[struct{}, *filterCache, readView]{
+		Fresh: func(e *entry[*filterCache], now readView) bool { return readFromCatalogue(e, now) && !e.Value.full() }, Join: sameEpoch,
+	})
+	errs = append(errs, err)
+
+	c.picks, err = cache.New(g, cache.Spec{
+		Name: "movie_chart_matches", Holds: "the entries of a window that match a filter, in order", Bytes: pagesBytes,
+		MaxAge: "as `movie_filters`", Fresh: "another filter cache; a window of other records", Away: "charts as last known",
+	}, cache.Options[picksKey, []pick, readView]{
+		Fresh: func(e *entry[[]pick], now readView) bool { return e.Read == now },
+		Join:  func(read, now readView) bool { return read == now },
+		Weigh: func(_ picksKey, picks []pick) uint32 { return uint32(200 + 24*len(picks)) },
+		Keep:  keptFor, Timeout: cfg.MetadataTimeout,
+		Source: cache.Source{Patience: cfg.MetadataTimeout, Late: lateMetadata},
 	})
 	errs = append(errs, err)
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"movieexample.com/internal/cache"
 	"movieexample.com/internal/page"
 )
 
@@ -153,11 +152,12 @@ func (s *Service) readChart(ctx context.Context, now readView, q chartQuery) (*c
 	if q.filter.isSet() {
 		size = windowMost
 	}
-	found := s.rolls.GetWith(ctx, now, struct{}{}, func(context.Context, struct{}) (*roll, error) { return newRoll(s.catalogue, now), nil })
-	if found.Err != nil {
-		return nil, found.Err
+	filters := s.filters.GetWith(ctx, now, struct{}{}, func(context.Context, struct{}) (*filterCache, error) {
+		return newFilterCache(s.catalogue, now), nil
+	})
+	if filters.Err != nil {
+		return nil, filters.Err
 	}
-	roll := found.Value
 	result := &chartPage{}
 	var places []place
 	for n := 1; ; n++ {
@@ -165,14 +165,14 @@ func (s *Service) readChart(ctx context.Context, now readView, q chartQuery) (*c
 		if err != nil {
 			return nil, err
 		}
-		picks, err := s.picks(ctx, w, roll, q.filter)
+		picks, err := s.picked(ctx, w, filters.Value, q.filter)
 		if err != nil {
 			return nil, err
 		}
 		if n == 1 {
 			result.prior, result.basis, result.age = w.prior, w.basis, w.age()
 			if q.token != "" {
-				picks = w.behind(picks, &last)
+				picks = last.behind(w, picks)
 			}
 		}
 		result.age = result.age.oldest(w.age())
@@ -198,7 +198,7 @@ func (s *Service) readChart(ctx context.Context, now readView, q chartQuery) (*c
 	if shown < len(places) {
 		places, more = places[:shown], true
 	}
-	result.read = oldest(roll.read, read)
+	result.read = oldest(filters.Value.read, read)
 	next := cursor{Rank: last.Rank + int64(len(result.rows))}
 	if b := result.basis; b.hasMean {
 		next.Mean, next.Since = &b.mean, b.since
@@ -224,14 +224,43 @@ func (c *cursor) at(p place) {
 	}
 }
 
-// picks returns the window's entries whose films exist and match, in their final order.
-func (s *Service) picks(ctx context.Context, w *window, r *roll, f filter) ([]pick, error) {
-	bounded, cancel := cache.Within(ctx, s.cfg.MetadataTimeout)
-	defer cancel()
-	return w.picked(bounded, r, f)
+// behind returns the window's picks without those before a page that begins at the cursor: better groups, which were shown, and of the
+// cursor's own group the picks up to its entry. A cursor without an entry begins with the group.
+func (c *cursor) behind(w *window, picks []pick) []pick {
+	from, _ := slices.BinarySearchFunc(picks, c, func(p pick, c *cursor) int {
+		e, last := &w.entries[p.at], tie{key: c.Key, votes: c.Votes}
+		switch {
+		case last.below(e.tie):
+			return -1
+		case e.tie.below(last), c.ID == "":
+			return 1
+		case compareTies(p.sort, e.id, c.Sort, c.ID) <= 0:
+			return -1
+		}
+		return 1
+	})
+	return picks[from:]
 }
 
-// rows gives the page the films of its places and numbers them, and returns the label of the films. A film deleted a moment ago
+// picksKey is a window, whatever its numbers, and a filter.
+type picksKey struct {
+	shape  *shape
+	filter filterKey
+}
+
+// picked returns the window's entries whose films exist and match, in their final order. The stamp is that of the filter cache.
+func (s *Service) picked(ctx context.Context, w *window, c *filterCache, f filter) ([]pick, error) {
+	r := s.picks.GetWith(ctx, c.read, picksKey{w.shape, f.key()}, func(ctx context.Context, _ picksKey) ([]pick, error) {
+		sort, matches, err := c.match(ctx, w.entries, f)
+		if err != nil {
+			return nil, err
+		}
+		return w.arrange(sort, matches), nil
+	})
+	return r.Value, r.Err
+}
+
+// rows gives the page the films of its places and numbers them, and returns the stamp of the films. A film deleted a moment ago
 // leaves no gap in the ranks. Where the films are too large for one page, only the first places are shown.
 func (s *Service) rows(ctx context.Context, now readView, p *chartPage, places []place, rank int64) (shown int, read readView, err error) {
 	ids := make([]string, len(places))

@@ -1,10 +1,15 @@
 package movie_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	moviev1 "movieexample.com/gen/movieexample/movie/v1"
 	"movieexample.com/movie"
@@ -118,7 +123,7 @@ func TestChartIsAsOldAsItsOldestPart(t *testing.T) {
 	}
 	w.film("a", "A", 1990, "War")
 	w.advance(600 * time.Millisecond)
-	shown() // new numbers, and the verdict of before
+	shown() // new numbers, and the matches of before
 	w.advance(401 * time.Millisecond)
 	if shown() != 0 {
 		t.Error("a second after another process moved the film it is still there")
@@ -153,4 +158,58 @@ func TestFiltersShareTheDepthOfTheChart(t *testing.T) {
 	if n := w.ratingConn.take()["ListChart"]; n != 0 {
 		t.Errorf("%d windows read by other pages and another genre, want none", n)
 	}
+}
+
+// A reader who waits for a filter that another reader asks for waits no longer than its own time, and finds the answer when it is there.
+func TestFilterWaitsNoLongerThanItsCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, movie.Config{})
+		for _, id := range []string{"a", "b"} {
+			w.film(id, id, 1990, "Drama")
+			w.rating.set(id, 5, 6)
+		}
+		held, release := hold(t)
+		w.metadata.before.set(func(ctx context.Context, method string) error {
+			if method != "SelectMovies" {
+				return nil
+			}
+			select {
+			case <-held:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		// Each reader wants a page of its own, so that they share nothing but the filter.
+		read := func(ctx context.Context, size int32) error {
+			r, err := w.client.ListChart(ctx, &moviev1.ListChartRequest{Chart: "popular", Genre: "Drama", PageSize: size})
+			if err == nil && len(r.GetEntries()) != 2 {
+				err = fmt.Errorf("%d entries, want 2", len(r.GetEntries()))
+			}
+			return err
+		}
+		results := make(chan error, 2)
+		go func() { results <- read(t.Context(), 10) }()
+		synctest.Wait()
+		began := time.Now()
+		brief, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if err := read(brief, 11); status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("a reader with 100ms got %v from a service that hangs, want DEADLINE_EXCEEDED", err)
+		}
+		if took := time.Since(began); took > 100*time.Millisecond {
+			t.Errorf("a reader with 100ms waited %v", took)
+		}
+		go func() { results <- read(t.Context(), 12) }()
+		synctest.Wait()
+		release()
+		for range 2 {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		if n := w.metadataConn.take()["SelectMovies"]; n != 1 {
+			t.Errorf("%d selections, want one for both", n)
+		}
+	})
 }

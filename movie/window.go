@@ -30,11 +30,20 @@ type window struct {
 	rows  []atomic.Pointer[ratingPair] // by entry, made when a page has it
 }
 
+// shape identifies what windows have in common that differ in their numbers only: the records and their groups of ties. They share
+// their picks.
+type shape struct{ _ byte }
+
+// sameShape reports whether two windows from the same start have the same records in the same groups.
+func sameShape(a, b []chartEntry) bool {
+	return slices.EqualFunc(a, b, func(a, b chartEntry) bool { return a.id == b.id && a.tie == b.tie })
+}
+
 // ratingPair are both forms of an entry's numbers; which of them is true depends on when it is shown.
 type ratingPair struct{ fresh, stale Rating }
 
 func newWindow(w chartWindow, start *position, read time.Time) *window {
-	return &window{chartWindow: w, start: start, read: read, shape: &shape{}, rows: make([]atomic.Pointer[ratingPair], len(w.entries))}
+	return &window{chartWindow: w, start: start, read: read, shape: new(shape), rows: make([]atomic.Pointer[ratingPair], len(w.entries))}
 }
 
 // ratings returns both forms of the entry's numbers, and whether this is the first time.
@@ -146,24 +155,6 @@ func (w *window) holds(p *position) bool {
 		return false
 	}
 	return w.next == nil || w.next.below(p.tie)
-}
-
-// behind returns the picks that a page which begins at the cursor has before it. Better groups were shown, of worse ones nothing
-// was, and of the cursor's own what comes behind its entry is left; a cursor without an entry begins with the group.
-func (w *window) behind(picks []pick, c *cursor) []pick {
-	from, _ := slices.BinarySearchFunc(picks, c, func(p pick, c *cursor) int {
-		e, last := &w.entries[p.at], tie{key: c.Key, votes: c.Votes}
-		switch {
-		case last.below(e.tie):
-			return -1
-		case e.tie.below(last), c.ID == "":
-			return 1
-		case compareTies(p.sort, e.id, c.Sort, c.ID) <= 0:
-			return -1
-		}
-		return 1
-	})
-	return picks[from:]
 }
 
 // windowKey is a chart and where a window of the greatest size begins.

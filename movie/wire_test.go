@@ -174,7 +174,10 @@ func (f *fakeMetadata) BatchGetMovies(ctx context.Context, r *metadatav1.BatchGe
 	return resp, nil
 }
 
-func (f *fakeMetadata) SelectMovies(_ context.Context, r *metadatav1.SelectMoviesRequest) (*metadatav1.SelectMoviesResponse, error) {
+func (f *fakeMetadata) SelectMovies(ctx context.Context, r *metadatav1.SelectMoviesRequest) (*metadatav1.SelectMoviesResponse, error) {
+	if err := f.before.run(ctx, "SelectMovies"); err != nil {
+		return nil, err
+	}
 	if n := len(r.GetIds()); n < 1 || n > 5000 {
 		return nil, status.Errorf(codes.InvalidArgument, "ids: must be 1 to 5,000, got %d", n)
 	}
