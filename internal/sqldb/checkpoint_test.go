@@ -174,7 +174,7 @@ func TestLogThatCannotBeWrittenBack(t *testing.T) {
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)
 	}
-	const failed, again = "Cannot write the database's log back", "is written back into its file again"
+	const failed, again = "checkpoint failed", "checkpoints succeed again"
 	writeUntil := func(text string) {
 		t.Helper()
 		for deadline := time.Now().Add(time.Minute); !strings.Contains(log.String(), text); {

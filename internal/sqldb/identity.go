@@ -10,13 +10,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// identityTable has the database's identity in the row with the id 1. Rows with other ids are those of write probes, which
-// delete them again in the same transaction.
-const (
-	identityTable = "database_identity"
-	identityRow   = 1
-)
-
 // Identity returns the random UUID by which this database is told from every other one. [DB.Migrate] makes it, once, whatever
 // the number of processes that migrate at the same time. It moves with the data: a copy has the identity of its source, and so has a
 // restored backup. It is "" for a database that was never migrated by a program that knows identities.

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"sync/atomic"
 )
 
 const (
@@ -428,3 +430,21 @@ func (c *mysqlConn) IsValid() bool { return !c.broken && c.raw.IsValid() }
 
 // Close ends the session, and with it its statements.
 func (c *mysqlConn) Close() error { return c.raw.Close() }
+
+// redo makes statements repeatable that the engine has no "IF NOT EXISTS" for. While it is
+// on, a migration that was interrupted is being repeated, and a change of the schema which
+// finds itself done already is a success. In a migration that runs for the first time the
+// same error is a mistake, and stays one.
+type redo struct{ on atomic.Bool }
+
+func (r *redo) wasDone(text string, err error) bool {
+	if r == nil || err == nil || !r.on.Load() {
+		return false
+	}
+	switch number, _ := mysqlError(err); number {
+	case erTableExists, erDupFieldname, erDupKeyname, erCantDropFieldOrKey:
+		first, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+		return strings.EqualFold(first, "ALTER") || strings.EqualFold(first, "CREATE")
+	}
+	return false
+}

@@ -1,9 +1,7 @@
 package sqldb
 
 import (
-	"context"
 	"crypto/tls"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -11,6 +9,7 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -264,18 +263,6 @@ func explainMySQLOpen(server *mysqlServer, err error) error {
 	return fmt.Errorf("open database %s: %w", server.name(), err)
 }
 
-// Unreachable reports whether a server cannot be reached, or takes no connections, right
-// now: it does not listen, its name has no address, it is starting, shutting down, or
-// full. Waiting may help. An error of [Open] that is not Unreachable (a wrong password, an
-// unknown database, a mistake in the URL, anything about an SQLite file) does not go away
-// by itself.
-func Unreachable(err error) bool {
-	if unknown := (*CommitError)(nil); err == nil || errors.As(err, &unknown) || errors.Is(err, context.Canceled) {
-		return false
-	}
-	return mysqlLost(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
-}
-
 // Forbidden reports whether a MySQL server refused a statement because its user lacks a right on the database. To Migrate it
 // means that somebody else has to, with the user who may.
 func Forbidden(err error) bool {
@@ -285,3 +272,16 @@ func Forbidden(err error) bool {
 	}
 	return false
 }
+
+// Rights are what a user needs on a MySQL database whose schema this program migrates:
+// GRANT them ON the database alone. Migrations drop nothing, and neither does the user.
+func Rights() []string {
+	return []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX"}
+}
+
+// openTimeout bounds Open where its context does not.
+const openTimeout = 15 * time.Second
+
+// errNoAnswer is the end of Open's own bound on the wait for a server that accepts
+// connections and says nothing.
+var errNoAnswer = errors.New("no answer within " + openTimeout.String())
