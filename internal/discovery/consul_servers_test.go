@@ -209,7 +209,7 @@ func TestConsulACL(t *testing.T) {
 	if err := os.Remove(file); err != nil { // the last one stays, whatever that is worth
 		t.Fatal(err)
 	}
-	log.expect(t, "token cannot be read")
+	log.expect(t, "cannot read the Consul token")
 	replace(t, file, enough+"\n")
 	eventually(t, "registered", func() bool { return w.metric(t, "movieexample_discovery_registered") == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -96,7 +96,7 @@ func TestDNSTellsFailureFromAbsence(t *testing.T) {
 		n.answers(dnsmessage.RCodeSuccess)
 		r.stale(t, 0)
 	}
-	if got := r.log.count("the registry does not answer"); got != 2 {
+	if got := r.log.count("registry is unreachable"); got != 2 {
 		t.Errorf("%d lines in the log about two outages", got)
 	}
 	for _, absent := range []func(string){n.unset, func(name string) { n.set(name) }} {

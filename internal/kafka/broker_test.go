@@ -76,7 +76,7 @@ func TestBrokerSaysWhatIsWrongWithItsAddress(t *testing.T) {
 		{
 			kafka.BrokerConfig{Addr: "0.0.0.0:0"},
 			fault.KindInvalid,
-			`kafka address: "0.0.0.0:0" listens on every address of this machine; also say which one clients shall use (advertise)`,
+			`kafka address: "0.0.0.0:0" listens on every address of this machine; also set the one that clients use (advertise)`,
 		},
 		{
 			kafka.BrokerConfig{Addr: "127.0.0.1:0", Advertise: "kafka"},

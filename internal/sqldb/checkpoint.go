@@ -26,7 +26,7 @@ const (
 	checkpointInCommit = 4 * checkpointAt
 	// checkpointRest is what the last step may leave to write while writers wait.
 	checkpointRest = 256
-	// checkpointWait is how long writers may be held for readers, which come to the end of their queries meanwhile.
+	// checkpointWait is how long writers may be held for readers, which finish their queries in that time.
 	checkpointWait = 50 * time.Millisecond
 	// checkpointRetry is how long writers are not held again after that was not enough.
 	checkpointRetry = time.Second
@@ -38,7 +38,7 @@ const (
 // finds the log long, and every caller of that commit would wait for 32 MiB of random writes and two disk syncs.
 //
 // SQLite starts the log over only at a moment at which all of it is in the file. Under a steady load there is no such moment. So
-// the checkpointer first writes back and syncs while writers go on, until little is left, and then holds the writing connection
+// the checkpointer first writes back and syncs while writers continue, until little is left, and then holds the writing connection
 // for the rest.
 type checkpointer struct {
 	writer *sql.DB

@@ -83,7 +83,7 @@ func (f *inFlight) leave() {
 	}
 }
 
-// wait lets nobody in any more and waits for those who are.
+// wait refuses new writes and waits for those in progress.
 func (f *inFlight) wait(ctx context.Context) error {
 	f.mu.Lock()
 	if f.closing = true; f.n == 0 {

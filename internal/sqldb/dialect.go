@@ -53,7 +53,7 @@ func (d Dialect) ForUpdate() string {
 }
 
 // ByPrimaryKey is the suffix of a table's name in a query with a long list of keys ([Dialect.In] with several
-// columns) on a table that has other indexes with the same columns. MySQL's planner finds the right index by itself, but
+// columns) on a table that has other indexes with the same columns. MySQL's planner finds the right index, but
 // first looks into each of the others for each key of the list, which takes twenty times as long as the query.
 func (d Dialect) ByPrimaryKey() string {
 	if d == MySQL {

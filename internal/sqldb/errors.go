@@ -60,7 +60,7 @@ func (db *DB) explain(err error) error {
 
 // TroubleError is an error that an operator has to remove. It names the database, the cause and what to do.
 type TroubleError struct {
-	Name string // the database, as [DB.Name] tells it
+	Name string // of the database, see [DB.Name]
 	Hint string // what is wrong, and what to do about it
 	Err  error  // what the driver said
 }
@@ -154,7 +154,7 @@ func Refused(err error) bool {
 // wanted to write before it writes again. A CommitError is never [Transient], since a blind
 // retry may do the work twice.
 type CommitError struct {
-	Name string // the database, as [DB.Name] tells it
+	Name string // of the database, see [DB.Name]
 	Err  error  // what the driver said
 }
 

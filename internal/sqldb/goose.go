@@ -58,7 +58,7 @@ func (db *DB) compareVersions(ctx context.Context, provider *goose.Provider) err
 		return err
 	}
 	if current > newest {
-		db.log.WarnContext(ctx, "database schema is newer than this program; going on, since migrations only add",
+		db.log.WarnContext(ctx, "database schema is newer than this program; continuing, since migrations only add",
 			slog.String("database", db.name), slog.Int64("schema", current), slog.Int64("program", newest))
 	}
 	return nil

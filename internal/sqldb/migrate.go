@@ -20,7 +20,7 @@ import (
 // Migrations only add: the previous release must run on the new schema. For the same
 // reason a schema that is newer than fsys is accepted, and logged.
 //
-// Calling it again with the same migrations does nothing: whoever builds a service and the service itself may both call it.
+// Calling it again with the same migrations does nothing, so a service and its builder may both call it.
 //
 // Several processes may call Migrate on the same database at once; they take turns. A
 // database that is an unfinished copy is refused. One without [DB.Identity] gets one.

@@ -51,7 +51,7 @@ const mysqlModes = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIV
 
 // silentSeconds is how long a transaction that has written may be silent before the server ends it. Ours are silent for
 // milliseconds. But a process may be frozen in the middle of one (its machine is suspended, say): its kernel keeps the
-// connection alive, and whoever needs the same rows would wait until it wakes up.
+// connection alive, and every writer of the same rows would wait until it wakes up.
 const silentSeconds = "10"
 
 // endSilent says so to MariaDB. MySQL has no such setting; to it that part is a comment, and the rest changes nothing.
@@ -215,7 +215,7 @@ func (c *mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		}
 	}
 	if c.side == reading {
-		c.opened.Add(1) // before anybody can use it
+		c.opened.Add(1) // before it is used
 	}
 	return &mysqlConn{raw: raw, statements: newStatements(maxIdleMySQLStatements), redo: c.redo, db: c.db, writes: c.side == writing}, nil
 }

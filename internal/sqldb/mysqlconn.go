@@ -18,9 +18,9 @@ const (
 	// 16382, which 128 connections must not reach.
 	maxIdleMySQLStatements = 100
 
-	// maxDrain is how many rows that nobody reads are taken from a result before it is
+	// maxDrain is how many unread rows are taken from a result before it is
 	// cheaper to make a new connection. The server sends a result to its end, and has no
-	// way of being told to stop.
+	// way to stop it.
 	maxDrain = 1000
 )
 
@@ -45,7 +45,7 @@ type rawMySQL interface {
 //   - COMMIT cannot be interrupted by a context, and is not sent on a connection that is
 //     known to be dead: what is certain must not become an unknown outcome.
 //   - A transaction that the server has ended (as a deadlock's victim, or because the
-//     connection was killed) is remembered as such. The server goes on in autocommit, and
+//     connection was killed) is remembered as such. The server continues in autocommit, and
 //     would keep every later statement on its own.
 //   - A transaction begins with its first statement, and several statements can travel together ([Tx.Pipeline]): then, and only
 //     then, the driver puts the arguments into the text. It is safe because the session's character set is utf8mb4, in which
@@ -61,7 +61,7 @@ type mysqlConn struct {
 	open       *mysqlRows // the result that is still on the wire, if any
 
 	inTx    bool
-	begun   bool  // the server was told of the transaction
+	begun   bool  // the server has started the transaction
 	aborted error // set once the server may have ended the transaction; an *abortedError
 	broken  bool  // never use again
 }
@@ -114,7 +114,7 @@ func (c *mysqlConn) ready() error {
 func (c *mysqlConn) take(ctx context.Context, query string) (rawStmt, error) {
 	stmt, err := c.statements.take(ctx, c.raw, query)
 	if number, _ := mysqlError(err); number == erMaxPreparedStatements {
-		// Others have used up what the server allows: go on with one at a time.
+		// Others have used up the server's limit: keep one statement at a time.
 		if err := c.statements.close(); err != nil {
 			return nil, err
 		}
@@ -264,7 +264,7 @@ func (r *mysqlRows) HasNextResultSet() bool {
 	return ok && r.onWire() && r.err == nil && next.HasNextResultSet()
 }
 
-// NextResultSet goes on with the next result. Only those on the wire have one: what [Tx.Pipeline] asks for is read before
+// NextResultSet moves to the next result. Only those on the wire have one: what [Tx.Pipeline] asks for is read before
 // another statement comes.
 func (r *mysqlRows) NextResultSet() error {
 	if !r.HasNextResultSet() {
@@ -418,7 +418,7 @@ func (c *mysqlConn) CheckNamedValue(v *driver.NamedValue) error { return c.raw.C
 func (c *mysqlConn) Ping(ctx context.Context) error { return c.raw.Ping(ctx) }
 
 // ResetSession finds out, without a round trip, whether the server has closed the
-// connection meanwhile. database/sql then takes another one.
+// connection. database/sql then takes another one.
 func (c *mysqlConn) ResetSession(ctx context.Context) error {
 	if c.broken {
 		return driver.ErrBadConn

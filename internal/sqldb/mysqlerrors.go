@@ -89,7 +89,7 @@ func mysqlMessage(err error) string {
 }
 
 // mysqlStatementOnly reports whether the error is about the statement alone, so that the
-// transaction around it goes on: its SQL state is one of the classes 22 (data), 23
+// transaction around it continues: its SQL state is one of the classes 22 (data), 23
 // (constraints) and 42 (syntax, names, rights), or it is one of those that have the
 // general state for historical reasons.
 func mysqlStatementOnly(number int, state string) bool {
@@ -202,7 +202,7 @@ func mysqlHint(server *mysqlServer, err error) string {
 // deniedCommand is how the server begins to say which right is missing, on what.
 var deniedCommand = regexp.MustCompile(`^([A-Z][A-Z ,]*) command denied to user .* for (?:table|column) (.+)$`)
 
-// lackedRight names the right that a statement lacked, as far as the server tells, and otherwise those that are needed.
+// lackedRight names the right that a statement lacked if the server says it, and otherwise all that are needed.
 func lackedRight(server *mysqlServer, err error) string {
 	database, user := "the database", "the user"
 	if server != nil {
@@ -236,7 +236,7 @@ func explainMySQLOpen(server *mysqlServer, err error) error {
 		return wrap("the user has no rights on the database, or it does not exist: GRANT " +
 			strings.Join(Rights(), ", ") + " ON " + server.database + ".* TO the user")
 	case erHostNotPrivileged:
-		return wrap("the server accepts nobody from this host: create the user for it, as in 'user'@'%'")
+		return wrap("the server accepts no user from this host: create the user for it, as in 'user'@'%'")
 	case erHostIsBlocked:
 		return wrap("the server blocks this host after too many failed connections: run FLUSH HOSTS there")
 	}
@@ -264,7 +264,7 @@ func explainMySQLOpen(server *mysqlServer, err error) error {
 }
 
 // Forbidden reports whether a MySQL server refused a statement because its user lacks a right on the database. To Migrate it
-// means that somebody else has to, with the user who may.
+// means that another user has to do it, who has the right.
 func Forbidden(err error) bool {
 	switch number, _ := mysqlError(err); number {
 	case erTableAccessDenied, erColumnAccessDenied, erSpecificAccessDenied, erDBAccessDenied:

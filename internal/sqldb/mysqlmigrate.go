@@ -18,7 +18,7 @@ import (
 )
 
 // migrateMySQL works on one connection of its own, and everything depends on it: it holds
-// the lock, and whoever loses it loses the lock as well. A second connection is therefore
+// the lock, and losing it means losing the lock. A second connection is therefore
 // never made (see onlyOne).
 func (db *DB) migrateMySQL(ctx context.Context, fsys fs.FS) (err error) {
 	again := &redo{}
@@ -57,7 +57,7 @@ func (db *DB) migrateMySQL(ctx context.Context, fsys fs.FS) (err error) {
 }
 
 // applyMySQL applies one migration. It is marked as begun before its first statement, so
-// that who comes after a crash knows that some of its statements may have been executed.
+// that after a crash it is known that some of its statements may have been executed.
 func (db *DB) applyMySQL(ctx context.Context, pool *sql.DB, provider *goose.Provider, again *redo, source *goose.Source) error {
 	interrupted, err := versionTable{}.begin(ctx, pool, source.Version)
 	if err != nil {

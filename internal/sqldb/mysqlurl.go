@@ -204,7 +204,7 @@ func (l *login) current() *mysqlServer {
 	return l.server
 }
 
-// renew returns a login that differs from the one that was refused, or nil where there is none.
+// renew returns a login that differs from the refused one, or nil if there is none.
 func (l *login) renew(refused *mysqlServer) (*mysqlServer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -27,7 +27,7 @@ import (
 //     those of the operating system are trusted.
 //
 // Open reports what is wrong at once, not at the first query. It tries a server once,
-// for 15 s or until ctx ends: whoever starts before the database repeats it as long as
+// for 15 s or until ctx ends: a process that starts before the database retries as long as
 // the error is [Unreachable]. No error shows the password.
 func Open(ctx context.Context, url string, opt Options) (*DB, error) {
 	if opt.Logger == nil {

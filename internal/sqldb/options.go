@@ -16,7 +16,7 @@ type Options struct {
 
 	// WriteConns bounds the transactions that write at the same time, on MySQL. Zero
 	// means 16: with as many readers, two processes each of two services fit into the
-	// 151 connections of a server as it comes. SQLite has one writer, whatever is set.
+	// 151 connections of a server as it comes. SQLite always has one writer.
 	// URL parameter: write_conns.
 	WriteConns int
 

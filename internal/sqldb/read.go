@@ -26,7 +26,7 @@ func (s session) Dialect() Dialect { return s.dialect }
 // the same number were answered by the same run of the same server, provided that one server at a time answers at the
 // address, and that its sessions end with it: no session was opened between the first query of the former call and
 // that of the latter, so that the latter was answered in a session that the former's server had accepted, or one before it.
-// Whoever reads what may be lost with a crash (a MySQL server shows a commit to others before it is on disk) therefore reads
+// A caller that reads what may be lost with a crash (a MySQL server shows a commit to others before it is on disk) therefore reads
 // it again when the number has grown. A proxy that gives one session of ours to several servers by turns breaks this.
 //
 // The number also grows for harmless reasons. On MySQL, the pool opens sessions as more queries run at the same
@@ -71,7 +71,7 @@ var (
 func (db *DB) Read() Queryer { return reader{db.readers, db.dialect} }
 
 // Snapshot runs fn with a Queryer that sees one committed state, however many
-// queries it makes and whatever is written meanwhile. It occupies one reading
+// queries it makes and whatever is written in between. It occupies one reading
 // connection, and while it is open SQLite's log cannot be reset and grows (MySQL keeps
 // the old versions of what changes): keep it short, or accept the growth.
 func (db *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, q Queryer) error) error {
