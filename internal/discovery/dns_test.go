@@ -17,7 +17,7 @@ import (
 )
 
 // resolved is a registry and what it tells a connection about the rating service, without
-// a connection: nobody listens there.
+// a connection: no one listens there.
 type resolved struct {
 	*world
 	log *lines
@@ -79,7 +79,7 @@ func (r *resolved) stale(t *testing.T, want float64) {
 	eventually(t, fmt.Sprint("stale is ", want), func() bool { return r.metric(t, "movieexample_discovery_stale") == want })
 }
 
-// A name server that says that it cannot answer is not one that says nobody is there.
+// A name server that says that it cannot answer is not one that says no one is there.
 func TestDNSTellsFailureFromAbsence(t *testing.T) {
 	t.Parallel()
 	n := startNameserver(t)

@@ -245,7 +245,7 @@ func TestBrokerSurvivesSIGKILL(t *testing.T) {
 	t.Logf("%d acknowledged, %d unanswered, %d in the log after %d kills", acked, unanswered, len(log), rounds)
 }
 
-// A producer that outlives its broker goes on with the next one. What the broker
+// A producer that outlives its broker continues with the next one. What the broker
 // knew of the producer is then old (from the last clean stop) or gone; neither
 // may make it take a new record for one that it has.
 func TestBrokerTakesRecordsOfAnOldProducerAfterSIGKILL(t *testing.T) {
@@ -282,7 +282,7 @@ func TestBrokerTakesRecordsOfAnOldProducerAfterSIGKILL(t *testing.T) {
 	}
 }
 
-// Whatever comes to the port, the process that the broker lives in goes on.
+// Whatever comes to the port, the process that the broker lives in continues.
 func TestBrokerRefusesWhatIsNotKafka(t *testing.T) {
 	var logs logBuffer
 	b := startBroker(t, kafka.BrokerConfig{Logger: logs.logger()})

@@ -223,7 +223,7 @@ func TestClientErrors(t *testing.T) {
 	}
 }
 
-// closedAddr is an address on which nobody listens.
+// closedAddr is an address on which no one listens.
 func closedAddr(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -234,7 +234,7 @@ func closedAddr(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// Whoever may not create topics uses one that is there, and is told what is missing where it is not.
+// A caller that may not create topics uses one that is there, and is told what is missing where it is not.
 func TestEnsureTopicWithoutPermissionToCreate(t *testing.T) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "events"))
 	if err != nil {

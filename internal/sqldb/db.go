@@ -1,11 +1,12 @@
 package sqldb
 
 import (
-	"context"
 	"database/sql"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // DB is an open database. It is safe for concurrent use.
@@ -24,10 +25,10 @@ type DB struct {
 	checkpoints *checkpointer // SQLite only
 
 	writeConns int
-	server     *mysqlServer // MySQL only: as it was opened
-	login      *login       // MySQL only
-	opt        Options      // MySQL only, for Migrate
-	writes     inFlight     // MySQL only, for Close
+	server     *mysqlServer        // MySQL only: as it was opened
+	login      *login              // MySQL only
+	opt        Options             // MySQL only, for Migrate
+	writes     *semaphore.Weighted // MySQL only: one for each write in progress, and all for Close
 
 	closeOnce sync.Once
 	closeErr  error
@@ -54,46 +55,5 @@ func (db *DB) Stats() Stats {
 	return Stats{Writer: db.writer.Stats(), Readers: db.readers.Stats()}
 }
 
-// inFlight counts writes, so that Close can wait for those that have begun.
-type inFlight struct {
-	mu      sync.Mutex
-	n       int
-	closing bool
-	none    chan struct{} // closed when n is 0 and closing is set
-}
-
-func (f *inFlight) init() { f.none = make(chan struct{}) }
-
-// enter reports whether a write may begin.
-func (f *inFlight) enter() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closing {
-		return false
-	}
-	f.n++
-	return true
-}
-
-func (f *inFlight) leave() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.n--; f.n == 0 && f.closing {
-		close(f.none)
-	}
-}
-
-// wait refuses new writes and waits for those in progress.
-func (f *inFlight) wait(ctx context.Context) error {
-	f.mu.Lock()
-	if f.closing = true; f.n == 0 {
-		close(f.none)
-	}
-	f.mu.Unlock()
-	select {
-	case <-f.none:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+// allWrites is more than there can be writes at the same time. Close acquires all of them, so that none begins any more.
+const allWrites = 1 << 40

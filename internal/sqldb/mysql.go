@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"golang.org/x/sync/semaphore"
 )
 
 // The defaults of [Options] for MySQL.
@@ -80,8 +81,8 @@ func openMySQL(ctx context.Context, rest string, opt Options) (*DB, error) {
 	fill(&opt.ReadTimeout, defaultReadTimeout)
 	fill(&opt.WriteTimeout, defaultWriteTimeout)
 
-	db := &DB{dialect: MySQL, name: server.name(), log: opt.Logger, writeConns: opt.WriteConns, server: server, opt: opt, login: &login{server: server, reread: opt.RereadURL}}
-	db.writes.init()
+	db := &DB{dialect: MySQL, name: server.name(), log: opt.Logger, writeConns: opt.WriteConns, server: server, opt: opt, login: &login{server: server, reread: opt.RereadURL},
+		writes: semaphore.NewWeighted(allWrites)}
 	open := func(s side, conns int) (*sql.DB, error) {
 		connector, err := db.newMySQLConnector(s, nil, &db.opened)
 		if err != nil {

@@ -148,6 +148,9 @@ func (c *mysqlConn) exec(ctx context.Context, query string, args []driver.NamedV
 // start begins the transaction that is due before a statement. One that travels with others takes the beginning along: it
 // comes first in the text that start returns.
 func (c *mysqlConn) start(ctx context.Context, query string) (string, error) {
+	if err := c.ready(); err != nil {
+		return "", err
+	}
 	if !c.inTx || c.begun {
 		return query, nil
 	}
@@ -163,9 +166,6 @@ func (c *mysqlConn) start(ctx context.Context, query string) (string, error) {
 const beginMySQL = "START TRANSACTION"
 
 func (c *mysqlConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	if err := c.ready(); err != nil {
-		return nil, err
-	}
 	query, err := c.start(ctx, query)
 	if err != nil {
 		return nil, err
@@ -185,9 +185,6 @@ func (c *mysqlConn) ExecContext(ctx context.Context, query string, args []driver
 }
 
 func (c *mysqlConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	if err := c.ready(); err != nil {
-		return nil, err
-	}
 	query, err := c.start(ctx, query)
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func (db *DB) finish() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	if db.dialect == MySQL {
-		if err := db.writes.wait(ctx); err != nil {
+		if err := db.writes.Acquire(ctx, allWrites); err != nil {
 			return fmt.Errorf("close database %s: a write does not end: %w", db.name, err)
 		}
 		return nil

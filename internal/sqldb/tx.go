@@ -68,10 +68,10 @@ func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *s
 // Options.ReadTimeout. A COMMIT that fails is a [*CommitError].
 func (db *DB) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	if db.dialect == MySQL {
-		if !db.writes.enter() {
+		if !db.writes.TryAcquire(1) {
 			return fmt.Errorf("begin transaction: database %s is closed", db.name)
 		}
-		defer db.writes.leave()
+		defer db.writes.Release(1)
 	}
 	conn, tx, err := db.begin(ctx)
 	if err != nil {
