@@ -41,7 +41,7 @@ func (a Addresses) attrs() []slog.Attr {
 	return append(attrs, slog.Int("pid", a.PID))
 }
 
-// WriteFile writes the addresses as JSON, so that whoever waits for the file never reads half of it.
+// WriteFile writes the addresses as JSON, so that a waiting reader never sees half of it.
 func (a Addresses) WriteFile(path string) error {
 	text, err := json.MarshalIndent(a, "", "  ")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	moviev1 "movieexample.com/gen/movieexample/movie/v1"
 )
 
-// bounds are the most elements that each list of an answer has, and why. Whoever adds a list says here how many elements it has at most.
+// bounds are the most elements that each list of an answer has, and why. A caller that adds a list says here how many elements it has at most.
 var bounds = map[protoreflect.FullName]struct {
 	most int
 	why  string

@@ -12,13 +12,6 @@ import (
 	"movieexample.com/internal/rpc"
 )
 
-// callee is a service of other processes that this one calls.
-type callee struct {
-	name    string
-	conn    *rpc.Connection
-	awaited bool // before this process is ready
-}
-
 // connectAll makes sure that a service has connections to those it calls: the in-process one to what this process runs, else to
 // the address that was given by --connect-…, or to what the registry knows.
 func (b *builder) connectAll(ctx context.Context, s service) error {
@@ -61,7 +54,7 @@ func (b *builder) connect(ctx context.Context, name string) error {
 		return err
 	}
 	b.onClose("connection to "+name, func(context.Context) error { return conn.Close() })
-	conn.Connect() // now, not with the first call: readiness and metrics tell who is there
+	conn.Connect() // now, not with the first call: readiness and metrics report the instances
 	b.conns[name] = conn
 	b.callees = append(b.callees, callee{name: name, conn: conn})
 	if b.required(name) {
@@ -98,7 +91,7 @@ func (a *App) awaitCallee(ctx context.Context, c callee) {
 		cancel()
 		if err == nil {
 			if patience != unsaid {
-				a.log.Info(fmt.Sprintf("waited for the %s service", c.name), "took", time.Since(began).Round(time.Millisecond))
+				a.log.Info(fmt.Sprintf("%s service is ready", c.name), "took", time.Since(began).Round(time.Millisecond))
 			}
 			return
 		}

@@ -16,7 +16,7 @@ import (
 	"movieexample.com/app"
 )
 
-// TestWaitsForDatabase: a database server that is not there is waited for, in words; the admin listener says meanwhile that the
+// TestWaitsForDatabase: a database server that is not there is waited for, in words; the admin listener says in the meantime that the
 // process lives and is not ready, and the wait ends with the context.
 func TestWaitsForDatabase(t *testing.T) {
 	addr := freeAddress(t)
@@ -53,7 +53,7 @@ func TestWaitsForDatabase(t *testing.T) {
 	}
 }
 
-// freeAddress is one that nobody listens on.
+// freeAddress is one that no one listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,13 +1,12 @@
 package app
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -31,9 +30,9 @@ type Config struct {
 	DrainDelay time.Duration `yaml:"drain_delay" usage:"how long a stop waits, still serving, for load balancers and callers to look elsewhere (0 to 1m)"`
 
 	Discovery string `yaml:"discovery" placeholder:"SPEC" usage:"how processes find each other: memory, static:FILE, dns:///NAME or consul://host:port (docs/operations.md)"`
-	Advertise string `yaml:"advertise" placeholder:"host" usage:"host that other processes are told to reach this one's services at, where it is not the one listened on"`
+	Advertise string `yaml:"advertise" placeholder:"host" usage:"host at which other processes reach the services of this one, if it is not the one listened on"`
 
-	KafkaAdvertise string `yaml:"kafka_advertise" placeholder:"host:port" usage:"address that clients of the embedded Kafka broker are told to use, where it is not the one listened on"`
+	KafkaAdvertise string `yaml:"kafka_advertise" placeholder:"host:port" usage:"address that clients of the embedded Kafka broker use, if it is not the one listened on"`
 
 	AdminAllowedHosts []string `yaml:"admin_allowed_hosts" usage:"names, without ports, by which the admin listener is reached, such as metadata-1.example; addresses and localhost always work"`
 
@@ -91,6 +90,7 @@ type listener struct {
 }
 
 func (l listener) path() string { return "listen." + l.name }
+
 func (l listener) flag() string { return "--listen-" + l.name }
 
 func (l Listen) all() []listener {
@@ -125,103 +125,6 @@ func (c Connect) of(name string) string {
 	return ""
 }
 
-// Validate reports everything that is wrong, each as *config.Problem with the setting's path.
-func (c Config) Validate() error {
-	var errs []error
-	problem := func(path, format string, args ...any) {
-		errs = append(errs, &config.Problem{Path: path, Reason: fmt.Sprintf(format, args...)})
-	}
-	if c.ShutdownTimeout < 100*time.Millisecond || c.ShutdownTimeout > 5*time.Minute {
-		problem("shutdown_timeout", "must be from 100ms to 5m, got %s", c.ShutdownTimeout)
-	}
-	if c.DrainDelay < 0 || c.DrainDelay > time.Minute {
-		problem("drain_delay", "must be from 0s to 1m, got %s", c.DrainDelay)
-	}
-	taken := map[string]string{}
-	for _, l := range c.Listen.all() {
-		host, port, err := net.SplitHostPort(l.addr)
-		if err == nil {
-			_, err = strconv.ParseUint(port, 10, 16)
-		}
-		if err != nil {
-			problem(l.path(), "must be host:port with a port from 0 to 65535, for example %s; got %q", DefaultConfig().Listen.of(l.name).addr, l.addr)
-			continue
-		}
-		if other, again := taken[l.addr]; again && port != "0" {
-			problem(l.path(), "%s is the address of listen.%s too: each listener needs its own", l.addr, other)
-		}
-		taken[l.addr] = l.name
-		if !c.InsecureNoAuth && !loopback(host) {
-			problem(l.path(), "%q is not a loopback address, and this version has no authentication: anybody who reaches it could read and change everything. "+
-				"Listen on 127.0.0.1, or give --insecure-no-auth if that is meant", l.addr)
-		}
-	}
-	hostPort := func(path, addr string) {
-		if host, _, err := net.SplitHostPort(addr); addr != "" && (err != nil || host == "") {
-			problem(path, "must be host:port; got %q", addr)
-		}
-	}
-	for _, s := range serviceTable() {
-		hostPort("connect."+s.name, c.Connect.of(s.name))
-	}
-	hostPort("kafka_advertise", c.KafkaAdvertise)
-	for _, name := range c.AdminAllowedHosts {
-		if name == "" || len(name) > 253 || strings.Contains(name, ":") || !hostname(name) {
-			problem("admin_allowed_hosts", "must be host names without a port, such as metadata-1.example, got %q", name)
-		}
-	}
-	if host, _, err := net.SplitHostPort(c.Listen.Kafka); err == nil && wildcard(host) && c.KafkaAdvertise == "" {
-		problem("listen.kafka", "%q is every address of this machine, and Kafka clients want to be told one: say which with --kafka-advertise host:port", c.Listen.Kafka)
-	}
-	errs = append(errs, c.checkDiscovery()...)
-	errs = append(errs,
-		config.Under("log", c.Log.Validate()),
-		config.Under("metadata", c.Metadata.Validate()),
-		config.Under("rating", c.Rating.Validate()),
-		config.Under("movie", c.Movie.Validate()),
-		config.Under("gateway", c.Gateway.Validate()))
-	return errors.Join(errs...)
-}
-
-// ValidateFor is Validate for a process that runs the services named, all where none is named. It also refuses a choice in
-// which a service could not reach another one, or could be reached by nobody.
-func (c Config) ValidateFor(names []string) error {
-	services, err := selectServices(names)
-	if err != nil {
-		return err
-	}
-	return errors.Join(c.Validate(), c.checkDatabases(services), c.checkAdvertised(services), c.reachable(services))
-}
-
-func (c Config) reachable(services []service) error {
-	runs := func(name string) bool {
-		return slices.ContainsFunc(services, func(s service) bool { return s.name == name })
-	}
-	var errs []error
-	for _, callee := range serviceTable() {
-		if runs(callee.name) || c.Connect.of(callee.name) != "" || c.Discovery != discovery.MemoryScheme {
-			continue
-		}
-		for _, s := range services {
-			if slices.Contains(s.calls, callee.name) {
-				errs = append(errs, &config.Problem{Path: "connect." + callee.name, Reason: fmt.Sprintf(
-					"%s calls %s, which this process does not run: say where it is with --connect-%s host:port or how to find it with --discovery, or run it here too", s.name, callee.name, callee.name)})
-				break // one caller is reason enough
-			}
-		}
-	}
-	switch why := c.company(); {
-	case !runs("rating") || !c.embeddedBroker():
-	case why != "" && len(c.Rating.Brokers) == 0:
-		errs = append(errs, &config.Problem{Path: "rating.brokers", Reason: fmt.Sprintf("is not set, but %s says that this process works with others, which share one Kafka: "+
-			"give its brokers with --rating-brokers host:port, or the word %s, in a process that runs all services, for a broker in this process", why, embedded)})
-	case len(services) < len(serviceTable()):
-		errs = append(errs, &config.Problem{Path: "rating.brokers", Reason: "rating without all other services cannot use the embedded Kafka broker, " +
-			"which is for one process: say where Kafka is with --rating-brokers host:port, or run all services here"})
-	}
-	return errors.Join(errs...)
-}
-
 // loopback reports whether host names only this machine. A name is not looked up: what it means may change.
 func loopback(host string) bool {
 	if host == "localhost" {
@@ -238,7 +141,7 @@ func wildcard(host string) bool {
 }
 
 // DataDirectory is DataDir as an absolute path, or the user's data directory (XDG Base Directory Specification) where DataDir
-// is empty. It fails where there is no home directory to put that in.
+// is empty. It fails without a home directory.
 func (c Config) DataDirectory() (string, error) {
 	if c.DataDir != "" {
 		dir, err := filepath.Abs(c.DataDir)
@@ -257,3 +160,97 @@ func (c Config) DataDirectory() (string, error) {
 	}
 	return filepath.Join(home, ".local", "share", "movieexample"), nil
 }
+
+// Databases says where the services keep their data, each a URL that sqldb.Open takes, or "embedded", which is an SQLite file in
+// the data directory. Empty means that too, but only in a process that works with no others: see unsharedDatabase.
+type Databases struct {
+	Metadata string `yaml:"metadata" placeholder:"URL" secret:"true" usage:"database of the metadata service, as --database describes it"`
+	Rating   string `yaml:"rating" placeholder:"URL" secret:"true" usage:"database of the rating service, as --database describes it"`
+}
+
+func (d Databases) of(service string) string {
+	switch service {
+	case "metadata":
+		return d.Metadata
+	case "rating":
+		return d.Rating
+	}
+	return ""
+}
+
+// databaseOf is the URL under which a service of this process keeps its data; dir is the data directory.
+func (c Config) databaseOf(service, dir string) string {
+	if url := c.givenDatabase(service); url != "" && url != embedded {
+		return url
+	}
+	return "sqlite:" + filepath.Join(dir, service, service+".db")
+}
+
+// givenDatabase is what was said about where a service keeps its data; "" if nothing was.
+func (c Config) givenDatabase(service string) string {
+	return cmp.Or(c.Databases.of(service), c.Database)
+}
+
+// embeddedBroker reports whether rating events come by the broker of this process.
+func (c Config) embeddedBroker() bool {
+	return len(c.Rating.Brokers) == 0 || slices.Equal(c.Rating.Brokers, []string{embedded})
+}
+
+// ExternalBrokers are the Kafka brokers of rating events; none where they come by the broker of this process.
+func (c Config) ExternalBrokers() []string {
+	if c.embeddedBroker() {
+		return nil
+	}
+	return c.Rating.Brokers
+}
+
+// company is which setting says that this process works with others, which can only be if they share their databases and their
+// Kafka; "" if none does.
+func (c Config) company() string {
+	switch {
+	case c.Discovery != discovery.MemoryScheme && discovery.Validate(c.Discovery) == nil:
+		return "discovery"
+	case !c.embeddedBroker():
+		return "rating.brokers"
+	}
+	return ""
+}
+
+// unsharedDatabase reports a service that would get an SQLite file in a process that works with others, without anyone having
+// said so: it would take its part of their work and hide it in a file.
+func (c Config) unsharedDatabase(s service) error {
+	why := c.company()
+	if why == "" || c.givenDatabase(s.name) != "" {
+		return nil
+	}
+	path := "databases." + s.name
+	return &config.Problem{Path: path, Reason: fmt.Sprintf("is not set, and neither is database, but %s says that this process works with others, which share one database: "+
+		"give its URL by --databases-%s, or in a file that %sDATABASES_%s_FILE names, or the word %s for an SQLite file that this process alone uses",
+		why, s.name, config.EnvPrefix, strings.ToUpper(s.name), embedded)}
+}
+
+// inDataDirectory reports whether a service has its database in the data directory.
+func (c Config) inDataDirectory(s service) bool {
+	given := c.givenDatabase(s.name)
+	return s.keepsData() && (given == "" || given == embedded)
+}
+
+// usesDataDirectory reports whether a service has something in the data directory: its database, or the log of the embedded
+// broker.
+func (c Config) usesDataDirectory(s service) bool {
+	return c.inDataDirectory(s) || s.name == "rating" && c.embeddedBroker()
+}
+
+// ownDirectory is the directory of which a process must be the only user because the service's data is there; "" where the
+// data is on a server, which several processes share.
+func (c Config) ownDirectory(service, dir string) string {
+	path, file := strings.CutPrefix(c.databaseOf(service, dir), "sqlite:")
+	if !file {
+		return ""
+	}
+	return filepath.Dir(path)
+}
+
+// embedded is what a database and the brokers of rating are called that this program brings along: an SQLite file in the data
+// directory, and the broker of this process.
+const embedded = "embedded"

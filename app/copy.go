@@ -14,7 +14,6 @@ import (
 	"movieexample.com/internal/lockfile"
 	"movieexample.com/internal/sqlcopy"
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/rating"
 )
 
 // CopyOptions says what is copied where.
@@ -23,7 +22,7 @@ type CopyOptions struct {
 	From, To string
 	// StartOver gives up what an unfinished copy has put into To.
 	StartOver bool
-	// Progress, where set, is told how far the copy is, from one goroutine at a time.
+	// Progress, if set, is called with the progress of the copy, from one goroutine at a time.
 	Progress func(sqlcopy.Progress)
 	// Logger gets what an operator should know; nil discards it.
 	Logger *slog.Logger
@@ -43,7 +42,7 @@ type CopyResult struct {
 	Audited int64
 }
 
-// Rows is how many rows of a table the target has, 0 where there is no such table.
+// Rows is the number of rows of a table in the target, 0 if there is no such table.
 func (r CopyResult) Rows(table string) int64 {
 	for _, t := range r.Tables {
 		if t.Table == table {
@@ -54,7 +53,7 @@ func (r CopyResult) Rows(table string) int64 {
 }
 
 // Copy moves the data of a service from one database into another, empty one, and proves that it is the same there. Nothing
-// may write to either meanwhile. An interrupted copy goes on when it is called again with the same databases; until it is
+// may write to either meanwhile. An interrupted copy resumes when it is called again with the same databases; until it is
 // finished, no service starts on the target. A copy that turned out to differ is a *sqlcopy.DifferenceError, and
 // the result then has the sums of all tables.
 func Copy(ctx context.Context, opt CopyOptions) (_ CopyResult, err error) {
@@ -121,15 +120,9 @@ func auditClean(ctx context.Context, s service, db *sqldb.DB) (checked int64, er
 		return 0, fmt.Errorf("audit database %s: %w", db.Name(), err)
 	}
 	if n > 0 {
-		return 0, fmt.Errorf("the audit of database %s finds %d differences, the first: %s; it is not copied as long as it contradicts itself: keep it and report it", db.Name(), n, first)
+		return 0, fmt.Errorf("the audit of database %s finds %d differences, the first: %s; it is not copied while it is inconsistent: keep it and report it", db.Name(), n, first)
 	}
 	return checked, nil
-}
-
-func auditRating(ctx context.Context, db *sqldb.DB, differ func(string)) (int64, error) {
-	return rating.Audit(ctx, db, func(r rating.Record, field string, stored, recomputed int64) {
-		differ(fmt.Sprintf("%s %s: %s is %d, but its ratings give %d", r.Type, r.ID, field, stored, recomputed))
-	})
 }
 
 // serviceOf finds out by its tables which service a database belongs to.
@@ -162,7 +155,7 @@ func serviceOf(ctx context.Context, db *sqldb.DB) (service, error) {
 	return service{}, fmt.Errorf("database %s has tables of several services: each service has a database of its own", db.Name())
 }
 
-// placeOf is where a database is, whoever opens it.
+// placeOf is where a database is, without the user.
 func placeOf(db *sqldb.DB) string {
 	if _, place, ok := strings.Cut(db.Name(), "@"); ok && db.Dialect() == sqldb.MySQL {
 		return place

@@ -13,8 +13,8 @@ import (
 	"movieexample.com/internal/rpc"
 )
 
-// This file sees to it that all instances of a service work on one database (ADR 019). A process that would be the stranger does
-// not begin to serve; those that serve tell of strangers by log and metric.
+// This file ensures that all instances of a service work on one database (ADR 019). A process with another database does
+// not start to serve; serving processes report the others by log and metric.
 
 const (
 	// compareInterval is the time between two comparisons.
@@ -81,7 +81,7 @@ func (a *App) refuseStrangers(ctx context.Context) error {
 		}
 		found, err := a.databases(ctx, service)
 		if err != nil {
-			a.log.Warn("starting without a comparison of databases: who else is there is not known", "service", service, "error", err)
+			a.log.Warn("starting without comparing databases: the other instances are unknown", "service", service, "error", err)
 			continue
 		}
 		for _, other := range slices.Sorted(maps.Keys(found)) {

@@ -41,7 +41,7 @@ func identityOf(t *testing.T, dir, service string) string {
 }
 
 // A process that would serve from another database than the instances that are there refuses to; one that serves and sees a
-// stranger says so and goes on.
+// stranger says so and continues.
 func TestAStrangerRefusesToServe(t *testing.T) {
 	t.Parallel()
 	dir, strangerDir := t.TempDir(), t.TempDir()
@@ -79,7 +79,7 @@ func TestAStrangerRefusesToServe(t *testing.T) {
 		}
 	}
 
-	// One that cannot know of the others comes all the same.
+	// One that cannot know of the others comes anyway.
 	alone := filepath.Join(t.TempDir(), "services.yaml")
 	instancesFile(t, alone, strange)
 	run(t, config(strangerDir, strange, alone), "metadata")

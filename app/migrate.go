@@ -69,7 +69,7 @@ func Migrate(ctx context.Context, cfg Config, opt Options) ([]Migrations, error)
 	})
 }
 
-// ReadMigrations tells which migrations the databases have, and changes nothing. An SQLite file that is not there yet is
+// ReadMigrations returns the migrations of the databases and changes nothing. An SQLite file that is not there yet is
 // not made.
 func ReadMigrations(ctx context.Context, cfg Config, opt Options) ([]Migrations, error) {
 	return eachDatabase(ctx, cfg, opt, false, func(context.Context, service, *sqldb.DB) error { return nil })

@@ -24,7 +24,7 @@ func metricOf(t *testing.T, admin, series string) string {
 }
 
 // TestReadyWithItsCallees: processes that are started in the worst order become ready in the order of who calls whom. A
-// gateway whose movie processes are all gone is not ready, and says which service it lacks, although the registry goes on
+// gateway whose movie processes are all gone is not ready, and says which service it lacks, although the registry continues
 // listing two of them; without rating it is ready and says what is missing.
 func TestReadyWithItsCallees(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "services.yaml")

@@ -11,7 +11,7 @@ import (
 )
 
 // Run serves until ctx ends, then stops in order: readiness and health off, registrations taken back, a pause in which it
-// still serves those who have not noticed, calls drained from the street door inwards, background work ended (ingestion after
+// still serves callers that have not noticed, calls drained from the edge inwards, background work ended (ingestion after
 // its transaction), everything closed, last opened first. It returns nil after an orderly stop, and what failed if something
 // that should serve did not, or something did not end. It must be called once.
 func (a *App) Run(ctx context.Context) error {
@@ -33,7 +33,7 @@ func (a *App) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		a.log.Info("stopping", "cause", context.Cause(ctx))
 	case err := <-failed:
-		a.log.Error("stopping because something failed", "error", err)
+		a.log.Error("stopping after a failure", "error", err)
 		errs = append(errs, err)
 	}
 	endStart()
@@ -55,15 +55,15 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// leave tells everybody who might send calls to look elsewhere, and gives them the time that was configured to do so. That a
+// leave deregisters the process and waits for the configured delay, so that callers move to other instances. That a
 // registry is away is no failure of the stop: callers find out by their connections, as they do when a process dies.
 func (a *App) leave(ctx context.Context) {
 	if err := runStops(ctx, time.Now().Add(leaveTimeout), a.leaves); err != nil {
-		a.log.Warn("not everybody could be told that this process goes", "error", err)
+		a.log.Warn("deregistration incomplete", "error", err)
 	}
 	a.leaves = nil
 	if a.delay > 0 {
-		a.log.Info("serving on until those who call have noticed", "for", a.delay)
+		a.log.Info("serving until callers have moved to other instances", "for", a.delay)
 		// Not without a pause: then each server says so when its turn to drain has come, and until then those who end before
 		// it can call it.
 		for _, s := range a.servers {
@@ -98,7 +98,7 @@ func (a *App) becomeReady(ctx context.Context) error {
 		s.SetServing(true)
 	}
 	if err := a.register(ctx); err != nil && ctx.Err() == nil {
-		a.log.Error("other processes will not find this one", "error", err)
+		a.log.Error("service registration failed", "error", err)
 	}
 	// Once more: two that start at the same time do not find each other before, but both are registered by now.
 	if a.registers {
@@ -115,8 +115,8 @@ func (a *App) becomeReady(ctx context.Context) error {
 // firstTimeout bounds the wait for what has to be there before the process is ready; it takes milliseconds.
 const firstTimeout = 5 * time.Second
 
-// grace is what each step of a stop gets when the time for all is over: one slow request at the street door must not cut
-// off what is behind it, which ends at once when nobody is slow there.
+// grace is what each step of a stop gets when the time for all is over: one slow request at the edge must not cut
+// off the steps after it, which end at once without slow requests.
 const grace = 250 * time.Millisecond
 
 // bounded is ctx until the deadline, but for grace at least.
@@ -162,7 +162,7 @@ func (g jobGroup) wait(ctx context.Context, deadline time.Time) error {
 		select {
 		case <-g.running[name]:
 		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("stop %s: it did not end in time", name))
+			errs = append(errs, fmt.Errorf("stop %s: timed out", name))
 		}
 	}
 	return errors.Join(errs...)

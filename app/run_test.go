@@ -77,7 +77,7 @@ func TestRunStopsWhenSomethingFails(t *testing.T) {
 	}
 }
 
-// TestRunDoesNotHang: a job that does not end is named, and what is left is closed all the same.
+// TestRunDoesNotHang: a job that does not end is named, and what is left is closed anyway.
 func TestRunDoesNotHang(t *testing.T) {
 	a := bareApp(20 * time.Millisecond)
 	release := make(chan struct{})
@@ -88,7 +88,7 @@ func TestRunDoesNotHang(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := a.Run(ctx)
-	if err == nil || !strings.Contains(err.Error(), "rating ingestion: it did not end in time") || !closed {
+	if err == nil || !strings.Contains(err.Error(), "rating ingestion: timed out") || !closed {
 		t.Errorf("returned %v, closed %v", err, closed)
 	}
 }

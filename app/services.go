@@ -3,11 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
-
-	"google.golang.org/grpc"
 
 	"movieexample.com/gateway"
 	"movieexample.com/internal/sqldb"
@@ -15,30 +12,6 @@ import (
 	"movieexample.com/movie"
 	"movieexample.com/rating"
 )
-
-// service is one row of the table that the program runs on.
-type service struct {
-	name string
-	// calls names the services it calls; they are built before it.
-	calls []string
-	// awaits names those of calls without which it has nothing to answer with when it starts: it is not ready before them.
-	// Later it goes on with what it knows when they are away.
-	awaits []string
-	// requires names those of calls without which it cannot answer at any time: while there is no instance of one to send
-	// calls to, it is not ready. Only for what callers find by readiness and not by health checks, at the edge: behind it, a
-	// failure must not spread from one service to the next.
-	requires []string
-	// schema has the migrations of its database; nil: it keeps no data.
-	schema func() fs.FS
-	// audit checks what its database holds against itself: it calls differ for each contradiction, and returns how many
-	// things it has checked.
-	audit func(ctx context.Context, db *sqldb.DB, differ func(text string)) (checked int64, err error)
-	// build makes it. What it opens it registers for closing with b.onClose.
-	build func(ctx context.Context, b *builder) error
-}
-
-// keepsData reports whether the service has a database.
-func (s service) keepsData() bool { return s.schema != nil }
 
 // serviceTable is the system: which service there is, what it calls, how it is built. The import law (imports_test.go)
 // and the order of start and stop derive from it.
@@ -72,11 +45,6 @@ func selectServices(names []string) ([]service, error) {
 		}
 	}
 	return slices.DeleteFunc(table, func(s service) bool { return !slices.Contains(names, s.name) }), nil
-}
-
-// registrar is what every gRPC service has.
-type registrar interface {
-	Register(grpc.ServiceRegistrar)
 }
 
 func buildMetadata(ctx context.Context, b *builder) error {
@@ -181,4 +149,10 @@ func (b *builder) endpoints() []gateway.Endpoint {
 		}
 	}
 	return list
+}
+
+func auditRating(ctx context.Context, db *sqldb.DB, differ func(string)) (int64, error) {
+	return rating.Audit(ctx, db, func(r rating.Record, field string, stored, recomputed int64) {
+		differ(fmt.Sprintf("%s %s: %s is %d, but its ratings give %d", r.Type, r.ID, field, stored, recomputed))
+	})
 }

@@ -93,7 +93,7 @@ func awaitDraining(t *testing.T, p *process) {
 	}
 }
 
-// awaitRefused asks until nobody listens on the address any more.
+// awaitRefused waits until no one listens on the address any more.
 func awaitRefused(t *testing.T, addr string) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -111,7 +111,7 @@ func awaitRefused(t *testing.T, addr string) {
 }
 
 // TestStopDrains: a request in flight when the stop begins is answered, with the services behind the gateway still there
-// for it; readiness is off meanwhile and nobody new gets in; what it wrote is there after the next start.
+// for it; readiness is off in the meantime and no one new gets in; what it wrote is there after the next start.
 func TestStopDrains(t *testing.T) {
 	dir := t.TempDir()
 	p := run(t, testConfig(dir))

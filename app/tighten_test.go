@@ -29,7 +29,7 @@ func TestDirectoriesOfAnEarlierRelease(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o700 {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
-		if !strings.Contains(p.log.String(), "others could read this directory") || !strings.Contains(p.log.String(), path) {
+		if !strings.Contains(p.log.String(), "removed other users' access to the data directory") || !strings.Contains(p.log.String(), path) {
 			t.Errorf("the log does not say that %s was open to others", path)
 		}
 	}

@@ -76,9 +76,9 @@ type crashRun struct {
 	said     *oracle.Ledger
 	writers  *writers
 	log      oracle.Outcome // the log alone, read back from the broker at the end
-	hits     int           // kills in traffic: something was acknowledged just before
-	inside   int           // kills that met events without an answer, or not ingested yet
-	advanced int           // lives in which ingestion got on
+	hits     int            // kills in traffic: something was acknowledged just before
+	inside   int            // kills that met events without an answer, or not ingested yet
+	advanced int            // lives in which ingestion got on
 }
 
 func newCrashRun(t *testing.T, bin string, p plan, seed uint64) *crashRun {

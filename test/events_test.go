@@ -118,4 +118,6 @@ func poison(rng *rand.Rand, serial, n int) item {
 }
 
 // meaning is what a good event of a plan says; each of them says its time.
-func (it item) meaning() (oracle.Key, oracle.Row, error) { return oracle.Meaning(it.value, time.Time{}) }
+func (it item) meaning() (oracle.Key, oracle.Row, error) {
+	return oracle.Meaning(it.value, time.Time{})
+}

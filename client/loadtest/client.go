@@ -112,7 +112,7 @@ func (t Targets) filmEndpoint() endpoint {
 }
 
 // Validate reports every field out of its range, as faults of kind Invalid, and as one of kind Precondition a target on another
-// machine that nobody allowed.
+// machine that no one allowed.
 func (t Targets) Validate() error {
 	t = t.withDefaults()
 	var errs []error
@@ -166,13 +166,13 @@ func (t Targets) allowed(d endpoint, addr string) error {
 	return nil
 }
 
-// loopback reports whether host is this machine, whoever is asked. Names are not looked up: what they mean may change.
+// loopback reports whether host is this machine. Names are not looked up: what they mean may change.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// RemoteError says that a target is on another machine, and nobody allowed that.
+// RemoteError says that a target is on another machine, and no one allowed that.
 type RemoteError struct{ Addr string }
 
 // Error names the target.

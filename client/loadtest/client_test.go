@@ -136,7 +136,7 @@ func ratings(t *testing.T, targets loadtest.Targets) int {
 	return int(got.GetRatings())
 }
 
-// TestRemoteTargets: nobody is put under load by mistake.
+// TestRemoteTargets: no one is put under load by mistake.
 func TestRemoteTargets(t *testing.T) {
 	local := loadtest.DefaultTargets()
 	if err := local.Validate(); err != nil {

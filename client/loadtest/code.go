@@ -13,7 +13,7 @@ import (
 	"movieexample.com/internal/kafka"
 )
 
-// Codes of requests that nobody answered.
+// Codes of requests that no one answered.
 const (
 	// CodeNotSent: the request found no place within Plan.Patience of its time.
 	CodeNotSent = "not sent"

@@ -170,7 +170,7 @@ func (d *Client) restSearch(r *rand.Rand) func(context.Context) error {
 	return d.get("/v1/movies:search?"+query.Encode(), "application/json")
 }
 
-// typed is what somebody has typed who looks for a title: mostly its beginning, else a word, all of it, or all of it with two
+// typed is what someone has typed who looks for a title: mostly its beginning, else a word, all of it, or all of it with two
 // neighbouring letters exchanged.
 func typed(title string, r *rand.Rand) string {
 	letters := []rune(title)

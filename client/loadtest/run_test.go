@@ -157,7 +157,7 @@ func TestWhatCannotBeSentIsCounted(t *testing.T) {
 			got.All.Errors[loadtest.CodeNotSent] != got.All.NotSent {
 			t.Errorf("%+v, want 800 due, half of them not sent", got.All)
 		}
-		// Nobody was served in less than the queue was long, and nobody waited longer than patience and an answer.
+		// No one was served in less than the queue was long, and no one waited longer than patience and an answer.
 		if l := got.All.Latency; l.P50 < 500 || l.Max > 601 {
 			t.Errorf("latencies %+v, want a median of at least the patience of 500 ms, and at most 600", l)
 		}
@@ -243,7 +243,7 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
-// stalling is a server that stands still once, for so long, at one of its requests; whoever comes meanwhile waits.
+// stalling is a server that stalls once, for so long, at one of its requests; a caller that comes in the meantime waits.
 type stalling struct {
 	at    int64
 	n     atomic.Int64
@@ -265,8 +265,8 @@ func (s *stalling) ServeHTTP(http.ResponseWriter, *http.Request) {
 	defer s.still.RUnlock()
 }
 
-// TestOpenLoopShowsAStandstill asks a real server that stands still once for half a second. All who would have come meanwhile
-// wait; a closed loop sends nobody then, and has one slow request among hundreds.
+// TestOpenLoopShowsAStandstill asks a real server that stalls once for half a second. All who would have come in the meantime
+// wait; a closed loop sends no one then, and has one slow request among hundreds.
 func TestOpenLoopShowsAStandstill(t *testing.T) {
 	ask := func(url string) func(context.Context) error {
 		return func(ctx context.Context) error {
@@ -291,7 +291,7 @@ func TestOpenLoopShowsAStandstill(t *testing.T) {
 	if open.stood.Load() != 1 {
 		t.Fatalf("the server stood still %d times, want once", open.stood.Load())
 	}
-	// A quarter of the requests was due while the server stood still; one of a hundred waited for nearly all of it.
+	// A quarter of the requests was due while the server stalled; one of a hundred waited for nearly all of it.
 	if l := got.All.Latency; l.P99 < 450 || l.P90 < 250 {
 		t.Errorf("open loop: p90 %v ms and p99 %v ms, want at least 250 and 450 with a standstill of 500 ms", l.P90, l.P99)
 	}

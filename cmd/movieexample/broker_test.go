@@ -25,7 +25,7 @@ import (
 // brokerPID is the process of the embedded broker now, as the log says.
 func (p *program) brokerPID(t *testing.T) int {
 	t.Helper()
-	found := regexp.MustCompile(`msg="the embedded Kafka broker serves(?: again)?".* pid=(\d+)`).FindAllStringSubmatch(p.stderr.String(), -1)
+	found := regexp.MustCompile(`msg="the embedded Kafka broker is ready(?: again)?".* pid=(\d+)`).FindAllStringSubmatch(p.stderr.String(), -1)
 	if len(found) == 0 {
 		return 0
 	}

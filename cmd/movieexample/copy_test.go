@@ -172,7 +172,7 @@ func TestCopyRefuses(t *testing.T) {
 		{[]string{"--from", db("missing"), "--to", db("x")}, exitFailed, "there is no file " + filepath.Join(dir, "missing.db")},
 		{[]string{"--from", db("empty"), "--to", db("x")}, exitFailed, "has no table of metadata or rating"},
 		{[]string{"--from", db("rating"), "--to", db("rating")}, exitFailed, "both source and target"},
-		{[]string{"--from", db("rating"), "--to", db("metadata")}, exitFailed, "metadata.db: its table external_ids is not one of the schema"},
+		{[]string{"--from", db("rating"), "--to", db("metadata")}, exitFailed, "metadata.db: its table external_ids is not part of the schema"},
 		{[]string{"--from", db("rating"), "--to", "mysql://rating:geheim@127.0.0.1:1/rating"}, exitUnreachable, "rating@127.0.0.1:1/rating"},
 	} {
 		o := movieexample(t.Context(), "", append([]string{"copy"}, tc.args...)...)

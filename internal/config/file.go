@@ -32,7 +32,7 @@ func (s *Set) loadFile(name string) []error {
 		return []error{r.syntaxProblem(err)}
 	}
 	if doc != nil {
-		r.group(s.root, doc, doc.Line)
+		r.readGroup(s.root, doc, doc.Line)
 	}
 	return r.problems
 }
@@ -67,10 +67,10 @@ type fileReader struct {
 	problems []error
 }
 
-func (r *fileReader) origin(line int) string { return fmt.Sprintf("%s:%d", r.name, line) }
+func (r *fileReader) place(line int) string { return fmt.Sprintf("%s:%d", r.name, line) }
 
 func (r *fileReader) problem(path string, line int, format string, args ...any) {
-	r.problems = append(r.problems, &Problem{Path: path, Origin: r.origin(line), Reason: fmt.Sprintf(format, args...)})
+	r.problems = append(r.problems, &Problem{Path: path, Origin: r.place(line), Reason: fmt.Sprintf(format, args...)})
 }
 
 // yamlMessage takes the line out of the parser's message, which has it in the middle of the text.
@@ -90,9 +90,9 @@ func (r *fileReader) syntaxProblem(err error) error {
 	return &Problem{Origin: origin, Reason: "not valid YAML: " + text}
 }
 
-// group reads a mapping node into a section. It goes only where the section has keys, so that a cycle of aliases ends
+// readGroup reads a mapping node into a section. It goes only where the section has keys, so that a cycle of aliases ends
 // where the struct does.
-func (r *fileReader) group(g *group, n *yaml.Node, line int) {
+func (r *fileReader) readGroup(g *group, n *yaml.Node, line int) {
 	n = resolve(n)
 	if isNull(n) {
 		return // a section whose keys are all commented out
@@ -116,9 +116,9 @@ func (r *fileReader) group(g *group, n *yaml.Node, line int) {
 		case m == nil:
 			r.problem(g.child(printable(p.key)), p.line, "%s", r.unknownKey(g, p.key))
 		case m.group != nil:
-			r.group(m.group, p.value, p.line)
+			r.readGroup(m.group, p.value, p.line)
 		default:
-			r.setting(m.setting, p.value, p.line)
+			r.readSetting(m.setting, p.value, p.line)
 		}
 	}
 }
@@ -188,27 +188,27 @@ func mergeSources(value *yaml.Node) []*yaml.Node {
 	return sources
 }
 
-// setting reads a value node: a list for list settings, a scalar for all others.
-func (r *fileReader) setting(st *setting, n *yaml.Node, line int) {
+// readSetting reads a value node: a list for list settings, a scalar for all others.
+func (r *fileReader) readSetting(st *setting, n *yaml.Node, line int) {
 	n = resolve(n)
 	if isNull(n) {
 		r.problem(st.path, line, "the key has no value: give one, or remove the key to keep the default%s", emptyHint(st))
 		return
 	}
 	if st.kind.list {
-		r.list(st, n, line)
+		r.readList(st, n, line)
 		return
 	}
 	if !isText(n) {
 		r.problem(st.path, line, "%s given, want one value", describe(n))
 		return
 	}
-	if err := st.take(n.Value, SourceFile, r.origin(line)); err != nil {
+	if err := st.take(n.Value, SourceFile, r.place(line)); err != nil {
 		r.problems = append(r.problems, err)
 	}
 }
 
-func (r *fileReader) list(st *setting, n *yaml.Node, line int) {
+func (r *fileReader) readList(st *setting, n *yaml.Node, line int) {
 	if n.Kind != yaml.SequenceNode {
 		r.problem(st.path, line, "%s given, want a list such as [a, b]", describe(n))
 		return
@@ -227,7 +227,7 @@ func (r *fileReader) list(st *setting, n *yaml.Node, line int) {
 		r.problem(st.path, line, "%s", err)
 		return
 	}
-	st.incoming = candidate{value: v, source: SourceFile, origin: r.origin(line)}
+	st.incoming = candidate{value: v, source: SourceFile, origin: r.place(line)}
 }
 
 // unknownKey says what is wrong with a key that a section does not have.
@@ -285,7 +285,7 @@ func resolve(n *yaml.Node) *yaml.Node {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// isText tells whether a node is a plain value. Numbers, dates and truth values are taken as they were written, so that a password of digits
+// isText reports whether a node is a plain value. Numbers, dates and truth values are taken as they were written, so that a password of digits
 // needs no quotes; values with tags that ask for something else are not.
 func isText(n *yaml.Node) bool {
 	if n.Kind != yaml.ScalarNode {

@@ -34,19 +34,6 @@ func Under(section string, err error) error {
 	})
 }
 
-// Locate adds to each Problem in err where its setting was set, so that a check of meaning ("must not be larger than …")
-// points to the same file and line as a check of form. Defaults have no place and get none. Nil stays nil.
-func (s *Set) Locate(err error) error {
-	return eachProblem(err, func(p Problem) Problem {
-		for _, st := range s.settings {
-			if st.path == p.Path && p.Origin == "" {
-				p.Origin = st.origin
-			}
-		}
-		return p
-	})
-}
-
 // eachProblem rewrites the problems of a joined error, keeping their order.
 func eachProblem(err error, rewrite func(Problem) Problem) error {
 	if err == nil {

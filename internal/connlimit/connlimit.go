@@ -72,7 +72,7 @@ func New(cfg Config) (*Limiter, error) {
 	if cfg.Metrics != nil {
 		for _, c := range []prometheus.Collector{l.open, l.closed} {
 			if err := cfg.Metrics.Register(c); err != nil {
-				return nil, fmt.Errorf("register the metrics of connections: %w", err)
+				return nil, fmt.Errorf("register connection metrics: %w", err)
 			}
 		}
 	}
@@ -254,7 +254,7 @@ func (l *Limiter) count(c *conn, reason string) {
 	if now.Sub(l.logged) < logEvery {
 		return
 	}
-	l.log.LogAttrs(context.Background(), slog.LevelWarn, "connections are closed to make room for others",
+	l.log.LogAttrs(context.Background(), slog.LevelWarn, "connections evicted",
 		slog.String("listener", c.listener.of.Name), slog.String("full", reason), slog.String("peer", c.from.String()),
 		slog.Int("closed", l.silent), slog.Int("open", len(l.conns)))
 	l.logged, l.silent = now, 0

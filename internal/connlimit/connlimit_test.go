@@ -152,7 +152,7 @@ func TestNewcomersAreServed(t *testing.T) {
 	}
 }
 
-// TestOneAddressLeavesRoom: whoever has reached the limit of an address does not push out those from others.
+// TestOneAddressLeavesRoom: a caller that has reached the limit of an address does not push out those from others.
 func TestOneAddressLeavesRoom(t *testing.T) {
 	l, _ := newLimiter(t, 1<<20)
 	addr := echo(t, l, connlimit.Listener{Name: "a", Max: 8, MaxPerAddress: 4})

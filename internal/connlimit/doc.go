@@ -1,23 +1,16 @@
-// Package connlimit owns how many connections a process accepts.
+// Package connlimit bounds the connections that a process accepts.
 //
-// All listeners of a process share one [Limiter]. A listener has a limit in all and
-// one per peer address; and the process as a whole stops short of its limit of file
-// descriptors (RLIMIT_NOFILE), because databases, files and the listener for
-// operators need some too. Descriptors are numbered from the lowest that is free, so
-// the number of a connection's descriptor says how many the process had in use at
-// least, whoever opened them; only when that is many they are counted.
+// All listeners of a process share one [Limiter]. Each listener has a limit in total and one per peer address. The process as a whole
+// stays below its limit of file descriptors (RLIMIT_NOFILE), because databases, files and the admin listener need some too. The system
+// assigns the lowest free descriptor, so a high number shows that many are in use; only then they are counted.
 //
-// It promises that a newcomer is served. Where there is no room, the connection that
-// has been silent for longest is closed, of those without any request answered so far
-// where these are the more, otherwise of the others. Only where there is none to
-// close, the newcomer is. So connections that an attacker holds open, or opens by the
-// thousand, give way to those that are used.
+// A new connection is accepted. If a limit is reached, the connection that was silent longest is evicted. Connections without any
+// answered request and those with one each have half of the room, so neither group can push out the other. Only if there is none to
+// evict, the new connection is closed. Connections that an attacker holds open or opens by the thousand thus give way to those in use.
 //
-// Connections of a reserved listener ([Listener].Reserved) are counted by themselves,
-// are never closed to make room for others, and may use the descriptors that the
-// others leave.
-//
-// Metrics, by listener: movieexample_server_connections, and movieexample_server_connections_evicted_total with
-// the reason: listener (the limit in all), address (the limit per address) or
+// Connections of a reserved listener ([Listener].Reserved) are counted separately, are never evicted, and may use the reserve of
 // descriptors.
+//
+// Metrics, by listener: movieexample_server_connections, and movieexample_server_connections_evicted_total with the reason: listener
+// (the limit in total), address (the limit per address) or descriptors.
 package connlimit

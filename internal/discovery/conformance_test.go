@@ -125,7 +125,7 @@ func open(t *testing.T, spec string, opts discovery.Options) *discovery.Registry
 	return reg
 }
 
-// launch starts an instance that nobody has heard of, unless it says so itself.
+// launch starts an instance that no one has heard of, unless it says so itself.
 func (w *world) launch(t *testing.T) *process {
 	t.Helper()
 	addr := "127.0.0.1:0"
@@ -207,7 +207,7 @@ func noInstanceAndRecovery(t *testing.T, w *world) {
 			return strings.Contains(err.Error(), w.reg.Target("rating")+": no instance")
 		})
 		p := w.start(t)
-		// A call that waits is answered as soon as there is somebody, without a dial.
+		// A call that waits is answered as soon as there is someone, without a dial.
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		_, err := client.UnaryCall(ctx, &testpb.SimpleRequest{}, grpc.WaitForReady(true))
 		cancel()
@@ -224,7 +224,7 @@ func noInstanceAndRecovery(t *testing.T, w *world) {
 func TestInstanceDies(t *testing.T) { forEachKind(t, kinds(), instanceDies) }
 
 // A SIGKILL costs no read, and what is dead is out of rotation within 5 s although
-// the registry goes on listing it.
+// the registry continues listing it.
 func instanceDies(t *testing.T, w *world) {
 	a, b, c := w.start(t), w.start(t), w.start(t)
 	tr := startTraffic(t, w.reg, 200)

@@ -66,7 +66,7 @@ func (s consulSpec) build(r *Registry, opts Options) error {
 	// With an HTTP client of ours, nothing about TLS is taken from the environment.
 	c.agent, err = api.NewClient(&api.Config{Address: s.addr, Scheme: scheme, HttpClient: &http.Client{Transport: c.http}})
 	if err != nil {
-		return fmt.Errorf("make a client of Consul: %w", err)
+		return fmt.Errorf("create Consul client: %w", err)
 	}
 	r.scheme, r.backend = "consul", c
 	return nil
@@ -81,7 +81,7 @@ func (s consulSpec) tlsConfig() (*tls.Config, error) {
 		}
 		cfg.RootCAs = x509.NewCertPool()
 		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s: there is no certificate in it: want PEM", s.caFile)
+			return nil, fmt.Errorf("ca_file %s: no certificate found: want PEM", s.caFile)
 		}
 	}
 	if s.certFile != "" {
@@ -124,7 +124,7 @@ func (c *consul) aclToken() string {
 		c.token, c.noToken = token, ""
 	} else if c.noToken != err.Error() {
 		c.noToken = err.Error()
-		c.registry.log.Warn("Consul's token cannot be read; the last one stays", "error", err)
+		c.registry.log.Warn("cannot read the Consul token; keeping the last one", "error", err)
 	}
 	return c.token
 }
@@ -203,7 +203,7 @@ func addresses(entries []*api.ServiceEntry) []string {
 		}
 		addr := net.JoinHostPort(host, strconv.Itoa(e.Service.Port))
 		if _, _, err := splitAddress(addr); err != nil {
-			continue // somebody else's registration, without a port
+			continue // another program's registration, without a port
 		}
 		all = append(all, addr)
 		if !critical(e) {

@@ -91,7 +91,7 @@ func TestConsulRegistration(t *testing.T) {
 	}
 }
 
-// What the agent has lost without going away is registered again, and nobody who calls
+// What the agent has lost without going away is registered again, and no one who calls
 // the others notices.
 func TestConsulForgetsAnInstance(t *testing.T) {
 	t.Parallel()
@@ -107,7 +107,7 @@ func TestConsulForgetsAnInstance(t *testing.T) {
 }
 
 // An instance that hangs keeps its connections; the agent's check finds it. When
-// everybody hangs, nobody is left out.
+// all hangs, no one is left out.
 func TestConsulLeavesOutWhoHangs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, newAgent(t, "-dev").kind(t))
@@ -138,7 +138,7 @@ func TestConsulLeavesOutWhoHangs(t *testing.T) {
 	})
 }
 
-// An agent that hangs is a registry that is down, which nobody notices.
+// An agent that hangs is a registry that is down, which no one notices.
 func TestConsulHangs(t *testing.T) {
 	t.Parallel()
 	a := newAgent(t, "-dev")
@@ -209,7 +209,7 @@ func TestConsulACL(t *testing.T) {
 	if err := os.Remove(file); err != nil { // the last one stays, whatever that is worth
 		t.Fatal(err)
 	}
-	log.expect(t, "token cannot be read")
+	log.expect(t, "cannot read the Consul token")
 	replace(t, file, enough+"\n")
 	eventually(t, "registered", func() bool { return w.metric(t, "movieexample_discovery_registered") == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -217,7 +217,7 @@ func TestConsulACL(t *testing.T) {
 	if _, err := client.UnaryCall(ctx, &testpb.SimpleRequest{}, grpc.WaitForReady(true)); err != nil {
 		t.Fatalf("with rights: %v", err)
 	}
-	// Rights that are lost lose nobody.
+	// Rights that are lost lose no one.
 	replace(t, file, nothing+"\n")
 	eventually(t, "noticed", func() bool { return w.metric(t, "movieexample_discovery_registered") == 0 })
 	if _, err := client.UnaryCall(t.Context(), &testpb.SimpleRequest{}); err != nil {

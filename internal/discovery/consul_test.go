@@ -145,7 +145,7 @@ func TestConsulOutages(t *testing.T) {
 	f.change(func() { f.status = http.StatusInternalServerError })
 	r.stale(t, 1)
 	f.change(func() { f.status, f.entries, f.filtered = 0, nil, true })
-	r.log.expect(t, "the registry does not answer")
+	r.log.expect(t, "registry is unreachable")
 	f.change(func() { f.entries, f.filtered = []*api.ServiceEntry{entry("10.0.0.1", 1, "passing", "passing")}, false })
 	r.stale(t, 0)
 	if got := r.log.count("instances changed"); got != 1 {
@@ -172,7 +172,7 @@ func TestConsulRegistrationIsRenewed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.log.expect(t, "the registration with Consul is not certain")
+	r.log.expect(t, "registration with Consul failed")
 	if got := r.metric(t, "movieexample_discovery_registered"); got != 0 {
 		t.Errorf("movieexample_discovery_registered is %v, want 0", got)
 	}
@@ -212,7 +212,7 @@ func TestConsulRegistrationIsRenewed(t *testing.T) {
 	}
 	f.CloseClientConnections()
 	f.Config.Close()
-	if err := last(t.Context()); err == nil || !strings.Contains(err.Error(), "deregister rating at 10.0.0.1:8082: tell Consul at ") {
+	if err := last(t.Context()); err == nil || !strings.Contains(err.Error(), "deregister rating at 10.0.0.1:8082: deregister from Consul at ") {
 		t.Errorf("without an agent: %v", err)
 	}
 }

@@ -67,13 +67,13 @@ type backend interface {
 
 // registration counts how often this process has registered an instance.
 type registration struct {
-	mu    sync.Mutex // held while the registry is told
+	mu    sync.Mutex // held during registration
 	count int
 	leave func(context.Context) error
 }
 
 // Open returns the registry that spec says; see the package's comment for what it
-// may be. It connects to nobody, so it does not fail because a registry is away. It
+// may be. It does not connect, so it does not fail if a registry is unreachable. It
 // fails when spec is wrong, and when a file that spec names cannot be read or used.
 // ctx bounds Open, not the registry's life: end that with Close.
 func Open(_ context.Context, spec string, opts Options) (*Registry, error) {
@@ -124,7 +124,7 @@ func newRegistry(opts Options) (*Registry, error) {
 // An error says what is wrong with service or addr. A registry that is away is not an
 // error: Register tries once, as long as ctx allows and at most some seconds, and then
 // leaves it to the background to go on, with a line in the log. deregister does need
-// the registry, and returns an error when that could not be told.
+// the registry, and returns an error if that fails.
 func (r *Registry) Register(ctx context.Context, service, addr string) (deregister func(context.Context) error, err error) {
 	if err := checkService(service); err != nil {
 		return nil, err
@@ -291,7 +291,7 @@ func splitAddress(addr string) (host string, port int, err error) {
 		return "", 0, fmt.Errorf("address %q: want host:port with the port that clients connect to, like 127.0.0.1:8081", addr)
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		return "", 0, fmt.Errorf("address %q: no client can connect to %s, it means every address of a machine: give one of them", addr, host)
+		return "", 0, fmt.Errorf("address %q: no client can connect to %s, which stands for all addresses of a machine: give one of them", addr, host)
 	}
 	return host, port, nil
 }

@@ -152,7 +152,7 @@ func notThere(err error) bool {
 	return errors.As(err, &e) && e.IsNotFound
 }
 
-// register does nothing: whoever keeps the zone says who exists.
+// register does nothing: the zone is kept by the operator.
 func (*dns) register(context.Context, string, string) (func(context.Context) error, error) {
 	return func(context.Context) error { return nil }, nil
 }

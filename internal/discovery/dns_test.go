@@ -17,7 +17,7 @@ import (
 )
 
 // resolved is a registry and what it tells a connection about the rating service, without
-// a connection: nobody listens there.
+// a connection: no one listens there.
 type resolved struct {
 	*world
 	log *lines
@@ -79,7 +79,7 @@ func (r *resolved) stale(t *testing.T, want float64) {
 	eventually(t, fmt.Sprint("stale is ", want), func() bool { return r.metric(t, "movieexample_discovery_stale") == want })
 }
 
-// A name server that says that it cannot answer is not one that says nobody is there.
+// A name server that says that it cannot answer is not one that says no one is there.
 func TestDNSTellsFailureFromAbsence(t *testing.T) {
 	t.Parallel()
 	n := startNameserver(t)
@@ -96,7 +96,7 @@ func TestDNSTellsFailureFromAbsence(t *testing.T) {
 		n.answers(dnsmessage.RCodeSuccess)
 		r.stale(t, 0)
 	}
-	if got := r.log.count("the registry does not answer"); got != 2 {
+	if got := r.log.count("registry is unreachable"); got != 2 {
 		t.Errorf("%d lines in the log about two outages", got)
 	}
 	for _, absent := range []func(string){n.unset, func(name string) { n.set(name) }} {

@@ -1,13 +1,13 @@
 // Package discovery owns the answer to "where does this service live?".
 //
-// A [Registry] is told by instances that they exist ([Registry.Register]), and
-// tells clients through gRPC's resolver: pass [Registry.Resolver] to rpc.Dial and
-// dial [Registry.Target] of the service. That is all of the seam; which kind of
-// registry is behind it is said by a spec, in one line of configuration:
+// Instances register with a [Registry] ([Registry.Register]). It
+// serves clients through gRPC's resolver: pass [Registry.Resolver] to rpc.Dial and
+// dial [Registry.Target] of the service. A spec, one line of configuration, selects the
+// kind of registry:
 //
-//	memory                    the instances that this process registers; nobody else sees them
+//	memory                    the instances that this process registers; no other process sees them
 //	static:FILE               a file that lists them, read again when it changes
-//	dns://[SERVER]/NAME       A, AAAA or SRV records, asked for again every few seconds
+//	dns://[SERVER]/NAME       A, AAAA or SRV records, looked up every few seconds
 //	consul://HOST:PORT        a Consul agent
 //
 // What follows "?" are parameters; a wrong one is an error that names it.
@@ -21,12 +21,11 @@
 //	  - 10.0.0.5:8082
 //	  - 10.0.0.6:8082
 //
-// It is looked at every second and taken when it was the same twice, so within two
-// seconds, and never in the middle of writing unless the writer rests there; a new
-// file that is renamed into place cannot be half-written at all. A file that cannot
-// be read or used is logged once, with what is wrong, and changes nothing. An empty
-// file is one of those, because a file that is written anew begins empty: no
-// services are written as {}. Register does nothing.
+// It is read every second, and used once it was the same twice: within two seconds, and not
+// while it is being written, unless the writer pauses. A new file that is renamed into place is
+// always complete. An invalid file is logged once, with the reason, and changes nothing. An
+// empty file is invalid, because a file that is rewritten begins empty; write {} for no
+// services. Register does nothing.
 //
 // # dns
 //
@@ -57,9 +56,9 @@
 //
 //	tls=true          HTTPS
 //	ca_file=F         PEM certificates of the authorities to trust, instead of the system's
-//	cert_file=F       PEM certificate to show, with key_file=F; read anew for each connection
+//	cert_file=F       PEM certificate to show, with key_file=F; read again for each connection
 //	server_name=N     the name that the agent's certificate must have, instead of HOST
-//	token_file=F      the ACL token, read anew for each request; it needs service:write for
+//	token_file=F      the ACL token, read again for each request; it needs service:write for
 //	                  its own service, service:read for those it calls, and node:read
 //	datacenter=N      where to look services up, instead of the agent's own datacenter
 //
@@ -67,34 +66,28 @@
 //
 // # Promises
 //
-// A registry says who exists; who can serve is found out by the client, from its
-// connections and grpc.health.v1, within moments. So a registry may be late, wrong
-// or away:
+// A registry lists instances. Clients find out which ones serve, from their connections and grpc.health.v1, within moments. So a
+// registry may be late, wrong or unreachable:
 //
-// While it does not answer, the last known instances stay, also those that a
-// connection finds when it wakes from idleness. When it answers again, what it has
-// lost meanwhile may be about to register again; instances that are missing from
-// its answers are dropped only after some seconds of answers without them (10 s
-// with Consul, 5 s with DNS, at once with a file).
+// While it is unreachable, the last known instances are used, also by connections that wake from idleness. After a failure, instances
+// may be about to register again; those that are missing are dropped only after some seconds of answers without them (10 s with
+// Consul, 5 s with DNS, at once with a file).
 //
-// Consul's checks are used for one thing, to leave out instances that hang without
-// losing their connections, and only while there are others: an agent that believes
-// everybody ill cannot take a service down.
+// Consul's checks are used only to leave out instances that hang without losing their connections, and only while there are others:
+// an agent that considers all instances critical cannot take a service down.
 //
-// A service without instances is an UNAVAILABLE error that names the service, and
-// calls succeed again as soon as there is one, without a new dial. A connection never
-// asks the registry by itself: a service is looked up once for the whole process, from
-// the first connection to it until [Registry.Close].
+// A service without instances is an UNAVAILABLE error that names the service. Calls succeed again as soon as there is one, without a
+// new dial. A service is looked up once for the whole process, from the first connection to it until [Registry.Close].
 //
-// Metrics: movieexample_discovery_instances, movieexample_discovery_stale, movieexample_discovery_registered and
-// movieexample_discovery_foreign_instances, by service. How many instances calls can be sent to is
-// another number, the connection's: movieexample_grpc_client_usable_instances. A log line tells of every change of the instances, and of the registry's
-// going and coming, not of every question.
+// Metrics, by service: movieexample_discovery_instances, movieexample_discovery_stale, movieexample_discovery_registered and
+// movieexample_discovery_foreign_instances. The number of instances that calls can be sent to is a metric of the connection:
+// movieexample_grpc_client_usable_instances. The log has a line for each change of the instances and for the end and the return of
+// the registry, not for each request.
 //
 // # Refusals
 //
 // It refuses global state: no resolver is registered for the whole process, so that
 // two systems in one process (a test's) cannot find each other's instances. It
-// refuses to fail a start because a registry is away: a registration is repeated
-// until it holds.
+// refuses to fail a start because a registry is unreachable: registration is retried
+// until it succeeds.
 package discovery

@@ -47,7 +47,7 @@ func (l *lookup) found(instances []string) (again time.Duration) {
 		l.failing = false
 		l.keep = now.Add(l.settle)
 		l.registry.metrics.stale.WithLabelValues(l.service).Set(0)
-		l.registry.log.Info("the registry answers again", "service", l.service)
+		l.registry.log.Info("registry is reachable again", "service", l.service)
 	}
 	next := slices.Clone(instances)
 	slices.Sort(next)
@@ -90,7 +90,7 @@ func (l *lookup) failed() (first bool) {
 // unanswered is failed, with a line in the log when it is news.
 func (l *lookup) unanswered(err error) {
 	if l.failed() {
-		l.registry.log.Warn("the registry does not answer; the last known instances stay", "service", l.service, "instances", l.known(), "error", err)
+		l.registry.log.Warn("registry is unreachable; using the last known instances", "service", l.service, "instances", l.known(), "error", err)
 	}
 }
 
@@ -101,7 +101,7 @@ func (l *lookup) known() []string {
 	return l.instances
 }
 
-// set changes the instances and tells the connections. They are told with l.mu held,
+// set changes the instances and updates the connections. It does so with l.mu held,
 // so that none of them hears of two changes in the wrong order; gRPC does not call
 // back into a resolver from UpdateState.
 func (l *lookup) set(next []string) {
@@ -116,7 +116,7 @@ func (l *lookup) set(next []string) {
 	l.told, l.instances = true, next
 	l.registry.metrics.instances.WithLabelValues(l.service).Set(float64(len(next)))
 	if len(gone)+len(added) > 0 {
-		l.registry.log.Info("a service's instances changed", "service", l.service, "instances", next, "added", added, "gone", gone)
+		l.registry.log.Info("service instances changed", "service", l.service, "instances", next, "added", added, "gone", gone)
 	}
 	for c := range l.conns {
 		c.tell(next)

@@ -39,7 +39,7 @@ func TestInstancesSettleAfterAnOutage(t *testing.T) {
 			t.Errorf("asked again after %v, want 10 s", again)
 		}
 		expect("it is back and has forgotten", "b")
-		time.Sleep(4 * time.Second) // the bubble's clock, which stands still otherwise
+		time.Sleep(4 * time.Second) // the bubble's clock, which stalls otherwise
 		if again := l.found([]string{"c"}); again != 6*time.Second {
 			t.Errorf("asked again after %v, want 6 s", again)
 		}

@@ -34,7 +34,7 @@ func (c *consul) register(ctx context.Context, service, addr string) (func(conte
 	if err != nil {
 		return nil, err
 	}
-	// The same after a restart at the same place, so that what a crash has left is taken over.
+	// The same after a restart at the same place, so that the registration a crash left behind is replaced.
 	id := fmt.Sprintf("%s-%s-%d", service, host, port)
 	i := &instance{consul: c, service: service, id: id, entry: &api.AgentServiceRegistration{
 		ID: id, Name: service, Address: host, Port: port,
@@ -42,7 +42,7 @@ func (c *consul) register(ctx context.Context, service, addr string) (func(conte
 			CheckID: id, Name: "grpc.health.v1 of " + service,
 			GRPC:     net.JoinHostPort(host, strconv.Itoa(port)),
 			Interval: consulCheck.String(), Timeout: consulCheck.String(),
-			// It serves already; without this nobody would use it before the first check.
+			// It serves already; without this it would not be used before the first check.
 			Status:                         api.HealthPassing,
 			DeregisterCriticalServiceAfter: consulReap.String(),
 		},
@@ -65,7 +65,7 @@ func (c *consul) register(ctx context.Context, service, addr string) (func(conte
 		ctx, cancel := context.WithTimeout(ctx, consulRequest)
 		defer cancel()
 		if err := c.agent.Agent().ServiceDeregisterOpts(i.id, c.query(ctx)); err != nil && !notKnown(err) {
-			return fmt.Errorf("tell Consul at %s: it removes the instance itself once its health check has failed for %v: %w", c.spec.addr, consulReap, err)
+			return fmt.Errorf("deregister from Consul at %s: Consul removes the instance after its health check has failed for %v: %w", c.spec.addr, consulReap, err)
 		}
 		return nil
 	}, nil
@@ -105,13 +105,13 @@ func (i *instance) hold(ctx context.Context, before bool) bool {
 	if err != nil {
 		gauge.Set(0)
 		if before {
-			log.Warn("the registration with Consul is not certain; trying until it is", "consul", c.spec.addr, "error", err)
+			log.Warn("registration with Consul failed; retrying", "consul", c.spec.addr, "error", err)
 		}
 		return false
 	}
 	gauge.Set(1)
 	if !before {
-		log.Info("the registration with Consul holds again")
+		log.Info("registered with Consul again")
 	}
 	return true
 }

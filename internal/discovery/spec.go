@@ -20,7 +20,7 @@ const (
 	maxInterval     = time.Minute
 )
 
-// parsed is a spec that is right as far as its text can tell.
+// parsed is a spec whose text is valid.
 type parsed interface {
 	// build gives r its scheme and backend. It may read files.
 	build(r *Registry, opts Options) error
@@ -59,7 +59,7 @@ func parse(spec string) (parsed, error) {
 	case spec == MemoryScheme:
 		p = memorySpec{}
 	case kind == MemoryScheme:
-		err = fmt.Errorf("memory takes nothing: write memory")
+		err = fmt.Errorf("memory has no parameters: write memory")
 	case kind == "static":
 		p, err = parseStatic(rest)
 	case kind == "dns":
@@ -67,7 +67,7 @@ func parse(spec string) (parsed, error) {
 	case kind == "consul":
 		p, err = parseConsul(rest)
 	default:
-		return nil, fmt.Errorf("discovery %q: there is no such kind: want %s", shown(spec), kinds)
+		return nil, fmt.Errorf("discovery %q: unknown kind: want %s", shown(spec), kinds)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("discovery %q: %w", shown(spec), err)
@@ -157,7 +157,7 @@ func parseConsul(rest string) (parsed, error) {
 		return nil, err
 	}
 	if path != "" {
-		return nil, fmt.Errorf("path %q: want nothing behind the address: consul://HOST:PORT", path)
+		return nil, fmt.Errorf("path %q: want nothing after the address: consul://HOST:PORT", path)
 	}
 	if strings.Contains(authority, "@") {
 		return nil, fmt.Errorf("the address has a password in it: give an ACL token by token_file")
@@ -192,17 +192,17 @@ func parseConsul(rest string) (parsed, error) {
 		case text == "":
 			return nil, fmt.Errorf("%s is empty: give a value or leave it out", t.name)
 		case t.tls && !s.tls:
-			return nil, fmt.Errorf("%s has a meaning only with tls=true: add that", t.name)
+			return nil, fmt.Errorf("%s requires tls=true: add that", t.name)
 		}
 		*t.value = text
 	}
 	if (s.certFile == "") != (s.keyFile == "") {
-		return nil, fmt.Errorf("cert_file and key_file belong together: give both or none")
+		return nil, fmt.Errorf("cert_file and key_file must be given together: give both or none")
 	}
 	return s, params.rest("tls", "ca_file", "cert_file", "key_file", "server_name", "token_file", "datacenter")
 }
 
-// params are the parameters of a spec that nobody has taken yet.
+// params are the parameters of a spec that are not used yet.
 type params url.Values
 
 // cut takes "//authority/path?params" apart.
@@ -245,7 +245,7 @@ func (p params) rest(allowed ...string) error {
 		return nil
 	}
 	slices.Sort(names)
-	return fmt.Errorf("parameter %s: there is no such parameter: want %s", names[0], strings.Join(allowed, ", "))
+	return fmt.Errorf("parameter %s is unknown: want %s", names[0], strings.Join(allowed, ", "))
 }
 
 func (memorySpec) build(r *Registry, _ Options) error {

@@ -63,7 +63,7 @@ func (s *static) follow(ctx context.Context, used []byte) {
 		}
 		content, err := readStatic(s.file)
 		if err == nil && !bytes.Equal(content, seen) {
-			seen = content // somebody may be writing: look again
+			seen = content // it may be being written: look again
 			continue
 		}
 		seen = content
@@ -77,14 +77,14 @@ func (s *static) follow(ctx context.Context, used []byte) {
 		if err != nil {
 			if err.Error() != complaint {
 				complaint = err.Error()
-				s.registry.log.Warn("the file of services cannot be used; the last good content stays", "file", s.file, "error", err)
+				s.registry.log.Warn("services file is invalid; keeping the last valid content", "file", s.file, "error", err)
 				s.update(func(st *staticState) { st.failing = true })
 			}
 			continue
 		}
 		if complaint != "" {
 			complaint = ""
-			s.registry.log.Info("the file of services can be used again", "file", s.file)
+			s.registry.log.Info("services file is valid again", "file", s.file)
 		}
 		used = content
 		s.update(func(st *staticState) { *st = staticState{services: services} })
@@ -129,7 +129,7 @@ func (s *static) watch(l *lookup) error {
 	return nil
 }
 
-// register does nothing: whoever writes the file says who exists.
+// register does nothing: the file is written by the operator.
 func (*static) register(context.Context, string, string) (func(context.Context) error, error) {
 	return func(context.Context) error { return nil }, nil
 }
@@ -139,15 +139,15 @@ func (*static) close() {}
 func readStatic(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the file of services: %w", err)
+		return nil, fmt.Errorf("read services file: %w", err)
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, staticMaxBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("read the file of services: %w", err)
+		return nil, fmt.Errorf("read services file: %w", err)
 	}
 	if len(content) > staticMaxBytes {
-		return nil, fmt.Errorf("the file of services %s has more than %d bytes: is it the right one?", file, staticMaxBytes)
+		return nil, fmt.Errorf("services file %s has more than %d bytes: is it the right file?", file, staticMaxBytes)
 	}
 	return content, nil
 }
@@ -163,10 +163,10 @@ func parseServices(content []byte) (map[string][]string, error) {
 		return nil, fmt.Errorf("want a list of host:port for each service, like rating: [127.0.0.1:8082]: %w", err)
 	}
 	if services == nil {
-		return nil, fmt.Errorf("there is nothing in the file: want a list of host:port for each service, or {} for no services")
+		return nil, fmt.Errorf("the file has no content: want a list of host:port for each service, or {} for no services")
 	}
 	if err := d.Decode(new(any)); err != io.EOF { //nolint:errorlint // the decoder returns it bare
-		return nil, fmt.Errorf("there is something after the list of services: want one YAML document")
+		return nil, fmt.Errorf("the file has more than one YAML document: want one")
 	}
 	for service, addrs := range services {
 		if err := checkService(service); err != nil {

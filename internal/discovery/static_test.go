@@ -34,7 +34,7 @@ func TestStaticFileChanges(t *testing.T) {
 		instances                float64
 	}{
 		{"JSON", `{"rating": ["127.0.0.1:1", "127.0.0.1:2"], "movie": ["127.0.0.1:3"]}`, "", 2},
-		{"half of it", `{"rating": ["127.0.0.1:1", "127.0`, "cannot be used", 2},
+		{"half of it", `{"rating": ["127.0.0.1:1", "127.0`, "services file is invalid", 2},
 		{"YAML", "rating:\n- 127.0.0.1:1\n- 127.0.0.1:2\n- 127.0.0.1:3\n- 127.0.0.1:3\n", "", 3},
 		{"emptied", "", "the file is empty", 3},
 		{"as before", "rating:\n- 127.0.0.1:1\n- 127.0.0.1:2\n- 127.0.0.1:3\n- 127.0.0.1:3\n", "", 3},
@@ -46,7 +46,7 @@ func TestStaticFileChanges(t *testing.T) {
 		if i%2 == 0 {
 			write = func(content string) { t.Helper(); replace(t, file, content) }
 		}
-		good := log.count("can be used again")
+		good := log.count("services file is valid again")
 		stale := w.metric(t, "movieexample_discovery_stale")
 		write(row.content)
 		if row.complaint != "" {
@@ -54,12 +54,12 @@ func TestStaticFileChanges(t *testing.T) {
 			eventually(t, row.name, func() bool { return w.metric(t, "movieexample_discovery_stale") == 1 })
 		} else if stale == 1 {
 			eventually(t, row.name, func() bool {
-				return log.count("can be used again") == good+1 && w.metric(t, "movieexample_discovery_stale") == 0
+				return log.count("services file is valid again") == good+1 && w.metric(t, "movieexample_discovery_stale") == 0
 			})
 		}
 		instances(fmt.Sprint("after ", row.name), row.instances)
 	}
-	if got := log.count("cannot be used"); got != 3 {
+	if got := log.count("services file is invalid"); got != 3 {
 		t.Errorf("%d complaints about three bad files", got)
 	}
 }

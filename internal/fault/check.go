@@ -17,7 +17,7 @@ const maxRecordType = 32
 // valid UTF-8 without control characters, without characters that do not show (see
 // hidden), without white space at either end,
 // and not "." or "..", which browsers, curl and proxies remove from the path of a
-// URL (RFC 3986 §5.2.4): nobody could ask for it. Identifiers are compared byte by
+// URL (RFC 3986 §5.2.4): no client could request it. Identifiers are compared byte by
 // byte: case and accents count. It returns nil or an *Error of KindInvalid on field.
 func ID(field, v string) error {
 	switch {

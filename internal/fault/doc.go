@@ -1,8 +1,8 @@
-// Package fault owns the few kinds of error that MovieExample's packages tell
+// Package fault owns the few kinds of error that MovieExample's packages keep
 // apart, and the only mapping of those kinds to gRPC codes and to HTTP problems.
 //
-// A package that refuses something returns an *[Error] with a [Kind]; whoever
-// stands between may wrap it with fmt.Errorf and %w as often as it likes. The
+// A package that refuses something returns an *[Error] with a [Kind]; callers
+// in between may wrap it with fmt.Errorf and %w any number of times. The
 // edge turns whatever arrives into a status with [Status], a client turns the
 // status back into an *Error with [FromRPC], and the HTTP gateway turns it into
 // an RFC 9457 problem with [ToProblem]. None of them needs to know another's

@@ -58,7 +58,7 @@ func (e *Error) Message() string {
 	return e.Kind.row().detail
 }
 
-// GRPCStatus makes the error a gRPC status error by itself, so that it keeps its
+// GRPCStatus makes the error a gRPC status error, so that it keeps its
 // code even on a server without our interceptors. It is the same as [Status].
 func (e *Error) GRPCStatus() *status.Status { return Status(e) }
 
@@ -86,7 +86,7 @@ func Invalid(field, format string, args ...any) *Error {
 // InvalidFields complains about several input fields at once.
 func InvalidFields(fields []Field) *Error { return &Error{Kind: KindInvalid, Fields: fields} }
 
-// NotFound says that what was asked for does not exist; name it.
+// NotFound says that the requested thing does not exist; name it.
 func NotFound(format string, args ...any) *Error { return newf(KindNotFound, nil, format, args) }
 
 // Conflict says that the version the caller expected is not the current one.

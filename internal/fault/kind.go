@@ -7,7 +7,7 @@ import (
 )
 
 // Kind says what a caller can do about an error. The zero value is
-// [KindInternal], so that an error nobody classified is never shown to a user.
+// [KindInternal], so that an unclassified error is never shown to a user.
 type Kind uint8
 
 // The kinds. The comment names the gRPC code and the HTTP status.
@@ -16,7 +16,7 @@ const (
 	KindInternal Kind = iota
 	// KindInvalid: the request is wrong whatever the state of the system. INVALID_ARGUMENT, 400.
 	KindInvalid
-	// KindNotFound: what was asked for does not exist. NOT_FOUND, 404.
+	// KindNotFound: the requested thing does not exist. NOT_FOUND, 404.
 	KindNotFound
 	// KindConflict: a version or etag is not the current one; read again, then retry. ABORTED, 409.
 	KindConflict
@@ -59,7 +59,7 @@ var table = [...]mapping{
 	KindInternal:        {codes.Internal, "INTERNAL", http.StatusInternalServerError, "internal", "Internal error", "internal error"},
 	KindInvalid:         {codes.InvalidArgument, "INVALID_ARGUMENT", http.StatusBadRequest, "invalid-argument", "Invalid argument", "the request is not valid"},
 	KindNotFound:        {codes.NotFound, "NOT_FOUND", http.StatusNotFound, "not-found", "Not found", "not found"},
-	KindConflict:        {codes.Aborted, "ABORTED", http.StatusConflict, "conflict", "Conflict", "changed meanwhile: read it again, then retry"},
+	KindConflict:        {codes.Aborted, "ABORTED", http.StatusConflict, "conflict", "Conflict", "changed in the meantime: read it again, then retry"},
 	KindExists:          {codes.AlreadyExists, "ALREADY_EXISTS", http.StatusConflict, "already-exists", "Already exists", "already exists"},
 	KindPrecondition:    {codes.FailedPrecondition, "FAILED_PRECONDITION", http.StatusBadRequest, "failed-precondition", "Failed precondition", "not possible in the current state"},
 	KindExhausted:       {codes.ResourceExhausted, "RESOURCE_EXHAUSTED", http.StatusTooManyRequests, "resource-exhausted", "Limit exceeded", "a limit is exceeded"},

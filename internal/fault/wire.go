@@ -13,7 +13,7 @@ import (
 
 // A gRPC status travels in HTTP/2 trailers. Many clients and proxies accept only
 // 8 KiB of those, and a status that does not fit reaches the user as a protocol
-// error without any text. So a message is cut, and so is a list of fields: whoever
+// error without any text. So a message is cut, and so is a list of fields: a client that
 // sent two hundred bad ids learns enough from the first sixteen.
 const (
 	maxMessage = 896 // bytes

@@ -30,7 +30,7 @@ type Config[W any] struct {
 
 // Commit makes one transaction of a batch, at least one write, in their order. Result i is that of write i, and counts
 // as durable where both errors are nil. An error of its own is about the transaction: then none took place, or, after a
-// [*sqldb.CommitError], nobody knows. The results may be shorter than the batch only beside such an error, and
+// [*sqldb.CommitError], the outcome is unknown. The results may be shorter than the batch only beside such an error, and
 // their values go to the callers with it.
 //
 // The batch may come again, in halves, after an error that was about what it holds.
@@ -50,7 +50,7 @@ type Write[W any] struct {
 	since  time.Time
 }
 
-// Left returns why the caller has left, its context's error, and nil while it waits. Whoever looks once the transaction has the
+// Left returns why the caller has left, its context's error, and nil while it waits. A check made once the transaction has the
 // locks that the write needs leaves it out then, with that error: so a write that was given up never comes behind a later one.
 func (w *Write[W]) Left() error { return w.ctx.Err() }
 
@@ -144,7 +144,7 @@ func (g *Group[W, R]) enqueue(m *member[W, R]) error {
 	defer g.mu.Unlock()
 	if len(g.queue) > 0 && g.waiting+m.write.weight > g.cfg.MaxWaiting {
 		g.cfg.Metrics.refuse()
-		return fault.Unavailable(nil, "too many writes wait for the database (%d): nothing was written; retry later", g.waiting)
+		return fault.Unavailable(nil, "too many writes are waiting for the database (%d): nothing was written; retry later", g.waiting)
 	}
 	g.queue = append(g.queue, m)
 	g.waiting += m.write.weight
@@ -177,7 +177,7 @@ func (g *Group[W, R]) leave(m *member[W, R]) bool {
 	return true
 }
 
-// gone counts one who needs the batch no more; the last one ends it.
+// gone counts a caller that left the batch. The last one cancels it.
 func (b *batch) gone() {
 	if b.present--; b.present == 0 {
 		b.cancel()
@@ -211,7 +211,7 @@ func (g *Group[W, R]) admit() {
 	}
 }
 
-// take returns the next batch and its context; nil: nobody waits, and the place is given up.
+// take returns the next batch and its context; nil: no write waits, and the worker ends.
 func (g *Group[W, R]) take() (context.Context, []*member[W, R]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -219,7 +219,7 @@ func (g *Group[W, R]) take() (context.Context, []*member[W, R]) {
 	weight, n := 0, 0
 	for ; n < len(g.queue); n++ {
 		m := g.queue[n]
-		if m.write.Left() != nil { // its caller is about to take it back
+		if m.write.Left() != nil { // its caller is about to withdraw it
 			m.stage = left
 			g.waiting -= m.write.weight
 			continue
@@ -237,7 +237,7 @@ func (g *Group[W, R]) take() (context.Context, []*member[W, R]) {
 		g.running--
 		return nil, nil
 	}
-	// The values are those of the first caller. The end is nobody's alone.
+	// The values are those of the first caller. No single caller can cancel it.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(members[0].write.ctx))
 	b := &batch{present: len(members), cancel: cancel}
 	now := time.Now()

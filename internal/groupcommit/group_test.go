@@ -65,7 +65,7 @@ func (d *database) commit(ctx context.Context, writes []*groupcommit.Write[strin
 			return nil, ctx.Err()
 		}
 	}
-	d.mu.Lock() // from here on nobody else can write what this one writes
+	d.mu.Lock() // from here on no one else can write what this one writes
 	defer d.mu.Unlock()
 	texts = texts[:0]
 	results := make([]groupcommit.Result[string], len(writes))
@@ -230,7 +230,7 @@ func TestACallerLeaves(t *testing.T) {
 	}
 }
 
-// A batch goes on for those who stay, and knows who left.
+// A batch continues for those who stay, and knows who left.
 func TestABatchEndsWithItsLastCaller(t *testing.T) {
 	started, look, leftSeen := make(chan context.Context), make(chan struct{}), make(chan []bool, 10)
 	g := groupcommit.New(groupcommit.Config[string]{Batches: 1, MaxBatch: 10, MaxWaiting: 10},
@@ -298,7 +298,7 @@ func TestTheQueueIsBounded(t *testing.T) {
 	}
 }
 
-// An error that is nobody's fault goes to all of the batch, once: it is for each to decide.
+// An error that is no one's fault goes to all of the batch, once: it is for each to decide.
 func TestAnErrorOfTheDatabaseIsEverybodys(t *testing.T) {
 	lost := context.DeadlineExceeded
 	attempts := 0

@@ -15,7 +15,7 @@ type Metrics struct {
 	refused, halvings prometheus.Counter
 }
 
-// NewMetrics registers the metrics with the label store, which tells the groups of one process apart.
+// NewMetrics registers the metrics with the label store, which distinguishes the groups of one process.
 func NewMetrics(reg prometheus.Registerer, store string) (*Metrics, error) {
 	labels := prometheus.Labels{"store": store}
 	counter := func(name, help string) prometheus.Counter {

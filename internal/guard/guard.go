@@ -4,9 +4,9 @@
 // gateway); this package is for all other goroutines. There are two kinds:
 //
 //   - A job runs as long as the process does: ingestion, the search index, a registry's watch. [Guard.Run] starts it again
-//     after a panic, later each time. The process goes on and stays ready, because what a job keeps up to date goes on being
+//     after a panic, later each time. The process continues and stays ready, because what a job keeps up to date is still
 //     served; readiness shows the job as degraded, and the metric movieexample_background_panics_total counts.
-//   - A piece of work is done for somebody who waits: [Catch] makes the panic an error for them, of kind Internal.
+//   - Work has a waiting caller: [Catch] turns the panic into an error of kind Internal.
 //
 // What panicked may have left a lock held or half a change made. So a job must begin from what is stored when it is started
 // again, and must not hold a lock while it calls what may panic.
@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/internal/telemetry"
 )
 
 // PanicError is a panic that was caught. It is internal whatever was panicked with; its text has the stack.
@@ -57,7 +58,7 @@ type Config struct {
 	Pause time.Duration
 }
 
-// Guard guards the jobs of a process. It is safe for concurrent use. A nil *Guard guards, but tells nobody.
+// Guard guards the jobs of a process. It is safe for concurrent use. A nil *Guard guards without log and metrics.
 type Guard struct {
 	log    *slog.Logger
 	panics *prometheus.CounterVec
@@ -75,23 +76,14 @@ func New(cfg Config) (*Guard, error) {
 	if cfg.Pause == 0 {
 		cfg.Pause = defaultPause
 	}
-	g := &Guard{log: cfg.Logger, pause: cfg.Pause, jobs: make(map[string]string), panics: prometheus.NewCounterVec(prometheus.CounterOpts{
+	panics, err := telemetry.Register(cfg.Metrics, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_background_panics_total",
-		Help: "Panics in work that belongs to no request, by job. The job was started again; each is a defect.",
-	}, []string{"job"})}
-	if cfg.Metrics != nil {
-		err := cfg.Metrics.Register(g.panics)
-		var there prometheus.AlreadyRegisteredError
-		if errors.As(err, &there) {
-			if old, ok := there.ExistingCollector.(*prometheus.CounterVec); ok {
-				g.panics, err = old, nil
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("register the metric of panics: %w", err)
-		}
+		Help: "Panics in background work, by job. The job was restarted; each panic is a defect.",
+	}, []string{"job"}))
+	if err != nil {
+		return nil, err
 	}
-	return g, nil
+	return &Guard{log: cfg.Logger, pause: cfg.Pause, jobs: make(map[string]string), panics: panics}, nil
 }
 
 const (

@@ -35,7 +35,7 @@ func panics(t *testing.T, reg *prometheus.Registry, job string) float64 {
 	return 0
 }
 
-// TestAJobThatPanicsIsStartedAgain: the process goes on, the log has the stack, the metric counts, readiness names the job
+// TestAJobThatPanicsIsStartedAgain: the process continues, the log has the stack, the metric counts, readiness names the job
 // until it runs well, and its own end is still its own.
 func TestAJobThatPanicsIsStartedAgain(t *testing.T) {
 	var log bytes.Buffer

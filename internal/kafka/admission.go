@@ -8,9 +8,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// admission bounds what the library keeps of those who come: it has no bound of its own, or forgets late.
+// admission bounds the state that the library keeps for clients. The library has no bound, or forgets late.
 type admission struct {
-	member   *bucket // of groups: one that does not come back is forgotten after 5 minutes at the latest
+	member   *bucket // of groups: one that does not return is forgotten after at most 5 minutes
 	producer *bucket // ids are never forgotten
 	stranger *bucket // producers that bring an id of their own
 	transact *bucket // transactional ids; forgotten after forgetTransaction
@@ -114,7 +114,7 @@ func (g *guard) knowsGroup(name string) bool {
 		}
 	}
 	if _, ok := a.groups[name]; !ok && len(a.groups) >= a.maxGroups {
-		g.log("a consumer group was refused by the embedded Kafka broker: it has as many as it may", "group", name, "limit", a.maxGroups)
+		g.log("the embedded Kafka broker refused a consumer group: limit reached", "group", name, "limit", a.maxGroups)
 		return false
 	}
 	a.groups[name] = struct{}{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -30,7 +32,7 @@ type BrokerConfig struct {
 	// Addr is the host:port to listen on, and nothing else is listened on.
 	// Port 0 takes a free one, see [Broker.Addr]. Default "127.0.0.1:9092".
 	Addr string
-	// Advertise is the host:port that clients are told to use, where it is not
+	// Advertise is the host:port that clients use, if it is not
 	// the one listened on: behind a proxy, or when Addr is a wildcard such as
 	// 0.0.0.0, which means nothing to a client. Port 0 means the port of Addr.
 	Advertise string
@@ -79,9 +81,7 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.RetentionInterval <= 0 {
-		cfg.RetentionInterval = time.Minute
-	}
+	orDefault(&cfg.RetentionInterval, time.Minute)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 	return b, nil
 }
 
-// listen opens the port and decides what clients are told about it.
+// listen opens the port and decides which address is advertised.
 func listen(ctx context.Context, cfg BrokerConfig) (*guard, error) {
 	l := cfg.Listener
 	if l == nil {
@@ -169,7 +169,7 @@ func checkListen(addr, advertise string) error {
 	}
 	ip := net.ParseIP(host)
 	if (host == "" || ip != nil && ip.IsUnspecified()) && advertise == "" {
-		return fault.Invalid("kafka address", "%q listens on every address of this machine; also say which one clients shall use (advertise)", addr)
+		return fault.Invalid("kafka address", "%q listens on every address of this machine; also set the one that clients use (advertise)", addr)
 	}
 	if host, _, err := net.SplitHostPort(advertise); advertise != "" && (err != nil || host == "") {
 		return fault.Invalid("advertise", "must be host:port as clients see it; got %q", advertise)
@@ -192,7 +192,7 @@ func Listen(ctx context.Context, addr, advertise string) (net.Listener, error) {
 	return l, nil
 }
 
-// Addr is the host:port that clients are told to connect to.
+// Addr is the advertised host:port, to which clients connect.
 func (b *Broker) Addr() string { return b.addr }
 
 // ListenAddr is the host:port that is listened on; the same as Addr unless
@@ -209,7 +209,7 @@ func (b *Broker) alive(ctx context.Context) error {
 }
 
 // Close stops the broker and writes out what it knows about producers, groups
-// and logs, so that the next start is fast and producers go on without
+// and logs, so that the next start is fast and producers continue without
 // duplicates. Records do not need it. Close may be called again and
 // then returns the first call's result.
 func (b *Broker) Close() error {
@@ -255,9 +255,9 @@ func newClusterID() string {
 func explain(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("the disk is full: free some space, then start again: %w", err)
+		return fmt.Errorf("the disk is full: free space, then restart: %w", err)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("the data directory is not writable for this user: %w", err)
+		return fmt.Errorf("this user cannot write to the data directory: %w", err)
 	}
 	const away = "or move the directory away and start with an empty one: the events in it that were not ingested yet are then lost"
 	var syntax *json.SyntaxError
@@ -279,7 +279,8 @@ func explain(err error) error {
 type textAddr string
 
 func (a textAddr) Network() string { return "tcp" }
-func (a textAddr) String() string  { return string(a) }
+
+func (a textAddr) String() string { return string(a) }
 
 // brokerLog gives the broker's messages to slog. The library reports a failed
 // final save only here, so while Close runs they are errors of Close as well.
@@ -313,7 +314,7 @@ func (l *brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
 		lv = slog.LevelWarn
 	}
 	// A record that could not be written is only a warning to the library, and an
-	// UNKNOWN_SERVER_ERROR to whoever published it. It needs a person.
+	// UNKNOWN_SERVER_ERROR to its producer. An operator has to act.
 	for _, a := range args {
 		if err, ok := a.(error); ok && errors.Is(err, syscall.ENOSPC) {
 			lv = slog.LevelError
@@ -332,4 +333,122 @@ func (l *brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
 		l.mu.Unlock()
 	}
 	l.logger.Log(context.Background(), lv, "kafka broker: "+fmt.Sprintf(format, args...))
+}
+
+// endLost writes the end of transactions that a kill has ended. The library takes them for aborted and does not say so in the log:
+// a consumer then takes what the same producer commits later for aborted, too, and the next start takes the old for committed.
+func (b *Broker) endLost(ctx context.Context) error {
+	ask := func(k kmsg.Request) (kmsg.Response, error) {
+		ctx, cancel := context.WithTimeout(ctx, stuckAfter)
+		defer cancel()
+		return b.guard.inside.ask(ctx, k)
+	}
+	resp, err := ask(kmsg.NewPtrListTransactionsRequest())
+	if err != nil {
+		return fmt.Errorf("find interrupted transactions: %w", err)
+	}
+	producers := resp.(*kmsg.ListTransactionsResponse).TransactionStates
+	if len(producers) == 0 {
+		return nil // and the log need not be read
+	}
+	going := make(map[int64]bool)
+	for _, p := range producers {
+		going[p.ProducerID] = p.TransactionState == "Ongoing"
+	}
+	topics, err := b.guard.count()
+	if err != nil {
+		return fmt.Errorf("find interrupted transactions: %w", err)
+	}
+	for topic, partitions := range topics {
+		for number := range int32(partitions) {
+			open, err := openTransactions(ask, topic, number)
+			if err != nil {
+				return fmt.Errorf("find interrupted transactions in %s/%d: %w", topic, number, err)
+			}
+			for producer, epoch := range open {
+				if going[producer] {
+					continue
+				}
+				if err := abort(ask, topic, number, producer, epoch); err != nil {
+					return fmt.Errorf("abort an interrupted transaction in %s/%d: %w", topic, number, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// openTransactions reads a partition and returns the epochs of the producers whose transaction has no end there.
+func openTransactions(ask func(kmsg.Request) (kmsg.Response, error), topic string, number int32) (map[int64]int16, error) {
+	open := make(map[int64]int16)
+	bounds := kmsg.NewPtrListOffsetsRequest()
+	bounds.Version = 4
+	bounds.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: topic, Partitions: []kmsg.ListOffsetsRequestTopicPartition{{Partition: number, CurrentLeaderEpoch: -1, Timestamp: -2}}}}
+	resp, err := ask(bounds)
+	if err != nil {
+		return nil, err
+	}
+	next := resp.(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0].Offset
+	for {
+		k := kmsg.NewPtrFetchRequest()
+		k.Version, k.MaxBytes, k.SessionEpoch = 11, fetchBytes, -1
+		p := kmsg.NewFetchRequestTopicPartition()
+		p.Partition, p.FetchOffset, p.PartitionMaxBytes = number, next, fetchBytes
+		k.Topics = []kmsg.FetchRequestTopic{{Topic: topic, Partitions: []kmsg.FetchRequestTopicPartition{p}}}
+		resp, err := ask(k)
+		if err != nil {
+			return nil, err
+		}
+		got := resp.(*kmsg.FetchResponse)
+		if len(got.Topics) == 0 || len(got.Topics[0].Partitions) == 0 {
+			return open, kerr.ErrorForCode(got.ErrorCode)
+		}
+		part := got.Topics[0].Partitions[0]
+		if err := kerr.ErrorForCode(part.ErrorCode); err != nil {
+			return nil, err
+		}
+		before := next
+		for raw := part.RecordBatches; len(raw) >= batchHead; {
+			length := int64(binary.BigEndian.Uint32(raw[8:])) + 12
+			if length < batchHead || length > int64(len(raw)) {
+				break
+			}
+			producer, attributes := int64(binary.BigEndian.Uint64(raw[43:])), binary.BigEndian.Uint16(raw[21:])
+			switch {
+			case attributes&0x20 != 0:
+				delete(open, producer)
+			case attributes&0x10 != 0:
+				open[producer] = int16(binary.BigEndian.Uint16(raw[51:]))
+			}
+			next = int64(binary.BigEndian.Uint64(raw)) + int64(binary.BigEndian.Uint32(raw[23:])) + 1
+			raw = raw[length:]
+		}
+		if next == before {
+			return open, nil
+		}
+	}
+}
+
+// abort writes the end of a transaction.
+func abort(ask func(kmsg.Request) (kmsg.Response, error), topic string, number int32, producer int64, epoch int16) error {
+	k := kmsg.NewPtrWriteTxnMarkersRequest()
+	k.Version = 1
+	k.Markers = []kmsg.WriteTxnMarkersRequestMarker{{
+		ProducerID: producer, ProducerEpoch: epoch,
+		Topics: []kmsg.WriteTxnMarkersRequestMarkerTopic{{Topic: topic, Partitions: []int32{number}}},
+	}}
+	resp, err := ask(k)
+	if err != nil {
+		return err
+	}
+	for _, m := range resp.(*kmsg.WriteTxnMarkersResponse).Markers {
+		for _, t := range m.Topics {
+			for _, p := range t.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }

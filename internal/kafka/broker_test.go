@@ -76,7 +76,7 @@ func TestBrokerSaysWhatIsWrongWithItsAddress(t *testing.T) {
 		{
 			kafka.BrokerConfig{Addr: "0.0.0.0:0"},
 			fault.KindInvalid,
-			`kafka address: "0.0.0.0:0" listens on every address of this machine; also say which one clients shall use (advertise)`,
+			`kafka address: "0.0.0.0:0" listens on every address of this machine; also set the one that clients use (advertise)`,
 		},
 		{
 			kafka.BrokerConfig{Addr: "127.0.0.1:0", Advertise: "kafka"},
@@ -245,7 +245,7 @@ func TestBrokerSurvivesSIGKILL(t *testing.T) {
 	t.Logf("%d acknowledged, %d unanswered, %d in the log after %d kills", acked, unanswered, len(log), rounds)
 }
 
-// A producer that outlives its broker goes on with the next one. What the broker
+// A producer that outlives its broker continues with the next one. What the broker
 // knew of the producer is then old (from the last clean stop) or gone; neither
 // may make it take a new record for one that it has.
 func TestBrokerTakesRecordsOfAnOldProducerAfterSIGKILL(t *testing.T) {
@@ -282,7 +282,7 @@ func TestBrokerTakesRecordsOfAnOldProducerAfterSIGKILL(t *testing.T) {
 	}
 }
 
-// Whatever comes to the port, the process that the broker lives in goes on.
+// Whatever comes to the port, the process that the broker lives in continues.
 func TestBrokerRefusesWhatIsNotKafka(t *testing.T) {
 	var logs logBuffer
 	b := startBroker(t, kafka.BrokerConfig{Logger: logs.logger()})

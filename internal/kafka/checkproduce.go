@@ -33,7 +33,7 @@ func (g *guard) checkProduce(c *guardConn, r *request) (verdict, error) {
 				return verdict{}, err
 			}
 			refused[i], list[i].refusal = be, be
-			g.log("a record batch was refused by the embedded Kafka broker and is not stored", "remote", c.RemoteAddr().String(),
+			g.log("the embedded Kafka broker refused a record batch and did not store it", "remote", c.RemoteAddr().String(),
 				"topic", list[i].topic, "partition", list[i].partition, "error", be.code.Message, "reason", be.text)
 		}
 	}

@@ -4,20 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
-)
-
-// Bounds of what requests contain.
-const (
-	maxEntries       = 10_000 // of lists in a request: partitions, members, groups
-	maxWrites        = 1000   // of those for each of which the library waits for the disk, with all others behind it
-	maxTimeLookups   = 100    // partitions in which a request looks for a time: for each one a batch is decompressed
-	maxName          = 249    // bytes of a group, a member or an instance id; Kafka's bound for topics
-	maxProtocols     = 32     // of a member of a group
-	maxOffsetComment = 4096   // Kafka's offset.metadata.max.bytes
 )
 
 // check looks at what a request contains. Its error closes the connection.
@@ -39,11 +28,7 @@ func (g *guard) check(c *guardConn, r *request, rule rule) (verdict, error) {
 	case *kmsg.ListOffsetsRequest:
 		return verdict{}, checkListOffsets(k)
 	case *kmsg.OffsetForLeaderEpochRequest:
-		n := 0
-		for _, t := range k.Topics {
-			n += len(t.Partitions)
-		}
-		return verdict{}, few("partitions", n)
+		return verdict{}, few("partitions", total(k.Topics, func(t kmsg.OffsetForLeaderEpochRequestTopic) int { return len(t.Partitions) }))
 	case *kmsg.MetadataRequest:
 		return verdict{}, few("topics", len(k.Topics))
 	case *kmsg.FindCoordinatorRequest:
@@ -59,10 +44,7 @@ func (g *guard) check(c *guardConn, r *request, rule rule) (verdict, error) {
 	case *kmsg.DeleteGroupsRequest:
 		return verdict{}, each("group", k.Groups, func(s string) string { return s })
 	case *kmsg.OffsetFetchRequest:
-		if err := each("group", k.Groups, func(rg kmsg.OffsetFetchRequestGroup) string { return rg.Group }); err != nil {
-			return verdict{}, err
-		}
-		return verdict{}, nil
+		return verdict{}, each("group", k.Groups, func(rg kmsg.OffsetFetchRequestGroup) string { return rg.Group })
 	case *kmsg.OffsetCommitRequest:
 		return g.checkCommit(r, k)
 	case *kmsg.InitProducerIDRequest:
@@ -76,17 +58,9 @@ func (g *guard) check(c *guardConn, r *request, rule rule) (verdict, error) {
 	case *kmsg.EndTxnRequest:
 		return g.checkEndTransaction(r, k), nil
 	case *kmsg.DeleteRecordsRequest:
-		n := 0
-		for _, t := range k.Topics {
-			n += len(t.Partitions)
-		}
-		return verdict{}, fewWrites("partitions", n)
+		return verdict{}, fewWrites("partitions", total(k.Topics, func(t kmsg.DeleteRecordsRequestTopic) int { return len(t.Partitions) }))
 	case *kmsg.OffsetDeleteRequest:
-		n := 0
-		for _, t := range k.Topics {
-			n += len(t.Partitions)
-		}
-		return verdict{}, fewWrites("partitions", n)
+		return verdict{}, fewWrites("partitions", total(k.Topics, func(t kmsg.OffsetDeleteRequestTopic) int { return len(t.Partitions) }))
 	case *kmsg.CreateTopicsRequest:
 		return g.checkCreateTopics(r, k), nil
 	case *kmsg.CreatePartitionsRequest:
@@ -102,39 +76,6 @@ func (g *guard) check(c *guardConn, r *request, rule rule) (verdict, error) {
 	}
 	return verdict{}, nil
 }
-
-func few(what string, n int) error {
-	if n > maxEntries {
-		return fmt.Errorf("it names %d %s; at most %d are allowed", n, what, maxEntries)
-	}
-	return nil
-}
-
-func fewWrites(what string, n int) error {
-	if n > maxWrites {
-		return fmt.Errorf("it writes for %d %s; at most %d are allowed", n, what, maxWrites)
-	}
-	return nil
-}
-
-// each makes sure that nothing is named twice: the library answers each mention, and an answer can be thousands of times as
-// long as the mention.
-func each[T any](what string, list []T, name func(T) string) error {
-	if err := few(what+"s", len(list)); err != nil {
-		return err
-	}
-	seen := make(map[string]struct{}, len(list))
-	for _, e := range list {
-		n := name(e)
-		if _, ok := seen[n]; ok {
-			return fmt.Errorf("it names a %s twice", what)
-		}
-		seen[n] = struct{}{}
-	}
-	return nil
-}
-
-func validName(s string) bool { return len(s) <= maxName && utf8.ValidString(s) }
 
 // checkFetch bounds the answer and the wait: the library would put a whole log into one answer, and keep the request of a
 // client that is long gone. Sessions are not kept, as a Kafka without room for one does: a session grows with each request.
@@ -216,7 +157,7 @@ func (g *guard) checkJoin(r *request, k *kmsg.JoinGroupRequest) (verdict, error)
 		return refuse(kerr.PolicyViolation)
 	}
 	if k.MemberID == "" && !g.admission.member.take() {
-		g.log("a member of a consumer group has to wait: too many join at once", "group", k.Group)
+		g.log("a consumer group member must wait: too many join at once", "group", k.Group)
 		return refuse(kerr.CoordinatorLoadInProgress)
 	}
 	if wait := int32(rebalanceLimit / time.Millisecond); k.RebalanceTimeoutMillis < 0 || k.RebalanceTimeoutMillis > wait {
@@ -224,11 +165,6 @@ func (g *guard) checkJoin(r *request, k *kmsg.JoinGroupRequest) (verdict, error)
 		r.encode(k)
 	}
 	return verdict{}, nil
-}
-
-// validComment reports whether an offset may have the comment.
-func validComment(s *string) bool {
-	return s == nil || len(*s) <= maxOffsetComment && utf8.ValidString(*s)
 }
 
 func (g *guard) checkCommit(r *request, k *kmsg.OffsetCommitRequest) (verdict, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// count tells how many topics there are, and how many partitions each has. The caller holds g.topics.
+// count returns the topics and the number of their partitions. The caller holds g.topics.
 func (g *guard) count() (map[string]int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), stuckAfter)
 	defer cancel()
@@ -40,8 +40,8 @@ func refused(code *kerr.Error, format string, args ...any) *refusal {
 	return &refusal{code, fmt.Sprintf(format, args...)}
 }
 
-// refuseAll gives what is not refused a reason, too, where anything is: a request is carried out whole or not at all. It returns false
-// where nothing is refused.
+// refuseAll refuses every part of a request if any part is refused: a request is carried out completely or not. It returns false
+// if nothing is refused.
 func refuseAll(why []*refusal, rest string) bool {
 	if !slices.ContainsFunc(why, func(r *refusal) bool { return r != nil }) {
 		return false

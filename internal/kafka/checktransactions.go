@@ -57,7 +57,7 @@ func (g *guard) checkInitProducer(r *request, k *kmsg.InitProducerIDRequest) ver
 		resp.ErrorCode = kerr.InvalidProducerIDMapping.Code
 	case k.TransactionalID != nil && !g.admission.knowsTransaction(*k.TransactionalID),
 		k.TransactionalID == nil && !g.admission.producer.take():
-		g.log("a producer has to wait for its id: too many ask for one at once")
+		g.log("a producer must wait for its id: too many request one at once")
 		resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code
 	default:
 		return verdict{}
@@ -66,10 +66,7 @@ func (g *guard) checkInitProducer(r *request, k *kmsg.InitProducerIDRequest) ver
 }
 
 func (g *guard) checkAddPartitions(r *request, k *kmsg.AddPartitionsToTxnRequest) (verdict, error) {
-	n := 0
-	for _, t := range k.Topics {
-		n += len(t.Partitions)
-	}
+	n := total(k.Topics, func(t kmsg.AddPartitionsToTxnRequestTopic) int { return len(t.Partitions) })
 	if err := fewWrites("partitions", n); err != nil || g.mayChange(k.TransactionalID, k.ProducerID, k.ProducerEpoch) {
 		return verdict{}, err
 	}

@@ -33,7 +33,7 @@ const (
 // beat is how often a broker process says that it is alive.
 const beat = time.Second
 
-const stopLimit = 10 * time.Second // for an orderly stop; then the process ends all the same
+const stopLimit = 10 * time.Second // for an orderly stop; then the process exits
 
 // childConfig is the first line that a broker process reads.
 type childConfig struct {
@@ -65,7 +65,7 @@ func RunBrokerProcess() int {
 	say := func(l childLine) {
 		b, err := json.Marshal(l)
 		if err == nil {
-			_, _ = out.Write(append(b, '\n')) // without a reader there is nobody to tell
+			_, _ = out.Write(append(b, '\n')) // fails only without a reader
 		}
 	}
 	in := bufio.NewReader(os.Stdin)
@@ -145,7 +145,7 @@ func watchMemory(most int64, logger *slog.Logger) {
 		}
 		runtime.GC() // garbage is not counted as a crime
 		if used := memoryInUse(); used > most {
-			logger.Error("the embedded Kafka broker has more memory than it may, and ends", "bytes", used, "limit", most)
+			logger.Error("the embedded Kafka broker exceeds its memory limit and exits", "bytes", used, "limit", most)
 			os.Exit(exitMemory)
 		}
 	}
@@ -174,7 +174,7 @@ func watchAnswers(b *Broker, stopping <-chan struct{}, logger *slog.Logger) {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "fatal error: the broker did not answer for %s\n\n%s\n", stuckAfter, stack)
-		logger.Error("the embedded Kafka broker does not answer, and ends", "for", stuckAfter.String())
+		logger.Error("the embedded Kafka broker does not answer and exits", "for", stuckAfter.String())
 		os.Exit(exitStuck)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -32,7 +31,7 @@ type Config struct {
 	ClientID string
 	// Security is TLS and login; the zero value is neither.
 	Security Security
-	// Setting is what the user calls a field of Security, by its key ("ca_file"), in errors that tell which to look at: a flag,
+	// Setting is what the user calls a field of Security, by its key ("ca_file"), in errors that name it: a flag,
 	// or a path in a configuration file. Default: the key.
 	Setting func(key string) string
 	// Logger receives what the client library has to say: its warnings and errors,
@@ -80,7 +79,7 @@ func checkAddr(field, addr string) error {
 }
 
 // NewClient makes a client. It does not connect: the first use does, and [Ping]
-// tells whether that works. opts come last and win. Besides those of Validate there are
+// reports whether that works. opts come last and win. Besides those of Validate there are
 // errors of certificate files that cannot be read, as *config.Problem.
 //
 // Records are partitioned by the hash that Java clients use (murmur2 of the key),
@@ -98,14 +97,14 @@ func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
 		return nil, err
 	}
 	if cfg.Security.SASLMechanism == mechanismPlain && !cfg.Security.TLS {
-		cfg.Logger.Warn("the password for Kafka is sent in the clear: PLAIN without TLS is for trusted networks only", "brokers", cfg.Brokers)
+		cfg.Logger.Warn("the Kafka password is sent unencrypted: use PLAIN without TLS only in trusted networks", "brokers", cfg.Brokers)
 	}
-	trouble := &lastTrouble{security: cfg.Security, setting: cfg.Setting}
+	errs := &connErrors{security: cfg.Security, setting: cfg.Setting}
 	base := []kgo.Opt{
-		kgo.WithHooks(trouble),
+		kgo.WithHooks(errs),
 		kgo.SeedBrokers(cfg.Brokers...),
 		kgo.ClientID(cfg.ClientID),
-		kgo.WithLogger(newClientLog(cfg.Logger, time.Now, trouble)),
+		kgo.WithLogger(newClientLog(cfg.Logger, time.Now, errs.hint)),
 		kgo.DialTimeout(dialTimeout),
 		kgo.RetryTimeout(requestTimeout),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
@@ -119,7 +118,7 @@ func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
 		// What our own broker takes in one request; the default is 100 MiB.
 		kgo.BrokerMaxWriteBytes(maxProduce),
 		// The default of 5 s is how long a client would take to notice that a
-		// topic it was told to use has been created.
+		// topic has been created.
 		kgo.MetadataMinAge(250 * time.Millisecond),
 		// Metrics pushed to the brokers (KIP-714) are of no use to us, and the
 		// last push delays Close by up to a second.
@@ -127,7 +126,7 @@ func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
 	}
 	cl, err := kgo.NewClient(slices.Concat(base, secure, opts)...)
 	if err != nil {
-		return nil, fmt.Errorf("make a Kafka client: %w", err)
+		return nil, fmt.Errorf("create Kafka client: %w", err)
 	}
 	return cl, nil
 }
@@ -141,11 +140,4 @@ func Ping(ctx context.Context, cl *kgo.Client) error {
 		return unreachable(cl, err)
 	}
 	return nil
-}
-
-func seeds(cl *kgo.Client) string {
-	if s, ok := cl.OptValue(kgo.SeedBrokers).([]string); ok {
-		return strings.Join(s, ", ")
-	}
-	return "the configured address"
 }

@@ -15,18 +15,18 @@ import (
 // so the same message is then counted, and the count is in the next line.
 type clientLog struct {
 	logger *slog.Logger
-	// trouble is kept here for [unreachable].
-	trouble *lastTrouble
+	// hint says what to do about an error of the client. It is kept here because the library returns our logger, but no hook.
+	hint func(error) string
 	*throttle
 }
 
 var _ kgo.Logger = (*clientLog)(nil)
 
-func newClientLog(logger *slog.Logger, now func() time.Time, trouble *lastTrouble) *clientLog {
-	return &clientLog{logger: logger, trouble: trouble, throttle: newThrottle(now)}
+func newClientLog(logger *slog.Logger, now func() time.Time, hint func(error) string) *clientLog {
+	return &clientLog{logger: logger, hint: hint, throttle: newThrottle(now)}
 }
 
-// Level is asked by the library, to spare itself what nobody reads.
+// Level tells the library which lines to skip.
 func (l *clientLog) Level() kgo.LogLevel {
 	if l.logger.Enabled(context.Background(), slog.LevelDebug) {
 		return kgo.LogLevelInfo
@@ -34,7 +34,7 @@ func (l *clientLog) Level() kgo.LogLevel {
 	return kgo.LogLevelWarn
 }
 
-// Log is called by the library.
+// Log implements kgo.Logger.
 func (l *clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	lv := slog.LevelDebug
 	switch level {

@@ -69,7 +69,7 @@ func (g *guard) start() {
 	g.served.Go(g.sweep)
 }
 
-// Addr is the address that clients are told to connect to.
+// Addr is the advertised address, to which clients connect.
 func (g *guard) Addr() net.Addr { return g.advertised }
 
 // Accept is called by the library, which stops listening for ever on an error: there is none before Close.
@@ -97,8 +97,8 @@ func (g *guard) Close() error {
 // wait waits for what runs here; after Close.
 func (g *guard) wait() { g.served.Wait() }
 
-// accept goes on until Close, whatever Accept says: without file descriptors there are none for a while, and the
-// connections that are idle go first.
+// accept runs until Close and ignores errors of Accept: without file descriptors it retries after a pause, and the
+// connections that are idle are closed first.
 func (g *guard) accept() {
 	const first, last = 5 * time.Millisecond, time.Second
 	pause := first
@@ -114,7 +114,7 @@ func (g *guard) accept() {
 			return
 		default:
 		}
-		g.log("connections to the embedded Kafka broker cannot be accepted; trying again", "error", err)
+		g.log("cannot accept connections to the embedded Kafka broker; retrying", "error", err)
 		g.evictIdle("")
 		select {
 		case <-g.done:
@@ -138,13 +138,13 @@ func (g *guard) admit(c net.Conn) {
 			break
 		}
 		g.mu.Unlock()
-		msg, from, limit := "the embedded Kafka broker has as many connections as it may; the one that is idle for the longest time is closed", "", g.limits.Connections
+		msg, from, limit := "connection limit of the embedded Kafka broker reached; closing the connection that was idle longest", "", g.limits.Connections
 		if of >= g.limits.PerAddress {
-			msg, from, limit = "one address has as many connections to the embedded Kafka broker as it may; the one that is idle for the longest time is closed", host, g.limits.PerAddress
+			msg, from, limit = "connection limit per address of the embedded Kafka broker reached; closing the connection that was idle longest", host, g.limits.PerAddress
 		}
 		g.log(msg, "remote", c.RemoteAddr().String(), "limit", limit)
 		if !g.evictIdle(from) {
-			g.log("connection to the embedded Kafka broker refused: there are too many, and none is idle", "remote", c.RemoteAddr().String(), "limit", limit)
+			g.log("connection to the embedded Kafka broker refused: limit reached, and none is idle", "remote", c.RemoteAddr().String(), "limit", limit)
 			_ = c.Close()
 			return
 		}

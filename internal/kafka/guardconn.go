@@ -189,7 +189,7 @@ func (c *guardConn) next() error {
 	c.mu.Lock()
 	c.waiting = &handed{amend: verdict.amend, after: verdict.after, held: cost}
 	c.mu.Unlock()
-	if c.isClosed() { // meanwhile; Close may have been too early for it
+	if c.isClosed() { // Close may have run before waiting was set
 		c.finish()
 		return net.ErrClosed
 	}
@@ -204,7 +204,7 @@ func (c *guardConn) next() error {
 func (c *guardConn) judge(r *request, rule rule) (v verdict, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.guard.logger.Error("defect in the guard of the embedded Kafka broker: a request made it panic", "kind", kindName(r.kind), "version", r.version,
+			c.guard.logger.Error("panic while checking a request to the embedded Kafka broker", "kind", kindName(r.kind), "version", r.version,
 				"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			v, err = verdict{}, errRefused
 		}

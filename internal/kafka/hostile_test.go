@@ -116,7 +116,7 @@ func TestBrokerRefusesBatchesThatNoConsumerReads(t *testing.T) {
 	if stored != 0 {
 		t.Errorf("%d good batches are missing", stored)
 	}
-	if !strings.Contains(logs.String(), "a record batch was refused") {
+	if !strings.Contains(logs.String(), "the embedded Kafka broker refused a record batch") {
 		t.Errorf("nothing in the log:\n%s", logs.String())
 	}
 }

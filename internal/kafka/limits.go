@@ -40,33 +40,25 @@ const (
 )
 
 func (l Limits) withDefaults() Limits {
-	set := func(n *int, v int) {
-		if *n <= 0 {
-			*n = v
-		}
-	}
-	set(&l.Connections, 1000)
-	set(&l.PerAddress, 256)
-	set(&l.BatchBytes, 16<<20)
-	set(&l.Topics, 1000)
-	set(&l.TopicPartitions, 1000)
-	set(&l.Partitions, 10_000)
-	set(&l.Groups, 1000)
-	set64 := func(n *int64, v int64) {
-		if *n <= 0 {
-			*n = v
-		}
-	}
-	set64(&l.RequestBytes, 256<<20)
-	set64(&l.AnswerBytes, 128<<20)
-	set64(&l.ProduceBytes, maxProduce)
-	setTime := func(d *time.Duration, v time.Duration) {
-		if *d <= 0 {
-			*d = v
-		}
-	}
-	setTime(&l.Idle, 10*time.Minute)
-	setTime(&l.Request, 10*time.Second)
-	setTime(&l.Answer, 30*time.Second)
+	orDefault(&l.Connections, 1000)
+	orDefault(&l.PerAddress, 256)
+	orDefault(&l.Idle, 10*time.Minute)
+	orDefault(&l.Request, 10*time.Second)
+	orDefault(&l.Answer, 30*time.Second)
+	orDefault(&l.RequestBytes, 256<<20)
+	orDefault(&l.AnswerBytes, 128<<20)
+	orDefault(&l.ProduceBytes, maxProduce)
+	orDefault(&l.BatchBytes, 16<<20)
+	orDefault(&l.Topics, 1000)
+	orDefault(&l.TopicPartitions, 1000)
+	orDefault(&l.Partitions, 10_000)
+	orDefault(&l.Groups, 1000)
 	return l
+}
+
+// orDefault sets a value that is not above 0.
+func orDefault[T int | int32 | int64 | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
 }

@@ -18,7 +18,7 @@ const (
 )
 
 // ErrNoRoom is the error of a batch that a [Meter] did not decompress. The client fetches it again; there is nothing to do.
-var ErrNoRoom = errors.New("earlier batches have to be handled before this one is decompressed")
+var ErrNoRoom = errors.New("earlier batches must be handled before this one is decompressed")
 
 // Meter decompresses the record batches of a consumer and bounds the memory that they take together. The client library
 // decompresses all batches of an answer before anyone sees the first, and 4 KiB of one can be 32 MiB. With a Meter the answer

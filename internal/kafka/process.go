@@ -43,7 +43,7 @@ type BrokerProcessConfig struct {
 	Metrics prometheus.Registerer
 }
 
-// BrokerProcess is a [Broker] in a process of its own, which is started again whenever it ends: no request ends the process
+// BrokerProcess is a [Broker] in a process of its own, which is restarted whenever it ends: no request ends the process
 // that supervises it.
 type BrokerProcess struct {
 	cfg      BrokerProcessConfig
@@ -64,7 +64,7 @@ type BrokerProcess struct {
 // StartBrokerProcess starts the broker; it serves when this returns. Errors are those of [StartBroker].
 func StartBrokerProcess(ctx context.Context, cfg BrokerProcessConfig) (*BrokerProcess, error) {
 	if IsBrokerProcess() {
-		return nil, errors.New("a broker process starts no other: its program must call kafka.RunBrokerProcess first")
+		return nil, errors.New("a broker process cannot start another one: its program must call kafka.RunBrokerProcess first")
 	}
 	bc := &cfg.Broker
 	if bc.Addr == "" {
@@ -73,19 +73,15 @@ func StartBrokerProcess(ctx context.Context, cfg BrokerProcessConfig) (*BrokerPr
 	if bc.Logger == nil {
 		bc.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.MemoryBytes <= 0 {
-		cfg.MemoryBytes = 1 << 30
-	}
-	if cfg.Silence <= 0 {
-		cfg.Silence = stuckAfter
-	}
+	orDefault(&cfg.MemoryBytes, 1<<30)
+	orDefault(&cfg.Silence, stuckAfter)
 	if cfg.Open == nil {
 		cfg.Open = func(ctx context.Context) (net.Listener, error) { return Listen(ctx, bc.Addr, bc.Advertise) }
 	}
 	if len(cfg.Command) == 0 {
 		self, err := os.Executable()
 		if err != nil {
-			return nil, fmt.Errorf("start the embedded Kafka broker: which program is this: %w", err)
+			return nil, fmt.Errorf("start the embedded Kafka broker: find the executable: %w", err)
 		}
 		cfg.Command = []string{self, "broker"}
 	}
@@ -122,12 +118,12 @@ func StartBrokerProcess(ctx context.Context, cfg BrokerProcessConfig) (*BrokerPr
 		return nil, errors.Join(err, p.closeListener())
 	}
 	p.child, p.addr, p.listenAddr = c, ready.Addr, ready.Listen
-	p.log.Info("the embedded Kafka broker serves", "pid", c.cmd.Process.Pid, "addr", p.addr)
+	p.log.Info("the embedded Kafka broker is ready", "pid", c.cmd.Process.Pid, "addr", p.addr)
 	go p.supervise(c)
 	return p, nil
 }
 
-// awaitOrphan waits for the broker of a process that was killed: it ends by itself, and has the directory until then.
+// awaitOrphan waits for the broker of a process that was killed: it stops once it notices, and holds the directory until then.
 func awaitOrphan(ctx context.Context, dir string, logger *slog.Logger) error {
 	if dir == "" {
 		return nil
@@ -145,7 +141,7 @@ func awaitOrphan(ctx context.Context, dir string, logger *slog.Logger) error {
 			return err
 		}
 		if first {
-			logger.Info("waiting for the embedded Kafka broker of an earlier process to stop", "dir", dir)
+			logger.Info("waiting for the embedded Kafka broker of a previous process to stop", "dir", dir)
 		}
 		select {
 		case <-ctx.Done():
@@ -155,7 +151,7 @@ func awaitOrphan(ctx context.Context, dir string, logger *slog.Logger) error {
 	}
 }
 
-// Addr is the host:port that clients are told to connect to.
+// Addr is the advertised host:port, to which clients connect.
 func (p *BrokerProcess) Addr() string { return p.addr }
 
 // ListenAddr is the host:port that is listened on; the same as Addr unless another address is advertised.
@@ -186,7 +182,7 @@ func (p *BrokerProcess) closeListener() error {
 	return p.listener.Close()
 }
 
-// supervise starts the broker again whenever it ends: at once after one that served, and with growing pauses after one that
+// supervise restarts the broker whenever it ends: at once after one that served, and with growing pauses after one that
 // could not be started.
 func (p *BrokerProcess) supervise(c *child) {
 	const first, last = 250 * time.Millisecond, 10 * time.Second
@@ -199,7 +195,7 @@ func (p *BrokerProcess) supervise(c *child) {
 			select {
 			case <-c.exited:
 			case <-p.stopping:
-				p.err = c.stop()
+				p.err = c.shutDown()
 				return
 			}
 			reason, pause = c.reason(), 0
@@ -209,7 +205,7 @@ func (p *BrokerProcess) supervise(c *child) {
 		p.mu.Unlock()
 		if c != nil {
 			p.restarts.Inc()
-			p.log.Error("the embedded Kafka broker ended and is started again", "reason", reason, "stderr", c.errorOutput())
+			p.log.Error("the embedded Kafka broker exited; restarting it", "reason", reason, "stderr", c.errorOutput())
 		}
 		select {
 		case <-p.stopping:
@@ -225,13 +221,13 @@ func (p *BrokerProcess) supervise(c *child) {
 			default:
 			}
 			pause = min(max(2*pause, first), last)
-			p.log.Error("the embedded Kafka broker cannot be started; trying again", "error", err, "in", pause.String())
+			p.log.Error("cannot start the embedded Kafka broker; retrying", "error", err, "in", pause.String())
 			continue
 		}
 		p.mu.Lock()
 		p.child = c
 		p.mu.Unlock()
-		p.log.Info("the embedded Kafka broker serves again", "pid", c.cmd.Process.Pid)
+		p.log.Info("the embedded Kafka broker is ready again", "pid", c.cmd.Process.Pid)
 	}
 }
 
@@ -287,7 +283,7 @@ func (p *BrokerProcess) start(cancel <-chan struct{}) (*child, childLine, error)
 	if p.listener != nil {
 		f, err := listenerFile(p.listener)
 		if err != nil {
-			return nil, childLine{}, fmt.Errorf("hand the port for Kafka clients to the broker: %w", err)
+			return nil, childLine{}, fmt.Errorf("pass the port for Kafka clients to the broker: %w", err)
 		}
 		defer f.Close()
 		c.cmd.ExtraFiles = []*os.File{f}
@@ -324,23 +320,23 @@ func (p *BrokerProcess) start(cancel <-chan struct{}) (*child, childLine, error)
 		if said.Broker == "ready" {
 			return c, said, nil
 		}
-		return nil, childLine{}, c.give(said.err())
+		return nil, childLine{}, c.give(said.failure())
 	case <-c.exited:
 		select {
 		case said := <-c.said: // it had time for a last word
 			if said.Broker == "failed" {
-				return nil, childLine{}, said.err()
+				return nil, childLine{}, said.failure()
 			}
 		default:
 		}
-		return nil, childLine{}, fmt.Errorf("the embedded Kafka broker's process ended before it served: %w", c.reason())
+		return nil, childLine{}, fmt.Errorf("the embedded Kafka broker's process exited before it was ready: %w", c.reason())
 	case <-cancel:
 		return nil, childLine{}, c.give(context.Canceled)
 	}
 }
 
-// err is the error that StartBroker had in the other process.
-func (l childLine) err() error {
+// failure is the error that StartBroker had in the other process.
+func (l childLine) failure() error {
 	if l.Kind == fault.KindInternal {
 		return errors.New(l.Text)
 	}
@@ -381,14 +377,14 @@ func (c *child) take(line []byte, logger *slog.Logger) {
 		}
 		select {
 		case c.said <- said:
-		default: // nobody waits for it any more
+		default: // no one waits for it any more
 		}
 		return
 	}
 	var fields map[string]any
 	var level slog.Level
 	if json.Unmarshal(line, &fields) != nil {
-		logger.Error("the embedded Kafka broker said something that is no log line", "line", string(line))
+		logger.Error("the embedded Kafka broker wrote a line that is not a log line", "line", string(line))
 		return
 	}
 	if text, _ := fields["level"].(string); level.UnmarshalText([]byte(text)) != nil {
@@ -405,8 +401,8 @@ func (c *child) take(line []byte, logger *slog.Logger) {
 	logger.LogAttrs(context.Background(), level, msg, attrs...)
 }
 
-// stop ends the process in order, or by force.
-func (c *child) stop() error {
+// shutDown ends the process in order, or by force.
+func (c *child) shutDown() error {
 	_ = c.stdin.Close()
 	late := time.NewTimer(stopLimit + 2*time.Second)
 	defer late.Stop()
@@ -429,12 +425,12 @@ func (c *child) reason() error {
 	why := c.cmd.ProcessState.String()
 	switch c.cmd.ProcessState.ExitCode() {
 	case exitMemory:
-		why = "it had more memory than it may"
+		why = "it exceeded its memory limit"
 	case exitStuck:
 		why = "it did not answer"
 	}
 	if c.hung.Load() {
-		why = "it did not run any more, and was killed"
+		why = "it was hanging and was killed"
 	}
 	for line := range strings.Lines(c.errors.String()) {
 		for _, head := range []string{"panic: ", "fatal error: ", "runtime: "} {

@@ -36,7 +36,7 @@ func TestBrokerProcessThatHangs(t *testing.T) {
 	if got := len(readAll(t, b.Addr(), "events")); got != 2 {
 		t.Errorf("%d records, want 2", got)
 	}
-	if !strings.Contains(b.logs.String(), `level=ERROR msg="the embedded Kafka broker ended and is started again" reason="it did not run any more, and was killed"`) {
+	if !strings.Contains(b.logs.String(), `level=ERROR msg="the embedded Kafka broker exited; restarting it" reason="it was hanging and was killed"`) {
 		t.Error("the log does not say why")
 	}
 	if n := b.restarts(t); n == 0 {

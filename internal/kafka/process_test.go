@@ -112,7 +112,7 @@ func TestBrokerProcessComesBack(t *testing.T) {
 	if longest > 2*time.Second {
 		t.Errorf("a broker was away for %s, want 2 s at most", longest)
 	}
-	if n := strings.Count(b.logs.String(), `level=ERROR msg="the embedded Kafka broker ended and is started again" reason="signal: killed"`); n != kills {
+	if n := strings.Count(b.logs.String(), `level=ERROR msg="the embedded Kafka broker exited; restarting it" reason="signal: killed"`); n != kills {
 		t.Errorf("%d lines about ends, want %d", n, kills)
 	}
 }
@@ -144,7 +144,7 @@ func TestBrokerProcessBoundsItsMemory(t *testing.T) {
 	eventually(t, "a restart", func() bool { return b.restarts(t) > 0 && b.PID() != 0 })
 	// Whichever comes first: the process's own look at its memory, or the kernel's refusal, which the runtime and the race
 	// detector put into words of their own.
-	if !regexp.MustCompile(`level=ERROR.*(more memory than it may|out of memory|allocate)`).MatchString(b.logs.String()) {
+	if !regexp.MustCompile(`level=ERROR.*(exceeds its memory limit|exceeded its memory limit|out of memory|allocate)`).MatchString(b.logs.String()) {
 		t.Errorf("the log does not say why")
 	}
 	if sent < 30 {
@@ -167,7 +167,7 @@ func TestBrokerProcessWithoutFileDescriptors(t *testing.T) {
 		_ = w.Close()
 	}
 	serves(t, b.Addr())
-	if n := strings.Count(b.logs.String(), "cannot be accepted"); n != 1 {
+	if n := strings.Count(b.logs.String(), "cannot accept connections"); n != 1 {
 		t.Errorf("%d lines about connections that cannot be accepted, want 1", n)
 	}
 	if n := b.restarts(t); n != 0 {
@@ -195,7 +195,7 @@ func TestBrokerProcessSaysWhatIsWrong(t *testing.T) {
 		t.Errorf("a taken port: %v", err)
 	}
 	_, err = kafka.StartBrokerProcess(t.Context(), kafka.BrokerProcessConfig{Broker: kafka.BrokerConfig{Addr: "127.0.0.1:0"}, Command: []string{"/bin/false"}})
-	if err == nil || !strings.Contains(err.Error(), "ended before it served") {
+	if err == nil || !strings.Contains(err.Error(), "exited before it was ready") {
 		t.Errorf("a program that is no broker: %v", err)
 	}
 }

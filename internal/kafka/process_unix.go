@@ -9,7 +9,7 @@ import (
 	"os"
 )
 
-// canInherit: the supervisor opens the port once and hands it to each process, so that clients which connect meanwhile wait
+// canInherit: the supervisor opens the port once and hands it to each process, so that clients which connect during a restart wait
 // for the next one.
 const canInherit = true
 
@@ -26,7 +26,7 @@ func inheritedListener() (net.Listener, error) {
 	defer f.Close()
 	l, err := net.FileListener(f)
 	if err != nil {
-		return nil, fmt.Errorf("take over the port for Kafka clients: %w", err)
+		return nil, fmt.Errorf("inherit the port for Kafka clients: %w", err)
 	}
 	return l, nil
 }

@@ -90,7 +90,7 @@ type Producer struct {
 	offsets     Offsets
 	blind       map[int32]bool // partitions whose last acknowledgement had no offset
 	progress    time.Time      // last answer, or when the first record began to wait
-	idle        chan struct{}  // closed when outstanding becomes 0; nil when nobody waits
+	idle        chan struct{}  // closed when outstanding becomes 0; nil without a waiter
 	failure     error
 	closed      bool
 }
@@ -126,7 +126,7 @@ func (e *StallError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the same as a fault, so that its kind is known to whoever maps errors.
+// Unwrap returns the same as a fault, so that its kind is known where errors are mapped.
 func (e *StallError) Unwrap() error { return &fault.Error{Kind: fault.KindUnavailable, Msg: e.Error()} }
 
 // NewProducer connects and makes sure that the topic exists. It tries for Stall
@@ -136,15 +136,9 @@ func NewProducer(ctx context.Context, cfg ProducerConfig) (*Producer, error) {
 	if cfg.Topic == "" {
 		return nil, fault.Invalid("topic", "is required")
 	}
-	if cfg.Stall <= 0 {
-		cfg.Stall = 30 * time.Second
-	}
-	if cfg.MaxOutstanding <= 0 {
-		cfg.MaxOutstanding = 16384
-	}
-	if cfg.MaxRecordBytes <= 0 {
-		cfg.MaxRecordBytes = 1_000_000
-	}
+	orDefault(&cfg.Stall, 30*time.Second)
+	orDefault(&cfg.MaxOutstanding, 16384)
+	orDefault(&cfg.MaxRecordBytes, 1_000_000)
 	p := &Producer{
 		cfg:     cfg,
 		slots:   make(chan struct{}, cfg.MaxOutstanding),
@@ -233,7 +227,7 @@ func (p *Producer) Publish(ctx context.Context, m Message, done func(partition i
 		if done != nil {
 			done(r.Partition, r.Offset, err)
 		}
-		p.answered(r, err)
+		p.settled(r, err)
 	})
 	return nil
 }
@@ -270,14 +264,14 @@ func (p *Producer) classify(r *kgo.Record, err error) error {
 		return fmt.Errorf("%w: it is too large: key and value have %d bytes, the limit of this producer is %d bytes and the topic may have a lower one",
 			ErrRefused, len(r.Key)+len(r.Value), p.cfg.MaxRecordBytes)
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
-		return fmt.Errorf("%w: topic %q does not exist any more: %w", ErrRefused, p.cfg.Topic, err)
+		return fmt.Errorf("%w: topic %q no longer exists: %w", ErrRefused, p.cfg.Topic, err)
 	case errors.Is(err, kerr.UnknownServerError):
 		return fmt.Errorf("%w: the broker could not store it, its log says why; a full disk is the usual reason: %w", ErrOutcomeUnknown, err)
 	case errors.Is(err, kerr.RequestTimedOut),
 		errors.Is(err, kerr.NotEnoughReplicasAfterAppend), errors.Is(err, kerr.OutOfOrderSequenceNumber):
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	case isForbidden(err):
-		// Of the cluster, where it was the producer's id that was denied: Kafka gives one to whoever may write to any topic.
+		// Of the cluster, where it was the producer's id that was denied: Kafka gives one to every user who may write to any topic.
 		return fmt.Errorf("%w: %w", ErrRefused, Explain(p.cl, kerr.TopicAuthorizationFailed))
 	case errors.As(err, &ke) && !ke.Retriable:
 		return fmt.Errorf("%w: %w", ErrRefused, err)
@@ -287,8 +281,8 @@ func (p *Producer) classify(r *kgo.Record, err error) error {
 	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 }
 
-// answered books one record's end.
-func (p *Producer) answered(r *kgo.Record, err error) {
+// settled records the outcome of one record.
+func (p *Producer) settled(r *kgo.Record, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -448,7 +442,7 @@ func (p *Producer) watch() {
 }
 
 // producerHooks are the client's observations that the producer needs; they
-// are a type of their own to keep them out of Producer's methods.
+// have a separate type to keep them out of Producer's methods.
 type producerHooks Producer
 
 var (

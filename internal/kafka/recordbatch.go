@@ -240,7 +240,7 @@ func checkRecord(b []byte, offset int64) error {
 		}
 	}
 	if len(b) > 0 {
-		return errors.New("there are bytes behind its headers")
+		return errors.New("there are bytes after its headers")
 	}
 	return nil
 }

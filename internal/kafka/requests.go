@@ -3,6 +3,7 @@ package kafka
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kbin"
@@ -97,7 +98,7 @@ func ruleOf(kind int16) (rule, bool) {
 	return rule{}, false
 }
 
-// isKafka reports whether there is a request of that kind in Kafka at all.
+// isKafka reports whether Kafka has a request of that kind and version.
 func isKafka(kind, version int16) bool {
 	return kind >= 0 && version >= 0 && kmsg.RequestForKey(kind) != nil
 }
@@ -165,7 +166,7 @@ type verdict struct {
 	silent bool // the library does not answer
 }
 
-// apiVersions answers what is served; the library would tell what it has.
+// apiVersions lists what is served. The library would list more.
 func apiVersions(r *request, rule rule) ([]byte, error) {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	if r.version > rule.max { // KIP-511: answered in version 0, so that the client can ask again
@@ -186,4 +187,60 @@ func apiVersions(r *request, rule rule) ([]byte, error) {
 		}
 	}
 	return r.answer(resp), nil
+}
+
+func few(what string, n int) error {
+	if n > maxEntries {
+		return fmt.Errorf("it names %d %s; at most %d are allowed", n, what, maxEntries)
+	}
+	return nil
+}
+
+func fewWrites(what string, n int) error {
+	if n > maxWrites {
+		return fmt.Errorf("it writes for %d %s; at most %d are allowed", n, what, maxWrites)
+	}
+	return nil
+}
+
+// each makes sure that nothing is named twice: the library answers each mention, and an answer can be thousands of times as
+// long as the mention.
+func each[T any](what string, list []T, name func(T) string) error {
+	if err := few(what+"s", len(list)); err != nil {
+		return err
+	}
+	seen := make(map[string]struct{}, len(list))
+	for _, e := range list {
+		n := name(e)
+		if _, ok := seen[n]; ok {
+			return fmt.Errorf("it names a %s twice", what)
+		}
+		seen[n] = struct{}{}
+	}
+	return nil
+}
+
+func validName(s string) bool { return len(s) <= maxName && utf8.ValidString(s) }
+
+// validComment reports whether an offset may have the comment.
+func validComment(s *string) bool {
+	return s == nil || len(*s) <= maxOffsetComment && utf8.ValidString(*s)
+}
+
+// Bounds of what requests contain.
+const (
+	maxEntries       = 10_000 // of lists in a request: partitions, members, groups
+	maxWrites        = 1000   // of those for each of which the library waits for the disk, with all others behind it
+	maxTimeLookups   = 100    // partitions in which a request looks for a time: for each one a batch is decompressed
+	maxName          = 249    // bytes of a group, a member or an instance id; Kafka's bound for topics
+	maxProtocols     = 32     // of a member of a group
+	maxOffsetComment = 4096   // Kafka's offset.metadata.max.bytes
+)
+
+// total sums up the sizes of the elements of a list.
+func total[T any](list []T, size func(T) int) (n int) {
+	for _, e := range list {
+		n += size(e)
+	}
+	return n
 }

@@ -10,7 +10,7 @@ type room struct {
 	limit int64
 	// free is what a connection may have that does not count: small ones are bounded by the number of connections.
 	free int64
-	wait time.Duration // for room, before somebody has to go
+	wait time.Duration // before a connection is closed to free memory
 
 	mu      sync.Mutex
 	used    int64
@@ -57,7 +57,7 @@ func (r *room) take(c *guardConn, n int64) bool {
 		}
 		r.mu.Unlock()
 		if most != nil {
-			most.refuse("more memory is wanted by requests and answers under way than the broker has for them", "bytes", n, "limit", r.limit)
+			most.refuse("pending requests and responses exceed the broker's memory limit", "bytes", n, "limit", r.limit)
 			_ = most.Close()
 			if most == c {
 				return false

@@ -29,7 +29,7 @@ type Security struct {
 	KeyFile  string `yaml:"key_file" placeholder:"FILE" usage:"key (PEM) of the certificate"`
 	// ServerName is the name that the brokers' certificates must have; empty means each one's host, as it is dialed.
 	ServerName string `yaml:"server_name" placeholder:"HOST" usage:"name in the certificates of the Kafka brokers; empty means the host of each"`
-	// SASLMechanism is how User and Password are shown: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty means not at all.
+	// SASLMechanism is how User and Password are shown: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty means no login.
 	SASLMechanism string `yaml:"sasl_mechanism" placeholder:"MECHANISM" usage:"how to log in to Kafka: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN; empty means not at all"`
 	User          string `yaml:"user" usage:"user to log in to Kafka"`
 	Password      string `yaml:"password" secret:"true" usage:"password to log in to Kafka"`
@@ -61,7 +61,7 @@ const (
 )
 
 // Validate reports, joined, every setting that makes no sense, as a *config.Problem that names it. It opens no file; a file
-// that cannot be used is told by [NewClient].
+// that cannot be used is an error of [NewClient].
 func (s Security) Validate() error {
 	var errs []error
 	bad := func(path, format string, args ...any) {

@@ -18,7 +18,7 @@ import (
 )
 
 // TopicConfig says what a topic shall be. Retention is always written into the
-// topic, because a default that somebody else chose deletes data at a time nobody expects.
+// topic, because an operator's default may delete data unexpectedly.
 type TopicConfig struct {
 	// Name of the topic. Required.
 	Name string
@@ -36,7 +36,7 @@ type TopicConfig struct {
 	// RetentionBytes is the size that each partition may reach before its oldest
 	// records are dropped; default: no limit. Unlike Retention it never empties a partition.
 	RetentionBytes int64
-	// Logger is told when an existing topic differs from this. Default: nobody is.
+	// Logger gets a warning if an existing topic differs from this. Default: none.
 	Logger *slog.Logger
 }
 
@@ -54,7 +54,7 @@ type Topic struct {
 // EnsureTopic creates the topic if it is not there, and returns it. It is safe
 // to call from several processes at once. An existing topic is never altered; where it
 // differs from tc in what tc sets, a warning says so, and what is
-// there counts. Whoever may not create topics gets one that exists all the same. ctx bounds the wait for the brokers, which is 15 s per request anyway.
+// there counts. A user who may not create topics gets an existing one. ctx bounds the wait for the brokers, which is 15 s per request anyway.
 //
 // Errors are faults: Invalid for a name or number that Kafka refuses,
 // Unavailable when no broker answers.
@@ -81,11 +81,11 @@ func EnsureTopic(ctx context.Context, cl *kgo.Client, tc TopicConfig) (Topic, er
 			return Topic{}, err
 		}
 		if t.Partitions != tc.Partitions {
-			tc.Logger.Warn("topic has another number of partitions than configured; going on with what is there",
+			tc.Logger.Warn("topic has another number of partitions than configured; using it as it is",
 				"topic", tc.Name, "partitions", t.Partitions, "configured", tc.Partitions)
 		}
 		if replication > 0 && t.Replication != replication {
-			tc.Logger.Warn("topic has another number of replicas than configured; going on with what is there",
+			tc.Logger.Warn("topic has another number of replicas than configured; using it as it is",
 				"topic", tc.Name, "replication", t.Replication, "configured", replication)
 		}
 		warnConfig(ctx, adm, tc, want)
@@ -115,7 +115,7 @@ func DescribeTopic(ctx context.Context, cl *kgo.Client, name string) (Topic, err
 	case isForbidden(d.Err):
 		return Topic{}, fmt.Errorf("look up topic %q: %w", name, unreachable(cl, d.Err))
 	case d.Err != nil:
-		return Topic{}, fault.Unavailable(d.Err, "topic %q at %s is not usable now", name, seeds(cl))
+		return Topic{}, fault.Unavailable(d.Err, "topic %q at %s is currently not usable", name, seeds(cl))
 	}
 	return topicOf(d), nil
 }
@@ -192,11 +192,11 @@ func spellReplication(n int16) string {
 	return fmt.Sprintf(" and %d replicas", n)
 }
 
-// warnConfig compares only: whoever changed a topic had a reason.
+// warnConfig only compares: a changed topic was changed on purpose.
 func warnConfig(ctx context.Context, adm *kadm.Client, tc TopicConfig, want map[string]*string) {
 	got, err := adm.DescribeTopicConfigs(ctx, tc.Name)
 	if ctx.Err() != nil {
-		return // the program is stopping, and nobody waits for the comparison
+		return // the program is stopping
 	}
 	if err != nil {
 		tc.Logger.Warn("cannot compare the topic's settings with the configured ones", "topic", tc.Name, "error", err)
@@ -209,12 +209,12 @@ func warnConfig(ctx context.Context, adm *kadm.Client, tc TopicConfig, want map[
 				continue
 			}
 			if c.Key == minInSync {
-				tc.Logger.Warn("the topic has another min.insync.replicas than configured; going on with what is there",
+				tc.Logger.Warn("topic has another min.insync.replicas than configured; using it as it is",
 					"topic", tc.Name, "setting", c.Key, "value", c.MaybeValue(), "configured", *w)
 				continue
 			}
 			keeps, setting, value := spellRetention(c.Key, c.MaybeValue())
-			tc.Logger.Warn(fmt.Sprintf("the topic keeps %s, and is configured otherwise: to change the topic, alter its %s; to leave it, set %s to %s",
+			tc.Logger.Warn(fmt.Sprintf("the topic keeps %s, which differs from the configuration: to change the topic, alter its %s; to keep it, set %s to %s",
 				keeps, c.Key, setting, value),
 				"topic", tc.Name, "setting", c.Key, "value", c.MaybeValue(), "configured", *w)
 		}
@@ -237,13 +237,13 @@ func spellRetention(key, value string) (keeps, setting, same string) {
 	return "records without limit of size", "retention_bytes", "0"
 }
 
-// isRefusal tells a broker's verdict on what was asked from a broker that cannot be asked.
+// isRefusal reports whether a broker refused the request, as opposed to not answering.
 func isRefusal(err error) bool {
 	var ke *kerr.Error
 	return errors.As(err, &ke) && !ke.Retriable && !isRefusedLogin(err) && !isForbidden(err)
 }
 
-// existsForbidden reports whether err is that this user may not create topics, and the topic is there: somebody else has
+// existsForbidden reports whether err is that this user may not create topics, and the topic exists: another user has
 // made it, which is how a Kafka with an authorizer is often run. Kafka looks at the permission first.
 func existsForbidden(ctx context.Context, cl *kgo.Client, name string, err error) bool {
 	if !isForbidden(err) {

@@ -68,9 +68,9 @@ func TestEnsureTopicReportsDifferencesAndChangesNothing(t *testing.T) {
 		t.Fatalf("got %+v, %v; want %+v as it was", got, err, first)
 	}
 	for _, want := range []string{
-		"another number of partitions than configured; going on with what is there\" topic=events partitions=2 configured=5",
-		"the topic keeps records for 1h0m0s, and is configured otherwise: to change the topic, alter its retention.ms; to leave it, set retention to 1h0m0s\" topic=events setting=retention.ms value=3600000 configured=-1",
-		"the topic keeps records without limit of size, and is configured otherwise: to change the topic, alter its retention.bytes; to leave it, set retention_bytes to 0\" topic=events setting=retention.bytes value=-1 configured=1000",
+		"another number of partitions than configured; using it as it is\" topic=events partitions=2 configured=5",
+		"the topic keeps records for 1h0m0s, which differs from the configuration: to change the topic, alter its retention.ms; to keep it, set retention to 1h0m0s\" topic=events setting=retention.ms value=3600000 configured=-1",
+		"the topic keeps records without limit of size, which differs from the configuration: to change the topic, alter its retention.bytes; to keep it, set retention_bytes to 0\" topic=events setting=retention.bytes value=-1 configured=1000",
 	} {
 		if !strings.Contains(logs.String(), want) {
 			t.Errorf("log lacks %s:\n%s", want, logs.String())
@@ -223,7 +223,7 @@ func TestClientErrors(t *testing.T) {
 	}
 }
 
-// closedAddr is an address on which nobody listens.
+// closedAddr is an address on which no one listens.
 func closedAddr(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -234,7 +234,7 @@ func closedAddr(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// Whoever may not create topics uses one that is there, and is told what is missing where it is not.
+// A caller that may not create topics uses one that is there, and is told what is missing where it is not.
 func TestEnsureTopicWithoutPermissionToCreate(t *testing.T) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "events"))
 	if err != nil {
@@ -262,7 +262,7 @@ func TestEnsureTopicWithoutPermissionToCreate(t *testing.T) {
 		t.Errorf("a topic that is there: %+v, %v", topic, err)
 	}
 	_, err = kafka.EnsureTopic(t.Context(), cl, kafka.TopicConfig{Name: "others", Partitions: 2})
-	const want = "denies clients that do not log in what is needed of the topic"
+	const want = "denies clients that do not log in access to the topic"
 	if fault.KindOf(err) != fault.KindUnavailable || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--user") {
 		t.Errorf("a topic that is not there: %v\nlacks %q", err, want)
 	}

@@ -25,12 +25,12 @@ var errTaken = errors.New("taken")
 // process owns it, Lock fails at once with a fault of kind Precondition that names that process.
 func Lock(dir string) (release func() error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
+		return nil, fmt.Errorf("create data directory: %w", err)
 	}
 	path := filepath.Join(dir, Name)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("open the lock of a data directory: %w", err)
+		return nil, fmt.Errorf("open lock file: %w", err)
 	}
 	err = lock(f)
 	switch {

@@ -79,7 +79,7 @@ func TestDirectoryThatCannotBe(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lockfile.Lock(filepath.Join(file, "below")); err == nil || !strings.Contains(err.Error(), "make data directory") {
+	if _, err := lockfile.Lock(filepath.Join(file, "below")); err == nil || !strings.Contains(err.Error(), "create data directory") {
 		t.Fatalf("below a file: %v", err)
 	}
 }

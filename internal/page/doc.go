@@ -6,13 +6,12 @@
 // two requests neither repeat nor vanish. It also holds a fingerprint of the filter
 // and the order, because a key means nothing in another list.
 //
-// A token is not secret and not signed: whoever forges one can ask for rows that
+// A token is not secret and not signed: a client that forges one can ask for rows that
 // another request would show as well. Its checksum finds accidents — a token that was
 // cut off, retyped or mixed up — and says so, instead of answering with a wrong page.
 //
-// A token is good for 72 hours (AIP-158 advises to let tokens expire): what it means may
-// change with a release, and whoever comes back after days wants to begin again anyway.
-// One that is older, that was made by another version of the format, that belongs to
-// another query or that was altered is refused with a text of its own which says to
-// begin again. Clocks of processes differ: a token from the future counts as new.
+// A token is valid for 72 hours (AIP-158 advises to let tokens expire): its meaning may
+// change with a release. A token that is older, has another version of the format, belongs to
+// another query or was altered is refused with a message that says to start again. Clocks of
+// processes differ: a token from the future counts as new.
 package page

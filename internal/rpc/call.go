@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,7 +19,9 @@ import (
 
 // call is one unary call in process. It is the callee's transport stream too.
 type call struct {
-	conn       *conn
+	s          *Server
+	workers    *workers
+	timers     *sync.Pool // of *time.Timer, stopped
 	method     *method
 	fullMethod string
 	caller     context.Context
@@ -62,25 +65,25 @@ func (cl *call) decode(v any) error {
 // request. The callee gets a goroutine of its own because a caller returns at its
 // deadline, whether the callee looks at its context or not.
 func (cl *call) intercept(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	s := cl.conn.s
+	s := cl.s
 	if !s.begin() {
 		return nil, goneAway(s)
 	}
-	cl.conn.workers.start(job{call: cl, ctx: ctx, req: req, handler: handler})
-	timer := cl.conn.timers.Get().(*time.Timer)
+	cl.workers.start(job{call: cl, ctx: ctx, req: req, handler: handler})
+	timer := cl.timers.Get().(*time.Timer)
 	timer.Reset(cl.patience)
 	defer func() {
 		timer.Stop()
-		cl.conn.timers.Put(timer)
+		cl.timers.Put(timer)
 	}()
 	var err error
 	select {
 	case <-cl.done:
 		return cl.resp, cl.err
 	case <-timer.C:
-		err = cl.conn.over(context.DeadlineExceeded)
+		err = over(s, context.DeadlineExceeded)
 	case <-cl.caller.Done():
-		err = cl.conn.over(cl.caller.Err())
+		err = over(s, cl.caller.Err())
 	case <-s.stopped:
 		err = goneAway(s)
 	}
@@ -102,6 +105,14 @@ func goneAway(s *Server) error {
 	return unreachable(s.cfg.Name, inProcess, stopping)
 }
 
+// over is the error of a call whose context ended.
+func over(s *Server, why error) error {
+	if errors.Is(why, context.DeadlineExceeded) {
+		return late(s.cfg.Name, inProcess+": "+why.Error())
+	}
+	return status.FromContextError(why).Err()
+}
+
 // run is the callee's side.
 func (cl *call) run(ctx context.Context, req any, handler grpc.UnaryHandler) {
 	returned := false
@@ -111,9 +122,9 @@ func (cl *call) run(ctx context.Context, req any, handler grpc.UnaryHandler) {
 		}
 		close(cl.done)
 		cl.ctx.cancel()
-		cl.conn.s.inFlight.Done()
+		cl.s.inFlight.Done()
 	}()
-	resp, err := cl.conn.s.unary(ctx, req, cl.method, handler)
+	resp, err := cl.s.unary(ctx, req, cl.method, handler)
 	if bad := cl.finish(); bad != nil {
 		err = bad
 	}
@@ -227,4 +238,55 @@ func (cl *call) sentMetadata(st *status.Status) (header, trailer metadata.MD) {
 		}
 	}
 	return header, trailer
+}
+
+// maxIdleWorkers is how many goroutines wait for the next in-process call.
+const maxIdleWorkers = 16
+
+// workers run the handlers of in-process calls. A new goroutine starts with a
+// small stack, and a handler that reads a database makes it grow, by copying, in
+// every call; a goroutine that has done so once need not do it again. There is no
+// limit and no queue: where no worker is idle, a new one starts.
+type workers struct {
+	jobs chan job
+	idle atomic.Int64
+	// stopped ends the idle ones.
+	stopped <-chan struct{}
+}
+
+// job is what a worker needs to run a call.
+type job struct {
+	call    *call
+	ctx     context.Context
+	req     any
+	handler grpc.UnaryHandler
+}
+
+func newWorkers(stopped <-chan struct{}) *workers {
+	return &workers{jobs: make(chan job), stopped: stopped}
+}
+
+func (w *workers) start(j job) {
+	select {
+	case w.jobs <- j:
+	default:
+		go w.work(j)
+	}
+}
+
+func (w *workers) work(j job) {
+	for {
+		j.call.run(j.ctx, j.req, j.handler)
+		j = job{} // an idle worker keeps no call alive
+		if w.idle.Add(1) > maxIdleWorkers {
+			w.idle.Add(-1)
+			return
+		}
+		select {
+		case j = <-w.jobs:
+			w.idle.Add(-1)
+		case <-w.stopped:
+			return
+		}
+	}
 }

@@ -52,8 +52,8 @@ type held struct {
 	heardAt  time.Time // of it
 }
 
-// outgoing puts the database into the metadata that is sent.
-func (h *held) outgoing(ctx context.Context) (_ context.Context, wanted string) {
+// announce puts the database into the metadata of a call.
+func (h *held) announce(ctx context.Context) (_ context.Context, wanted string) {
 	h.mu.Lock()
 	wanted = h.database
 	h.mu.Unlock()
@@ -78,7 +78,7 @@ func (h *held) hear(service, database string) (other bool) {
 	case now.Sub(h.heardAt) < holdDatabase:
 		return true
 	default:
-		h.log.Warn("all instances of a service that answer work on another database now: going over to it", "service", service, "database", database, "was", h.database)
+		h.log.Warn("all reachable instances of a service work on another database now; switching to it", "service", service, "database", database, "was", h.database)
 		h.database, h.heardAt = database, now
 		return true // this call wanted the former one
 	}
@@ -86,24 +86,23 @@ func (h *held) hear(service, database string) (other bool) {
 	return false
 }
 
-// onOneDatabase runs a call until an instance of the connection's database has answered it. call makes it once and returns the
-// trailer that came back.
-func (c clientSide) onOneDatabase(ctx context.Context, call func(context.Context) (metadata.MD, error)) error {
+// run makes a call until an instance of the connection's database has answered it. call makes one attempt and returns the trailer.
+func (h *held) run(ctx context.Context, name, target string, call func(context.Context) (metadata.MD, error)) error {
 	for try := 1; ; try++ {
-		sent, wanted := c.held.outgoing(ctx)
+		sent, wanted := h.announce(ctx)
 		trailer, err := call(sent)
 		answered := ""
 		if from := trailer[databaseKey]; len(from) > 0 {
 			answered = from[0]
 		}
-		if !c.held.hear(c.name, answered) {
+		if !h.hear(name, answered) {
 			return err
 		}
 		// Refused before a handler saw it; or, before this connection knew its database, answered by two at once.
 		refused := wanted != "" && status.Code(err) == codes.FailedPrecondition
 		if !refused || try == databaseTries || ctx.Err() != nil {
-			return fault.Unavailable(fmt.Errorf("an instance at %s works on database %s, others on %s", c.target, answered, wanted),
-				"instances of the %s service work on different databases: the operator must stop those on the wrong one", c.name)
+			return fault.Unavailable(fmt.Errorf("an instance at %s works on database %s, others on %s", target, answered, wanted),
+				"instances of the %s service work on different databases: the operator must stop those on the wrong one", name)
 		}
 	}
 }

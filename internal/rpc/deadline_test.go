@@ -139,7 +139,7 @@ func TestCancelReachesAChildOfTheHandlersContext(t *testing.T) {
 	})
 }
 
-// A context that nobody waited on knows its end too, and so does what hangs on it later.
+// A context that no one waited on knows its end too, and so does what hangs on it later.
 func TestEndIsKnownToAContextThatNobodyWaitedOn(t *testing.T) {
 	for _, end := range []string{"deadline", "cancel"} {
 		t.Run(end, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,7 +28,7 @@ type DialConfig struct {
 	Name string
 	// Version is the program's version, for the user agent.
 	Version string
-	// Logger is told when the instances that answer work on another database than before; nil discards it.
+	// Logger gets a line if the reachable instances work on another database than before; nil discards it.
 	Logger *slog.Logger
 	// Timeout is the time for a unary call whose caller set no deadline. 0 means 10 s.
 	Timeout time.Duration
@@ -37,7 +38,7 @@ type DialConfig struct {
 	// MaxMessageBytes is the size of the greatest response that is accepted. 0 means 4 MiB.
 	MaxMessageBytes int
 	// Metrics gets movieexample_grpc_client_usable_instances. Several connections may share one; nil
-	// keeps it to nobody.
+	// means that it is not exported.
 	Metrics prometheus.Registerer
 	// Resolvers look up the targets whose scheme they have, for this connection
 	// only; see package discovery.
@@ -49,7 +50,7 @@ type DialConfig struct {
 // Dial returns a connection to the instances of a service. Keep it for the life
 // of the process and share it: it holds one connection to each instance and
 // spreads calls over those that say they are healthy (grpc.health.v1). It does
-// not wait and does not fail because nobody is there; calls do, until somebody is:
+// not wait and does not fail if there is no instance; calls fail until there is one:
 // with a *[fault.Error] of kind Unavailable, whose message names the service, and
 // whose cause, which does not leave the process, the target and the reason. Whoever
 // answers for such a call has to log it.
@@ -62,8 +63,8 @@ func Dial(target string, cfg DialConfig) (*Connection, error) {
 	if target == "" {
 		return nil, fmt.Errorf("dial %s: the target is empty: give an address such as 127.0.0.1:8081", cfg.Name)
 	}
-	orDefault(&cfg.Timeout, defaultDeadline)
-	orDefault(&cfg.MaxMessageBytes, defaultMessageBytes)
+	cfg.Timeout = cmp.Or(cfg.Timeout, defaultDeadline)
+	cfg.MaxMessageBytes = cmp.Or(cfg.MaxMessageBytes, defaultMessageBytes)
 	sc, err := serviceConfig(cfg.Idempotent)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", cfg.Name, err)
@@ -81,7 +82,7 @@ func Dial(target string, cfg DialConfig) (*Connection, error) {
 	}
 	opts := append(client.options(cfg.Version, cfg.MaxMessageBytes),
 		grpc.WithTransportCredentials(observe(use)),
-		// Idle connections stay: what can be used shall be known when it is asked for.
+		// Idle connections stay, so that usable instances are known at any time.
 		grpc.WithIdleTimeout(0),
 		grpc.WithDefaultServiceConfig(sc),
 		// A name server's own service config could switch retries on for any method.
@@ -172,13 +173,6 @@ func serviceConfig(idempotent []string) (string, error) {
 	return string(text), nil
 }
 
-func userAgent(version string) string {
-	if version == "" {
-		version = "devel"
-	}
-	return "movieexample/" + version
-}
-
 // clientSide is what a call passes through on its way out.
 type clientSide struct {
 	name, target string
@@ -205,7 +199,7 @@ func (c clientSide) unary(ctx context.Context, method string, req, reply any, cc
 		_, err := c.once(ctx, method, req, reply, cc, invoke, opts...)
 		return err
 	}
-	return c.onOneDatabase(ctx, func(ctx context.Context) (metadata.MD, error) {
+	return c.held.run(ctx, c.name, c.target, func(ctx context.Context) (metadata.MD, error) {
 		return c.once(ctx, method, req, reply, cc, invoke, opts...)
 	})
 }
@@ -223,18 +217,18 @@ func (c clientSide) once(ctx context.Context, method string, req, reply any, cc 
 		err = invoke(ctx, method, req, reply, cc, opts...)
 	}
 	if err != nil {
-		return trailer, c.explain(ctx, err, header, trailer)
+		return trailer, explain(ctx, c.name, c.target, err, header, trailer)
 	}
 	return trailer, nil
 }
 
 func (c clientSide) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	if c.held != nil {
-		ctx, _ = c.held.outgoing(ctx)
+		ctx, _ = c.held.announce(ctx)
 	}
 	cs, err := open(outgoing(ctx), desc, cc, method, opts...)
 	if err != nil {
-		return nil, c.explain(ctx, err, nil, nil)
+		return nil, explain(ctx, c.name, c.target, err, nil, nil)
 	}
 	return cs, nil
 }

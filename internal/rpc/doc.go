@@ -6,8 +6,8 @@
 // ([Server.Serve]) and the in-process connection ([Server.Conn]). Behind both is
 // the same handler, so that a call is identified, bounded in time, protected
 // from panics, mapped to a status, logged and counted in one place. [Dial] gives
-// the connection to a server elsewhere. Whoever holds a
-// grpc.ClientConnInterface from either must not be able to tell which it is:
+// the connection to a server elsewhere. The holder of a
+// grpc.ClientConnInterface from either must not be able to distinguish them:
 // conn_test.go runs one suite over both.
 //
 // It promises:

@@ -22,31 +22,19 @@ import (
 // what another found out (the id for the log, the code for the counter), and a
 // chain would pass that through contexts, one allocation a link.
 
-// method is one registered method.
-type method struct {
-	service, name string
-	metrics       *methodMetrics
-	impl          any
-	unary         grpc.MethodHandler // nil for a streaming method
-	maxRequest    int                // bytes
-	// quiet methods are called by machines every few seconds, and would bury what
-	// people want to see in logs and metrics: the health checks.
-	quiet bool
-}
-
 // interceptUnary is the network's way to unary.
 func (s *Server) interceptUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if a := arrivalOf(ctx); a != nil {
 		a.arrived()
 	}
-	m := s.method(info.FullMethod)
+	m := s.lookup(info.FullMethod)
 	if in, ok := req.(proto.Message); ok && m.maxRequest < s.cfg.MaxMessageBytes {
 		if size := proto.Size(in); size > m.maxRequest {
 			return nil, tooLarge(size, m.maxRequest)
 		}
 	}
 	if s.database != nil {
-		_ = grpc.SetTrailer(ctx, s.database) // fails only where there is no caller any more
+		_ = grpc.SetTrailer(ctx, s.database) // fails only if the caller is gone
 		if err := s.otherDatabase(ctx); err != nil {
 			return nil, err
 		}
@@ -54,9 +42,8 @@ func (s *Server) interceptUnary(ctx context.Context, req any, info *grpc.UnarySe
 	return s.unary(ctx, req, m, handler)
 }
 
-// method never returns nil, so that a service description with a wrong name in it
-// costs a label in the metrics and not a panic.
-func (s *Server) method(fullMethod string) *method {
+// lookup never returns nil: a service description with a wrong name must not cause a panic.
+func (s *Server) lookup(fullMethod string) *method {
 	if m := s.methods[fullMethod]; m != nil {
 		return m
 	}
@@ -85,7 +72,7 @@ func (s *Server) unary(ctx context.Context, req any, m *method, handler grpc.Una
 		return resp, nil
 	}
 	st, err := settle(ctx, err)
-	_ = grpc.SetTrailer(ctx, metadata.MD{requestIDKey: {id}}) // fails only where there is no caller any more
+	_ = grpc.SetTrailer(ctx, metadata.MD{requestIDKey: {id}}) // fails only if the caller is gone
 	s.report(ctx, m, id, st.Code(), time.Since(start), err)
 	return nil, st.Err()
 }
@@ -97,7 +84,7 @@ func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.Strea
 		return err
 	}
 	start := time.Now()
-	m := s.method(info.FullMethod)
+	m := s.lookup(info.FullMethod)
 	ctx, id := identify(ss.Context())
 	_ = ss.SetHeader(metadata.MD{requestIDKey: {id}}) // streams are not retried, so a header does no harm
 
@@ -140,7 +127,7 @@ func identify(ctx context.Context) (context.Context, string) {
 		sent = values[0]
 	}
 	if c, ok := ctx.(*calleeContext); ok {
-		return c, c.identify(sent)
+		return c, c.adoptRequestID(sent)
 	}
 	ctx = WithRequestID(ctx, sent)
 	return ctx, RequestID(ctx)
@@ -175,7 +162,7 @@ func guardUnary(ctx context.Context, req any, handler grpc.UnaryHandler) (resp a
 	}()
 	resp, err = handler(ctx, req)
 	if err == nil && absent(resp) {
-		// grpc-go would send an empty message for a typed nil. Nobody means that.
+		// grpc-go would send an empty message for a typed nil. That is never intended.
 		err = fmt.Errorf("handler returned neither a response nor an error")
 	}
 	return resp, err
@@ -244,7 +231,7 @@ func (s *Server) report(ctx context.Context, m *method, id string, code codes.Co
 		return
 	}
 	skipped := 0
-	if level > slog.LevelDebug { // who wants to see every call gets to see it
+	if level > slog.LevelDebug { // debug shows every call
 		var ok bool
 		if skipped, ok = m.metrics.line(code, slow, time.Now()); !ok {
 			return

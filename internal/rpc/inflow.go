@@ -92,7 +92,7 @@ func (c *inflowConn) Write(p []byte) (int, error) {
 	c.out.read(p[:n], func(h frameHeader) {
 		switch {
 		case h.kind == frameReset, (h.kind == frameHeaders || h.kind == frameData) && h.flags&flagEndStream != 0:
-			c.end(h.stream)
+			c.release(h.stream)
 		}
 	})
 	return n, err
@@ -114,7 +114,7 @@ func (c *inflowConn) received(p []byte) bool {
 				c.add(h.stream, frameCost+int64(h.length))
 			}
 		case frameReset:
-			c.end(h.stream)
+			c.release(h.stream)
 		}
 	})
 	return c.inflow.total.Load() > c.inflow.limit
@@ -126,7 +126,7 @@ func (c *inflowConn) add(stream uint32, n int64) {
 	c.inflow.total.Add(n)
 }
 
-func (c *inflowConn) end(stream uint32) {
+func (c *inflowConn) release(stream uint32) {
 	n := c.calls[stream]
 	delete(c.calls, stream)
 	c.held.Add(-n)
@@ -153,7 +153,7 @@ func (c *inflowConn) forget() {
 }
 
 // relieve closes connections until the rest is within the limit, first those that hold
-// most: who sends too much at once loses what it sent, and nobody else does.
+// most: only the client that sends too much at once loses its calls.
 func (f *inflow) relieve() {
 	for f.total.Load() > f.limit {
 		var most *inflowConn
@@ -171,7 +171,7 @@ func (f *inflow) relieve() {
 		_ = most.Close() // its error would be about a connection that is not wanted
 		f.cut.Inc()
 		if skipped, ok := f.lines.Take(time.Now()); ok {
-			f.log.Warn("a connection is closed: its unfinished requests hold too much memory",
+			f.log.Warn("closing a connection: its unfinished requests hold too much memory",
 				"peer", most.RemoteAddr().String(), "bytes", held, "limit", f.limit, "suppressed", skipped)
 		}
 	}

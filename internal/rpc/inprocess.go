@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -52,14 +51,12 @@ func newConn(s *Server) *conn {
 	return c
 }
 
-// inProcess is where an in-process connection leads, for messages and logs.
-const inProcess = "in-process"
-
 // addr is the address of both ends.
 type addr struct{}
 
 func (addr) Network() string { return inProcess }
-func (addr) String() string  { return inProcess }
+
+func (addr) String() string { return inProcess }
 
 var _ net.Addr = addr{}
 
@@ -85,12 +82,12 @@ func (c *conn) Invoke(ctx context.Context, fullMethod string, args, reply any, o
 	now := time.Now()
 	deadline := callDeadline(ctx, now, c.s.cfg.DefaultDeadline)
 	if err := ctx.Err(); err != nil {
-		return c.over(err)
+		return over(c.s, err)
 	}
 	if !now.Before(deadline) {
-		return c.over(context.DeadlineExceeded)
+		return over(c.s, context.DeadlineExceeded)
 	}
-	cl := &call{conn: c, method: m, fullMethod: fullMethod, caller: ctx, patience: deadline.Sub(now), req: req, done: make(chan struct{})}
+	cl := &call{s: c.s, workers: c.workers, timers: &c.timers, method: m, fullMethod: fullMethod, caller: ctx, patience: deadline.Sub(now), req: req, done: make(chan struct{})}
 	cl.ctx.init(c.callee, deadline, md, cl)
 
 	buf := c.buffers.Get().(*[]byte)
@@ -124,14 +121,6 @@ func (c *conn) Invoke(ctx context.Context, fullMethod string, args, reply any, o
 	return transfer(out, answer, *buf)
 }
 
-// over is the error of a call whose context ended.
-func (c *conn) over(why error) error {
-	if errors.Is(why, context.DeadlineExceeded) {
-		return late(c.s.cfg.Name, inProcess+": "+why.Error())
-	}
-	return status.FromContextError(why).Err()
-}
-
 // NewStream implements grpc.ClientConnInterface.
 func (c *conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, fullMethod string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	return c.memory.newStream(c.s, ctx, desc, fullMethod, opts)
@@ -143,35 +132,6 @@ func (c *conn) recycle(buf *[]byte) {
 	if cap(*buf) <= maxPooled {
 		c.buffers.Put(buf)
 	}
-}
-
-// encode puts m's encoding into buf. Nobody decodes it where both ends have the
-// same Go type; but the codec is the only one to say what a message's size is and
-// whether it is valid (a string that is not UTF-8 is not), and with a reused
-// buffer asking costs no allocation.
-func encode(buf *[]byte, m proto.Message) error {
-	var err error
-	if *buf, err = (proto.MarshalOptions{}).MarshalAppend((*buf)[:0], m); err != nil {
-		return status.Errorf(codes.Internal, "grpc: error while marshaling: %v", err)
-	}
-	return nil
-}
-
-// transfer makes the empty message to equal from, whose encoding is wire. Nothing
-// that can change is shared: strings are, bytes and messages are copied.
-func transfer(to, from proto.Message, wire []byte) error {
-	if to.ProtoReflect().Type() == from.ProtoReflect().Type() {
-		proto.Merge(to, from)
-		return nil
-	}
-	if err := proto.Unmarshal(wire, to); err != nil {
-		return status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v", err)
-	}
-	return nil
-}
-
-func tooLarge(size, limit int) error {
-	return status.Errorf(codes.ResourceExhausted, "grpc: received message larger than max (%d vs. %d)", size, limit)
 }
 
 // incoming returns the metadata that the callee sees. It reports false for
@@ -204,13 +164,6 @@ func (c *conn) incoming(ctx context.Context) (metadata.MD, bool) {
 // maxPlainMetadata is the size of metadata, in bytes, up to which no limit of a
 // server needs a look.
 const maxPlainMetadata = 4 << 10
-
-// What every callee sees. metadata.FromIncomingContext copies, so nobody can
-// change them.
-var (
-	authority   = []string{inProcess}
-	contentType = []string{"application/grpc"}
-)
 
 // plainKey reports whether k is a valid metadata key that is not reserved and
 // whose values are text.

@@ -128,7 +128,7 @@ func startListening(t *testing.T, cfg rpc.ServerConfig) (*world, string) {
 }
 
 // TestUnfinishedRequestsAreBounded: connections with many calls, each one byte short of the largest message, hold what the
-// limit says and not what all of them ask for. Others are served meanwhile. Frames of one byte cost the server far more
+// limit says and not what all of them ask for. Others are served in the meantime. Frames of one byte cost the server far more
 // than that, and count for it.
 func TestUnfinishedRequestsAreBounded(t *testing.T) {
 	const limit = 8 << 20

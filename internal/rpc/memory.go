@@ -22,7 +22,7 @@ type memoryConn struct {
 }
 
 func (p *memoryConn) invoke(s *Server, ctx context.Context, method string, args, reply any, opts []grpc.CallOption) error {
-	cc, err := p.conn(s)
+	cc, err := p.dial(s)
 	if err != nil {
 		return err
 	}
@@ -30,15 +30,15 @@ func (p *memoryConn) invoke(s *Server, ctx context.Context, method string, args,
 }
 
 func (p *memoryConn) newStream(s *Server, ctx context.Context, desc *grpc.StreamDesc, method string, opts []grpc.CallOption) (grpc.ClientStream, error) {
-	cc, err := p.conn(s)
+	cc, err := p.dial(s)
 	if err != nil {
 		return nil, err
 	}
 	return cc.NewStream(ctx, desc, method, opts...)
 }
 
-// conn returns the connection, or the error of one to a server that has gone.
-func (p *memoryConn) conn(s *Server) (*grpc.ClientConn, error) {
+// dial returns the connection, or the error of one to a server that has gone.
+func (p *memoryConn) dial(s *Server) (*grpc.ClientConn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.mu.RLock()

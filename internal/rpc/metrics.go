@@ -1,8 +1,6 @@
 package rpc
 
 import (
-	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -22,19 +20,16 @@ type metrics struct {
 }
 
 // newMetrics registers the vectors, or finds those that another server of the
-// same process has registered already. nil means a registry that nobody reads.
+// same process has registered already. nil means that they are not exported.
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	if reg == nil {
-		reg = prometheus.NewRegistry()
-	}
-	handled, err := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+	handled, err := telemetry.Register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_grpc_server_handled_total",
 		Help: "Calls that this process answered, by the status code of the answer.",
 	}, []string{"service", "method", "code"}))
 	if err != nil {
 		return nil, err
 	}
-	seconds, err := register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	seconds, err := telemetry.Register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "movieexample_grpc_server_handling_seconds",
 		Help:    "Time from the arrival of a call at its handler to its answer.",
 		Buckets: telemetry.LatencyBuckets(),
@@ -42,7 +37,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	cut, err := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+	cut, err := telemetry.Register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_grpc_server_aborted_total",
 		Help: "Calls whose message did not arrive in time (slow), and connections closed because unfinished requests held too much memory (memory).",
 	}, []string{"reason"}))
@@ -50,20 +45,6 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return nil, err
 	}
 	return &metrics{handled: handled, seconds: seconds, slow: cut.WithLabelValues("slow"), large: cut.WithLabelValues("memory")}, nil
-}
-
-func register[C prometheus.Collector](reg prometheus.Registerer, c C) (C, error) {
-	err := reg.Register(c)
-	if err == nil {
-		return c, nil
-	}
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		if old, ok := there.ExistingCollector.(C); ok {
-			return old, nil
-		}
-	}
-	return c, fmt.Errorf("register gRPC metrics: %w", err)
 }
 
 // methodMetrics are one method's children of the vectors. They are looked up

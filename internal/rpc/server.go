@@ -1,24 +1,16 @@
 package rpc
 
 import (
-	"context"
-	"errors"
-	"fmt"
+	"cmp"
 	"log/slog"
-	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/reflection"
 )
 
 // ServerConfig configures a [Server]. The zero value of every field but Name works.
@@ -32,7 +24,7 @@ type ServerConfig struct {
 	// Logger gets one line per call; nil discards them.
 	Logger *slog.Logger
 	// Metrics gets the metrics of the calls. Several servers may share one; nil
-	// keeps them to nobody.
+	// means that they are not exported.
 	Metrics prometheus.Registerer
 
 	// MaxMessageBytes is the size of the greatest message that is accepted, as a
@@ -58,7 +50,7 @@ type ServerConfig struct {
 	MaxStreams uint32
 	// MaxHeaderBytes is the size of a call's metadata. 0 means 32 KiB.
 	MaxHeaderBytes uint32
-	// MaxConnectionAge is the time after which a client is asked to connect anew,
+	// MaxConnectionAge is the time after which a client is asked to reconnect,
 	// which is what makes it look its server up again and notice new instances.
 	// 0 means 5 minutes. Calls in flight finish: they get MaxDeadline.
 	MaxConnectionAge time.Duration
@@ -96,24 +88,18 @@ func (c *ServerConfig) setDefaults() {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	orDefault(&c.MaxMessageBytes, defaultMessageBytes)
-	orDefault(&c.MaxRequestBytes, c.MaxMessageBytes)
-	orDefault(&c.MaxInflowBytes, defaultInflowBytes)
-	orDefault(&c.MaxDeadline, defaultMaxDeadline)
-	orDefault(&c.DefaultDeadline, min(defaultDeadline, c.MaxDeadline))
-	orDefault(&c.SlowCall, defaultSlowCall)
-	orDefault(&c.MaxStreams, defaultMaxStreams)
-	orDefault(&c.MaxHeaderBytes, defaultHeaderBytes)
-	orDefault(&c.MaxConnectionAge, defaultConnectionAge)
-	orDefault(&c.HandshakeTimeout, defaultHandshakeTimeout)
-	orDefault(&c.ReceiveTimeout, defaultReceiveTimeout)
-	orDefault(&c.StreamIdleTimeout, defaultStreamIdle)
-}
-
-func orDefault[T int | uint32 | time.Duration](v *T, def T) {
-	if *v == 0 {
-		*v = def
-	}
+	c.MaxMessageBytes = cmp.Or(c.MaxMessageBytes, defaultMessageBytes)
+	c.MaxRequestBytes = cmp.Or(c.MaxRequestBytes, c.MaxMessageBytes)
+	c.MaxInflowBytes = cmp.Or(c.MaxInflowBytes, defaultInflowBytes)
+	c.MaxDeadline = cmp.Or(c.MaxDeadline, defaultMaxDeadline)
+	c.DefaultDeadline = cmp.Or(c.DefaultDeadline, min(defaultDeadline, c.MaxDeadline))
+	c.SlowCall = cmp.Or(c.SlowCall, defaultSlowCall)
+	c.MaxStreams = cmp.Or(c.MaxStreams, defaultMaxStreams)
+	c.MaxHeaderBytes = cmp.Or(c.MaxHeaderBytes, defaultHeaderBytes)
+	c.MaxConnectionAge = cmp.Or(c.MaxConnectionAge, defaultConnectionAge)
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, defaultHandshakeTimeout)
+	c.ReceiveTimeout = cmp.Or(c.ReceiveTimeout, defaultReceiveTimeout)
+	c.StreamIdleTimeout = cmp.Or(c.StreamIdleTimeout, defaultStreamIdle)
 }
 
 // Server serves gRPC services on the network and in process. Use [NewServer].
@@ -126,7 +112,7 @@ type Server struct {
 	conn    *conn
 	inflow  *inflow
 	serving atomic.Bool
-	usable  atomic.Pointer[prometheus.Gauge] // nil until somebody calls in process
+	usable  atomic.Pointer[prometheus.Gauge] // nil until the first in-process caller
 
 	database metadata.MD // for the trailers of calls from the network; nil for none
 
@@ -145,160 +131,6 @@ type Server struct {
 
 var _ grpc.ServiceRegistrar = (*Server)(nil)
 
-// NewServer returns a server with reflection (v1 and v1alpha) and health checks
-// registered. Register the services, then Serve, then tell clients with
-// SetServing(true): until then its health is NOT_SERVING, and the connections of
-// [Dial] do not use it. End it with Shutdown, even if it never served.
-func NewServer(cfg ServerConfig) (*Server, error) {
-	if cfg.Name == "" {
-		return nil, errors.New("rpc server: Name is empty: say whose server it is")
-	}
-	if cfg.DefaultDeadline < 0 || cfg.MaxDeadline < 0 || cfg.MaxMessageBytes < 0 || cfg.MaxRequestBytes < 0 || cfg.MaxInflowBytes < 0 ||
-		cfg.MaxConnectionAge < 0 || cfg.ReceiveTimeout < 0 || cfg.StreamIdleTimeout < 0 {
-		return nil, fmt.Errorf("rpc server %q: limits and deadlines must not be negative", cfg.Name)
-	}
-	cfg.setDefaults()
-	if cfg.DefaultDeadline > cfg.MaxDeadline {
-		return nil, fmt.Errorf("rpc server %q: DefaultDeadline %v is above MaxDeadline %v", cfg.Name, cfg.DefaultDeadline, cfg.MaxDeadline)
-	}
-	m, err := newMetrics(cfg.Metrics)
-	if err != nil {
-		return nil, fmt.Errorf("rpc server %q: %w", cfg.Name, err)
-	}
-	s := &Server{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		metrics: m,
-		health:  health.NewServer(),
-		methods: make(map[string]*method),
-		stopped: make(chan struct{}),
-	}
-	if cfg.Database != "" {
-		s.database = metadata.MD{databaseKey: {cfg.Database}}
-	}
-	s.unknown = &method{service: "unknown", name: "unknown", metrics: m.of("unknown", "unknown"), maxRequest: cfg.MaxRequestBytes}
-	s.inflow = &inflow{limit: int64(cfg.MaxInflowBytes), log: cfg.Logger, cut: m.large, opened: make(map[*inflowConn]struct{})}
-	largest := cfg.MaxRequestBytes
-	if len(cfg.LargeRequests) > 0 {
-		largest = cfg.MaxMessageBytes
-	}
-	s.conn = newConn(s)
-	s.grpc = grpc.NewServer(
-		grpc.Creds(insecure.NewCredentials()), // the default, but this way a peer has AuthInfo that says so
-		grpc.UnaryInterceptor(s.interceptUnary),
-		grpc.StreamInterceptor(s.interceptStream),
-		grpc.MaxConcurrentStreams(cfg.MaxStreams),
-		grpc.NumStreamWorkers(maxIdleWorkers), // for the reason given at workers; measured: a twelfth of a call
-		grpc.MaxHeaderListSize(cfg.MaxHeaderBytes),
-		grpc.MaxRecvMsgSize(largest),
-		grpc.InTapHandle(s.tap),
-		grpc.ConnectionTimeout(cfg.HandshakeTimeout),
-		grpc.KeepaliveParams(keepalive.ServerParameters{
-			MaxConnectionAge:      cfg.MaxConnectionAge,
-			MaxConnectionAgeGrace: cfg.MaxDeadline,
-			Time:                  2 * pingInterval,
-			Timeout:               pingTimeout,
-		}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
-			MinTime:             pingInterval / 2,
-			PermitWithoutStream: true,
-		}),
-	)
-	reflection.Register(reflected{s})
-	s.RegisterService(&healthpb.Health_ServiceDesc, s.health)
-	s.SetServing(false)
-	return s, nil
-}
-
-// RegisterService puts a service on the network and on the in-process
-// connection. Call it before Serve and before the first call; like grpc.Server's
-// it ends the process if impl does not implement the service.
-func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
-	s.grpc.RegisterService(desc, impl)
-	s.services = append(s.services, desc.ServiceName)
-	quiet := desc.ServiceName == healthpb.Health_ServiceDesc.ServiceName
-	add := func(name string, unary grpc.MethodHandler) {
-		full, limit := "/"+desc.ServiceName+"/"+name, s.cfg.MaxRequestBytes
-		if slices.Contains(s.cfg.LargeRequests, full) {
-			limit = s.cfg.MaxMessageBytes
-		}
-		s.methods[full] = &method{
-			maxRequest: limit,
-			service:    desc.ServiceName,
-			name:       name,
-			metrics:    s.metrics.of(desc.ServiceName, name),
-			impl:       impl,
-			unary:      unary,
-			quiet:      quiet,
-		}
-	}
-	for i := range desc.Methods {
-		add(desc.Methods[i].MethodName, desc.Methods[i].Handler)
-	}
-	for i := range desc.Streams {
-		add(desc.Streams[i].StreamName, nil)
-	}
-	s.health.SetServingStatus(desc.ServiceName, healthpb.HealthCheckResponse_NOT_SERVING)
-}
-
-// reflected registers the reflection services like all others; reflection asks
-// the network server what is there.
-type reflected struct{ *Server }
-
-func (r reflected) GetServiceInfo() map[string]grpc.ServiceInfo { return r.grpc.GetServiceInfo() }
-
-// SetServing sets the health (grpc.health.v1) of the whole server, "", and of
-// each of its services. After Shutdown has begun it has no effect: a server that
-// drains does not come back.
-func (s *Server) SetServing(serving bool) {
-	st := healthpb.HealthCheckResponse_NOT_SERVING
-	if serving {
-		st = healthpb.HealthCheckResponse_SERVING
-	}
-	s.health.SetServingStatus("", st)
-	for _, name := range s.services {
-		s.health.SetServingStatus(name, st)
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	s.serving.Store(serving && !s.draining)
-	s.showUsable()
-}
-
-// showUsable keeps the metric of a server that is called in process.
-func (s *Server) showUsable() {
-	if g := s.usable.Load(); g != nil {
-		value := 0.0
-		if s.serving.Load() {
-			value = 1
-		}
-		(*g).Set(value)
-	}
-}
-
-// Conn returns the connection to this server for callers in the same process. It
-// works from now to Shutdown, with or without Serve, and need not be closed.
-// Afterwards calls fail with UNAVAILABLE. Who asks for it is a caller: the metrics show
-// the server as an instance that this process uses.
-func (s *Server) Conn() grpc.ClientConnInterface {
-	if s.usable.Load() == nil {
-		if g, err := usableGauge(s.cfg.Metrics, s.cfg.Name); err == nil { // it fails only for a metric of somebody else by that name
-			s.usable.CompareAndSwap(nil, &g)
-			s.showUsable()
-		}
-	}
-	return s.conn
-}
-
-// Serve accepts connections on lis and closes it at the end. It returns nil
-// after Shutdown. It may be called for several listeners.
-func (s *Server) Serve(lis net.Listener) error {
-	if err := s.grpc.Serve(s.inflow.listen(lis)); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-		return fmt.Errorf("serve %s on %s: %w", s.cfg.Name, lis.Addr(), err)
-	}
-	return nil
-}
-
 // begin counts an in-process call in, unless the server drains.
 func (s *Server) begin() bool {
 	s.mu.RLock()
@@ -310,38 +142,14 @@ func (s *Server) begin() bool {
 	return true
 }
 
-// Shutdown ends the server: its health becomes NOT_SERVING, then new calls are
-// refused, then the calls in flight finish. When ctx ends first, they are
-// canceled, their callers get UNAVAILABLE, and Shutdown returns an error. A
-// second call returns nil at once.
-func (s *Server) Shutdown(ctx context.Context) error {
-	var err error
-	s.shutdown.Do(func() { err = s.drain(ctx) })
-	return err
-}
-
-func (s *Server) drain(ctx context.Context) error {
-	s.health.Shutdown()
-	s.mu.Lock()
-	s.draining = true
-	s.serving.Store(false)
-	s.showUsable()
-	s.mu.Unlock()
-
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		s.grpc.GracefulStop()
-		s.inFlight.Wait()
-	}()
-	var err error
-	select {
-	case <-drained:
-	case <-ctx.Done():
-		err = fmt.Errorf("shut %s down: calls in flight were cut off: %w", s.cfg.Name, ctx.Err())
-	}
-	close(s.stopped)
-	s.grpc.Stop()
-	s.conn.close()
-	return err
+// method is one registered method.
+type method struct {
+	service, name string
+	metrics       *methodMetrics
+	impl          any
+	unary         grpc.MethodHandler // nil for a streaming method
+	maxRequest    int                // bytes
+	// quiet methods are called by machines every few seconds, and would bury what
+	// people want to see in logs and metrics: the health checks.
+	quiet bool
 }

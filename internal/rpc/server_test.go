@@ -177,7 +177,7 @@ func TestServerConfigIsChecked(t *testing.T) {
 			reg := prometheus.NewRegistry()
 			reg.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "movieexample_grpc_server_handled_total", Help: "taken"}))
 			c.Metrics = reg
-		}, "register gRPC metrics"},
+		}, "register metrics"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			cfg := rpc.ServerConfig{Name: "test"}

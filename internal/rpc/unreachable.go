@@ -15,14 +15,14 @@ import (
 
 // This file is what a caller learns of a call that no server answered. gRPC's own
 // text says in the words of three layers where it dialled and what went wrong. That
-// is for a log, or for whoever gave the address; it is the cause. The message may
+// is for a log, or for the operator who gave the address; it is the cause. The message may
 // travel through other services to a user who can do nothing about addresses: it
 // names the service and says what helps.
 
 // explain turns what gRPC returned for a call into what its caller gets. It stands
 // outside of the retries, which look at gRPC's own errors. header and trailer are
 // what came back.
-func (c clientSide) explain(ctx context.Context, err error, header, trailer metadata.MD) error {
+func explain(ctx context.Context, name, target string, err error, header, trailer metadata.MD) error {
 	// A call that has no retry left gets the last error wrapped in the story of the
 	// retries. What counts is the error inside.
 	var inner interface{ GRPCStatus() *status.Status }
@@ -31,7 +31,7 @@ func (c clientSide) explain(ctx context.Context, err error, header, trailer meta
 	}
 	st := inner.GRPCStatus()
 	if brokenOff(err, header, trailer) {
-		return unreachable(c.name, c.target, st.Message())
+		return unreachable(name, target, st.Message())
 	}
 	if len(trailer) > 0 {
 		return st.Err() // a server's own words; without a status of a server not even a request id comes back
@@ -39,9 +39,9 @@ func (c clientSide) explain(ctx context.Context, err error, header, trailer meta
 	reset := strings.HasPrefix(st.Message(), resetText)
 	switch {
 	case st.Code() == codes.DeadlineExceeded, reset && st.Code() == codes.Canceled && nearlyOver(ctx):
-		return late(c.name, located(c.target, st.Message()))
+		return late(name, located(target, st.Message()))
 	case st.Code() == codes.Unavailable, reset && ctx.Err() == nil:
-		return unreachable(c.name, c.target, st.Message())
+		return unreachable(name, target, st.Message())
 	}
 	return st.Err()
 }
@@ -49,7 +49,7 @@ func (c clientSide) explain(ctx context.Context, err error, header, trailer meta
 // resetText is how gRPC begins when the other end has broken a call off.
 const resetText = "stream terminated by RST_STREAM"
 
-// nearlyOver reports whether the time of a call is over or about to be. A server counts it down by itself, from when the call
+// nearlyOver reports whether the time of a call is over or about to be. A server has its own timer, which starts when the call
 // reached it, and breaks off; with two clocks either end may be the first.
 func nearlyOver(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
@@ -114,7 +114,7 @@ func reason(text string) string {
 		return false
 	}
 	switch {
-	case has("no children to pick from"): // round_robin without addresses; it forgets why, also when the resolver has told it
+	case has("no children to pick from"): // round_robin without addresses; it forgets why, even if the resolver reported a reason
 		return "no instance is known there: is the service started?"
 	case has("http2: ", "HTTP/1.1 header", "unexpected HTTP status code", "unexpected content-type"):
 		return "something that is not gRPC answers there"

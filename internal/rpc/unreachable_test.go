@@ -197,7 +197,7 @@ func TestAServersOwnUnavailableKeepsItsWords(t *testing.T) {
 	}
 }
 
-// A call whose time is over says so in our words, whoever noticed first: the client, or the server that broke it off.
+// A call whose time is over says so in our words, whether the client noticed first or the server that broke it off.
 func TestTimeIsOverInOurWords(t *testing.T) {
 	overBoth(t, rpc.ServerConfig{}, func(t *testing.T, w *world) {
 		w.unary = func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/internal/telemetry"
 )
 
 // Connection is a connection to the instances of a service. Make it with [Dial].
@@ -67,10 +68,7 @@ func newUsable(reg prometheus.Registerer, name, target string) (*usable, error) 
 
 // usableGauge is the metric of a callee.
 func usableGauge(reg prometheus.Registerer, callee string) (prometheus.Gauge, error) {
-	if reg == nil {
-		reg = prometheus.NewRegistry()
-	}
-	vec, err := register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	vec, err := telemetry.Register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "movieexample_grpc_client_usable_instances",
 		Help: "Instances of a service that this process can send calls to: connected, and healthy by their own word. A service in the same process is one while it serves.",
 	}, []string{"callee"}))
@@ -126,7 +124,7 @@ func registerBalancer() string {
 	return b.Name()
 }
 
-// countingBuilder makes balancers that tell a connection's usable what they see.
+// countingBuilder makes balancers that report their instances to a connection's usable.
 type countingBuilder struct{ balancer.Builder }
 
 // Name implements balancer.Builder.

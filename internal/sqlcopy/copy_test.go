@@ -69,7 +69,7 @@ func TestCopyThereAndBack(t *testing.T) {
 	})
 }
 
-// Whatever operation on the target fails, and however: the copy says so and nobody can use what is there, or it is done; and
+// Whatever operation on the target fails, and however: the copy says so and no one can use what is there, or it is done; and
 // the same copy run again ends with the same rows.
 func TestCopyGoesOnAfterEveryFault(t *testing.T) {
 	from := source(t, 8)

@@ -2,10 +2,11 @@ package sqlcopy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"movieexample.com/internal/sqldb"
 )
@@ -56,9 +57,7 @@ func (c *Copy) Verify(ctx context.Context) ([]TableCheck, error) {
 		c.opt.Progress(Progress{Verifying: true, Rows: rows, Total: max(total, rows)})
 	}
 	report(0)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	sums := func(db *sqldb.DB) ([]TableSum, error) {
+	sums := func(ctx context.Context, db *sqldb.DB) ([]TableSum, error) {
 		all := make([]TableSum, len(c.tables))
 		for i, t := range c.tables {
 			err := t.eachPage(ctx, db, nil, defaultBatch, func(p page) error {
@@ -68,24 +67,16 @@ func (c *Copy) Verify(ctx context.Context) ([]TableCheck, error) {
 				return nil
 			})
 			if err != nil {
-				cancel()
 				return nil, err
 			}
 		}
 		return all, nil
 	}
 	var source, target []TableSum
-	var errs [2]error
-	var both sync.WaitGroup
-	both.Go(func() { source, errs[0] = sums(c.from) })
-	both.Go(func() { target, errs[1] = sums(c.to) })
-	both.Wait()
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return nil, err // the other error only says that the reading was canceled
-		}
-	}
-	if err := errors.Join(errs[:]...); err != nil {
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) { source, err = sums(ctx, c.from); return err })
+	both.Go(func() (err error) { target, err = sums(ctx, c.to); return err })
+	if err := both.Wait(); err != nil {
 		return nil, err
 	}
 	wrong := &DifferenceError{Source: c.from.Name(), Target: c.to.Name()}

@@ -10,7 +10,7 @@ import (
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
-// A source or a target that somebody else writes to is told from a copy.
+// A source or a target that another process writes to is told from a copy.
 func TestCopyNoticesChanges(t *testing.T) {
 	for name, tc := range map[string]struct {
 		source, target  string

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -25,7 +26,7 @@ const (
 	checkpointInCommit = 4 * checkpointAt
 	// checkpointRest is what the last step may leave to write while writers wait.
 	checkpointRest = 256
-	// checkpointWait is how long writers may be held for readers, which come to the end of their queries meanwhile.
+	// checkpointWait is how long writers may be held for readers, which finish their queries in that time.
 	checkpointWait = 50 * time.Millisecond
 	// checkpointRetry is how long writers are not held again after that was not enough.
 	checkpointRetry = time.Second
@@ -37,13 +38,15 @@ const (
 // finds the log long, and every caller of that commit would wait for 32 MiB of random writes and two disk syncs.
 //
 // SQLite starts the log over only at a moment at which all of it is in the file. Under a steady load there is no such moment. So
-// the checkpointer first writes back and syncs while writers go on, until little is left, and then holds the writing connection
+// the checkpointer first writes back and syncs while writers continue, until little is left, and then holds the writing connection
 // for the rest.
 type checkpointer struct {
-	db   *DB
-	conn *sql.DB // one connection, with the writer's settings
-	path string
-	file *os.File // to sync; nil until it is needed
+	writer *sql.DB
+	conn   *sql.DB // one connection, with the writer's settings
+	log    *slog.Logger
+	noted  func(error) error // of the database
+	path   string
+	file   *os.File // to sync; nil until it is needed
 
 	wake   chan struct{}
 	cancel context.CancelFunc
@@ -52,10 +55,10 @@ type checkpointer struct {
 	failed bool      // the last attempt; so a lasting failure is logged once
 }
 
-// newCheckpointer starts a checkpointer for the file at path. conn becomes its own.
-func newCheckpointer(db *DB, path string, conn *sql.DB) *checkpointer {
+// newCheckpointer starts a checkpointer for the file at path. It closes conn at its end.
+func newCheckpointer(path string, writer, conn *sql.DB, log *slog.Logger, noted func(error) error) *checkpointer {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &checkpointer{db: db, conn: conn, path: path, wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{})}
+	c := &checkpointer{writer: writer, conn: conn, path: path, log: log, noted: noted, wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{})}
 	conn.SetMaxOpenConns(1)
 	conn.SetMaxIdleConns(1)
 	go c.run(ctx)
@@ -109,11 +112,10 @@ func (c *checkpointer) run(ctx context.Context) {
 		switch {
 		case err != nil && !c.failed:
 			c.failed = true
-			c.db.log.Error("Cannot write the database's log back into its file; the log grows until this works again.",
-				"database", c.db.name, "error", c.db.noted(err, false))
+			c.log.Error("checkpoint failed; the write-ahead log grows until one succeeds", "database", c.path, "error", c.noted(err))
 		case err == nil && tried && c.failed:
 			c.failed = false
-			c.db.log.Info("The database's log is written back into its file again.", "database", c.db.name)
+			c.log.Info("checkpoints succeed again", "database", c.path)
 		}
 		pause.Reset(checkpointPause)
 		select {
@@ -150,7 +152,7 @@ func (c *checkpointer) checkpoint(ctx context.Context) (tried bool, err error) {
 	if time.Now().Before(c.retry) {
 		return true, nil
 	}
-	writer, err := c.db.writer.Conn(ctx)
+	writer, err := c.writer.Conn(ctx)
 	if err != nil {
 		return true, fmt.Errorf("wait for the writing connection: %w", err)
 	}

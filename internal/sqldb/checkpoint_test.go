@@ -107,7 +107,7 @@ func TestLogIsWrittenBackBesideWriters(t *testing.T) {
 	}
 }
 
-// A reader of an old state holds the log; once it ends, the log is written back and cut as writing goes on.
+// A reader of an old state holds the log; once it ends, the log is written back and cut as writing continues.
 func TestLogAfterALongSnapshot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := openAt(t, path, sqldb.Options{}, wide)
@@ -166,7 +166,7 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// The database file cannot be opened to sync it: that is told once, writes go on, and the end of it is told, too.
+// The database file cannot be opened to sync it: that is told once, writes continue, and the end of it is told, too.
 func TestLogThatCannotBeWrittenBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	var log lockedBuffer
@@ -174,7 +174,7 @@ func TestLogThatCannotBeWrittenBack(t *testing.T) {
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)
 	}
-	const failed, again = "Cannot write the database's log back", "is written back into its file again"
+	const failed, again = "checkpoint failed", "checkpoints succeed again"
 	writeUntil := func(text string) {
 		t.Helper()
 		for deadline := time.Now().Add(time.Minute); !strings.Contains(log.String(), text); {

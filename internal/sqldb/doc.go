@@ -1,4 +1,4 @@
-// Package sqldb is the one door to SQL databases.
+// Package sqldb opens, migrates, reads and writes SQL databases.
 //
 // It owns how a database is opened, tuned, migrated, written and read, and what
 // a driver's error means. It knows no film, no rating and no user: tables and
@@ -8,20 +8,20 @@
 //
 //   - [DB.Write] runs one function in one transaction. All of it is durable when
 //     Write returns nil, and none of it is when Write returns an error, except for
-//     a [*CommitError], which says that nobody knows.
+//     a [*CommitError], whose outcome is unknown.
 //   - Writes to an SQLite file run one after the other on a single connection,
 //     whatever the number of callers. SQLite allows one writer at a time anyway;
 //     waiting in Go is fair and ends with the caller's context, waiting for
 //     SQLITE_BUSY is neither.
 //   - Writes to a MySQL server run side by side, up to [DB.WriteConns]. They see what is
-//     committed meanwhile (READ COMMITTED) unless they lock it; see [DB.Write].
+//     committed in between (READ COMMITTED) unless they lock it; see [DB.Write].
 //   - A transaction that the engine has ended (a deadlock's victim, a connection that was
-//     lost or killed, an interrupted statement) never goes on in autocommit: whatever is
+//     lost or killed, an interrupted statement) never continues in autocommit: whatever is
 //     run in it afterwards fails, and [DB.Write] returns the cause.
 //   - [DB.Read] never sees uncommitted data, never blocks a writer and is never
 //     blocked by one. It cannot write.
 //   - [DB.Snapshot] gives several reads one point in time.
-//   - [DB.Session] gives several reads one session, and tells whether what was read before may
+//   - [DB.Session] gives several reads one session, and reports whether what was read before may
 //     have been lost since with a server that crashed.
 //   - A statement text is parsed once per connection, not once per execution:
 //     both sides keep a bounded cache of prepared statements below database/sql,
@@ -61,7 +61,7 @@
 //	GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON rating.* TO 'rating'@'%';
 //
 // A process that is frozen while it writes would lock out all others until it wakes up. MariaDB ends its transaction after
-// ten seconds; MySQL has nothing like it, and there somebody has to kill its connection.
+// ten seconds; MySQL has no such limit: an operator has to kill the connection.
 //
 // Identifiers are VARBINARY columns, compared byte by byte; text for people is VARCHAR or
 // TEXT in utf8mb4.

@@ -38,7 +38,7 @@ func transfer(ctx context.Context, db *sqldb.DB, amount int) error {
 }
 
 // Whatever operation fails, and however: a transfer took place or did not, the answer
-// says which, and the database goes on working.
+// says which, and the database continues working.
 func TestEveryOperationMayFail(t *testing.T) {
 	fired := map[faultdriver.Mode]int{}
 	for plan := range faultdriver.Sweep(faultdriver.Modes()...) {
@@ -71,7 +71,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 		if plan.Fired() {
 			fired[plan.Mode]++
 			// A connection found dead at BEGIN is replaced, and so is one for a single
-			// query: nobody notices. Everything else must be reported.
+			// query: no one notices. Everything else must be reported.
 			if err == nil && checkErr == nil && plan.Mode != faultdriver.LostBefore {
 				t.Errorf("%v: nobody noticed", plan)
 			}

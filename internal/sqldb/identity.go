@@ -10,14 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// identityTable has the database's identity in the row with the id 1. Rows with other ids are those of write probes, which
-// delete them again in the same transaction.
-const (
-	identityTable = "database_identity"
-	identityRow   = 1
-)
-
-// Identity returns the random UUID by which this database is told from every other one. [DB.Migrate] makes it, once, whatever
+// Identity returns the random UUID that identifies this database. [DB.Migrate] creates it once, whatever
 // the number of processes that migrate at the same time. It moves with the data: a copy has the identity of its source, and so has a
 // restored backup. It is "" for a database that was never migrated by a program that knows identities.
 func (db *DB) Identity(ctx context.Context) (string, error) {
@@ -31,7 +24,7 @@ func (db *DB) Identity(ctx context.Context) (string, error) {
 	return id, nil
 }
 
-// readIdentity returns "" where there is none.
+// readIdentity returns "" if there is none.
 func (db *DB) readIdentity(ctx context.Context, pool *sql.DB) (id string, err error) {
 	exists, err := db.hasTable(ctx, identityTable)
 	if err != nil || !exists {
@@ -44,7 +37,7 @@ func (db *DB) readIdentity(ctx context.Context, pool *sql.DB) (id string, err er
 	return id, err
 }
 
-// identify makes the identity where there is none yet. It is for the side that migrates, which holds the lock. A user who may
+// identify creates the identity if there is none. It is for the side that migrates, which holds the lock. A user who may
 // not make tables is not asked to where the table is there.
 func (db *DB) identify(ctx context.Context, pool *sql.DB) error {
 	id, err := db.readIdentity(ctx, pool)

@@ -6,16 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
-	"strings"
-	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 )
-
-// migrateTimeout bounds the wait for another process that migrates the same database.
-const migrateTimeout = time.Minute
 
 // Migrate brings the schema up to the newest of the migrations in fsys. They are
 // files like "00001_init.sql" in goose's format ("-- +goose Up" first), applied in
@@ -26,7 +20,7 @@ const migrateTimeout = time.Minute
 // Migrations only add: the previous release must run on the new schema. For the same
 // reason a schema that is newer than fsys is accepted, and logged.
 //
-// Calling it again with the same migrations does nothing: whoever builds a service and the service itself may both call it.
+// Calling it again with the same migrations does nothing, so a service and its builder may both call it.
 //
 // Several processes may call Migrate on the same database at once; they take turns. A
 // database that is an unfinished copy is refused. One without [DB.Identity] gets one.
@@ -71,30 +65,6 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 	return nil
 }
 
-// fileNames are the migrations in fsys, as one text.
-func fileNames(fsys fs.FS) (string, error) {
-	names, err := fs.Glob(fsys, "*.sql")
-	return strings.Join(names, "\n"), err
-}
-
-// migrations are the files of this engine.
-func (db *DB) migrations(fsys fs.FS) (fs.FS, error) {
-	own, err := fs.Stat(fsys, db.dialect.String())
-	if err != nil || !own.IsDir() {
-		return fsys, nil // one set of files for every engine
-	}
-	return fs.Sub(fsys, db.dialect.String())
-}
-
-func newProvider(dialect goose.Dialect, pool *sql.DB, fsys fs.FS, options ...goose.ProviderOption) (*goose.Provider, error) {
-	provider, err := goose.NewProvider(dialect, pool, fsys,
-		append(options, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))...)
-	if errors.Is(err, goose.ErrNoMigrations) {
-		return nil, errors.New(`no migrations: no file is named like "00001_init.sql"`)
-	}
-	return provider, err
-}
-
 func (db *DB) migrateSQLite(ctx context.Context, fsys fs.FS) (err error) {
 	provider, err := newProvider(goose.DialectSQLite3, db.writer, fsys)
 	if err != nil {
@@ -114,30 +84,6 @@ func (db *DB) migrateSQLite(ctx context.Context, fsys fs.FS) (err error) {
 		return err
 	}
 	return db.compareVersions(ctx, provider)
-}
-
-// report logs what was applied, and names the file that failed.
-func (db *DB) report(ctx context.Context, results []*goose.MigrationResult, err error) error {
-	if partial := (*goose.PartialError)(nil); errors.As(err, &partial) {
-		results, err = partial.Applied, fmt.Errorf("apply %s: %w", partial.Failed.Source.Path, partial.Err)
-	}
-	for _, r := range results {
-		db.log.InfoContext(ctx, "migration applied",
-			slog.String("database", db.name), slog.String("file", r.Source.Path), slog.Duration("duration", r.Duration))
-	}
-	return err
-}
-
-func (db *DB) compareVersions(ctx context.Context, provider *goose.Provider) error {
-	current, newest, err := provider.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if current > newest {
-		db.log.WarnContext(ctx, "database schema is newer than this program; going on, since migrations only add",
-			slog.String("database", db.name), slog.Int64("schema", current), slog.Int64("program", newest))
-	}
-	return nil
 }
 
 // lockMigration makes those who migrate the same file take turns, in one process or

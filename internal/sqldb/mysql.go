@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"golang.org/x/sync/semaphore"
 )
 
 // The defaults of [Options] for MySQL.
@@ -23,7 +24,6 @@ const (
 	// 128 connections, and fit into a server as it comes (max_connections is 151). More
 	// writers than the server has cores wait for each other's commits and locks anyway.
 	defaultConns = 16
-	maxConns     = 10_000
 
 	// A lifetime moves the connections to where the name now points after a fail-over,
 	// and frees what a session gathers in the server. It is long, because a new
@@ -42,9 +42,6 @@ const (
 	defaultReadTimeout = time.Minute
 	// A server that takes no bytes for so long is gone.
 	defaultWriteTimeout = 30 * time.Second
-
-	// openTimeout bounds Open where its context does not.
-	openTimeout = 15 * time.Second
 )
 
 // mysqlModes are the same for every session, whatever the server's default is. Values
@@ -55,7 +52,7 @@ const mysqlModes = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIV
 
 // silentSeconds is how long a transaction that has written may be silent before the server ends it. Ours are silent for
 // milliseconds. But a process may be frozen in the middle of one (its machine is suspended, say): its kernel keeps the
-// connection alive, and whoever needs the same rows would wait until it wakes up.
+// connection alive, and every writer of the same rows would wait until it wakes up.
 const silentSeconds = "10"
 
 // endSilent says so to MariaDB. MySQL has no such setting; to it that part is a comment, and the rest changes nothing.
@@ -84,8 +81,8 @@ func openMySQL(ctx context.Context, rest string, opt Options) (*DB, error) {
 	fill(&opt.ReadTimeout, defaultReadTimeout)
 	fill(&opt.WriteTimeout, defaultWriteTimeout)
 
-	db := &DB{dialect: MySQL, name: server.name(), log: opt.Logger, writeConns: opt.WriteConns, server: server, opt: opt, login: &login{server: server, reread: opt.RereadURL}}
-	db.writes.init()
+	db := &DB{dialect: MySQL, name: server.name(), log: opt.Logger, writeConns: opt.WriteConns, server: server, opt: opt, login: &login{server: server, reread: opt.RereadURL},
+		writes: semaphore.NewWeighted(allWrites)}
 	open := func(s side, conns int) (*sql.DB, error) {
 		connector, err := db.newMySQLConnector(s, nil, &db.opened)
 		if err != nil {
@@ -110,16 +107,6 @@ func openMySQL(ctx context.Context, rest string, opt Options) (*DB, error) {
 	return db, nil
 }
 
-func fill[T int | time.Duration](v *T, zero T) {
-	if *v <= 0 {
-		*v = zero
-	}
-}
-
-// errNoAnswer is the end of Open's own bound on the wait for a server that accepts
-// connections and says nothing.
-var errNoAnswer = errors.New("no answer within " + openTimeout.String())
-
 func probeMySQL(ctx context.Context, pool *sql.DB) error {
 	bounded, cancel := context.WithTimeoutCause(ctx, openTimeout, errNoAnswer)
 	defer cancel()
@@ -129,53 +116,6 @@ func probeMySQL(ctx context.Context, pool *sql.DB) error {
 		return errNoAnswer
 	}
 	return err
-}
-
-// login is the user and the password that connections are made with. They are read again where the server refuses them: they may
-// have been replaced. It is safe for concurrent use.
-type login struct {
-	reread func() (string, error)
-
-	mu     sync.Mutex
-	server *mysqlServer
-}
-
-func (l *login) current() *mysqlServer {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.server
-}
-
-// renew returns a login that differs from the one that was refused, or nil where there is none.
-func (l *login) renew(refused *mysqlServer) (*mysqlServer, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.server != refused {
-		return l.server, nil // another connection has read it
-	}
-	if l.reread == nil {
-		return nil, nil
-	}
-	url, err := l.reread()
-	if err != nil {
-		return nil, err
-	}
-	rest, ok := strings.CutPrefix(url, "mysql:")
-	if !ok {
-		return nil, errors.New("the file does not hold the URL of a MySQL database any more")
-	}
-	next, err := parseMySQL(rest, &Options{})
-	if err != nil {
-		return nil, err
-	}
-	if next.addr() != refused.addr() || next.database != refused.database {
-		return nil, errors.New("the file now names another database: restart to use that")
-	}
-	if next.user == refused.user && next.password == refused.password {
-		return nil, nil
-	}
-	l.server = next
-	return next, nil
 }
 
 // mysqlConnector makes connections that are set up for one side, and wraps them (see mysqlConn).
@@ -276,7 +216,7 @@ func (c *mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		}
 	}
 	if c.side == reading {
-		c.opened.Add(1) // before anybody can use it
+		c.opened.Add(1) // before it is used
 	}
 	return &mysqlConn{raw: raw, statements: newStatements(maxIdleMySQLStatements), redo: c.redo, db: c.db, writes: c.side == writing}, nil
 }

@@ -66,7 +66,7 @@ func TestMySQLReplacedPassword(t *testing.T) {
 	until(t, "a check that succeeds", func() bool { return db.Check(t.Context()) == nil })
 }
 
-// Whoever migrates at the same time gets one identity, and a copy to SQLite has it too.
+// A caller that migrates at the same time gets one identity, and a copy to SQLite has it too.
 func TestMySQLIdentity(t *testing.T) {
 	_, at := ownServer(t, servers.MariaDBConfig{})
 	const processes = 8

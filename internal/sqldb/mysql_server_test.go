@@ -112,7 +112,7 @@ func TestMySQLWithoutConnectionsToSpare(t *testing.T) {
 	}
 }
 
-// The server dies, is away for a while, and comes back: the same DB goes on.
+// The server dies, is away for a while, and comes back: the same DB continues.
 func TestMySQLRestart(t *testing.T) {
 	server, at := ownServer(t, servers.MariaDBConfig{})
 	db := openURL(t, at, sqldb.Options{}, accounts)
@@ -189,7 +189,7 @@ func TestMySQLPaused(t *testing.T) {
 }
 
 // A full disk is an error that says what to do, and only that; with room again, the same
-// DB goes on. The rows are small: MariaDB 10.11 needs room to roll back an insert of large
+// DB continues. The rows are small: MariaDB 10.11 needs room to roll back an insert of large
 // ones, finds none, and aborts ("Out of disk space in rollback").
 func TestMySQLDiskFull(t *testing.T) {
 	disk, err := servers.NewSmallDisk(160 << 20)

@@ -23,7 +23,7 @@ func openMySQL(tb testing.TB, opt sqldb.Options, text string) *sqldb.DB {
 }
 
 // Two transactions that lock two rows in opposite order: the server ends one of them and
-// would go on in autocommit on its connection. That one fails as a whole, and may be
+// would continue in autocommit on its connection. That one fails as a whole, and may be
 // repeated.
 func TestDeadlock(t *testing.T) {
 	db := openMySQL(t, sqldb.Options{}, accounts)

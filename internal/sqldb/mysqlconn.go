@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"sync/atomic"
 )
 
 const (
@@ -16,9 +18,9 @@ const (
 	// 16382, which 128 connections must not reach.
 	maxIdleMySQLStatements = 100
 
-	// maxDrain is how many rows that nobody reads are taken from a result before it is
+	// maxDrain is how many unread rows are taken from a result before it is
 	// cheaper to make a new connection. The server sends a result to its end, and has no
-	// way of being told to stop.
+	// way to stop it.
 	maxDrain = 1000
 )
 
@@ -43,7 +45,7 @@ type rawMySQL interface {
 //   - COMMIT cannot be interrupted by a context, and is not sent on a connection that is
 //     known to be dead: what is certain must not become an unknown outcome.
 //   - A transaction that the server has ended (as a deadlock's victim, or because the
-//     connection was killed) is remembered as such. The server goes on in autocommit, and
+//     connection was killed) is remembered as such. The server continues in autocommit, and
 //     would keep every later statement on its own.
 //   - A transaction begins with its first statement, and several statements can travel together ([Tx.Pipeline]): then, and only
 //     then, the driver puts the arguments into the text. It is safe because the session's character set is utf8mb4, in which
@@ -59,7 +61,7 @@ type mysqlConn struct {
 	open       *mysqlRows // the result that is still on the wire, if any
 
 	inTx    bool
-	begun   bool  // the server was told of the transaction
+	begun   bool  // the server has started the transaction
 	aborted error // set once the server may have ended the transaction; an *abortedError
 	broken  bool  // never use again
 }
@@ -112,7 +114,7 @@ func (c *mysqlConn) ready() error {
 func (c *mysqlConn) take(ctx context.Context, query string) (rawStmt, error) {
 	stmt, err := c.statements.take(ctx, c.raw, query)
 	if number, _ := mysqlError(err); number == erMaxPreparedStatements {
-		// Others have used up what the server allows: go on with one at a time.
+		// Others have used up the server's limit: keep one statement at a time.
 		if err := c.statements.close(); err != nil {
 			return nil, err
 		}
@@ -146,6 +148,9 @@ func (c *mysqlConn) exec(ctx context.Context, query string, args []driver.NamedV
 // start begins the transaction that is due before a statement. One that travels with others takes the beginning along: it
 // comes first in the text that start returns.
 func (c *mysqlConn) start(ctx context.Context, query string) (string, error) {
+	if err := c.ready(); err != nil {
+		return "", err
+	}
 	if !c.inTx || c.begun {
 		return query, nil
 	}
@@ -161,9 +166,6 @@ func (c *mysqlConn) start(ctx context.Context, query string) (string, error) {
 const beginMySQL = "START TRANSACTION"
 
 func (c *mysqlConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	if err := c.ready(); err != nil {
-		return nil, err
-	}
 	query, err := c.start(ctx, query)
 	if err != nil {
 		return nil, err
@@ -183,9 +185,6 @@ func (c *mysqlConn) ExecContext(ctx context.Context, query string, args []driver
 }
 
 func (c *mysqlConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	if err := c.ready(); err != nil {
-		return nil, err
-	}
 	query, err := c.start(ctx, query)
 	if err != nil {
 		return nil, err
@@ -262,7 +261,7 @@ func (r *mysqlRows) HasNextResultSet() bool {
 	return ok && r.onWire() && r.err == nil && next.HasNextResultSet()
 }
 
-// NextResultSet goes on with the next result. Only those on the wire have one: what [Tx.Pipeline] asks for is read before
+// NextResultSet moves to the next result. Only those on the wire have one: what [Tx.Pipeline] asks for is read before
 // another statement comes.
 func (r *mysqlRows) NextResultSet() error {
 	if !r.HasNextResultSet() {
@@ -416,7 +415,7 @@ func (c *mysqlConn) CheckNamedValue(v *driver.NamedValue) error { return c.raw.C
 func (c *mysqlConn) Ping(ctx context.Context) error { return c.raw.Ping(ctx) }
 
 // ResetSession finds out, without a round trip, whether the server has closed the
-// connection meanwhile. database/sql then takes another one.
+// connection. database/sql then takes another one.
 func (c *mysqlConn) ResetSession(ctx context.Context) error {
 	if c.broken {
 		return driver.ErrBadConn
@@ -428,3 +427,21 @@ func (c *mysqlConn) IsValid() bool { return !c.broken && c.raw.IsValid() }
 
 // Close ends the session, and with it its statements.
 func (c *mysqlConn) Close() error { return c.raw.Close() }
+
+// redo makes statements repeatable that the engine has no "IF NOT EXISTS" for. While it is
+// on, a migration that was interrupted is being repeated, and a change of the schema which
+// finds itself done already is a success. In a migration that runs for the first time the
+// same error is a mistake, and stays one.
+type redo struct{ on atomic.Bool }
+
+func (r *redo) wasDone(text string, err error) bool {
+	if r == nil || err == nil || !r.on.Load() {
+		return false
+	}
+	switch number, _ := mysqlError(err); number {
+	case erTableExists, erDupFieldname, erDupKeyname, erCantDropFieldOrKey:
+		first, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+		return strings.EqualFold(first, "ALTER") || strings.EqualFold(first, "CREATE")
+	}
+	return false
+}

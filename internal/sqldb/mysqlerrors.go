@@ -1,9 +1,7 @@
 package sqldb
 
 import (
-	"context"
 	"crypto/tls"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -11,6 +9,7 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -90,7 +89,7 @@ func mysqlMessage(err error) string {
 }
 
 // mysqlStatementOnly reports whether the error is about the statement alone, so that the
-// transaction around it goes on: its SQL state is one of the classes 22 (data), 23
+// transaction around it continues: its SQL state is one of the classes 22 (data), 23
 // (constraints) and 42 (syntax, names, rights), or it is one of those that have the
 // general state for historical reasons.
 func mysqlStatementOnly(number int, state string) bool {
@@ -203,7 +202,7 @@ func mysqlHint(server *mysqlServer, err error) string {
 // deniedCommand is how the server begins to say which right is missing, on what.
 var deniedCommand = regexp.MustCompile(`^([A-Z][A-Z ,]*) command denied to user .* for (?:table|column) (.+)$`)
 
-// lackedRight names the right that a statement lacked, as far as the server tells, and otherwise those that are needed.
+// lackedRight names the right that a statement lacked if the server says it, and otherwise all that are needed.
 func lackedRight(server *mysqlServer, err error) string {
 	database, user := "the database", "the user"
 	if server != nil {
@@ -237,7 +236,7 @@ func explainMySQLOpen(server *mysqlServer, err error) error {
 		return wrap("the user has no rights on the database, or it does not exist: GRANT " +
 			strings.Join(Rights(), ", ") + " ON " + server.database + ".* TO the user")
 	case erHostNotPrivileged:
-		return wrap("the server accepts nobody from this host: create the user for it, as in 'user'@'%'")
+		return wrap("the server accepts no user from this host: create the user for it, as in 'user'@'%'")
 	case erHostIsBlocked:
 		return wrap("the server blocks this host after too many failed connections: run FLUSH HOSTS there")
 	}
@@ -264,20 +263,8 @@ func explainMySQLOpen(server *mysqlServer, err error) error {
 	return fmt.Errorf("open database %s: %w", server.name(), err)
 }
 
-// Unreachable reports whether a server cannot be reached, or takes no connections, right
-// now: it does not listen, its name has no address, it is starting, shutting down, or
-// full. Waiting may help. An error of [Open] that is not Unreachable (a wrong password, an
-// unknown database, a mistake in the URL, anything about an SQLite file) does not go away
-// by itself.
-func Unreachable(err error) bool {
-	if unknown := (*CommitError)(nil); err == nil || errors.As(err, &unknown) || errors.Is(err, context.Canceled) {
-		return false
-	}
-	return mysqlLost(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
-}
-
 // Forbidden reports whether a MySQL server refused a statement because its user lacks a right on the database. To Migrate it
-// means that somebody else has to, with the user who may.
+// means that another user has to do it, who has the right.
 func Forbidden(err error) bool {
 	switch number, _ := mysqlError(err); number {
 	case erTableAccessDenied, erColumnAccessDenied, erSpecificAccessDenied, erDBAccessDenied:
@@ -285,3 +272,16 @@ func Forbidden(err error) bool {
 	}
 	return false
 }
+
+// Rights are what a user needs on a MySQL database whose schema this program migrates:
+// GRANT them ON the database alone. Migrations drop nothing, and neither does the user.
+func Rights() []string {
+	return []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX"}
+}
+
+// openTimeout bounds Open where its context does not.
+const openTimeout = 15 * time.Second
+
+// errNoAnswer is the end of Open's own bound on the wait for a server that accepts
+// connections and says nothing.
+var errNoAnswer = errors.New("no answer within " + openTimeout.String())

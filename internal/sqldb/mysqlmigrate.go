@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,14 +17,8 @@ import (
 	"github.com/pressly/goose/v3/database"
 )
 
-// Rights are what a user needs on a MySQL database whose schema this program migrates:
-// GRANT them ON the database alone. Migrations drop nothing, and neither does the user.
-func Rights() []string {
-	return []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX"}
-}
-
 // migrateMySQL works on one connection of its own, and everything depends on it: it holds
-// the lock, and whoever loses it loses the lock as well. A second connection is therefore
+// the lock, and losing it means losing the lock. A second connection is therefore
 // never made (see onlyOne).
 func (db *DB) migrateMySQL(ctx context.Context, fsys fs.FS) (err error) {
 	again := &redo{}
@@ -64,7 +57,7 @@ func (db *DB) migrateMySQL(ctx context.Context, fsys fs.FS) (err error) {
 }
 
 // applyMySQL applies one migration. It is marked as begun before its first statement, so
-// that who comes after a crash knows that some of its statements may have been executed.
+// that after a crash it is known that some of its statements may have been executed.
 func (db *DB) applyMySQL(ctx context.Context, pool *sql.DB, provider *goose.Provider, again *redo, source *goose.Source) error {
 	interrupted, err := versionTable{}.begin(ctx, pool, source.Version)
 	if err != nil {
@@ -116,32 +109,12 @@ func (o *onlyOne) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, err
 }
 
-// redo makes statements repeatable that the engine has no "IF NOT EXISTS" for. While it is
-// on, a migration that was interrupted is being repeated, and a change of the schema which
-// finds itself done already is a success. In a migration that runs for the first time the
-// same error is a mistake, and stays one.
-type redo struct{ on atomic.Bool }
-
-func (r *redo) wasDone(text string, err error) bool {
-	if r == nil || err == nil || !r.on.Load() {
-		return false
-	}
-	switch number, _ := mysqlError(err); number {
-	case erTableExists, erDupFieldname, erDupKeyname, erCantDropFieldOrKey:
-		first, _, _ := strings.Cut(strings.TrimSpace(text), " ")
-		return strings.EqualFold(first, "ALTER") || strings.EqualFold(first, "CREATE")
-	}
-	return false
-}
-
 // versionTable is the table of applied migrations on MySQL, for goose. goose's own has an
 // auto-increment and a time in the session's time zone, and cannot say that a migration
 // has begun. The name and the meaning of the columns are goose's.
 type versionTable struct{}
 
 var _ database.StoreExtender = versionTable{}
-
-const versionTableName = "goose_db_version"
 
 func (versionTable) Tablename() string { return versionTableName }
 

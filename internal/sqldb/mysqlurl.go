@@ -11,12 +11,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 const (
 	mysqlExample = `"mysql://user:password@host:3306/database"`
 	mysqlPort    = "3306"
+
+	maxConns = 10_000
 )
 
 // mysqlServer is what a mysql: URL says.
@@ -184,4 +187,51 @@ func (s *mysqlServer) setTLS(params url.Values) error {
 		return fmt.Errorf("parameter tls_ca: %s has no certificate in PEM form", ca)
 	}
 	return nil
+}
+
+// login is the user and the password that connections are made with. They are read again where the server refuses them: they may
+// have been replaced. It is safe for concurrent use.
+type login struct {
+	reread func() (string, error)
+
+	mu     sync.Mutex
+	server *mysqlServer
+}
+
+func (l *login) current() *mysqlServer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.server
+}
+
+// renew returns a login that differs from the refused one, or nil if there is none.
+func (l *login) renew(refused *mysqlServer) (*mysqlServer, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.server != refused {
+		return l.server, nil // another connection has read it
+	}
+	if l.reread == nil {
+		return nil, nil
+	}
+	url, err := l.reread()
+	if err != nil {
+		return nil, err
+	}
+	rest, ok := strings.CutPrefix(url, "mysql:")
+	if !ok {
+		return nil, errors.New("the file does not hold the URL of a MySQL database any more")
+	}
+	next, err := parseMySQL(rest, &Options{})
+	if err != nil {
+		return nil, err
+	}
+	if next.addr() != refused.addr() || next.database != refused.database {
+		return nil, errors.New("the file now names another database: restart to use that")
+	}
+	if next.user == refused.user && next.password == refused.password {
+		return nil, nil
+	}
+	l.server = next
+	return next, nil
 }

@@ -148,7 +148,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// A file without permission is an error for everybody but the superuser, who is
+// A file without permission is an error for all but the superuser, who is
 // never asked.
 func TestOpenWithoutPermission(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ratings.db")

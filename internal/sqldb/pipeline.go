@@ -26,7 +26,7 @@ const (
 	maxPipelineBytes = 256 << 10
 )
 
-// Pipeline runs statements in their order, as if each had been run by itself: where one fails, those behind it do not run. On
+// Pipeline runs statements in their order, as if each had been run alone: if one fails, those after it do not run. On
 // MySQL they travel together, and with them the beginning of the transaction if they are the first: a round trip is what a
 // statement costs where the server is far away. An error says what was being done; of statements that travelled together, it
 // names all.

@@ -2,40 +2,8 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 )
-
-// MaxRowsPerStatement is [Dialect.MaxRowsPerStatement] of SQLite. BenchmarkUpsert is the measurement behind it (rows per second on 2
-// busy cores, in brackets bare database/sql): 1 row 75,000 (46,000), 32 rows 114,000
-// (81,000), 64 rows 128,000 (86,000), 256 rows 127,000 (88,000). Beyond 64 the time
-// goes into the tree, not into the calls.
-const MaxRowsPerStatement = 64
-
-// maxRowsMySQL is [Dialect.MaxRowsPerStatement] of MySQL, after BenchmarkProtocol (medians
-// of 4 runs; MariaDB 10.11 and the test shared 2 busy cores): 16 rows 108,000 rows/s, 64
-// rows 246,000, 128 rows 298,000, 256 rows 342,000, 512 rows 358,000. Reading by a list of
-// keys gains nothing beyond 256. A larger statement would be worth more over a slower
-// network, and costs the server more memory for each connection that has prepared it.
-const maxRowsMySQL = 256
-
-// The Queryers of this package know their engine.
-type (
-	reader struct {
-		*sql.DB
-		dialect Dialect
-	}
-	snapshot struct {
-		*sql.Tx
-		dialect Dialect
-	}
-)
-
-// Dialect tells which engine's texts it understands.
-func (r reader) Dialect() Dialect { return r.dialect }
-
-// Dialect tells which engine's texts it understands.
-func (s snapshot) Dialect() Dialect { return s.dialect }
 
 // ExecRows runs a statement for n rows, many at a time. text returns the statement
 // for the given number of rows (a method of [Dialect] makes it), args appends the
@@ -68,6 +36,7 @@ func (tx *Tx) ExecRows(ctx context.Context, n int, text func(rows int) string, a
 func QueryRows(ctx context.Context, q Queryer, n int, text func(keys int) string, args func(i int, dst []any) []any,
 	scan func(scan func(dest ...any) error) error,
 ) error {
+
 	size := MaxRowsPerStatement
 	if d, ok := q.(interface{ Dialect() Dialect }); ok {
 		size = d.Dialect().MaxRowsPerStatement()

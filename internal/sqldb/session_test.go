@@ -37,7 +37,7 @@ func TestSessionCountsSessions(t *testing.T) {
 		t.Errorf("%d sessions after a write, %d before: the writing side counts", again, first)
 	}
 
-	// Somebody else's query finds its session dead, and silently gets another one.
+	// Another process's query finds its session dead, and silently gets another one.
 	plan.Start()
 	_, _ = count(t, db.Read())
 	plan.Stop()

@@ -124,7 +124,7 @@ func openSQLite(ctx context.Context, path string, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.readers.Close(), db.writer.Close())
 	}
-	db.checkpoints = newCheckpointer(db, path, sql.OpenDB(raw))
+	db.checkpoints = newCheckpointer(path, db.writer, sql.OpenDB(raw), db.log, func(err error) error { return db.noted(err, false) })
 	return db, nil
 }
 

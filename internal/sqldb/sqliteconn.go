@@ -30,7 +30,7 @@ type sqliteConnector struct {
 	raw driver.Connector
 	// opened counts the connections of the reading side; nil on the writing side.
 	opened *atomic.Uint64
-	db     *DB // what is told of errors and commits
+	db     *DB // records errors and commits
 }
 
 // ReadOnly tells a wrapper (see [Options]) which side it wraps.
@@ -48,7 +48,7 @@ func (c *sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, errors.Join(fmt.Errorf("SQLite driver: connection is a %T, which lacks a method", conn), conn.Close())
 	}
 	if c.opened != nil {
-		c.opened.Add(1) // before anybody can use it
+		c.opened.Add(1) // before it is used
 	}
 	return &sqliteConn{raw: raw, statements: newStatements(maxIdleStatements), db: c.db, writes: c.opened == nil}, nil
 }
@@ -173,7 +173,7 @@ func (r *sqliteRows) Close() error {
 }
 
 // BeginTx starts a transaction that has the write lock from the beginning, since one
-// that asks for it later fails if somebody wrote meanwhile; or, given ReadOnly, one
+// that asks for it later fails if another connection wrote in between; or, given ReadOnly, one
 // that keeps its snapshot from its first read on.
 func (c *sqliteConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	switch sql.IsolationLevel(opts.Isolation) {

@@ -33,7 +33,7 @@ func newStatements(limit int) *statements {
 	return &statements{max: limit, idle: map[string]*list.Element{}, lru: list.New()}
 }
 
-// take returns a prepared statement that nobody else uses until it is put back.
+// take returns a prepared statement for exclusive use until it is put back.
 func (s *statements) take(ctx context.Context, conn driver.ConnPrepareContext, query string) (rawStmt, error) {
 	if e, ok := s.idle[query]; ok {
 		s.lru.Remove(e)

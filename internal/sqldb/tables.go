@@ -67,3 +67,12 @@ func (db *DB) ChangeSchema(ctx context.Context, text string) error {
 	_, err := db.writer.ExecContext(ctx, text)
 	return err
 }
+
+// identityTable has the database's identity in the row with the id 1. Rows with other ids are those of write probes, which
+// delete them again in the same transaction.
+const (
+	identityTable = "database_identity"
+	identityRow   = 1
+)
+
+const versionTableName = "goose_db_version"

@@ -42,23 +42,6 @@ func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *s
 	return tx.tx.QueryRowContext(ctx, query, args...)
 }
 
-// CommitError says that COMMIT was sent and its answer was an error: whether the
-// transaction took place is unknown. The connection has been dropped. Whoever gets
-// one must read back what it wanted to write before it writes it again. It is never
-// [Transient], since repeating blindly may do the work twice.
-type CommitError struct {
-	Name string // the database, as [DB.Name] tells it
-	Err  error  // what the driver said
-}
-
-// Error describes the error.
-func (e *CommitError) Error() string {
-	return fmt.Sprintf("commit to database %s: outcome unknown, read back before writing again: %v", e.Name, e.Err)
-}
-
-// Unwrap returns what the driver said.
-func (e *CommitError) Unwrap() error { return e.Err }
-
 // Write runs fn in one transaction. If fn returns nil the transaction is committed and
 // durable; if fn returns an error or panics, it is rolled back and the error (or the
 // panic) passed on.
@@ -85,10 +68,10 @@ func (e *CommitError) Unwrap() error { return e.Err }
 // Options.ReadTimeout. A COMMIT that fails is a [*CommitError].
 func (db *DB) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	if db.dialect == MySQL {
-		if !db.writes.enter() {
+		if !db.writes.TryAcquire(1) {
 			return fmt.Errorf("begin transaction: database %s is closed", db.name)
 		}
-		defer db.writes.leave()
+		defer db.writes.Release(1)
 	}
 	conn, tx, err := db.begin(ctx)
 	if err != nil {
@@ -161,13 +144,3 @@ func rollback(conn *sql.Conn, tx *sql.Tx) {
 func drop(conn *sql.Conn) {
 	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 }
-
-// abortedError is the answer to every statement, and to COMMIT, after an error that
-// may have ended the transaction inside the engine.
-type abortedError struct{ cause error }
-
-func (e *abortedError) Error() string {
-	return "transaction abandoned after an earlier error: " + e.cause.Error()
-}
-
-func (e *abortedError) Unwrap() error { return e.cause }

@@ -27,7 +27,7 @@ const (
 type Value struct {
 	Kind Kind
 	// Half says that a string has an escaped half of a surrogate pair (\ud83c alone), which stands for no character. In
-	// Text it is U+FFFD. Whoever reads the string must refuse it; in what is passed over it does no harm.
+	// Text it is U+FFFD. The reader of the string must refuse it; in skipped values it does no harm.
 	Half bool
 	// Text is the content of a string; of another kind what stands in the text.
 	Text string
@@ -74,7 +74,7 @@ func (s *Scanner) Open(text string) error {
 }
 
 // Member goes to the next member of the object that is being read, and returns its name. At the object's end it returns
-// false, and goes on in what is around it.
+// false, and continues in the enclosing value.
 func (s *Scanner) Member() (name string, ok bool, err error) {
 	if ok, err := s.more('}'); !ok {
 		return "", false, err

@@ -30,7 +30,7 @@ type AdminDeps struct {
 	Logger   *slog.Logger
 	Gatherer prometheus.Gatherer
 	Ready    func(context.Context) []Check // see Readiness.Ready
-	// Listen is the address that was asked for, host:port; its host is one by which the listener is reached. AllowedHosts are
+	// Listen is the configured address, host:port; its host is one by which the listener is reached. AllowedHosts are
 	// further names, without ports. Addresses and localhost always are; requests for other names are refused.
 	Listen       string
 	AllowedHosts []string
@@ -113,7 +113,7 @@ func (a *Admin) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// index names what is here. It is the page of someone who has a port number and nothing else.
+// index lists the endpoints, for a person who knows only the port.
 func index(w http.ResponseWriter, _ *http.Request) {
 	writeText(w, http.StatusOK, `MovieExample admin listener
 
@@ -197,7 +197,7 @@ func writeText(w http.ResponseWriter, status int, text string) {
 func (a *Admin) writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
-		a.logger.Error("admin answer not encoded", "error", err)
+		a.logger.Error("cannot encode admin response", "error", err)
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}

@@ -137,7 +137,7 @@ func TestReadyz(t *testing.T) {
 		"panic": {func(r *telemetry.Readiness) { r.Add("kafka", func(context.Context) error { panic("nil map") }) }, nil, 503, "kafka: the check panicked: nil map\n"},
 		"draining": {
 			func(r *telemetry.Readiness) { r.Add("rating-db", pass); r.SetDraining() }, nil, 503,
-			"draining: this process is stopping and takes no new work\n",
+			"draining: this process is stopping and accepts no new work\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 // This file is what stands between the admin listener and those who should not be there.
 
-// hosts guards against pages of other sites in an operator's browser. Whoever owns a name can let it mean this machine's
+// hosts guards against pages of other sites in an operator's browser. The owner of a name can point it to this machine's
 // address after the page came ("DNS rebinding"), and the browser then takes this listener for the page's own origin; but it
 // still sends the name in Host. Addresses cannot be made to mean something else, and localhost is this machine.
 type hosts map[string]bool
@@ -33,7 +33,7 @@ func newHosts(listen string, allowed []string) hosts {
 	return h
 }
 
-// allows reports whether a request for the host is answered. No Host at all is no browser.
+// allows reports whether a request for the host is answered. A request without Host does not come from a browser.
 func (h hosts) allows(host string) bool {
 	name := strings.ToLower(strings.TrimSuffix((&url.URL{Host: host}).Hostname(), "."))
 	if _, err := netip.ParseAddr(name); err == nil || host == "" {

@@ -42,7 +42,7 @@ func (c LogConfig) withDefaults() LogConfig {
 	return c
 }
 
-// level knows four words on purpose: slog would also read "info+2", which nobody who reads a log expects.
+// level knows four words on purpose: slog would also accept "info+2", which readers of a log do not expect.
 func (c LogConfig) level() (slog.Level, bool) {
 	switch c.Level {
 	case "debug":

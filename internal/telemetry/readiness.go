@@ -55,14 +55,14 @@ func (r *Readiness) SetDraining() {
 	r.draining = true
 }
 
-// Ready runs all checks side by side and returns their outcomes. It returns when ctx ends at the latest. Once draining it runs
-// no check: they might fail while things are being closed, and nobody should look for a cause then.
+// Ready runs all checks side by side and returns their outcomes. It returns no later than ctx ends. Once draining it runs
+// no check: they might fail while things are being closed, and no operator should look for a cause then.
 func (r *Readiness) Ready(ctx context.Context) []Check {
 	r.mu.Lock()
 	checks, draining := r.checks[:len(r.checks):len(r.checks)], r.draining
 	r.mu.Unlock()
 	if draining {
-		return []Check{{Name: "draining", Err: errors.New("this process is stopping and takes no new work")}}
+		return []Check{{Name: "draining", Err: errors.New("this process is stopping and accepts no new work")}}
 	}
 
 	outcomes := make([]chan error, len(checks))
@@ -88,7 +88,7 @@ func (r *Readiness) Ready(ctx context.Context) []Check {
 
 func (c *namedCheck) run(ctx context.Context) (err error) {
 	if !c.running.TryLock() {
-		return errors.New("an earlier run of this check has not returned yet")
+		return errors.New("a previous run of this check has not returned yet")
 	}
 	defer c.running.Unlock()
 	defer func() {

@@ -12,7 +12,7 @@ const LinesPerSecond = 10
 const RepeatAfter = 30 * time.Second
 
 // Sampler keeps one kind of log line from filling the disk: it skips the lines that are too many, and counts them. There is one
-// for each kind, so that what happens often hides nothing that does not. The zero value is ready; it is safe for concurrent use.
+// for each kind, so that frequent events do not hide rare ones. The zero value is ready; it is safe for concurrent use.
 type Sampler struct {
 	mu      sync.Mutex
 	since   time.Time

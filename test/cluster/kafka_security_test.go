@@ -98,13 +98,13 @@ func (s *secured) refusals(t *testing.T, commands map[string][]string) {
 		{"other authority", 4, []string{"its certificate is not trusted", "check --kafka-ca-file, which must have"}, []string{"--kafka-ca-file", s.TLS.ClientCertFile}},
 		{"authority that is not there", 2, []string{"--kafka-ca-file", "nowhere.pem", "no such file"}, []string{"--kafka-ca-file", "nowhere.pem"}},
 		{"other name", 4, []string{"not elsewhere.example", "--kafka-server-name"}, []string{"--kafka-server-name", "elsewhere.example"}},
-		{"TLS without login", 4, []string{"perhaps it wants a login: set --kafka-sasl-mechanism, --kafka-user and --kafka-password-file"}, []string{"--kafka-sasl-mechanism", "-", "--kafka-user", "-", "--kafka-password-file", "-"}},
+		{"TLS without login", 4, []string{"it may require a login: set --kafka-sasl-mechanism, --kafka-user and --kafka-password-file"}, []string{"--kafka-sasl-mechanism", "-", "--kafka-user", "-", "--kafka-password-file", "-"}},
 		{"neither", 4, []string{"it speaks TLS on this port", "switch --kafka-tls on"}, []string{"--kafka-tls", "-", "--kafka-ca-file", "-", "--kafka-sasl-mechanism", "-", "--kafka-user", "-", "--kafka-password-file", "-"}},
 		{"login without TLS", 4, []string{"it speaks TLS on this port", "switch --kafka-tls on"}, []string{"--kafka-tls", "-", "--kafka-ca-file", "-"}},
 		{"TLS to a port without", 4, []string{"not speak TLS on this port", "switch --kafka-tls off"}, []string{"--kafka-brokers", plain}},
-		{"login at a port without", 4, []string{"takes no logins on this port", "--kafka-sasl-mechanism"}, []string{"--kafka-brokers", plain, "--kafka-tls", "-", "--kafka-ca-file", "-"}},
-		{"no permission", 4, []string{`it denies user "guest" what is needed of the topic`, "grant it", "--kafka-user"}, []string{"--kafka-user", "guest", "--kafka-password-file", s.file(t, "guest-password", "secret=4\n")}},
-		{"no permission to write", 3, []string{`it denies user "reader" what is needed of the topic`, "grant it", "--kafka-user"}, []string{"--kafka-user", "reader", "--kafka-password-file", s.file(t, "reader-password", "secret=5\n")}},
+		{"login at a port without", 4, []string{"accepts no logins on this port", "--kafka-sasl-mechanism"}, []string{"--kafka-brokers", plain, "--kafka-tls", "-", "--kafka-ca-file", "-"}},
+		{"no permission", 4, []string{`it denies user "guest" access to the topic`, "grant it", "--kafka-user"}, []string{"--kafka-user", "guest", "--kafka-password-file", s.file(t, "guest-password", "secret=4\n")}},
+		{"no permission to write", 3, []string{`it denies user "reader" access to the topic`, "grant it", "--kafka-user"}, []string{"--kafka-user", "reader", "--kafka-password-file", s.file(t, "reader-password", "secret=5\n")}},
 		{"empty password file", 2, []string{"--kafka-password-file", "is empty"}, []string{"--kafka-password-file", s.file(t, "empty", "\n")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -165,15 +165,15 @@ func (s *secured) late(t *testing.T, all int) {
 	}
 
 	s.setPassword(t, "second", "changed")
-	says(t, p, 0, "level=WARN", "waiting for Kafka", `denies user \"second\" what is needed of the topic`, "grant it")
-	lists("what is needed of the topic")
+	says(t, p, 0, "level=WARN", "waiting for Kafka", `denies user \"second\" access to the topic`, "grant it")
+	lists("access to the topic")
 	before := logged(t, p)
 	s.grant(t, "--allow-principal User:second --operation Read --topic ratings") // which others have created
-	says(t, p, before, "level=WARN", "waiting for Kafka", `denies user \"second\" what is needed of the consumer group`, "grant it")
-	lists("what is needed of the consumer group")
+	says(t, p, before, "level=WARN", "waiting for Kafka", `denies user \"second\" access to the consumer group`, "grant it")
+	lists("access to the consumer group")
 	s.grant(t, "--allow-principal User:second --operation Read --group second")
 	s.ingested(t, address, admin, "second", all)
-	if log, err := p.Log(); err != nil || strings.Count(log[before:], "what is needed of the consumer group") != 1 {
+	if log, err := p.Log(); err != nil || strings.Count(log[before:], "access to the consumer group") != 1 {
 		t.Errorf("not said once (%v):\n%s", err, log[before:])
 	}
 

@@ -212,7 +212,7 @@ func TestStopsUnderLoad(t *testing.T) {
 	var served, events atomic.Int64
 	ctx, end := context.WithCancel(t.Context())
 	var load sync.WaitGroup
-	defer loadtest.Wait()
+	defer load.Wait()
 	defer end()
 	// Gateways are asked as a load balancer would: the one that is ready.
 	pick := func(n int) string {
@@ -223,7 +223,7 @@ func TestStopsUnderLoad(t *testing.T) {
 		return "http://" + c.Of("gateway")[(n+1)%2].Address
 	}
 	for worker := range 4 {
-		loadtest.Go(func() {
+		load.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				gateway := pick(n + worker)
 				var err error
@@ -240,7 +240,7 @@ func TestStopsUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	loadtest.Go(func() {
+	load.Go(func() {
 		client, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka.Bootstrap()...), kgo.DefaultProduceTopic("ratings"), kgo.UnknownTopicRetries(-1))
 		if err != nil {
 			t.Error(err)

@@ -63,7 +63,7 @@ func (l *Ledger) Sent(p Place, value []byte) {
 	l.acked[p] = value
 }
 
-// Unanswered notes that nobody knows what became of a record.
+// Unanswered notes that no one knows what became of a record.
 func (l *Ledger) Unanswered() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -91,7 +91,7 @@ func TestLies(t *testing.T) {
 	}
 }
 
-// A record of which an answer is missing may be in the log or not, and twice; one with an answer has to be there all the same.
+// A record of which an answer is missing may be in the log or not, and twice; one with an answer has to be there anyway.
 func TestRecordsWithoutAnAnswer(t *testing.T) {
 	l, o := right(t)
 	value := oracle.Event{UserID: "late", RecordID: "r1", RecordType: "movie", Value: 4, RatedAt: "2010-01-01T00:00:00Z"}.JSON()

@@ -34,7 +34,7 @@ func (a *Aggregate) Add(value int, n int64) {
 type Outcome struct {
 	Log        []Entry
 	Ends       map[int32]int64 // where the log ends, by partition
-	Next       map[int32]int64 // where ingestion goes on, by partition
+	Next       map[int32]int64 // where ingestion continues, by partition
 	Rows       map[Key]Row     // those of ratings that were taken back included
 	Aggregates map[Record]Aggregate
 	Dead       []Place           // of what the dead letters are

@@ -57,7 +57,7 @@ func (o *Outcome) ReadFilms(ctx context.Context, db *sql.DB, prefix string) erro
 	})
 }
 
-// NextOffsets is where ingestion goes on, by partition; prefix is as for [Outcome.ReadRatings].
+// NextOffsets is where ingestion continues, by partition; prefix is as for [Outcome.ReadRatings].
 func NextOffsets(ctx context.Context, db *sql.DB, prefix string) (map[int32]int64, error) {
 	next := map[int32]int64{}
 	return next, query(ctx, db, "SELECT part, next_offset FROM "+prefix+"ingest_offsets", func(scan func(...any) error) error {
@@ -87,7 +87,7 @@ func query(ctx context.Context, db *sql.DB, text string, each func(scan func(...
 	return nil
 }
 
-// ReadLog reads the topic up to its ends into Log and Ends. It goes on where Log ends, so that a caller that checks often need not read
+// ReadLog reads the topic up to its ends into Log and Ends. It continues where Log ends, so that a caller that checks often need not read
 // everything again: the caller who cannot trust what has been read empties it before.
 func (o *Outcome) ReadLog(ctx context.Context, brokers []string, topic string) (err error) {
 	if o.Ends, err = Ends(ctx, brokers, topic); err != nil {

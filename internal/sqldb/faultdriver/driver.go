@@ -72,8 +72,8 @@ func do[T any](c *conn, op Op, text string, run func() (T, error)) (T, error) {
 		}
 		discard(result)
 	}
-	// What ends a transaction and reports an error leaves a connection that nobody may
-	// use again; drivers close it.
+	// An operation that ends a transaction and reports an error leaves a connection that must not be
+	// used again; drivers close it.
 	if f.mode == LostBefore || f.mode == LostAfter || op == Commit || op == Rollback {
 		c.lose()
 	}

@@ -15,7 +15,7 @@ func (s *Server) LockWaits(tb testing.TB) (n int64) {
 	return n
 }
 
-// Deadlock makes ours the victim of one deadlock, and returns what it said. A transaction of somebody who keeps to no order
+// Deadlock makes ours the victim of one deadlock, and returns what it said. A transaction that follows no lock order
 // does what holds says; ours runs until it waits for that; then the stranger does what wants says, which has to wait for
 // ours. Both are updates of rows in database, whose name their text has in front of the tables. The test fails if the
 // stranger is the victim, or there is no deadlock.
@@ -51,7 +51,7 @@ func (s *Server) Deadlock(tb testing.TB, database, holds, wants string, ours fun
 	return err
 }
 
-// awaitLockWait returns when somebody waits for a lock who did not before.
+// awaitLockWait returns when one more transaction waits for a lock.
 func (s *Server) awaitLockWait(tb testing.TB, before int64, done <-chan error) {
 	tb.Helper()
 	const patience = 10 * time.Second

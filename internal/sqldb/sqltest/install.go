@@ -8,12 +8,12 @@ import (
 	"movieexample.com/internal/sqldb"
 )
 
-// CheckInstall tells whether a file for administrators, file+".sql", makes what it says: users with the rights that are
+// CheckInstall checks whether a file for administrators, file+".sql", makes what it says: users with the rights that are
 // written down in file+".grants", of whom the first, the service's own, cannot change tables, and the second can. With the
 // first, start refuses the empty database, and does not once the second has migrated it to schema. It returns the
 // database's URL for the first, so that the test can see the service work with no more than that user's rights.
 //
-// What start opens may go on until the test ends; the database handed to it is closed then.
+// What start opens may run until the test ends; the database handed to it is closed then.
 func (s *Server) CheckInstall(tb testing.TB, file string, schema fs.FS, start func(own *sqldb.DB) error) (url string) {
 	tb.Helper()
 	grants, urls := s.Install(tb, file+".sql")

@@ -45,7 +45,7 @@ func everywhere() []rule {
 		words("stored programs", "CREATE PROCEDURE p", "PROCEDURE", "FUNCTION", "EVENT", "CALL"),
 		words("temporary tables", "CREATE TEMPORARY TABLE t (a BIGINT)", "TEMPORARY", "TEMP"),
 		words("RETURNING", "DELETE FROM t WHERE a = ? RETURNING a", "RETURNING"),
-		words("OFFSET: pages go on behind a key", "SELECT a FROM t ORDER BY a LIMIT ? OFFSET ?", "OFFSET"),
+		words("OFFSET: pages continue after a key", "SELECT a FROM t ORDER BY a LIMIT ? OFFSET ?", "OFFSET"),
 		words("insert variants of one engine", "INSERT IGNORE INTO t (a) VALUES (?)", "INSERT IGNORE", "INSERT OR", "REPLACE INTO", "UPDATE OR"),
 		words("pattern matching: engines disagree about case", "SELECT a FROM t WHERE a LIKE ?", "LIKE", "ILIKE", "GLOB", "REGEXP", "RLIKE", "MATCH"),
 		words("commands of one engine", "PRAGMA user_version", "PRAGMA", "ATTACH", "VACUUM", "WITHOUT ROWID", "SHOW", "ANALYZE", "OPTIMIZE"),

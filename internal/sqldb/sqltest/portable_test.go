@@ -39,7 +39,7 @@ func TestPortableTextsAreAccepted(t *testing.T) {
 	}
 }
 
-// What is put together of constants is found, and so is a part of a text whose rest nobody knows.
+// What is put together of constants is found, and so is a part of a text whose rest no one knows.
 func TestStatementsAreFoundInSource(t *testing.T) {
 	found, err := statements("testdata/store")
 	if err != nil {

@@ -72,7 +72,7 @@ type table struct {
 	indexes map[string][]string // the columns by the index's name; the primary key is ""
 }
 
-// tableDifference tells what differs between a table on SQLite and on MySQL.
+// tableDifference describes what differs between a table on SQLite and on MySQL.
 func tableDifference(name string, lite, my *table) (wrong []string) {
 	differ := func(format string, args ...any) {
 		wrong = append(wrong, "table "+name+": "+fmt.Sprintf(format, args...))

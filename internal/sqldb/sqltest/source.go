@@ -14,7 +14,7 @@ import (
 
 // CheckStatements fails the test for every text of SQL in the program's files of the directory that is not [Portable],
 // and if there are fewer than least texts: then it has looked in the wrong place. It reads the source rather than what a
-// test happens to execute, so that no text is forgotten. Constants are put together as far as the source tells.
+// test happens to execute, so that no text is forgotten. Constants are concatenated as far as the source allows.
 func CheckStatements(t testing.TB, dir string, least int) {
 	t.Helper()
 	found, err := statements(dir)
@@ -88,7 +88,7 @@ func statements(dir string) ([]statement, error) {
 	return found, nil
 }
 
-// looksLikeSQL tells statements and parts of them from other texts: keywords are written in capitals here.
+// looksLikeSQL distinguishes statements and parts of them from other texts: keywords are written in capitals here.
 func looksLikeSQL(text string) bool {
 	return regexp.MustCompile(`\b(SELECT|INSERT|UPDATE|DELETE|REPLACE|WHERE|FROM|JOIN|ORDER BY|GROUP BY|LIMIT|AND|ON CONFLICT|ON DUPLICATE|PRAGMA|CREATE|ALTER|DROP)\b`).MatchString(text)
 }

@@ -7,7 +7,7 @@
 //	MOVIEEXAMPLE_TEST_MYSQL=mysql://root@127.0.0.1:3306/ go test ./...
 //
 // [MySQL] is for tests that are about MySQL. They have the build tag "servers", and fail
-// where the variable is missing: a test that was asked for is never skipped.
+// where the variable is missing: a requested test is never skipped.
 package sqltest
 
 import (

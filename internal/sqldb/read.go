@@ -8,14 +8,41 @@ import (
 	"fmt"
 )
 
-// session is a Queryer on one connection.
-type session struct {
-	*sql.Conn
+// A Queryer reads. [DB.Read] returns one, [DB.Snapshot] passes one, and [*Tx] is one,
+// so that a store's query can run in any of the three. Rows must be closed.
+type Queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+var _ Queryer = (*Tx)(nil)
+
+// queryer is a Queryer that knows its engine.
+type queryer struct {
+	Queryer
 	dialect Dialect
 }
 
-// Dialect tells which engine's texts it understands.
-func (s session) Dialect() Dialect { return s.dialect }
+// Dialect returns the engine that executes the queries.
+func (q queryer) Dialect() Dialect { return q.dialect }
+
+// Read returns the reading side: a bounded pool of connections that cannot write.
+// Every query sees everything that was committed before it began. Two queries may
+// see different states; use [DB.Snapshot] where they must not.
+func (db *DB) Read() Queryer { return queryer{db.readers, db.dialect} }
+
+// Snapshot runs fn with a Queryer that sees one committed state, however many
+// queries it makes and whatever is written in between. It occupies one reading
+// connection, and while it is open SQLite's log cannot be reset and grows (MySQL keeps
+// the old versions of what changes): keep it short, or accept the growth.
+func (db *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, q Queryer) error) error {
+	tx, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return db.explain(fmt.Errorf("begin snapshot: %w", err))
+	}
+	defer func() { _ = tx.Rollback() }() // ends the snapshot; there is nothing to lose
+	return db.explain(fn(ctx, queryer{tx, db.dialect}))
+}
 
 // Session runs fn with a Queryer all of whose queries run in one session of the reading side, which is not replaced
 // should it end: then they fail. Each query sees what was committed before it began; unlike in [DB.Snapshot], two
@@ -26,7 +53,7 @@ func (s session) Dialect() Dialect { return s.dialect }
 // the same number were answered by the same run of the same server, provided that one server at a time answers at the
 // address, and that its sessions end with it: no session was opened between the first query of the former call and
 // that of the latter, so that the latter was answered in a session that the former's server had accepted, or one before it.
-// Whoever reads what may be lost with a crash (a MySQL server shows a commit to others before it is on disk) therefore reads
+// A caller that reads what may be lost with a crash (a MySQL server shows a commit to others before it is on disk) therefore reads
 // it again when the number has grown. A proxy that gives one session of ours to several servers by turns breaks this.
 //
 // The number also grows for harmless reasons. On MySQL, the pool opens sessions as more queries run at the same
@@ -50,5 +77,5 @@ func (db *DB) inSession(ctx context.Context, fn func(ctx context.Context, q Quer
 	}
 	defer conn.Close() // returns it to the pool
 	// Read after the connection was taken, so that it is among those counted.
-	return db.explain(fn(ctx, session{conn, db.dialect}, db.opened.Load()))
+	return db.explain(fn(ctx, queryer{conn, db.dialect}, db.opened.Load()))
 }

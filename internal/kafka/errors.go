@@ -20,7 +20,7 @@ import (
 )
 
 // Explain says what a user can do about an error of a client of [NewClient]: which setting to look at, or what the brokers have to
-// allow, as a fault of kind Unavailable. An error that it knows nothing about comes back as it is.
+// allow, as a fault of kind Unavailable. Other errors are returned unchanged.
 func Explain(cl *kgo.Client, err error) error {
 	if why := hintOf(cl, err); why != "" {
 		return unusable(cl, why)
@@ -28,7 +28,7 @@ func Explain(cl *kgo.Client, err error) error {
 	return err
 }
 
-// unreachable says which brokers did not answer, why as far as the connections told, and what can be done.
+// unreachable says which brokers did not answer, why, as far as known, and what to do.
 func unreachable(cl *kgo.Client, err error) error {
 	if why := hintOf(cl, err); why != "" {
 		return unusable(cl, why)
@@ -36,7 +36,7 @@ func unreachable(cl *kgo.Client, err error) error {
 	return fault.Unavailable(err, "no Kafka broker answers at %s: check the address, and that the broker runs", seeds(cl))
 }
 
-// unusable has no cause: these are the words to show, and somebody did answer.
+// unusable has no cause: the message says it all, and a broker did answer.
 func unusable(cl *kgo.Client, why string) error {
 	return fault.Unavailable(nil, "Kafka at %s cannot be used: %s", seeds(cl), why)
 }
@@ -44,51 +44,50 @@ func unusable(cl *kgo.Client, why string) error {
 func hintOf(cl *kgo.Client, err error) string {
 	// The library keeps our logger for us, and a hook of ours it would not give back.
 	if l, ok := cl.OptValue(kgo.WithLogger).(*clientLog); ok {
-		return l.trouble.hint(err)
+		return l.hint(err)
 	}
 	return ""
 }
 
-// lastTrouble remembers why the last connection came to nothing. What a request returns is often no more than the end of
-// its time.
-type lastTrouble struct {
+// connErrors records why the last connection failed. A request often returns no more than a timeout.
+type connErrors struct {
 	security Security
 	setting  func(key string) string // what the user calls it
-	last     atomic.Pointer[trouble]
-	// served: a request has been answered that is not part of getting to know each other. From then on a connection that ends
-	// without a word is a broker that stops, and not one that does not understand us.
+	last     atomic.Pointer[connEnd]
+	// served: a request has been answered that is not part of the handshake. From then on, a connection that ends without an error
+	// code means that the broker is stopping, not that it does not understand us.
 	served atomic.Bool
 }
 
-// trouble is the end of a connection.
-type trouble struct {
+// connEnd is how a connection ended.
+type connEnd struct {
 	err error
 	// connected: the connection, TLS included, had been there.
 	connected bool
 }
 
 var (
-	_ kgo.HookBrokerConnect = (*lastTrouble)(nil)
-	_ kgo.HookBrokerRead    = (*lastTrouble)(nil)
+	_ kgo.HookBrokerConnect = (*connErrors)(nil)
+	_ kgo.HookBrokerRead    = (*connErrors)(nil)
 )
 
 // OnBrokerConnect is called by the library.
-func (t *lastTrouble) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	t.note(trouble{err: err})
+func (t *connErrors) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	t.note(connEnd{err: err})
 }
 
 // OnBrokerRead is called by the library.
-func (t *lastTrouble) OnBrokerRead(_ kgo.BrokerMetadata, key int16, n int, _, _ time.Duration, err error) {
+func (t *connErrors) OnBrokerRead(_ kgo.BrokerMetadata, key int16, n int, _, _ time.Duration, err error) {
 	const saslHandshake, apiVersions, saslAuthenticate = 17, 18, 36 // https://kafka.apache.org/protocol#protocol_api_keys
 	if err == nil && n > 0 && key != saslHandshake && key != apiVersions && key != saslAuthenticate {
 		t.served.Store(true)
 	}
 	if err != nil || n > 0 {
-		t.note(trouble{err: err, connected: true})
+		t.note(connEnd{err: err, connected: true})
 	}
 }
 
-func (t *lastTrouble) note(happened trouble) {
+func (t *connErrors) note(happened connEnd) {
 	switch {
 	case happened.err == nil:
 		t.last.Store(nil)
@@ -97,29 +96,29 @@ func (t *lastTrouble) note(happened trouble) {
 	}
 }
 
-// hint says what to do about err, which a request ended with, or about what the last connection ended with; "" where nobody can
-// tell.
-func (t *lastTrouble) hint(err error) string {
+// hint says what to do about err, which a request ended with, or about how the last connection ended; "" if that is
+// unknown.
+func (t *connErrors) hint(err error) string {
 	if err != nil {
-		if why := t.refusal(err); why != "" {
+		if why := t.refusalHint(err); why != "" {
 			return why
 		}
 		if errors.As(err, new(*kerr.Error)) {
-			return "" // somebody answered, so no connection is the reason
+			return "" // a broker answered, so the connection is not the reason
 		}
 	}
 	last := t.last.Load()
 	if last == nil {
 		return ""
 	}
-	if why := t.refusal(last.err); why != "" {
+	if why := t.refusalHint(last.err); why != "" {
 		return why
 	}
 	return t.hangUp(*last)
 }
 
-// refusal is about errors in which the other side says what it does not like, or we say what we do not like about it.
-func (t *lastTrouble) refusal(err error) string {
+// refusalHint is about errors in which the other side says what it does not like, or we say what we do not like about it.
+func (t *connErrors) refusalHint(err error) string {
 	s, text := t.security, err.Error()
 	untrusted := (*tls.CertificateVerificationError)(nil)
 	switch {
@@ -128,7 +127,7 @@ func (t *lastTrouble) refusal(err error) string {
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
 		return fmt.Sprintf("it offers no login by %s: check %s", s.SASLMechanism, t.setting("sasl_mechanism"))
 	case errors.Is(err, kerr.IllegalSaslState):
-		return fmt.Sprintf("it takes no logins on this port: check the address, or leave %s, %s and %s empty", t.setting("sasl_mechanism"), t.setting("user"), t.setting("password"))
+		return fmt.Sprintf("it accepts no logins on this port: check the address, or leave %s, %s and %s empty", t.setting("sasl_mechanism"), t.setting("user"), t.setting("password"))
 	case isForbidden(err):
 		return t.forbidden(err)
 	case errors.As(err, &untrusted):
@@ -144,13 +143,13 @@ func (t *lastTrouble) refusal(err error) string {
 }
 
 // untrusted is about the brokers' certificate.
-func (t *lastTrouble) untrusted(err error) string {
+func (t *connErrors) untrusted(err error) string {
 	check := t.setting("ca_file") + " and " + t.setting("server_name")
 	switch {
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		check = t.setting("ca_file") + ", which must have the certificate of the authority that signed it"
 		if t.security.CAFile == "" {
-			check = t.setting("ca_file") + ": without it only authorities count that the system trusts"
+			check = t.setting("ca_file") + ": without it only the system's authorities are trusted"
 		}
 	case errors.As(err, new(x509.HostnameError)):
 		check = "the address, or name the host that the certificate is for by " + t.setting("server_name")
@@ -160,8 +159,8 @@ func (t *lastTrouble) untrusted(err error) string {
 	return fmt.Sprintf("its certificate is not trusted (%s): check %s", strings.TrimPrefix(err.Error(), "x509: "), check)
 }
 
-// forbidden is about what brokers with an authorizer do not let everybody do.
-func (t *lastTrouble) forbidden(err error) string {
+// forbidden is about requests that a broker's authorizer denies.
+func (t *connErrors) forbidden(err error) string {
 	what := "the cluster"
 	switch {
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
@@ -173,34 +172,41 @@ func (t *lastTrouble) forbidden(err error) string {
 	if t.security.SASLMechanism != "" {
 		who = fmt.Sprintf("user %q", t.security.User)
 	}
-	return fmt.Sprintf("it denies %s what is needed of %s: grant it (docs/operations.md lists the ACLs), or check %s", who, what, t.setting("user"))
+	return fmt.Sprintf("it denies %s access to %s: grant it (docs/operations.md lists the ACLs), or check %s", who, what, t.setting("user"))
 }
 
-// hangUp is about connections that end without a word, which is how Kafka answers what it does not understand.
-func (t *lastTrouble) hangUp(last trouble) string {
+// hangUp is about connections that end without an answer, which is Kafka's reaction to what it does not understand.
+func (t *connErrors) hangUp(last connEnd) string {
 	if t.served.Load() || !errors.Is(last.err, io.EOF) && !errors.Is(last.err, syscall.ECONNRESET) {
 		return ""
 	}
 	login := t.setting("sasl_mechanism") + ", " + t.setting("user") + " and " + t.setting("password")
 	switch {
 	case t.security.TLS && !last.connected:
-		return "it hangs up: perhaps it does not speak TLS on this port: check the address, or switch " + t.setting("tls") + " off"
+		return "it closes the connection: it may not speak TLS on this port: check the address, or switch " + t.setting("tls") + " off"
 	case t.security.TLS && t.security.SASLMechanism == "":
-		return "it hangs up after the TLS handshake: perhaps it wants a login: set " + login
+		return "it closes the connection after the TLS handshake: it may require a login: set " + login
 	case !t.security.TLS && t.security.SASLMechanism == "":
-		return "it hangs up: perhaps it wants TLS or a login: set " + t.setting("tls") + ", or " + login
+		return "it closes the connection: it may require TLS or a login: set " + t.setting("tls") + ", or " + login
 	case !t.security.TLS:
-		return "it hangs up: perhaps it wants TLS: set " + t.setting("tls")
+		return "it closes the connection: it may require TLS: set " + t.setting("tls")
 	}
 	return ""
 }
 
-// isRefusedLogin tells that the brokers were asked for nothing yet.
+// isRefusedLogin reports whether the login failed, before any request.
 func isRefusedLogin(err error) bool {
 	return errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.UnsupportedSaslMechanism) || errors.Is(err, kerr.IllegalSaslState)
 }
 
-// isForbidden tells that the brokers know who asks, and do not allow it.
+// isForbidden reports whether the brokers know the user and deny the request.
 func isForbidden(err error) bool {
 	return errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.GroupAuthorizationFailed) || errors.Is(err, kerr.ClusterAuthorizationFailed)
+}
+
+func seeds(cl *kgo.Client) string {
+	if s, ok := cl.OptValue(kgo.SeedBrokers).([]string); ok {
+		return strings.Join(s, ", ")
+	}
+	return "the configured address"
 }

@@ -88,7 +88,7 @@ func TestWritesThatFailShow(t *testing.T) {
 	until(t, "a check that finds that it can write", func() bool { return db.Check(t.Context()) == nil })
 }
 
-// Nobody writes, and still a database that could not be written to is found out; the probe leaves nothing behind.
+// No one writes, and still a database that could not be written to is found out; the probe leaves nothing behind.
 func TestAnIdleDatabaseIsTriedOut(t *testing.T) {
 	db, protect := openProtected(t)
 	if err := db.ProveWritable(t.Context()); err != nil {
@@ -105,7 +105,7 @@ func TestAnIdleDatabaseIsTriedOut(t *testing.T) {
 	}
 }
 
-// A damaged page is told by whoever meets it, with the file's name, and makes the database not ready for good.
+// A damaged page is told by a caller that meets it, with the file's name, and makes the database not ready for good.
 func TestDamageShows(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := openAt(t, path, sqldb.Options{}, accounts)
