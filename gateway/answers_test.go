@@ -372,9 +372,9 @@ func TestKeptAnswersAreSeen(t *testing.T) {
 # TYPE movieexample_http_requests_total counter
 movieexample_http_requests_total{method="GET",route="/v1/movies/{id}",status="200"} 4
 movieexample_http_requests_total{method="GET",route="/v1/users/{userId}/ratings",status="200"} 1
-# HELP movieexample_http_response_cache_requests_total Reads whose answers may be kept: sent as kept (hit), with what was being made for another (joined), made (miss), made because the client wanted it (anew).
+# HELP movieexample_http_response_cache_requests_total Reads whose responses may be cached, by result: cached (hit), composed for another request (joined), composed (miss), composed because the client refused a cached one (bypass).
 # TYPE movieexample_http_response_cache_requests_total counter
-movieexample_http_response_cache_requests_total{result="anew"} 1
+movieexample_http_response_cache_requests_total{result="bypass"} 1
 movieexample_http_response_cache_requests_total{result="hit"} 2
 movieexample_http_response_cache_requests_total{result="joined"} 0
 movieexample_http_response_cache_requests_total{result="miss"} 1

@@ -76,7 +76,7 @@ func TestHangingServiceCostsLittle(t *testing.T) {
 			{"/about", 200, 400 * time.Millisecond, 0},
 			{"/users/u1", 503, 2 * time.Second, 0},
 		} {
-			time.Sleep(1100 * time.Millisecond) // in the bubble: the gates of the page before are open again
+			time.Sleep(1100 * time.Millisecond) // in the bubble: the breakers that the page before opened let a call through
 			if got := took(c.path, c.status); got > c.first {
 				t.Errorf("%s took %v, want at most %v", c.path, got, c.first)
 			}

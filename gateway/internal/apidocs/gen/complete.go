@@ -3,29 +3,37 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
 // completion makes the document of its sources.
 type completion struct {
-	supplement *supplement
+	supplement *object
 	files      *protoregistry.Files
 	skeleton   *object
 
-	used    map[string]bool // what of the supplement was used, by section and key
-	fields  map[string]bool // the JSON names of all fields
-	inputs  []string        // types that are sent, in the order found
-	schemas *object
+	used      map[string]bool   // what of the supplement was used, by section and key
+	fields    map[string]bool   // the JSON names of all fields
+	inputs    []string          // types that are sent, in the order found
+	responses map[string]string // names of error responses by status
+	schemas   *object
 }
 
-// document returns the whole document.
+// document returns the whole document: what is generated is merged into what is written by hand.
 func (c *completion) document() (*object, error) {
-	c.used = map[string]bool{}
+	doc := obj("openapi", c.skeleton.text("openapi"))
+	merge(doc, c.supplement.object("document"))
+	c.used, c.responses, c.schemas = map[string]bool{}, map[string]string{}, obj()
+	responses := doc.object("components", "responses")
+	for _, name := range responses.keys {
+		status := fmt.Sprint(get[any](responses, name, "content", "application/problem+json", "example", "status"))
+		c.responses[status] = name
+	}
 	if err := c.makeSchemas(); err != nil {
 		return nil, err
 	}
@@ -36,78 +44,24 @@ func (c *completion) document() (*object, error) {
 	if err := c.inputSchemas(); err != nil {
 		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.supplement.Types)) {
-		c.schemas.set(name, keywords(c.supplement.Types[name]))
-	}
-	c.schemas.set("FieldProblem", fieldProblemSchema())
-	c.schemas.set("Problem", problemSchema())
-	slices.Sort(c.schemas.keys)
-	responses, err := c.problems()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.unused(); err != nil {
-		return nil, err
-	}
-	info := c.supplement.Info
-	tags := []any{}
-	for _, t := range c.supplement.Tags {
-		tags = append(tags, obj(member{"name", t.Name}, member{"description", t.Description}))
-	}
-	return obj(
-		member{"openapi", c.skeleton.text("openapi")},
-		member{"info", obj(
-			member{"title", info.Title}, member{"version", info.Version}, member{"summary", info.Summary},
-			member{"description", info.Description},
-			member{"license", obj(member{"name", info.License["name"]}, member{"identifier", info.License["identifier"]})},
-		)},
-		member{"servers", []any{obj(member{"url", "/"}, member{"description", "The server that this document comes from."})}},
-		member{"security", []any{}}, // no key, no account
-		member{"tags", tags},
-		member{"paths", paths},
-		member{"components", obj(
-			member{"schemas", c.schemas},
-			member{"parameters", sharedParameters()},
-			member{"headers", sharedHeaders()},
-			member{"responses", responses},
-		)},
-	), nil
+	merge(c.schemas, c.supplement.object("types"))
+	merge(doc, obj("paths", paths, "components", obj("schemas", c.schemas)))
+	slices.Sort(doc.object("components", "schemas").keys)
+	return doc, c.unused()
 }
 
 // unused complains about what the supplement says of things that are not there.
 func (c *completion) unused() error {
 	var left []string
-	note := func(section, key string) {
-		if !c.used[section+" "+key] {
-			left = append(left, section+" "+key)
+	for _, section := range c.supplement.keys {
+		if section == "document" || section == "fields" {
+			continue
 		}
-	}
-	for key := range c.supplement.Names {
-		note("names", key)
-	}
-	for _, key := range c.supplement.Always {
-		note("always", key)
-	}
-	for key := range c.supplement.Inputs {
-		note("inputs", key)
-	}
-	for key := range c.supplement.Types {
-		note("types", key)
-	}
-	for key := range c.supplement.Words {
-		note("words", key)
-	}
-	for key := range c.supplement.Properties {
-		note("properties", key)
-	}
-	for key := range c.supplement.Parameters {
-		note("parameters", key)
-	}
-	for key := range c.supplement.Errors {
-		note("errors", key)
-	}
-	for key := range c.supplement.Operations {
-		note("operations", key)
+		for _, key := range c.supplement.object(section).keys {
+			if name := section + " " + key; !c.used[name] {
+				left = append(left, name)
+			}
+		}
 	}
 	if len(left) > 0 {
 		slices.Sort(left)
@@ -116,39 +70,36 @@ func (c *completion) unused() error {
 	return nil
 }
 
-// use marks a key of the supplement as used.
-func (c *completion) use(section, key string) { c.used[section+" "+key] = true }
+// take returns what a section of the supplement has for a key, and marks it as used.
+func (c *completion) take(section, key string) any {
+	c.used[section+" "+key] = true
+	return get[any](c.supplement, section, key)
+}
 
 // name is the short name of a type.
 func (c *completion) name(full string) string {
-	if short, ok := c.supplement.Names[full]; ok {
-		c.use("names", full)
-		return short
-	}
-	return full[strings.LastIndexByte(full, '.')+1:]
+	short, _ := c.take("names", full).(string)
+	return cmp.Or(short, full[strings.LastIndexByte(full, '.')+1:])
 }
 
 const schemaPrefix = "#/components/schemas/"
 
 // reference is a reference to a schema.
-func reference(name string) *object { return obj(member{"$ref", schemaPrefix + name}) }
+func reference(name string) *object { return obj("$ref", schemaPrefix+name) }
 
 // referenced is the name of the schema that a reference is to; "" where v is none.
-func referenced(v any) string {
-	o, _ := v.(*object)
-	return strings.TrimPrefix(o.text("$ref"), schemaPrefix)
-}
+func referenced(o *object) string { return strings.TrimPrefix(o.text("$ref"), schemaPrefix) }
 
 // makeSchemas names the types of the skeleton and completes them.
 func (c *completion) makeSchemas() error {
-	c.schemas = obj()
+	old := c.skeleton.object("components", "schemas")
+	c.fields = map[string]bool{}
 	walk(c.skeleton, func(o *object) {
-		if ref := o.text("$ref"); ref != "" {
-			o.set("$ref", schemaPrefix+c.name(strings.TrimPrefix(ref, schemaPrefix)))
+		if ref := referenced(o); ref != "" {
+			o.set("$ref", schemaPrefix+c.name(ref))
 		}
 	})
-	c.fields = map[string]bool{}
-	walk(c.skeleton.object("components", "schemas"), func(o *object) {
+	walk(old, func(o *object) {
 		if properties := o.object("properties"); properties != nil {
 			for _, key := range properties.keys {
 				c.fields[key] = true
@@ -156,7 +107,6 @@ func (c *completion) makeSchemas() error {
 		}
 	})
 	from := map[string]string{}
-	old := c.skeleton.object("components", "schemas")
 	for _, full := range old.keys {
 		name := c.name(full)
 		if before, ok := from[name]; ok && name != "Empty" {
@@ -175,42 +125,31 @@ func (c *completion) makeSchemas() error {
 	return nil
 }
 
-// schema completes the schema of one message.
+// schema completes the schema of one message. Its properties get the order of the fields.
 func (c *completion) schema(name, full string, from *object) (*object, error) {
-	message, err := c.message(full)
+	d, err := c.files.FindDescriptorByName(protoreflect.FullName(full))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("message %s: %w", full, err)
 	}
-	description := c.paragraphs(from.text("description"))
-	if description == "" {
-		return nil, fmt.Errorf("%s has no comment", full)
+	message, ok := d.(protoreflect.MessageDescriptor)
+	if description := from.text("description"); !ok || description == "" {
+		return nil, fmt.Errorf("%s is no message, or has no comment", full)
 	}
 	properties, required := obj(), []any{}
 	for i := range message.Fields().Len() {
 		f := message.Fields().Get(i)
 		key := name + "." + f.JSONName()
 		p := from.object("properties", f.JSONName())
-		if p == nil {
-			return nil, fmt.Errorf("%s: the skeleton has no such property", key)
-		}
 		if p.text("description") == "" {
 			return nil, fmt.Errorf("%s.%s has no comment", full, f.Name())
 		}
 		p.set("description", c.paragraphs(p.text("description")))
-		p, err := c.restrict(p, key)
-		if err != nil {
-			return nil, err
-		}
-		properties.set(f.JSONName(), p)
-		always := slices.Contains(c.supplement.Always, key)
-		if always {
-			c.use("always", key)
-		}
-		if always || !f.HasPresence() {
+		properties.set(f.JSONName(), c.restrict(p, key))
+		if c.take("always", key) == true || !f.HasPresence() {
 			required = append(required, f.JSONName())
 		}
 	}
-	s := obj(member{"type", "object"}, member{"description", description})
+	s := obj("type", "object", "description", c.paragraphs(from.text("description")))
 	if len(properties.keys) > 0 {
 		s.set("properties", properties)
 	}
@@ -221,121 +160,79 @@ func (c *completion) schema(name, full string, from *object) (*object, error) {
 }
 
 // restrict adds the keywords that the supplement has for a property, and for the entries of one that is a list.
-func (c *completion) restrict(p *object, key string) (*object, error) {
+func (c *completion) restrict(p *object, key string) *object {
 	if items := p.object("items"); items != nil {
-		items, err := c.restrict(items, key+"[]")
-		if err != nil {
-			return nil, err
-		}
-		p.set("items", items)
+		p.set("items", c.restrict(items, key+"[]"))
 	}
-	words, ok := c.supplement.Properties[key]
-	if !ok {
-		return p, nil
-	}
-	c.use("properties", key)
-	return c.limited(p, words)
+	return c.limit(p, "properties", key)
 }
 
-// limited returns the schema with further keywords, or, where they say what type it is, a reference to that type.
-func (c *completion) limited(s *object, words map[string]any) (*object, error) {
-	if pattern, ok := words["pattern"].(string); ok {
-		c.use("words", pattern)
-	}
-	name, ok := words["is"].(string)
+// limit adds the keywords that a section of the supplement has for a key, or, where they say what type it is, makes a reference.
+func (c *completion) limit(s *object, section, key string) *object {
+	words, ok := c.take(section, key).(*object)
 	if !ok {
-		for _, word := range slices.Sorted(maps.Keys(words)) {
-			s.set(word, words[word])
+		return s
+	}
+	is := words.text("is")
+	if is == "" {
+		for _, word := range slices.Sorted(slices.Values(words.keys)) {
+			s.set(word, words.values[word])
 		}
-		return s, nil
+		c.take("words", words.text("pattern"))
+		return s
 	}
-	own, ok := c.supplement.Types[name]
-	if !ok {
-		return nil, fmt.Errorf("supplement.yaml has no type %s", name)
-	}
-	if pattern, ok := own["pattern"].(string); ok {
-		c.use("words", pattern)
-	}
-	c.use("types", name)
-	out := reference(name)
+	own, _ := c.take("types", is).(*object)
+	c.take("words", own.text("pattern"))
+	out := reference(is)
 	if about := s.text("description"); about != "" {
 		out.set("description", about)
 	}
-	return out, nil
-}
-
-// keywords is a schema that is written in the supplement.
-func keywords(words map[string]any) *object {
-	s := obj()
-	for _, word := range slices.Sorted(maps.Keys(words)) {
-		s.set(word, words[word])
-	}
-	return s
+	return out
 }
 
 // inputSchemas adds the types that are sent: as they are answered, without what only answers have, and with little required.
 func (c *completion) inputSchemas() error {
 	for i := 0; i < len(c.inputs); i++ { // grows meanwhile
 		name := c.inputs[i]
-		in, ok := c.supplement.Inputs[name]
+		in, ok := c.take("inputs", name).(*object)
 		if !ok {
 			return fmt.Errorf("%s is sent: supplement.yaml must say under inputs what is required", name)
 		}
-		c.use("inputs", name)
-		if in.Name == "" {
+		if in.text("name") == "" {
 			continue // only ever sent
 		}
-		from := c.schemas.object(name)
-		properties := obj()
+		from, properties := c.schemas.object(name), obj()
 		for _, key := range from.object("properties").keys {
 			p := from.object("properties", key)
-			if slices.Contains(in.Without, key) {
+			if slices.Contains(in.list("without"), any(key)) {
 				continue
 			}
-			if inner := referenced(p); inner != "" && c.supplement.Types[inner] == nil {
-				p = obj(member{"$ref", schemaPrefix + c.input(inner)}, member{"description", p.text("description")})
+			if inner := referenced(p); inner != "" && c.supplement.object("types", inner) == nil {
+				p = obj("$ref", schemaPrefix+c.input(inner), "description", p.text("description"))
 			}
-			if slices.Contains(in.Path, key) {
+			if slices.Contains(in.list("path"), any(key)) {
 				p = asInPath(p)
 			}
 			properties.set(key, p)
 		}
-		s := obj(member{"type", "object"}, member{"description", cmp.Or(in.Description, from.text("description"))}, member{"properties", properties})
-		if len(in.Required) > 0 {
-			s.set("required", texts(in.Required))
+		s := obj("type", "object", "description", cmp.Or(in.text("description"), from.text("description")), "properties", properties)
+		if required := in.list("required"); len(required) > 0 {
+			s.set("required", required)
 		}
-		c.schemas.set(in.Name, s)
+		c.schemas.set(in.text("name"), s)
 	}
 	return nil
 }
 
 // asInPath is a property that repeats what the path says.
-func asInPath(p *object) *object {
-	out := obj()
-	for _, key := range p.keys {
-		out.set(key, p.values[key])
-	}
-	out.set("description", "As in the path, or left out.")
-	return out
-}
+func asInPath(p *object) *object { return p.with("description", "As in the path, or left out.") }
 
 // input is the name of a type as it is sent.
 func (c *completion) input(name string) string {
 	if !slices.Contains(c.inputs, name) {
 		c.inputs = append(c.inputs, name)
 	}
-	if short := c.supplement.Inputs[name].Name; short != "" {
-		return short
-	}
-	return name
-}
-
-func texts(list []string) []any {
-	out := make([]any, len(list))
-	for i, s := range list {
-		out[i] = s
-	}
-	return out
+	return cmp.Or(c.supplement.text("inputs", name, "name"), name)
 }
 
 // fieldName is the name of a field, or a path of them, as comments in protos have it.
@@ -369,4 +266,25 @@ func camel(name string) string {
 		parts[i] = sentence(parts[i])
 	}
 	return strings.Join(parts, "")
+}
+
+// snake is the name of a field whose JSON name is name.
+func snake(name string) string {
+	var b strings.Builder
+	for _, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			b.WriteByte('_')
+			c += 'a' - 'A'
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// sentence begins with a capital.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
