@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 BIN := bin
-# The tools have a module of their own. They run from Go's build cache, so no target needs another one to have run before.
+# The tools have their own module. They run from Go's build cache, so no target needs another one to have run before.
 TOOL := go tool -modfile=tools/go.mod
 GENERATED := gen gateway/internal/apidocs test/clients/goclient
 # The race detector needs a C compiler; a machine that has only Go tests without it. CI insists on it.
@@ -107,9 +107,17 @@ vet: ## go vet
 	go vet ./...
 	go vet -tags servers ./...
 
+.PHONY: vet-os
+vet-os: ## go build and go vet for Linux, macOS and Windows
+	@set -e; for os in linux darwin windows; do echo "== $$os"; GOOS=$$os go build ./...; GOOS=$$os go vet ./...; done
+
 .PHONY: staticcheck
 staticcheck: ## staticcheck
 	$(TOOL) staticcheck -tags servers ./...
+
+.PHONY: words
+words: ## fails if code, messages or docs have words that read as translated (test/words/words.txt)
+	go run ./test/words
 
 .PHONY: clean
 clean: ## remove what was built

@@ -15,7 +15,7 @@ tool() { go tool -modfile=tools/go.mod "$@"; }
 document=gateway/internal/apidocs/openapi.json
 baseline=api/baseline
 
-# compare_document also refuses what oasdiff by itself takes for harmless, because the requests of old clients still pass: names that
+# compare_document also refuses what oasdiff alone takes for harmless, because the requests of old clients still pass: names that
 # generated clients make their methods and types of, headers that clients rely on, and what happens where nothing is sent
 # (breaking-levels.txt). It has no rule for servers, to whose addresses every client adds its paths; its list of differences has them.
 compare_document() {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"movieexample.com/internal/lockfile"
+	"movieexample.com/internal/sqlcopy"
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/rating"
 )
@@ -23,7 +24,7 @@ type CopyOptions struct {
 	// StartOver gives up what an unfinished copy has put into To.
 	StartOver bool
 	// Progress, where set, is told how far the copy is, from one goroutine at a time.
-	Progress func(sqldb.CopyProgress)
+	Progress func(sqlcopy.Progress)
 	// Logger gets what an operator should know; nil discards it.
 	Logger *slog.Logger
 }
@@ -37,7 +38,7 @@ type CopyResult struct {
 	// Resumed: an earlier run had begun.
 	Resumed bool
 	// Tables has what was found in each table, on both sides.
-	Tables []sqldb.TableCheck
+	Tables []sqlcopy.TableCheck
 	// Audited is how many films or aggregates the audits of both sides have checked; they found no difference.
 	Audited int64
 }
@@ -54,7 +55,7 @@ func (r CopyResult) Rows(table string) int64 {
 
 // Copy moves the data of a service from one database into another, empty one, and proves that it is the same there. Nothing
 // may write to either meanwhile. An interrupted copy goes on when it is called again with the same databases; until it is
-// finished, no service starts on the target. A copy that turned out to differ is a *sqldb.DifferenceError, and
+// finished, no service starts on the target. A copy that turned out to differ is a *sqlcopy.DifferenceError, and
 // the result then has the sums of all tables.
 func Copy(ctx context.Context, opt CopyOptions) (_ CopyResult, err error) {
 	if opt.Logger == nil {
@@ -87,7 +88,7 @@ func Copy(ctx context.Context, opt CopyOptions) (_ CopyResult, err error) {
 
 func copyService(ctx context.Context, s service, from, to *sqldb.DB, opt CopyOptions) (CopyResult, error) {
 	result := CopyResult{Service: s.name, From: from.Name(), To: to.Name()}
-	c, err := sqldb.NewCopy(ctx, from, to, s.schema(), sqldb.CopyOptions{StartOver: opt.StartOver, Progress: opt.Progress})
+	c, err := sqlcopy.New(ctx, from, to, s.schema(), sqlcopy.Options{StartOver: opt.StartOver, Progress: opt.Progress})
 	if err != nil {
 		return result, err
 	}
@@ -144,7 +145,7 @@ func serviceOf(ctx context.Context, db *sqldb.DB) (service, error) {
 			continue
 		}
 		names = append(names, s.name)
-		own, err := sqldb.SchemaTables(ctx, s.schema())
+		own, err := sqlcopy.SchemaTables(ctx, s.schema())
 		if err != nil {
 			return service{}, err
 		}

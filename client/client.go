@@ -74,9 +74,8 @@ type Client struct {
 	admin     ratingv1.RatingAdminServiceClient
 }
 
-// Connect prepares the connections. It waits for nobody: a system that is not there shows in the first call, see
-// [Client.AwaitStart]. The error
-// is about an address that cannot be one, of kind Invalid. Close the client after use.
+// Connect prepares the connections without waiting: a system that is down shows in the first call, see [Client.AwaitStart]. The
+// error is about a malformed address, of kind Invalid. Close the client after use.
 func Connect(a Addresses) (*Client, error) {
 	if a.Topic == "" {
 		a.Topic = DefaultAddresses().Topic

@@ -8,7 +8,7 @@
 //     content, so that the same event a second time is the same event. Whatever ended a load, running it again completes it.
 //   - A load that waits returns when the aggregates, charts and totals include its last event, and says so by numbers that
 //     it read before and after.
-//   - Nothing waits for ever. An error names what did not answer and where ([UnreachableError]).
+//   - Nothing waits forever. An error names what did not answer and where ([UnreachableError]).
 //   - Memory does not grow with the number of ratings or events.
 //
 // It refuses to import a service: it sees of the system what any other client sees, the contracts in gen and api/events.

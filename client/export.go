@@ -46,7 +46,7 @@ type ExportSummary struct {
 }
 
 // ExportMovies writes all movies to w, in the order of their titles as lists have it, and movies with the same title in that of their
-// ids. A movie that nobody changes meanwhile is in it exactly once. Memory does not grow with the catalogue.
+// ids. A movie that does not change meanwhile is in it exactly once. Memory does not grow with the catalogue.
 //
 // The error is w's, or *UnreachableError if the metadata service does not answer, or context.Canceled if ctx ended; what was written
 // until then is no complete file.
@@ -77,7 +77,7 @@ func (c *Client) ExportMovies(ctx context.Context, w io.Writer, opt ExportOption
 	})
 }
 
-// ExportRatings writes all ratings to w, in the order of record type, record and user, compared byte by byte. A rating that nobody changes
+// ExportRatings writes all ratings to w, in the order of record type, record and user, compared byte by byte. A rating that does not change
 // meanwhile is in it exactly once. Memory does not grow with the ratings. The errors are those of [Client.ExportMovies], for the rating
 // service.
 func (c *Client) ExportRatings(ctx context.Context, w io.Writer, opt ExportOptions) (ExportSummary, error) {

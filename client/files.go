@@ -20,7 +20,7 @@ type FileOptions struct {
 	Name string
 	// Format is how the file is written; empty means formats.JSONL.
 	Format formats.Format
-	// Size is the number of bytes of the file, for the progress; 0 if nobody knows.
+	// Size is the number of bytes of the file, for the progress; 0 if it is unknown.
 	Size int64
 	// Fill fills in what films lack, instead of replacing them whole. For movies.
 	Fill bool
@@ -97,7 +97,7 @@ func (c *Client) importMovies(ctx context.Context, r *countingReader, opt FileOp
 		s.Rejected++
 		opt.Rejected(bad)
 	}
-	// What a writer tells it tells one thing at a time, and until it is finished nobody else looks at s.
+	// What a writer tells it tells one thing at a time, and until it is finished nothing else accesses s.
 	w := c.newFilmWriter(ctx, filmRules{replace: !opt.Fill, contested: refuse, inOrder: true},
 		func(row filmRow, reason string) {
 			reject(&formats.RowError{File: opt.Name, Line: row.line, ID: row.key, Reason: reason})
@@ -252,7 +252,7 @@ func (c *Client) publishRatings(ctx context.Context, stream *eventStream, r *cou
 	return last, err
 }
 
-// aside reads a stream in a goroutine of its own, so that the end of ctx is not held up by a pipe that stays silent: a read cannot be
+// aside reads a stream in its own goroutine, so that the end of ctx is not held up by a pipe that stays silent: a read cannot be
 // interrupted, and its goroutine is left behind then. The end of ctx ends the stream without an error.
 func aside[T any](ctx context.Context, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	type item struct {

@@ -100,13 +100,13 @@ func TestMoviesRoundTrip(t *testing.T) {
 func TestImportMoviesModes(t *testing.T) {
 	s := startSystem(t)
 	c := connect(t, s.addresses)
-	was := &metadatav1.Movie{Id: "x", Title: "Old", Director: "Somebody", Genres: []string{"Drama"}}
+	was := &metadatav1.Movie{Id: "x", Title: "Old", Director: "Jane Doe", Genres: []string{"Drama"}}
 	s.put(t, was, &metadatav1.Movie{Id: "taken", Title: "Taken", ExternalIds: &metadatav1.ExternalIds{Tmdb: "5"}})
 	const file = `{"id":"x","title":"New","year":1999,"genres":["War"]}` + "\n"
 	if _, err := c.ImportMovies(t.Context(), strings.NewReader(file), client.FileOptions{Fill: true}); err != nil {
 		t.Fatal(err)
 	}
-	if m := s.catalogue(t)["x"]; m.GetTitle() != "Old" || m.GetDirector() != "Somebody" || m.GetYear() != 1999 || len(m.GetGenres()) != 2 {
+	if m := s.catalogue(t)["x"]; m.GetTitle() != "Old" || m.GetDirector() != "Jane Doe" || m.GetYear() != 1999 || len(m.GetGenres()) != 2 {
 		t.Errorf("filled: %v", m)
 	}
 	if _, err := c.ImportMovies(t.Context(), strings.NewReader(file), client.FileOptions{}); err != nil {
@@ -197,7 +197,7 @@ func TestOptionalFieldsOfMovies(t *testing.T) {
 	}
 }
 
-// rate sends ratings as somebody's events.
+// rate sends ratings as events of a user.
 func (s *system) rate(t testing.TB, c *client.Client, lines ...string) {
 	t.Helper()
 	got, err := c.ImportRatings(t.Context(), strings.NewReader(strings.Join(lines, "\n")), client.FileOptions{
@@ -320,7 +320,7 @@ func TestImportRatingsRejects(t *testing.T) {
 	}
 }
 
-// silent is a pipe into which nobody writes; reading tells that it is being read.
+// silent is a pipe without a writer; it tells when it is read.
 type silent struct{ reading chan struct{} }
 
 func (s silent) Read([]byte) (int, error) {

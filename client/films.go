@@ -17,7 +17,7 @@ import (
 const (
 	// filmBatch is the most films that one call takes.
 	filmBatch = 200
-	// filmCalls is how many calls are under way at a time: one is encoded and sent while another is written.
+	// filmCalls is how many calls are in flight at a time: one is encoded and sent while another is written.
 	filmCalls = 3
 )
 
@@ -71,7 +71,7 @@ type filmRow struct {
 }
 
 // filmWriter fills films in, in batches, several at a time. What there is to tell about films it tells in the order in which
-// they were added, whichever call is answered first: a batch waits for its turn, and keeps its place among the calls under way
+// they were added, whichever call is answered first: a batch waits for its turn, and keeps its place among the calls in flight
 // meanwhile, so that no more than filmCalls batches are ever held.
 type filmWriter struct {
 	c      *Client
@@ -168,14 +168,14 @@ func (w *filmWriter) finish() (FilmCounts, error) {
 
 // write writes one batch and returns what there is to tell of it, in its order.
 //
-// Under goWithout, an external id that belongs to another film does not keep a film out: somebody may have entered the film under
-// an id of their own, and TMDb has been known to list a film twice and other catalogues to link both to one entry. The film's own
+// Under goWithout, an external id that belongs to another film does not keep a film out: a user may have created the film under
+// their own id, and TMDb has been known to list a film twice and other catalogues to link both to one entry. The film's own
 // id is not in doubt, and its ratings need it. So it goes in without the ids that are contested.
 //
 // An optional field that the service does not take costs no more than itself.
 //
-// Under meet, the film is what its IMDb id says, and has no ratings of its own yet: what is known of it goes to the film that
-// has the id, under whatever id somebody has entered it.
+// Under meet, the film is what its IMDb id says, and has no ratings yet: what is known about it goes to the film that
+// has the id, under whatever id it was created.
 func (w *filmWriter) write(batch []filmRow) (told []func(), err error) {
 	say := make([]func(), len(batch))
 	odd := make([]oddity, len(batch))
@@ -254,7 +254,7 @@ func (w *filmWriter) settle(c *contest, row *filmRow, odd *oddity) error {
 	return nil
 }
 
-// owner is the id of the film that a film with a contested id is; empty if it is one of its own.
+// owner is the id of the film that a film with a contested id is; empty if it is none of the catalogue's.
 func (w *filmWriter) owner(c *contest, m *metadatav1.Movie, nameless bool) (string, error) {
 	var requests []*metadatav1.LookupMovieRequest
 	switch ids := m.GetExternalIds(); {

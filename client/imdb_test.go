@@ -210,7 +210,7 @@ func TestImportsMeet(t *testing.T) {
 	}
 }
 
-// TestImportIMDbMeetsOwnFilm: a film that somebody has entered under an id of their own is met by its IMDb id.
+// TestImportIMDbMeetsOwnFilm: a film that a user created under another id is recognised by its IMDb id.
 func TestImportIMDbMeetsOwnFilm(t *testing.T) {
 	s := startSystem(t)
 	c := connect(t, s.addresses)

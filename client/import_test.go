@@ -369,11 +369,11 @@ func TestImportStandsStill(t *testing.T) {
 	}{
 		"slow": {
 			func(p *ratingv1.IngestPartition) { p.NextOffset = 2 },
-			"ingestion has not moved for 2s: partition 0 is at offset 2 of 3; all events are in Kafka and will be ingested when the rating service goes on", fault.KindUnavailable,
+			"ingestion has not moved for 2s: partition 0 is at offset 2 of 3; all events are in Kafka and will be ingested when ingestion resumes", fault.KindUnavailable,
 		},
 		"halted": {
 			func(p *ratingv1.IngestPartition) { p.Halted = "the log was truncated" },
-			`ingestion of partition 0 of topic "ratings" stands still at offset 0 of 3: the log was truncated`, fault.KindUnavailable,
+			`partition 0 of topic "ratings" is halted at offset 0 of 3: the log was truncated`, fault.KindUnavailable,
 		},
 		"another topic": {
 			func(p *ratingv1.IngestPartition) { p.TopicId, p.NextOffset = strings.Repeat("0", 32), 100 },

@@ -8,7 +8,7 @@ import (
 )
 
 // IngestPartition is how far the rating service has ingested one partition of the topic of rating events. What is nil or empty is
-// known by nobody: the brokers do not answer, or the topic is there no more.
+// unknown: the brokers do not answer, or the topic no longer exists.
 type IngestPartition struct {
 	Topic      string `json:"topic"`
 	TopicID    string `json:"topicId"`
@@ -20,9 +20,9 @@ type IngestPartition struct {
 	LagSeconds *float64 `json:"lagSeconds,omitempty"`
 	// Owner is the member of the consumer group that has the partition.
 	Owner string `json:"owner,omitempty"`
-	// Owned tells whether any member has it; nil: nobody knows.
+	// Owned tells whether any member has it; nil: unknown.
 	Owned *bool `json:"owned,omitempty"`
-	// Halted is why the partition stands still; empty if it does not.
+	// Halted is why the partition is halted; empty if it is not.
 	Halted string `json:"halted,omitempty"`
 }
 
@@ -44,17 +44,17 @@ func (c *Client) Ingestion(ctx context.Context) (list []IngestPartition, brokers
 	return list, resp.GetBrokersError(), nil
 }
 
-// Resume says how a partition is to go on.
+// Resume is where and how to resume a partition.
 type Resume struct {
 	Topic     string
 	Partition int32
 	From      ResumePoint
 	Offset    int64 // for ResumeAtOffset
 	DryRun    bool  // only tell what would happen
-	Force     bool  // also if the partition does not stand still
+	Force     bool  // also if the partition is not halted
 }
 
-// ResumePoint is where a partition goes on.
+// ResumePoint is where to resume a partition.
 type ResumePoint uint8
 
 // The points.
@@ -76,13 +76,13 @@ type Resumed struct {
 	Repeated  int64  `json:"repeated"` // ingested, and read again, which changes nothing
 	// GivenUp says in words what is not ingested and never will be.
 	GivenUp []string `json:"givenUp"`
-	Halted  string   `json:"halted,omitempty"` // why it stood still
+	Halted  string   `json:"halted,omitempty"` // why it was halted
 	DryRun  bool     `json:"dryRun,omitempty"`
-	// TakenUp: the process that has the partition goes on there. Otherwise no process has it, and the one that gets it begins there.
+	// TakenUp: the owner of the partition has resumed there. Otherwise it has no owner, and the next owner starts there.
 	TakenUp bool `json:"takenUp"`
 }
 
-// ResumePartition lets a partition go on, and returns when it does.
+// ResumePartition resumes a partition, and returns when its owner has resumed.
 func (c *Client) ResumePartition(ctx context.Context, r Resume) (Resumed, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

@@ -31,7 +31,7 @@ func refusedFields(r *metadatav1.BatchPutMoviesResponse_Result) []string {
 	for part := range strings.SplitSeq(quoted.ReplaceAllString(r.GetReason(), `""`), "; ") {
 		found := named.FindStringSubmatch(part)
 		if found == nil {
-			continue // the part before goes on
+			continue // the part before continues
 		}
 		field, _, _ := strings.Cut(found[1], "[")
 		if !slices.Contains(optionalFields(), field) {

@@ -48,7 +48,7 @@ func (s *lateFirst) BatchPutMovies(ctx context.Context, req *metadatav1.BatchPut
 	return resp, nil
 }
 
-// TestImportTellsInFileOrder: whichever batch is answered first, and whoever finds a row wanting.
+// TestImportTellsInFileOrder: whichever batch is answered first, and whichever side rejects a row.
 func TestImportTellsInFileOrder(t *testing.T) {
 	broker := startBroker(t)
 	makeTopic(t, broker.Addr())
@@ -92,7 +92,7 @@ func TestImportRefusesTheFilesBeforeItBegins(t *testing.T) {
 	dir := writeFiles(t, map[string]string{
 		"movies.csv": "movieId,title,genres\n1,Film,Drama\n", "links.csv": "movieId,imdbId,tmdbId\n", "ratings.csv": "user,film,stars\n",
 	})
-	c := connect(t, client.Addresses{}) // nobody to send anything to
+	c := connect(t, client.Addresses{}) // nothing to send anything to
 	_, err := c.ImportMovieLens(t.Context(), dir, client.ImportOptions{})
 	if want := filepath.Join(dir, "ratings.csv") + `: the columns are "user,film,stars"; they must be userId,movieId,rating,timestamp`; fault.KindOf(err) != fault.KindInvalid || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v\nwant … %s", err, want)

@@ -28,7 +28,7 @@ type PublishSummary struct {
 	Accepted int64 `json:"accepted"`
 	// Refused is the number of events that are not valid, or that Kafka refused.
 	Refused int64 `json:"refused"`
-	// Unknown is the number of events of which nobody knows whether Kafka has them.
+	// Unknown is the number of events of which it is unknown whether Kafka has them.
 	Unknown int64 `json:"outcomeUnknown"`
 	// NotSent is the number of events that were read and did not leave this process.
 	NotSent int64 `json:"notSent"`
@@ -88,7 +88,7 @@ type read struct {
 }
 
 func (p *publisher) run(ctx context.Context, r io.Reader) error {
-	// A pipe may stay silent for ever, and a read cannot be interrupted: then its goroutine is left behind.
+	// A pipe may stay silent forever, and a read cannot be interrupted: then its goroutine is left behind.
 	items := make(chan read, 64)
 	go func() {
 		defer close(items)

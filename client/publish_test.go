@@ -222,7 +222,7 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// TestSeveralInstances: whoever answers is asked, and if nobody does, all are named.
+// TestSeveralInstances: an instance that answers is called, and if none does, the error names all.
 func TestSeveralInstances(t *testing.T) {
 	s := startSystem(t)
 	some := connect(t, client.Addresses{Rating: "127.0.0.1:1," + s.addresses.Rating + ",127.0.0.1:2"})

@@ -25,7 +25,7 @@ func (c *Client) AwaitStart(most time.Duration, say func(text string)) {
 	c.start = startWait{most, say}
 }
 
-// unsaid is how long a part is waited for without a word.
+// unsaid is how long the client waits for a part before it says so.
 const unsaid = 100 * time.Millisecond
 
 func (w startWait) tell(part, addr, reason string) {
@@ -54,7 +54,7 @@ func (s *starting) NewStream(ctx context.Context, desc *grpc.StreamDesc, method 
 	return s.Connection.NewStream(ctx, desc, method, opts...)
 }
 
-// await waits. Why it was in vain is the call's to say.
+// await waits. If the part does not come up, the call reports why.
 func (s *starting) await(ctx context.Context) {
 	w := s.c.start
 	if w.most == 0 {

@@ -180,7 +180,7 @@ func (s *eventStream) flushInterrupted(ctx context.Context) {
 	_, _ = s.producer.Flush(ctx) // what counts is in acknowledged
 }
 
-// positions returns the next offset to ingest of each partition of the topic, and why a partition stands still.
+// positions returns the next offset to ingest of each partition of the topic, and why a partition is halted.
 func (s *eventStream) positions(ctx context.Context) (next map[int32]int64, halted map[int32]string, err error) {
 	resp, err := s.c.admin.ListIngestPartitions(ctx, &ratingv1.ListIngestPartitionsRequest{})
 	if err != nil {
@@ -217,7 +217,7 @@ func (s *eventStream) await(ctx context.Context, last kafka.Offsets, missing fun
 				if n := next[part]; n <= offset {
 					left += offset + 1 - n
 					if reason := halted[part]; reason != "" {
-						return fault.Unavailable(nil, "ingestion of partition %d of topic %q stands still at offset %d of %d: %s", part, s.topic.Name, n, offset, reason)
+						return fault.Unavailable(nil, "partition %d of topic %q is halted at offset %d of %d: %s", part, s.topic.Name, n, offset, reason)
 					}
 				}
 			}
@@ -241,7 +241,7 @@ func (s *eventStream) await(ctx context.Context, last kafka.Offsets, missing fun
 	}
 }
 
-// stalled says how far ingestion has come, or err if nobody says.
+// stalled says how far ingestion has come, or err if that is unknown.
 func (s *eventStream) stalled(next map[int32]int64, last kafka.Offsets, err error) error {
 	if err != nil {
 		return &UnreachableError{
@@ -257,7 +257,7 @@ func (s *eventStream) stalled(next map[int32]int64, last kafka.Offsets, err erro
 			behind = append(behind, fmt.Sprintf("partition %d has not begun", part))
 		}
 	}
-	return fault.Unavailable(nil, "ingestion has not moved for %s: %s; all events are in Kafka and will be ingested when the rating service goes on",
+	return fault.Unavailable(nil, "ingestion has not moved for %s: %s; all events are in Kafka and will be ingested when ingestion resumes",
 		s.stall, strings.Join(behind, ", "))
 }
 
@@ -295,7 +295,7 @@ func (s *eventStream) totalsSince(ctx context.Context, recordType string) (Total
 			return t, nil
 		}
 		if time.Since(began) > s.stall {
-			return Totals{}, fault.Unavailable(nil, "the totals of the rating service at %s have not been computed anew for %s", s.c.addresses.Rating, s.stall)
+			return Totals{}, fault.Unavailable(nil, "the totals of the rating service at %s have not been refreshed for %s", s.c.addresses.Rating, s.stall)
 		}
 		if err := pause(ctx, pollInterval); err != nil {
 			return Totals{}, err

@@ -13,11 +13,11 @@ import (
 // UnreachableError says which part of the system did not answer. Its kind is that of Err.
 type UnreachableError struct {
 	Part   string // Metadata, Rating or Kafka
-	Addr   string // where it was looked for; empty if nobody said where
+	Addr   string // where the client looked; empty if no address was given
 	Reason string // why it could not be reached, in a few words; may be empty
-	Err    error  // what happened, for whoever wants all of it
+	Err    error  // the cause
 
-	meanwhile string // what is true all the same; may be empty
+	meanwhile string // what is true nevertheless; may be empty
 }
 
 // Error names part, address and reason, once each, and not what to do: that depends on how the user gave the address.
@@ -72,7 +72,7 @@ func (c *Client) explain(part, doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// noAnswer reports whether nobody answered a call that failed for want of availability. A service that says so itself has
+// noAnswer reports whether a call with the error UNAVAILABLE got no answer. A service that says so itself has
 // been reached, and its words are the ones to show: they come without a cause, which does not travel.
 func noAnswer(err error) bool {
 	if errors.As(err, new(*kafka.StallError)) {

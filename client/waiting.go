@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// waitingAfter is how long a user is left without a word about an answer that does not come.
+	// waitingAfter is how long the client waits for an answer before it says so.
 	waitingAfter = 3 * time.Second
 	// waitingAgain is how often it is said again.
 	waitingAgain = 15 * time.Second
@@ -18,7 +18,7 @@ func (s *eventStream) watch(state func() (answers int64, text string)) (stop fun
 	if s.waiting == nil {
 		return func() {}
 	}
-	// Whoever wants to give up soon wants to hear of it before.
+	// With a short timeout, say so before it expires.
 	after := min(waitingAfter, s.stall/4)
 	quit := make(chan struct{})
 	var running sync.WaitGroup

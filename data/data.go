@@ -31,7 +31,7 @@ type Film struct {
 	// Year is the year of first release, festivals included.
 	Year int `json:"year"`
 
-	// Director names whoever directed; several are joined by ", ".
+	// Director has the names of the directors, joined by ", ".
 	Director string `json:"director"`
 
 	// Genres is a sorted, non-empty subset of [Genres].

@@ -15,5 +15,5 @@
 //
 // It refuses to hold anything taken from a data set whose licence does not let
 // us pass it on: no MovieLens ids, no ratings of real people. It knows nothing
-// of services, storage or the wire; whoever loads the demo translates.
+// of services, storage or the wire; the loader of the demo translates.
 package data

@@ -24,7 +24,7 @@ const (
 	akasOriginal
 )
 
-// aka keeps a row of title.akas if it is of a film and a title that somebody might
+// aka keeps a row of title.akas if it is of a film and a title that a user might
 // look for.
 func (r *reading) aka(t *table) (*RowError, error) {
 	film, ok := number(t.fields[akasID], "tt")
@@ -54,7 +54,7 @@ func (r *reading) aka(t *table) (*RowError, error) {
 	return nil, r.akas.add(r.record)
 }
 
-// akaRank says how likely somebody looks for the film by a row's title; lower is
+// akaRank says how likely a user searches for the film by a row's title; lower is
 // likelier. It is for films that are known by more titles than they may have: some
 // have a hundred, most of them one country's spelling of another's.
 //
@@ -64,7 +64,7 @@ func (r *reading) aka(t *table) (*RowError, error) {
 //	3 working, festival and other alternative titles
 //	4 titles of a tape, a disc or a broadcast
 //
-// Left out are titles that nobody prints: translations word by word, informal and
+// Left out are titles that are not in print: literal translations, informal and
 // promotional ones, and working titles that were meant to mislead.
 func akaRank(fields [][]byte) (rank byte, ok bool) {
 	for attribute := range list(fields[akasAttributes]) {

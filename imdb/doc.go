@@ -10,18 +10,18 @@
 // adult; that is 1 of 16 titles.
 //
 // A row that is wrong does not end the stream: it comes out as a [*RowError] with
-// file, line, field, value and reason, and reading goes on with the next row. Any
+// file, line, field, value and reason, and reading continues with the next row. Any
 // other error ends the stream.
 //
 // The package promises
 //
 //   - constant memory. The files have 11 million titles, 14 million names and 40
 //     million other titles; films are put together by sorting on disk, in
-//     temporary files that nobody finds even if the process is killed. All that
+//     temporary files that disappear even if the process is killed. All that
 //     grows is three sets of ids, some 2 bytes for each film kept.
 //   - that the order of rows does not matter. IMDb's files are sorted, as text and
-//     not as numbers, but no page of theirs says so, and whoever cuts or joins
-//     them sorts them anew. Reading each file once and sorting what is kept of it,
+//     not as numbers, but no page of theirs says so, and a program that cuts or joins
+//     them may sort them differently. Reading each file once and sorting what is kept of it,
 //     a fiftieth, costs less than making sure.
 //   - films in the order of their ids, the same for the same files.
 //

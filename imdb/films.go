@@ -45,7 +45,7 @@ const interrupts = 1024
 // Films streams the films in the order of their ids. It reads every file once,
 // before the first film comes out.
 //
-// A [*RowError] is a rejected row, or one of which an optional field was left out, and reading goes on: those of title.basics come
+// A [*RowError] is a rejected row, or one of which an optional field was left out, and reading continues: those of title.basics come
 // first, then those of title.crew, name.basics and title.akas. Any other error
 // (ctx's, a file's, a full disk's) is the last thing that the stream yields.
 // Temporary files are gone when the stream ends, however it ends. Streams of one

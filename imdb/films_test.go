@@ -342,7 +342,7 @@ func TestLongLine(t *testing.T) {
 	}
 }
 
-// TestInterruptedReading ends in the middle of each file and of the films; no temporary file is left, even while it goes on.
+// TestInterruptedReading ends in the middle of each file and of the films; no temporary file is left, even while it continues.
 func TestInterruptedReading(t *testing.T) {
 	dir, films := large(t)
 	d, err := imdb.Open(dir)

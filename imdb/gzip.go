@@ -46,7 +46,7 @@ func (u *unpacked) Read(p []byte) (int, error) {
 	return 0, u.err
 }
 
-// nextMember goes on to the next member: nil if there is one, io.EOF at the end of the file.
+// nextMember continues to the next member: nil if there is one, io.EOF at the end of the file.
 func (u *unpacked) nextMember() error {
 	magic := []byte{0x1f, 0x8b}
 	head, err := u.packed.Peek(len(magic))

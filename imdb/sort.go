@@ -16,7 +16,7 @@ const (
 	// and where they are.
 	sortMemory = 4 << 20
 	// sortRuns is how many sorted pieces a sorter has before it makes one of them:
-	// each is read with a buffer of its own.
+	// each is read with its own buffer.
 	sortRuns = 64
 	// runBuffer is the size of those buffers.
 	runBuffer = 16 << 10

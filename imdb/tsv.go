@@ -53,7 +53,7 @@ type table struct {
 	r    *bufio.Reader
 	line int
 	// width is how many columns the header has, and wanted where those stand that
-	// were asked for.
+	// were requested.
 	width  int
 	header string
 	wanted []int

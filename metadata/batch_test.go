@@ -43,7 +43,7 @@ func TestBatchRefusesOneByOne(t *testing.T) {
 		5: {codes.AlreadyExists, `movies[5].external_ids.tmdb: "603" belongs to the movie "tt0133093"; an external id belongs to one movie: change that one first, or write to it`},
 	} {
 		got := results[i]
-		// The wire has no message that is nil in a list, so movies[2] arrives empty.
+		// A list cannot have a nil message on the wire, so movies[2] arrives empty.
 		if i == 2 {
 			want.reason = "movies[2].id: is required: 1 to 128 bytes; movies[2].title: is required: 1 to 500 characters"
 		}
@@ -96,7 +96,7 @@ func TestBatchMovesExternalIDs(t *testing.T) {
 	}
 	const one, two = "tt0000001", "tt0000002"
 	wantOutcomes(t, c.replace(t, imdb("a", one), imdb("b", one), imdb("b", two)), created, refused, created)
-	// a gives its id up before b asks for it; c asks before anybody does.
+	// a frees its id before b claims it; c claims one that is not free yet.
 	wantOutcomes(t, c.replace(t, imdb("c", one), imdb("a", ""), imdb("b", one), imdb("a", two)), refused, updated, updated, updated)
 	for id, want := range map[string]string{one: "b", two: "a"} {
 		got, err := c.LookupMovie(t.Context(), &metadatav1.LookupMovieRequest{ExternalId: &metadatav1.LookupMovieRequest_ImdbId{ImdbId: id}})
@@ -121,7 +121,7 @@ func TestFill(t *testing.T) {
 		"less changes nothing":     {valid(), film("tt0133093", "Matrix"), valid(), unchanged},
 		"nothing is overwritten": {valid(), with(valid(), func(m *metadatav1.Movie) {
 			m.Year, m.RuntimeMinutes = proto.Int32(2000), proto.Int32(1)
-			m.Director, m.Description = "Somebody", "Something"
+			m.Director, m.Description = "A Director", "Something"
 			m.ExternalIds = &metadatav1.ExternalIds{Imdb: "tt9999999", Tmdb: "9", Movielens: "9"}
 		}), valid(), unchanged},
 		"external ids are added": {
@@ -173,7 +173,7 @@ func TestFill(t *testing.T) {
 	}
 }
 
-// Films meet by id, whichever source comes first.
+// Sources are merged by id, in any order.
 func TestFillFromSeveralSourcesInOneBatch(t *testing.T) {
 	c := newCatalogue(t)
 	wantOutcomes(t, c.fill(t,

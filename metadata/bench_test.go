@@ -11,7 +11,7 @@ import (
 	"movieexample.com/metadata"
 )
 
-// batchOf returns films as an import brings them: three external ids, two or three genres.
+// batchOf returns films as in an import: three external ids, two or three genres.
 func batchOf(from, n int) []*metadatav1.Movie {
 	genres := [][]string{{"Drama", "Romance"}, {"Action", "Sci-Fi", "Thriller"}, {"Comedy", "Children"}}
 	movies := make([]*metadatav1.Movie, n)
@@ -134,7 +134,7 @@ func BenchmarkListPage(b *testing.B) {
 	for from := 0; from < 10_000; from += 200 {
 		batch := batchOf(from, 200)
 		for _, m := range batch {
-			m.Director, m.Description = "Somebody Somewhere", strings.Repeat("What the film is about. ", 20)
+			m.Director, m.Description = "A Director", strings.Repeat("What the film is about. ", 20)
 		}
 		c.replace(b, batch...)
 	}
@@ -149,7 +149,7 @@ func BenchmarkListPage(b *testing.B) {
 	}
 }
 
-// BenchmarkSearchPage reads pages of 50 of many hits, what typing asks for, and a page of a typo.
+// BenchmarkSearchPage reads pages of 50 of many hits, suggestions, and a page of a typo.
 func BenchmarkSearchPage(b *testing.B) {
 	c := fillCatalogue(b, 10_000)
 	until(b, "the index is up to date", func() error {

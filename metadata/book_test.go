@@ -50,7 +50,7 @@ func TestBookPutKeepsWhatItDoesNotKnow(t *testing.T) {
 		t.Errorf("the same put changed %v to %v", got, again)
 	}
 
-	// A title that becomes the original one leaves none.
+	// A title that becomes equal to the original title clears that.
 	put(&book.Metadata{Id: "tt0133093", Title: "The Matrix"})
 	wantMovie(t, c.get(t, "tt0133093"), with(want, func(m *metadatav1.Movie) { m.Title, m.OriginalTitle = "The Matrix", "" }))
 }

@@ -12,7 +12,7 @@ import (
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 )
 
-// Of all who hold the same etag, one writes; of all who create the same film, one does, and so again once it is deleted.
+// Of all clients with the same etag, one writes; of all that create the same film, one does, and one again after its deletion.
 func TestOneOfManyWins(t *testing.T) {
 	const rounds = 10
 	t.Run("replacing a version", func(t *testing.T) {
@@ -33,7 +33,7 @@ func TestOneOfManyWins(t *testing.T) {
 	})
 }
 
-// oneWins lets many write the film x with the same expected etag. It returns what the one who succeeded wrote.
+// oneWins lets many clients write the film x with the same expected etag. It returns the film of the one that succeeded.
 func oneWins(t *testing.T, c *catalogue, etag string, round int) *metadatav1.Movie {
 	t.Helper()
 	const writers = 8
@@ -67,7 +67,7 @@ func oneWins(t *testing.T, c *catalogue, etag string, round int) *metadatav1.Mov
 	return got
 }
 
-// Writers that fight for the same ids and external ids, and readers beside them, who must never
+// Writers compete for the same ids and external ids, and concurrent readers must never
 // see half of a movie: each movie's genre, year and external id follow from its title.
 func TestConcurrentWritersAndReaders(t *testing.T) {
 	c := newCatalogue(t)

@@ -9,12 +9,12 @@ import (
 
 // Config tunes the service. For [New] a zero field means its default, see [DefaultConfig].
 type Config struct {
-	// SearchRefresh is how often the search index looks for what other processes changed in the
-	// catalogue: 50 ms to 2 s. What this process itself writes is found at once.
+	// SearchRefresh is how often the search index looks for changes by other processes:
+	// 50 ms to 2 s. Writes of this process are found at once.
 	SearchRefresh time.Duration `yaml:"search_refresh" usage:"how often the search index looks for changes by other processes (50ms to 2s)"`
 }
 
-// DefaultConfig returns the settings that are used where none are given.
+// DefaultConfig returns the default settings.
 func DefaultConfig() Config { return Config{SearchRefresh: 500 * time.Millisecond} }
 
 // withDefaults fills the zero fields, before they are validated.
@@ -26,7 +26,7 @@ func (c Config) withDefaults() Config {
 }
 
 // Validate reports every value out of its range as a *config.Problem that names the setting. Zero is
-// out of range: whoever wrote it did not ask for the default.
+// out of range: an explicit zero does not mean the default.
 func (c Config) Validate() error {
 	if c.SearchRefresh < 50*time.Millisecond || c.SearchRefresh > 2*time.Second {
 		return &config.Problem{Path: "search_refresh", Reason: fmt.Sprintf("must be from 50ms to 2s, got %s", c.SearchRefresh)}

@@ -13,13 +13,13 @@ import (
 
 	"movieexample.com/gen/book"
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
-// Whatever operation of the database fails, and however: the tables agree with each other, a call
-// that fails wrote nothing, and calling again succeeds with the right result. A lost connection and a
-// commit that nobody confirmed are no failures: the service finds out what became of the write.
+// Whichever operation of the database fails, and in whatever way: the tables agree with each other, a failed call
+// wrote nothing, and a retry succeeds with the right result. A lost connection and an
+// unconfirmed commit are no failures: the service finds out whether the write was stored.
 func TestEveryOperationMayFail(t *testing.T) {
 	imdb := func(m *metadatav1.Movie, id string) *metadatav1.Movie {
 		m.ExternalIds = &metadatav1.ExternalIds{Imdb: id}
@@ -131,7 +131,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			next, n, failed, settled := template.Copies(t), 0, 0, 0
-			for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
+			for plan := range faultdriver.Sweep(faultdriver.Modes()...) {
 				n++
 				t.Run(fmt.Sprint(n), func(t *testing.T) { // closes the database at its end
 					c := openCatalogue(t, next(), plan.Wrap)
@@ -170,19 +170,19 @@ func TestEveryOperationMayFail(t *testing.T) {
 				}
 			}
 			writes := name != "read"
-			if failed < 10 || writes && settled != len(sqlfault.Modes()) || n < 20 {
+			if failed < 10 || writes && settled != len(faultdriver.Modes()) || n < 20 {
 				t.Errorf("%d runs, %d failed calls, %d commits that were settled: the faults did not hit", n, failed, settled)
 			}
 		})
 	}
 }
 
-// What can be seen of a commit without an answer need not be on disk yet: a server that is killed then has lost it. So a write is
-// acknowledged only by a commit that was answered and comes after it.
+// The visible effect of an unconfirmed commit may not be on disk yet: a server that is killed then has lost it. So a write is
+// acknowledged only after a later commit was confirmed.
 func TestLostAnswerIsConfirmedByACommit(t *testing.T) {
-	for _, mode := range []sqlfault.Mode{sqlfault.ErrorAfter, sqlfault.LostAfter} {
+	for _, mode := range []faultdriver.Mode{faultdriver.ErrorAfter, faultdriver.LostAfter} {
 		t.Run(mode.String(), func(t *testing.T) {
-			plan := &sqlfault.Plan{N: 1, Mode: mode, Ops: []sqlfault.Op{sqlfault.Commit}, Writer: true}
+			plan := &faultdriver.Plan{N: 1, Mode: mode, Ops: []faultdriver.Op{faultdriver.Commit}, Writer: true}
 			c := openCatalogue(t, sqltest.URL(t), plan.Wrap)
 			plan.Start()
 			_, err := c.PutMovie(t.Context(), &metadatav1.PutMovieRequest{Movie: matrix()})
@@ -198,7 +198,7 @@ func TestLostAnswerIsConfirmedByACommit(t *testing.T) {
 	}
 }
 
-// storedBefore is a catalogue with two films: copying it is faster than making it.
+// storedBefore is a catalogue with two films: copying it is faster than writing it.
 func storedBefore(t *testing.T) *sqltest.Template {
 	t.Helper()
 	return sqltest.NewTemplate(t, func(url string) {
@@ -239,12 +239,12 @@ func stateOf(t *testing.T, c *catalogue) state {
 	return s
 }
 
-// equal leaves the feed out: checkFeed looks at that.
+// equal ignores the feed, which checkFeed checks.
 func (s state) equal(o state) bool {
 	return maps.Equal(s.votes, o.votes) && maps.EqualFunc(s.movies, o.movies, func(a, b *metadatav1.Movie) bool { return proto.Equal(a, b) })
 }
 
-// checkFeed checks that the feed tells of every film that was changed, and of no other.
+// checkFeed checks that the feed has every changed film, and no other.
 func checkFeed(t *testing.T, before, after state) {
 	t.Helper()
 	all := maps.Clone(before.changes)
@@ -257,7 +257,7 @@ func checkFeed(t *testing.T, before, after state) {
 	}
 }
 
-func wantCatalogue(t *testing.T, plan *sqlfault.Plan, c *catalogue, want []*metadatav1.Movie, wantVotes map[string]int32) {
+func wantCatalogue(t *testing.T, plan *faultdriver.Plan, c *catalogue, want []*metadatav1.Movie, wantVotes map[string]int32) {
 	t.Helper()
 	checkTables(t, c.db)
 	if diff := cmp.Diff(wantVotes, votes(t, c.db)); diff != "" {

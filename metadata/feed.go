@@ -3,41 +3,44 @@ package metadata
 import (
 	"context"
 
-	"movieexample.com/metadata/internal/search"
+	"movieexample.com/internal/sqldb"
 )
 
-// tailLength is how many of a feed's last numbers may be lost and are noticed. Whoever commits waits until that is on disk, so
-// that what others can see and is not there yet is at most one transaction for each connection that writes, of all
-// processes. A server as it comes has 151 connections, and each metadata process takes 16 for writing and as many for reading.
-// Looking at the tail again takes a millisecond where each transaction wrote one film, and a tenth of a second
-// where each wrote 200, as in an import. No transaction has more films, or more than 500 votes; so the tail is some
-// 25,000 films, and double that before it is cut.
+// tailLength is how many of a feed's last numbers can be lost and still be noticed. A writer waits until its commit is on disk, so
+// at most one transaction per writing connection, of all processes, is visible and not yet on disk. A server has 151 connections by
+// default, and each metadata process takes 16 for writing and as many for reading.
+// Rereading the tail takes a millisecond if each transaction wrote one film, and a tenth of a second
+// if each wrote 200, as in an import. No transaction has more films, or more than 500 votes; so the tail is some
+// 25,000 films, and double that before it is pruned.
 const tailLength = 128
 
-// feed is one of the two feeds, as the index has followed it.
+// maxChunk bounds the films that the index takes at once.
+const maxChunk = 32_000
+
+// feed is how far the index has followed one of the two feeds.
 //
-// Numbers are given out in the order of commits, which is the order in which they get to disk. So what a server loses when it is
-// killed are the last numbers, and they are given out again, to other films or to the same. The feed remembers its tail: what
-// the index took over under the last numbers. To be compared with what is there now, that needs a film's number and
-// etag, and the votes it had then: they come with the film, perhaps before the feed of the votes has told of them.
+// Numbers are given out in the order of commits, which is the order in which they reach the disk. So a server that is killed
+// loses the last numbers, and gives them out again, to other films or to the same. The feed remembers its tail: what
+// the index applied under the last numbers. To compare it with the database, it needs a film's number and
+// etag, and the votes it had then: they come with the film, perhaps before they come in the feed of the votes.
 type feed struct {
 	name string
 	// after reads what has a greater number, of reads films by id.
-	after func(ctx context.Context, q reading, number int64, do func(entry)) error
-	of    func(ctx context.Context, q reading, ids []string, do func(entry)) error
-	// gone is the entry of a film that of does not find, but for its id.
+	after func(ctx context.Context, q sqldb.Queryer, number int64, do func(entry)) error
+	of    func(ctx context.Context, q sqldb.Queryer, ids []string, do func(entry)) error
+	// gone is the entry of a film that of does not find, without its id.
 	gone  entry
 	apply func([]entry)
 
-	at int64 // the index knows what the numbers up to this one were given to
-	// settled is at as of the last look that was complete, or as of the beginning of the load.
+	at int64 // the index has all changes up to this number
+	// settled is at as of the last complete look, or as of the start of the load.
 	settled int64
-	tail    map[string]mark // by film; at least what had the last 2*tailLength numbers
-	pruned  int64           // tail has nothing that is older
+	tail    map[string]mark // by film; at least those of the last 2*tailLength numbers
+	pruned  int64           // tail has nothing older
 	pass    uint64          // the current reading of the tail
 }
 
-// mark is what the index took over of a film.
+// mark is what the index applied of a film.
 type mark struct {
 	number int64
 	tag    string
@@ -49,35 +52,35 @@ func (f *feed) mark(e entry) mark {
 	return mark{number: e.number, tag: e.tag, votes: e.Film.Votes, pass: f.pass}
 }
 
-// begin forgets everything; the films that are going to be loaded are as of the number at least.
+// begin forgets everything; the films to load are at least as new as the number.
 func (f *feed) begin(at int64) {
 	f.at, f.settled, f.pruned, f.tail = at, at, 0, map[string]mark{}
 }
 
 func (f *feed) settle() { f.settled = f.at }
 
-// start is where the tail begins.
+// start is where the tail starts.
 func (f *feed) start() int64 { return f.settled - tailLength }
 
 // outOfReach reports whether the tail cannot tell what was lost: the feed's last number is before it, or the looks since the last
-// one that was complete went so far that what was last then is not in it any more.
+// complete one went so far that the tail has lost what was last then.
 func (f *feed) outOfReach(head int64) bool {
 	return head < f.start() || f.at-f.settled > tailLength
 }
 
-// follow applies what has numbers that are not known yet.
-func (f *feed) follow(ctx context.Context, q reading, head int64) (changes int, err error) {
+// follow applies what has new numbers.
+func (f *feed) follow(ctx context.Context, q sqldb.Queryer, head int64) (changes int, err error) {
 	return f.read(ctx, q, f.at, head, func(entry) bool { return true })
 }
 
-// finishLoad applies what happened while the films were loaded, and begins to remember.
-func (f *feed) finishLoad(ctx context.Context, q reading, head int64) (changes int, err error) {
+// finishLoad applies what happened while the films were loaded, and starts the tail.
+func (f *feed) finishLoad(ctx context.Context, q sqldb.Queryer, head int64) (changes int, err error) {
 	return f.read(ctx, q, f.start(), head, func(e entry) bool { return e.number > f.settled })
 }
 
-// again compares the tail with what is there now, and makes it right, while it follows. It returns how many films were
+// reread compares the tail with the database and corrects the index, while it follows. It returns how many films were
 // wrong in the index.
-func (f *feed) again(ctx context.Context, q reading, head int64) (changes, wrong int, err error) {
+func (f *feed) reread(ctx context.Context, q sqldb.Queryer, head int64) (changes, wrong int, err error) {
 	f.pass++
 	known, start := f.at, f.start()
 	changes, err = f.read(ctx, q, start, head, func(e entry) bool {
@@ -86,14 +89,14 @@ func (f *feed) again(ctx context.Context, q reading, head int64) (changes, wrong
 			return false
 		}
 		if e.number <= known && (!ok || m.tag != e.tag) {
-			wrong++ // its number was seen before, with another film or with this one
+			wrong++ // the number was seen before, with another content
 		}
 		return true
 	})
 	if err != nil {
 		return changes, wrong, err
 	}
-	// What is not in the feed any more has a number from before the tail again, or none.
+	// What is no longer in the feed has a number from before the tail again, or none.
 	var ids []string
 	for id, m := range f.tail {
 		if m.number > start && m.pass != f.pass {
@@ -114,7 +117,7 @@ func (f *feed) again(ctx context.Context, q reading, head int64) (changes, wrong
 			e = f.gone
 			e.Film.ID = id
 		}
-		// It was read after the feed, and may be newer and get lost as well: it stays in the tail, and is read again with it.
+		// It was read after the feed, and may be newer and get lost as well: it stays in the tail.
 		e.number = f.at
 		if e.tag != f.tail[id].tag {
 			wrong++
@@ -125,9 +128,9 @@ func (f *feed) again(ctx context.Context, q reading, head int64) (changes, wrong
 	return changes + len(corrections), wrong, nil
 }
 
-// read applies what has a greater number than from, as far as fresh says so; the rest is remembered alone. Afterwards at is the
+// read applies what has a greater number than from and is fresh; it only remembers the rest. Afterwards at is the
 // feed's last number, which was head or greater.
-func (f *feed) read(ctx context.Context, q reading, from, head int64, fresh func(entry) bool) (changes int, err error) {
+func (f *feed) read(ctx context.Context, q sqldb.Queryer, from, head int64, fresh func(entry) bool) (changes int, err error) {
 	var chunk []entry
 	last := from
 	err = f.after(ctx, q, from, func(e entry) {
@@ -154,7 +157,7 @@ func (f *feed) read(ctx context.Context, q reading, from, head int64, fresh func
 	return changes, nil
 }
 
-// take applies entries and remembers them. It is one step: what is remembered is in the index.
+// take applies entries and remembers them in one step: what is remembered is in the index.
 func (f *feed) take(entries []entry) {
 	if len(entries) == 0 {
 		return
@@ -165,7 +168,7 @@ func (f *feed) take(entries []entry) {
 	}
 }
 
-// prune forgets what is older than the tail, now and then.
+// prune forgets what is older than the tail, once there is enough of it.
 func (f *feed) prune() {
 	f.pruned = min(f.pruned, f.at)
 	end := f.at - 2*tailLength
@@ -178,20 +181,4 @@ func (f *feed) prune() {
 			delete(f.tail, id)
 		}
 	}
-}
-
-func filmsOf(entries []entry) []search.Change {
-	changes := make([]search.Change, len(entries))
-	for i, e := range entries {
-		changes[i] = e.Change
-	}
-	return changes
-}
-
-func countsOf(entries []entry) map[string]int32 {
-	counts := make(map[string]int32, len(entries))
-	for _, e := range entries {
-		counts[e.Film.ID] = e.Film.Votes
-	}
-	return counts
 }

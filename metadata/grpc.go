@@ -54,11 +54,7 @@ func (s *server) BatchPutMovies(ctx context.Context, req *metadatav1.BatchPutMov
 	if err != nil {
 		return nil, err
 	}
-	resp := &metadatav1.BatchPutMoviesResponse{Results: make([]*metadatav1.BatchPutMoviesResponse_Result, len(results))}
-	for i, r := range results {
-		resp.Results[i] = resultToWire(r)
-	}
-	return resp, nil
+	return &metadatav1.BatchPutMoviesResponse{Results: converted(results, resultToWire)}, nil
 }
 
 func resultToWire(r putResult) *metadatav1.BatchPutMoviesResponse_Result {
@@ -89,7 +85,7 @@ func (s *server) BatchGetMovies(ctx context.Context, req *metadatav1.BatchGetMov
 	if err != nil {
 		return nil, err
 	}
-	return &metadatav1.BatchGetMoviesResponse{Movies: moviesToWire(movies), MissingIds: missing}, nil
+	return &metadatav1.BatchGetMoviesResponse{Movies: converted(movies, movieToWire), MissingIds: missing}, nil
 }
 
 func (s *server) SelectMovies(ctx context.Context, req *metadatav1.SelectMoviesRequest) (*metadatav1.SelectMoviesResponse, error) {
@@ -101,11 +97,9 @@ func (s *server) SelectMovies(ctx context.Context, req *metadatav1.SelectMoviesR
 	if err != nil {
 		return nil, err
 	}
-	resp := &metadatav1.SelectMoviesResponse{Matches: make([]*metadatav1.SelectMoviesResponse_Match, len(matches))}
-	for i, m := range matches {
-		resp.Matches[i] = &metadatav1.SelectMoviesResponse_Match{Id: m.ID, Title: m.Title, SortKey: m.SortKey}
-	}
-	return resp, nil
+	return &metadatav1.SelectMoviesResponse{Matches: converted(matches, func(m Match) *metadatav1.SelectMoviesResponse_Match {
+		return &metadatav1.SelectMoviesResponse_Match{Id: m.ID, Title: m.Title, SortKey: m.SortKey}
+	})}, nil
 }
 
 func (s *server) ListMovies(ctx context.Context, req *metadatav1.ListMoviesRequest) (*metadatav1.ListMoviesResponse, error) {
@@ -127,7 +121,7 @@ func (s *server) ListMovies(ctx context.Context, req *metadatav1.ListMoviesReque
 	if err != nil {
 		return nil, err
 	}
-	return &metadatav1.ListMoviesResponse{Movies: moviesToWire(movies), NextPageToken: next}, nil
+	return &metadatav1.ListMoviesResponse{Movies: converted(movies, movieToWire), NextPageToken: next}, nil
 }
 
 func (s *server) DeleteMovie(ctx context.Context, req *metadatav1.DeleteMovieRequest) (*metadatav1.DeleteMovieResponse, error) {
@@ -156,7 +150,7 @@ func (s *server) LookupMovie(ctx context.Context, req *metadatav1.LookupMovieReq
 	return &metadatav1.LookupMovieResponse{Movie: movieToWire(m)}, nil
 }
 
-// movieFromWire checks only what the domain type cannot express; the rest is the service's.
+// movieFromWire checks only what the domain type cannot express; the service checks the rest.
 func movieFromWire(field string, m *metadatav1.Movie) (Movie, error) {
 	if m == nil {
 		return Movie{}, fault.Invalid(field, "is required")
@@ -206,25 +200,25 @@ func movieToWire(m Movie) *metadatav1.Movie {
 	return w
 }
 
-func moviesToWire(movies []Movie) []*metadatav1.Movie {
-	out := make([]*metadatav1.Movie, len(movies))
-	for i, m := range movies {
-		out[i] = movieToWire(m)
+// converted converts every element of a list.
+func converted[A, B any](list []A, convert func(A) B) []B {
+	out := make([]B, len(list))
+	for i, v := range list {
+		out[i] = convert(v)
 	}
 	return out
 }
 
-// known is nil for 0, which in the domain stands for a number that is not known.
+// known is nil for 0, which in the domain means an unknown number.
 func known(n int) *int32 {
 	if n == 0 {
 		return nil
 	}
-	v := int32(n)
-	return &v
+	return new(int32(n))
 }
 
 func filterFromWire(f *metadatav1.MovieFilter) (Filter, error) {
-	// A bound of 0 that is given is a wrong year; a bound that is absent is none.
+	// A bound of 0 is a wrong year; an absent bound is none.
 	if f != nil && f.MinYear != nil && f.GetMinYear() == 0 {
 		return Filter{}, checkBound("filter.min_year", 0)
 	}

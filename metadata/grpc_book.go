@@ -7,7 +7,7 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// bookServer is the book API: the same films, of which it knows four fields.
+// bookServer is the book API: the same films with four of their fields.
 type bookServer struct {
 	book.UnimplementedMetadataServiceServer
 	svc *Service
@@ -26,22 +26,13 @@ func (s *bookServer) GetMetadata(ctx context.Context, req *book.GetMetadataReque
 	}, nil
 }
 
-// PutMetadata keeps the fields that the book API does not know: its clients read, change and
-// write back, and would otherwise erase year and genres without having seen them.
 func (s *bookServer) PutMetadata(ctx context.Context, req *book.PutMetadataRequest) (*book.PutMetadataResponse, error) {
 	w := req.GetMetadata()
 	if w == nil {
 		return nil, fault.Invalid("metadata", "is required")
 	}
 	m := Movie{ID: w.GetId(), Title: w.GetTitle(), Description: w.GetDescription(), Director: w.GetDirector()}
-	_, _, err := s.svc.put(ctx, "metadata", m, "", func(stored, m Movie) Movie {
-		stored.Title, stored.Description, stored.Director = m.Title, m.Description, m.Director
-		if stored.OriginalTitle == stored.Title {
-			stored.OriginalTitle = ""
-		}
-		return stored
-	})
-	if err != nil {
+	if _, _, err := s.svc.put(ctx, "metadata", m, "", mergeBook); err != nil {
 		return nil, err
 	}
 	return &book.PutMetadataResponse{}, nil

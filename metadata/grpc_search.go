@@ -15,20 +15,18 @@ func (s *server) SearchMovies(ctx context.Context, req *metadatav1.SearchMoviesR
 	if err != nil {
 		return nil, err
 	}
-	resp := &metadatav1.SearchMoviesResponse{
-		Hits:          make([]*metadatav1.SearchMoviesResponse_Hit, len(found.hits)),
+	return &metadatav1.SearchMoviesResponse{
+		Hits: converted(found.hits, func(h hit) *metadatav1.SearchMoviesResponse_Hit {
+			return &metadatav1.SearchMoviesResponse_Hit{
+				Movie: movieToWire(h.Movie), Kind: kindToWire(h.kind), Title: converted(h.titlePieces, pieceToWire), MatchedName: converted(h.otherName, pieceToWire),
+			}
+		}),
 		NextPageToken: found.next,
-		Total:         int32(found.total),
-		Genres:        genresToWire(found.genres),
-		Decades:       decadesToWire(found.decades),
-		OtherGenres:   int32(found.others),
-	}
-	for i, h := range found.hits {
-		resp.Hits[i] = &metadatav1.SearchMoviesResponse_Hit{
-			Movie: movieToWire(h.Movie), Kind: kindToWire(h.kind), Title: piecesToWire(h.titlePieces), MatchedName: piecesToWire(h.otherName),
-		}
-	}
-	return resp, nil
+		Total:         int32(found.Total),
+		Genres:        converted(found.Genres, genreToWire),
+		Decades:       converted(found.Decades, decadeToWire),
+		OtherGenres:   int32(found.OtherGenres),
+	}, nil
 }
 
 func (s *server) SuggestMovies(ctx context.Context, req *metadatav1.SuggestMoviesRequest) (*metadatav1.SuggestMoviesResponse, error) {
@@ -36,13 +34,11 @@ func (s *server) SuggestMovies(ctx context.Context, req *metadatav1.SuggestMovie
 	if err != nil {
 		return nil, err
 	}
-	resp := &metadatav1.SuggestMoviesResponse{Suggestions: make([]*metadatav1.SuggestMoviesResponse_Suggestion, len(list))}
-	for i, v := range list {
-		resp.Suggestions[i] = &metadatav1.SuggestMoviesResponse_Suggestion{
-			Id: v.id, Title: piecesToWire(v.titlePieces), Year: known(v.year), MatchedName: piecesToWire(v.otherName), Director: v.director,
+	return &metadatav1.SuggestMoviesResponse{Suggestions: converted(list, func(v suggestion) *metadatav1.SuggestMoviesResponse_Suggestion {
+		return &metadatav1.SuggestMoviesResponse_Suggestion{
+			Id: v.id, Title: converted(v.titlePieces, pieceToWire), Year: known(v.year), MatchedName: converted(v.otherName, pieceToWire), Director: v.director,
 		}
-	}
-	return resp, nil
+	})}, nil
 }
 
 func (s *server) ListSimilarMovies(ctx context.Context, req *metadatav1.ListSimilarMoviesRequest) (*metadatav1.ListSimilarMoviesResponse, error) {
@@ -50,20 +46,18 @@ func (s *server) ListSimilarMovies(ctx context.Context, req *metadatav1.ListSimi
 	if err != nil {
 		return nil, err
 	}
-	resp := &metadatav1.ListSimilarMoviesResponse{Movies: make([]*metadatav1.ListSimilarMoviesResponse_SimilarMovie, len(near))}
-	for i, n := range near {
-		resp.Movies[i] = &metadatav1.ListSimilarMoviesResponse_SimilarMovie{Id: n.ID, Similarity: n.Similarity}
-	}
-	return resp, nil
+	return &metadatav1.ListSimilarMoviesResponse{Movies: converted(near, func(n search.Neighbour) *metadatav1.ListSimilarMoviesResponse_SimilarMovie {
+		return &metadatav1.ListSimilarMoviesResponse_SimilarMovie{Id: n.ID, Similarity: n.Similarity}
+	})}, nil
 }
 
 func (s *server) GetCatalogueStats(context.Context, *metadatav1.GetCatalogueStatsRequest) (*metadatav1.GetCatalogueStatsResponse, error) {
-	if err := s.svc.follower.ready(); err != nil {
+	stats, asOf, err := s.svc.stats()
+	if err != nil {
 		return nil, err
 	}
-	asOf, stats := s.svc.follower.asOf(), s.svc.follower.index.Load().Stats()
 	return &metadatav1.GetCatalogueStatsResponse{
-		Movies: int32(stats.Films), Genres: genresToWire(stats.Genres), Decades: decadesToWire(stats.Decades), AsOfTime: timestamppb.New(asOf),
+		Movies: int32(stats.Films), Genres: converted(stats.Genres, genreToWire), Decades: converted(stats.Decades, decadeToWire), AsOfTime: timestamppb.New(asOf),
 		OtherGenres: int32(stats.OtherGenres),
 	}, nil
 }
@@ -79,10 +73,9 @@ func (s *server) GetCatalogueVersion(ctx context.Context, _ *metadatav1.GetCatal
 }
 
 func (s *server) SyncVotes(ctx context.Context, req *metadatav1.SyncVotesRequest) (*metadatav1.SyncVotesResponse, error) {
-	votes := make([]Votes, len(req.GetVotes()))
-	for i, v := range req.GetVotes() {
-		votes[i] = Votes{MovieID: v.GetMovieId(), Votes: v.GetVotes()}
-	}
+	votes := converted(req.GetVotes(), func(v *metadatav1.SyncVotesRequest_MovieVotes) Votes {
+		return Votes{MovieID: v.GetMovieId(), Votes: v.GetVotes()}
+	})
 	changed, err := s.svc.SyncVotes(ctx, req.GetAfterId(), req.GetThroughId(), votes)
 	if err != nil {
 		return nil, err
@@ -104,26 +97,14 @@ func kindToWire(k search.Kind) metadatav1.MatchKind {
 	return metadatav1.MatchKind_MATCH_KIND_UNSPECIFIED
 }
 
-func piecesToWire(pieces []search.Piece) []*metadatav1.TextPiece {
-	out := make([]*metadatav1.TextPiece, len(pieces))
-	for i, p := range pieces {
-		out[i] = &metadatav1.TextPiece{Text: p.Text, Matched: p.Matched}
-	}
-	return out
+func pieceToWire(p search.Piece) *metadatav1.TextPiece {
+	return &metadatav1.TextPiece{Text: p.Text, Matched: p.Matched}
 }
 
-func genresToWire(counts []search.GenreCount) []*metadatav1.GenreCount {
-	out := make([]*metadatav1.GenreCount, len(counts))
-	for i, c := range counts {
-		out[i] = &metadatav1.GenreCount{Genre: c.Genre, Count: int32(c.Count)}
-	}
-	return out
+func genreToWire(c search.GenreCount) *metadatav1.GenreCount {
+	return &metadatav1.GenreCount{Genre: c.Genre, Count: int32(c.Count)}
 }
 
-func decadesToWire(counts []search.DecadeCount) []*metadatav1.DecadeCount {
-	out := make([]*metadatav1.DecadeCount, len(counts))
-	for i, c := range counts {
-		out[i] = &metadatav1.DecadeCount{Decade: int32(c.Decade), Count: int32(c.Count)}
-	}
-	return out
+func decadeToWire(c search.DecadeCount) *metadatav1.DecadeCount {
+	return &metadatav1.DecadeCount{Decade: int32(c.Decade), Count: int32(c.Count)}
 }

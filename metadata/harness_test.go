@@ -24,7 +24,7 @@ import (
 	"movieexample.com/metadata"
 )
 
-// catalogue is a metadata service as its callers see it, on a database of its own.
+// catalogue is a metadata service as its callers see it, on its own database.
 type catalogue struct {
 	metadatav1.MetadataServiceClient
 	book  book.MetadataServiceClient
@@ -33,7 +33,7 @@ type catalogue struct {
 	clock *clock
 }
 
-// clock is a clock that stands still until it is told otherwise.
+// clock is a clock that moves only when a test advances it.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -58,7 +58,7 @@ func newCatalogue(t testing.TB) *catalogue {
 	return c
 }
 
-// run lets the service do its work in the background until the test ends.
+// run runs the service in the background until the test ends.
 func (c *catalogue) run(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -90,8 +90,8 @@ func until(t testing.TB, what string, happened func() error) {
 	}
 }
 
-// openCatalogue opens the catalogue in a database, and does nothing in the background; wrap may stand
-// before its driver.
+// openCatalogue opens the catalogue in a database, without background work; wrap may wrap its
+// driver.
 func openCatalogue(t testing.TB, url string, wrap func(driver.Connector) driver.Connector) *catalogue {
 	t.Helper()
 	return openWith(t, url, wrap, metadata.Config{}, metadata.Deps{})
@@ -114,7 +114,7 @@ func openWith(t testing.TB, url string, wrap func(driver.Connector) driver.Conne
 	return c
 }
 
-// load completes what New may have left for later on a busy machine: loading the search index.
+// load completes the load of the search index, which New may not have finished on a busy machine.
 func (c *catalogue) load(t testing.TB) {
 	t.Helper()
 	if c.svc.SearchReady(t.Context()) == nil {
@@ -130,7 +130,7 @@ func (c *catalogue) load(t testing.TB) {
 	}
 }
 
-// settle waits until the index knows all that was written before. The service runs, and quickly.
+// settle waits until the index has all earlier writes. The service must run, with quick.
 func (c *catalogue) settle(t testing.TB) {
 	t.Helper()
 	c.clock.advance(time.Second)
@@ -213,7 +213,7 @@ func (c *catalogue) batch(t testing.TB, mode metadatav1.BatchPutMode, movies []*
 	return resp.GetResults()
 }
 
-// matrix is a valid movie with every field set; tests change what they are about.
+// matrix is a valid movie with every field set, of which tests change one.
 func matrix() *metadatav1.Movie {
 	return &metadatav1.Movie{
 		Id:                "tt0133093",
@@ -229,7 +229,7 @@ func matrix() *metadatav1.Movie {
 	}
 }
 
-// film is the least that a movie needs.
+// film is a movie with the required fields only.
 func film(id, title string) *metadatav1.Movie { return &metadatav1.Movie{Id: id, Title: title} }
 
 // with returns m after change.
@@ -238,7 +238,7 @@ func with(m *metadatav1.Movie, change func(*metadatav1.Movie)) *metadatav1.Movie
 	return m
 }
 
-// wantMovie compares all that a caller chooses.
+// wantMovie compares all fields that a caller sets.
 func wantMovie(t testing.TB, got, want *metadatav1.Movie) {
 	t.Helper()
 	if diff := cmp.Diff(want, got, protocmp.Transform(), protocmp.IgnoreFields(&metadatav1.Movie{}, "etag", "create_time", "update_time")); diff != "" {
@@ -263,7 +263,7 @@ func wantError(t testing.TB, err error, code codes.Code, parts ...string) {
 	}
 }
 
-// fieldsOf is the names of the fields that an error complains about.
+// fieldsOf are the names of the fields in an error.
 func fieldsOf(err error) []string {
 	var names []string
 	for _, d := range status.Convert(err).Details() {
@@ -276,8 +276,8 @@ func fieldsOf(err error) []string {
 	return names
 }
 
-// wantConflict checks that a conflict names its one field in its details, and nowhere else: the services in front of this
-// one call it by another name.
+// wantConflict checks that a conflict names its one field in its details, and not in its text: the services in front of this
+// one have another name for it.
 func wantConflict(t testing.TB, err error, code codes.Code, field string, parts ...string) {
 	t.Helper()
 	wantError(t, err, code, append(parts, field+": ")...)

@@ -10,7 +10,7 @@ import (
 	"movieexample.com/metadata"
 )
 
-// The file for operators gives the rights that it says: the service's own user cannot change tables, and can all else.
+// The file for operators grants the documented rights: the service's own user can do everything except change tables.
 func TestInstalledUsers(t *testing.T) {
 	var svc *metadata.Service
 	sqltest.MySQL(t).CheckInstall(t, "../deploy/mysql/metadata", metadata.Schema(), func(own *sqldb.DB) (err error) {

@@ -18,8 +18,8 @@ import (
 	"movieexample.com/movielens"
 )
 
-// Two processes on one database answer the judged queries as well as the engine does by itself: nothing
-// is lost on the way through the tables, the feed and the door.
+// Two processes on one database answer the judged queries as well as the engine alone does: the
+// tables, the feed and the API lose nothing.
 func TestJudgedQueriesThroughTheDoor(t *testing.T) {
 	url := sqltest.URL(t)
 	one, two := openCatalogue(t, url, nil), openCatalogue(t, url, nil)
@@ -28,10 +28,10 @@ func TestJudgedQueriesThroughTheDoor(t *testing.T) {
 	judgeSearch(t, one, two)
 }
 
-// judgeSearch brings the MovieLens catalogue and its numbers of ratings in through the first door, asks
-// the judged queries (internal/search/testdata) at every door, and wants the shares that the engine
-// promises and the same answer everywhere, which it returns. It does nothing where the data set is not at hand.
-func judgeSearch(t *testing.T, doors ...*catalogue) (answers []string) {
+// judgeSearch writes the MovieLens catalogue and its numbers of ratings through the first process, sends
+// the judged queries (internal/search/testdata) to every process, and checks for the shares that the engine
+// promises and for equal answers, which it returns. It does nothing without the data set.
+func judgeSearch(t *testing.T, processes ...*catalogue) (answers []string) {
 	t.Helper()
 	movies, votes := lensCatalogue(t)
 	if movies == nil {
@@ -39,7 +39,7 @@ func judgeSearch(t *testing.T, doors ...*catalogue) (answers []string) {
 	}
 	put := func(mode metadatav1.BatchPutMode, movies []*metadatav1.Movie) {
 		for batch := range slices.Chunk(movies, 200) {
-			resp, err := doors[0].BatchPutMovies(t.Context(), &metadatav1.BatchPutMoviesRequest{Movies: batch, Mode: mode})
+			resp, err := processes[0].BatchPutMovies(t.Context(), &metadatav1.BatchPutMoviesRequest{Movies: batch, Mode: mode})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,18 +58,18 @@ func judgeSearch(t *testing.T, doors ...*catalogue) (answers []string) {
 		for _, id := range part {
 			req.Votes = append(req.Votes, &metadatav1.SyncVotesRequest_MovieVotes{MovieId: id, Votes: votes[id]})
 		}
-		if resp, err := doors[0].SyncVotes(t.Context(), req); err != nil || int(resp.GetChanged()) != len(part) {
+		if resp, err := processes[0].SyncVotes(t.Context(), req); err != nil || int(resp.GetChanged()) != len(part) {
 			t.Fatalf("sync votes: %v, %v; want %d changed", resp, err, len(part))
 		}
 		after = req.GetThroughId()
 	}
 
 	judged := judgements(t)
-	ask := func(door metadatav1.MetadataServiceClient) (answers []string, first, five int, err error) {
+	ask := func(process metadatav1.MetadataServiceClient) (answers []string, first, five int, err error) {
 		for _, j := range judged {
 			query := []rune(j.Query)
-			query = query[:min(len(query), 200)] // what is longer, the engine cuts and the door refuses
-			resp, err := door.SearchMovies(t.Context(), &metadatav1.SearchMoviesRequest{Query: string(query), PageSize: 5})
+			query = query[:min(len(query), 200)] // the engine cuts longer ones, and the service refuses them
+			resp, err := process.SearchMovies(t.Context(), &metadatav1.SearchMoviesRequest{Query: string(query), PageSize: 5})
 			if err != nil {
 				return nil, 0, 0, fmt.Errorf("search %q: %w", j.Query, err)
 			}
@@ -85,29 +85,29 @@ func judgeSearch(t *testing.T, doors ...*catalogue) (answers []string) {
 		}
 		return answers, first, five, nil
 	}
-	for i, door := range doors {
-		door.settle(t)
-		got, first, five, err := ask(door)
+	for i, process := range processes {
+		process.settle(t)
+		got, first, five, err := ask(process)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("door %d: %d queries, first hit %.1f %%, first five %.1f %%", i, len(judged), 100*float64(first)/float64(len(judged)), 100*float64(five)/float64(len(judged)))
+		t.Logf("process %d: %d queries, first hit %.1f %%, first five %.1f %%", i, len(judged), 100*float64(first)/float64(len(judged)), 100*float64(five)/float64(len(judged)))
 		if 100*first < 97*len(judged) || 100*five < 99*len(judged) {
-			t.Errorf("door %d: of %d queries, %d find the wanted film first, %d among the first five", i, len(judged), first, five)
+			t.Errorf("process %d: of %d queries, %d find the wanted film first, %d among the first five", i, len(judged), first, five)
 		}
 		if i == 0 {
 			answers = got
 		}
 		for n := range got {
 			if got[n] != answers[n] {
-				t.Errorf("door %d answers %s\n\tdoor 0 %s", i, got[n], answers[n])
+				t.Errorf("process %d answers %s\n\tprocess 0 %s", i, got[n], answers[n])
 			}
 		}
 	}
 	return answers
 }
 
-// judgement is what is needed here of a line of internal/search/testdata/judged.jsonl.
+// judgement is a line of internal/search/testdata/judged.jsonl, with the fields that this test needs.
 type judgement struct {
 	Query string `json:"query"`
 	Want  string `json:"want"` // the film's id, "" if none should be found
@@ -135,9 +135,8 @@ func judgements(t *testing.T) []judgement {
 	return all
 }
 
-// lensCatalogue is ml-latest-small as an import brings it, with the number of ratings of each film. The
-// data set may be tested with but not passed on, so MOVIELENS_DIR says where it is; without it there is
-// nothing.
+// lensCatalogue is ml-latest-small as imported, with the number of ratings of each film. Its licence forbids
+// redistribution, so MOVIELENS_DIR says where it is; without it the result is empty.
 func lensCatalogue(t *testing.T) (movies []*metadatav1.Movie, votes map[string]int32) {
 	t.Helper()
 	path := os.Getenv("MOVIELENS_DIR")

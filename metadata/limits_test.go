@@ -16,7 +16,7 @@ import (
 	"movieexample.com/metadata/internal/text"
 )
 
-// Everything that validation allows is stored as it was given: the longest texts in characters of four bytes, characters
+// Everything that validation allows is stored as given: the longest texts in characters of four bytes, characters
 // that JSON writes in six, the longest id.
 func TestLongestMovie(t *testing.T) {
 	c := newCatalogue(t)
@@ -55,7 +55,7 @@ func TestLongestMovie(t *testing.T) {
 	checkRemoval(t, c, m.GetId())
 }
 
-// checkRemoval checks that a film can be taken away again with everything that was stored for it.
+// checkRemoval checks that a deletion removes everything that was stored for a film.
 func checkRemoval(t *testing.T, c *catalogue, id string) {
 	t.Helper()
 	if _, err := c.DeleteMovie(t.Context(), &metadatav1.DeleteMovieRequest{Id: id}); err != nil {
@@ -64,8 +64,8 @@ func checkRemoval(t *testing.T, c *catalogue, id string) {
 	checkTables(t, c.db)
 }
 
-// The column for a genre's key (300 bytes on MySQL) holds that of 50 characters, whichever they are: folding makes no more
-// than six bytes of one. A character that normalising takes apart is counted as what it becomes.
+// The column for a genre's key (300 bytes on MySQL) has room for any 50 characters: folding turns one into at most
+// six bytes. A character that normalisation decomposes counts as the characters it becomes.
 func TestGenreKeysFitTheirColumn(t *testing.T) {
 	for r := rune(1); r <= utf8.MaxRune; r++ {
 		one := string(r)

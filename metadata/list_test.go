@@ -137,7 +137,7 @@ func TestListErrors(t *testing.T) {
 			wantError(t, err, codes.InvalidArgument, tc.want...)
 		})
 	}
-	// What makes no other list is no other query.
+	// A filter that gives the same list is the same query.
 	resp, err = c.ListMovies(t.Context(), &metadatav1.ListMoviesRequest{Order: byTitle, PageSize: 200, PageToken: token, Filter: &metadatav1.MovieFilter{Genre: " "}})
 	if err != nil || strings.Join(ids(resp.GetMovies()), " ") != "b c" {
 		t.Errorf("got %v, %v", ids(resp.GetMovies()), err)
@@ -168,7 +168,7 @@ func TestListGenreInAnyCase(t *testing.T) {
 	checkTables(t, c.db)
 }
 
-// model is what a list must show, told in the plainest way.
+// model is the simplest implementation of lists.
 type model map[string]*metadatav1.Movie
 
 func (m model) list(f *metadatav1.MovieFilter, order metadatav1.MovieOrder) []string {
@@ -242,8 +242,8 @@ func TestListsMatchTheModel(t *testing.T) {
 	checkTables(t, c.db)
 }
 
-// Films that nobody touches are shown exactly once and in order, whatever happens to others
-// while somebody pages through.
+// Films that do not change are shown exactly once and in order, whatever happens to others
+// during the walk.
 func TestWalkWhileOthersWrite(t *testing.T) {
 	c := newCatalogue(t)
 	rapid.Check(t, func(rt *rapid.T) {

@@ -11,7 +11,7 @@ import (
 	"movieexample.com/metadata"
 )
 
-// The stories of TestLostWritesAreNotFound, where the server ends the sessions, as one does that was killed.
+// The cases of TestLostWritesAreNotFound, with sessions that the server ends, as a killed one does.
 func TestLostWritesAreNotFoundOnMySQL(t *testing.T) {
 	server := sqltest.MySQL(t)
 	for _, l := range losses() {

@@ -15,12 +15,12 @@ import (
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/internal/sqldb/sqltest"
 	"movieexample.com/metadata"
 )
 
-// loss is a story of a database that answered with transactions which it then lost: a server shows a commit to others
+// loss is a case of a database that showed transactions and then lost them: a server shows a commit to others
 // before it is on disk, and may be killed in between.
 type loss struct {
 	name        string
@@ -30,7 +30,7 @@ type loss struct {
 	wrong       int // how many films were wrong in the index, as the log says; 0: it was loaded again
 }
 
-// losses are the stories. The catalogue has the films "matrix", "other" and 40 called "number N" before each.
+// losses are the cases. The catalogue has the films "matrix", "other" and 40 called "number N" before each.
 func losses() []loss {
 	remove := func(t *testing.T, c *catalogue, id string) {
 		t.Helper()
@@ -124,7 +124,7 @@ func losses() []loss {
 	}
 }
 
-// during runs the service while do does something; afterwards it looks at nothing any more.
+// during runs the service while do runs.
 func (c *catalogue) during(t *testing.T, do func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -149,12 +149,12 @@ func numberOf(t testing.TB, db *sqldb.DB, feed string) (n int64) {
 	return n
 }
 
-// tables are all that the service writes.
+// tables are all tables that the service writes.
 func tables() []string {
 	return []string{"movies", "movie_listings", "external_ids", "movie_changes", "movie_votes", "sequences"}
 }
 
-// keep says that what is stored now is on disk, and undo loses what was written since.
+// keep marks the stored rows as being on disk, and undo loses later writes.
 func keep(t *testing.T, c *catalogue) {
 	t.Helper()
 	for _, table := range tables() {
@@ -196,7 +196,7 @@ func agree(t *testing.T, what, want string, queries []string, processes ...*cata
 	}
 }
 
-// play tells one story to two processes, the writer and another one. crash ends the sessions of both.
+// play plays one case with two processes, the writer and another one. crash ends the sessions of both.
 func (l loss) play(t *testing.T, writer, follower *catalogue, log *syncBuffer, crash func(), fresh func() *catalogue) {
 	queries := []string{"number", "ghost", "new", "other", "matrix", "n"}
 	writer.put(t, matrix())
@@ -223,7 +223,7 @@ func (l loss) play(t *testing.T, writer, follower *catalogue, log *syncBuffer, c
 	})
 	seen := numberOf(t, writer.db, l.feed)
 
-	// Nobody looks. The server loses what was not on disk, and every session with it.
+	// While no process looks, the server loses what was not on disk, and every session.
 	undo(t, writer)
 	crash()
 	if back := numberOf(t, writer.db, l.feed); back != durable || seen <= durable {
@@ -239,9 +239,9 @@ func (l loss) play(t *testing.T, writer, follower *catalogue, log *syncBuffer, c
 	}
 	both(func() { agree(t, "after the loss", want, queries, writer, follower) })
 
-	text := fmt.Sprintf("the index is right again\" feed=%s films=%d\n", l.feed, l.wrong)
+	text := fmt.Sprintf("the index is corrected\" feed=%s films=%d\n", l.feed, l.wrong)
 	if l.wrong == 0 {
-		text = "the index is loaded again"
+		text = "reloading the index"
 	}
 	if !strings.Contains(log.String(), text) || strings.Count(log.String(), "level=WARN") != 1 {
 		t.Errorf("log lacks %s, or has more:\n%s", text, log.String())
@@ -249,7 +249,7 @@ func (l loss) play(t *testing.T, writer, follower *catalogue, log *syncBuffer, c
 }
 
 // endSessions ends the sessions that the service reads in, one by one, until a new one was opened.
-func endSessions(t *testing.T, c *catalogue, plan *sqlfault.Plan) {
+func endSessions(t *testing.T, c *catalogue, plan *faultdriver.Plan) {
 	t.Helper()
 	opened := func() (n uint64) {
 		err := c.db.Session(t.Context(), func(_ context.Context, _ sqldb.Queryer, opened uint64) error {
@@ -271,15 +271,15 @@ func endSessions(t *testing.T, c *catalogue, plan *sqlfault.Plan) {
 	}
 }
 
-// The engine of the default run loses nothing. Its tables are changed behind the service's back here, and the sessions ended by
-// a fault, so that what the service does about it is tested wherever it runs; with a server's own sessions it is in
-// lost_servers_test.go.
+// The engine of the default run loses nothing. This test changes its tables directly and ends the sessions by
+// a fault, to test the service's reaction without a server; lost_servers_test.go does it with a server's
+// own sessions.
 func TestLostWritesAreNotFound(t *testing.T) {
 	for _, l := range losses() {
 		t.Run(l.name, func(t *testing.T) {
 			url := sqltest.URL(t)
 			var log syncBuffer
-			plans := []*sqlfault.Plan{{N: 1, Mode: sqlfault.LostBefore, Readers: true}, {N: 1, Mode: sqlfault.LostBefore, Readers: true}}
+			plans := []*faultdriver.Plan{{N: 1, Mode: faultdriver.LostBefore, Readers: true}, {N: 1, Mode: faultdriver.LostBefore, Readers: true}}
 			writer := openWith(t, url, plans[0].Wrap, quick(), metadata.Deps{})
 			follower := openWith(t, url, plans[1].Wrap, quick(), metadata.Deps{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			crash := func() {
@@ -292,14 +292,14 @@ func TestLostWritesAreNotFound(t *testing.T) {
 	}
 }
 
-// Whatever operation fails while the tail is looked at again: what was lost is gone in the end, and nothing is passed by.
+// Whichever operation fails while the tail is reread: in the end lost writes are gone, and no change was skipped.
 func TestLookingAgainMayFail(t *testing.T) {
 	next, n, failed := storedBefore(t).Copies(t), 0, 0
-	for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
+	for plan := range faultdriver.Sweep(faultdriver.Modes()...) {
 		n++
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			url := next()
-			crash := &sqlfault.Plan{N: 1, Mode: sqlfault.LostBefore, Readers: true}
+			crash := &faultdriver.Plan{N: 1, Mode: faultdriver.LostBefore, Readers: true}
 			c := openWith(t, url, func(d driver.Connector) driver.Connector { return crash.Wrap(plan.Wrap(d)) }, quick(), metadata.Deps{})
 			elsewhere := openCatalogue(t, url, nil)
 			look := func(id string) error {

@@ -83,7 +83,7 @@ func TestMetricsCountMoviesByOutcome(t *testing.T) {
 	}
 }
 
-// A caller who goes away is told so, and nothing is stored.
+// A canceled call fails as such, and stores nothing.
 func TestCanceledCalls(t *testing.T) {
 	c := newCatalogue(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -97,7 +97,7 @@ func TestCanceledCalls(t *testing.T) {
 	}
 }
 
-// A closed database is our failure, and none of its text reaches a caller.
+// A closed database is an internal error, and its text does not reach the caller.
 func TestInternalErrorsStayInside(t *testing.T) {
 	c := newCatalogue(t)
 	if err := c.db.Close(); err != nil {
@@ -125,7 +125,7 @@ func TestInternalErrorsStayInside(t *testing.T) {
 	}
 }
 
-// Both APIs are on the server under the names that their clients call.
+// Both APIs are registered under the names that their clients call.
 func TestRegisteredMethods(t *testing.T) {
 	server, err := rpc.NewServer(rpc.ServerConfig{Name: "metadata"})
 	if err != nil {

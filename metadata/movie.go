@@ -17,6 +17,15 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"movieexample.com/internal/fault"
+	"movieexample.com/metadata/internal/text"
+)
+
+// The limits of requests.
+const (
+	MaxBatch        = 200   // movies or ids in one batch
+	MaxSelect       = 5_000 // ids in one select
+	defaultPageSize = 50
+	maxPageSize     = 200
 )
 
 // The limits of a movie's fields; lengths in characters (code points).
@@ -38,12 +47,12 @@ type Movie struct {
 	ID string
 	// Title is the title as shown: one line of 1 to MaxTitle characters.
 	Title string
-	// OriginalTitle is the title in the film's own language; empty where it is the same as
-	// Title, or not known.
+	// OriginalTitle is the title in the film's own language; empty if it is the same as
+	// Title, or unknown.
 	OriginalTitle string
 	// AlternativeTitles are further titles, at most MaxAlternativeTitles, without duplicates.
 	AlternativeTitles []string
-	// Year is the year of the first release, MinYear to MaxYear; 0 where not known.
+	// Year is the year of the first release, MinYear to MaxYear; 0 if unknown.
 	Year int
 	// Genres are names of up to MaxGenre characters, at most MaxGenres, in the order and case
 	// given; no two of them differ only in case.
@@ -52,20 +61,19 @@ type Movie struct {
 	Director string
 	// Description is at most MaxDescription characters and may have several lines.
 	Description string
-	// RuntimeMinutes is 1 to MaxRuntimeMinutes; 0 where not known.
+	// RuntimeMinutes is 1 to MaxRuntimeMinutes; 0 if unknown.
 	RuntimeMinutes int
 	// External are the film's ids in other catalogues.
 	External ExternalIDs
 
-	// ETag is the version, chosen by the service. It changes with every write that changes
-	// something.
+	// ETag is the version, set by the service. Every write that changes something changes it.
 	ETag string
 	// Created is when the movie was first written, Updated when it last changed: UTC, to the
 	// microsecond, set by the service.
 	Created, Updated time.Time
 }
 
-// ExternalIDs are a film's ids elsewhere; an empty one is not known.
+// ExternalIDs are a film's ids in other catalogues; an empty one is unknown.
 type ExternalIDs struct {
 	IMDb      string // "tt" and 7 to 10 digits
 	TMDb      string // a decimal number of 1 to 10 digits, without leading zeros
@@ -86,7 +94,7 @@ func (k externalKey) compare(o externalKey) int {
 	return cmp.Or(cmp.Compare(k.source, o.source), cmp.Compare(k.id, o.id))
 }
 
-// all yields the ids that are known.
+// all yields the known ids.
 func (x ExternalIDs) all() iter.Seq[externalKey] {
 	return func(yield func(externalKey) bool) {
 		for _, k := range []externalKey{{SourceIMDb, x.IMDb}, {SourceTMDb, x.TMDb}, {SourceMovieLens, x.MovieLens}} {
@@ -120,7 +128,7 @@ func checkExternalID(field string, k externalKey) error {
 }
 
 // normalised returns the movie as it is stored, or an invalid-argument error that names every
-// field that is wrong. field is what the request calls the movie, such as "movie".
+// wrong field. field is the movie's name in the request, such as "movie".
 func (m Movie) normalised(field string) (Movie, error) {
 	var errs []error
 	line := func(name, v string, limit int, required bool) string {
@@ -166,13 +174,13 @@ func (m Movie) normalised(field string) (Movie, error) {
 	return m, nil
 }
 
-// uniqueGenres normalises every genre with line and leaves out those that came before.
+// uniqueGenres normalises every genre with line and removes repetitions.
 func uniqueGenres(genres []string, line func(name, v string, limit int, required bool) string) []string {
 	var unique []string
 	seen := make(map[string]bool, len(genres))
 	for i, g := range genres {
 		g = line("genres["+strconv.Itoa(i)+"]", g, MaxGenre, true)
-		if key := genreKey(g); !seen[key] {
+		if key := text.GenreKey(g); !seen[key] {
 			seen[key] = true
 			unique = append(unique, g)
 		}
@@ -196,7 +204,7 @@ func checkRuntime(field string, minutes int) error {
 	return nil
 }
 
-// freeText trims and normalises a text, then checks it: normalising can change its length. A text that shows nothing is an empty one.
+// freeText trims and normalises a text, then checks it: normalising can change its length. A text without visible characters is empty.
 func freeText(field, v string, limit int, required bool) (string, error) {
 	if utf8.ValidString(v) {
 		v = norm.NFC.String(strings.TrimSpace(v))
@@ -229,22 +237,22 @@ func quote(v string) string {
 func (m Movie) genreKeys() []string {
 	keys := make([]string, len(m.Genres))
 	for i, g := range m.Genres {
-		keys[i] = genreKey(g)
+		keys[i] = text.GenreKey(g)
 	}
 	return keys
 }
 
-// sameContent reports whether two normalised movies differ only in what the service chooses.
+// sameContent reports whether two normalised movies are equal, apart from what the service sets.
 func (m Movie) sameContent(o Movie) bool {
 	return m.ID == o.ID && m.Title == o.Title && m.OriginalTitle == o.OriginalTitle &&
 		slices.Equal(m.AlternativeTitles, o.AlternativeTitles) && m.Year == o.Year && slices.Equal(m.Genres, o.Genres) &&
 		m.Director == o.Director && m.Description == o.Description && m.RuntimeMinutes == o.RuntimeMinutes && m.External == o.External
 }
 
-// nextETag is the etag of m as written after the version previous, "" for none. The content is
-// part of it, so that two versions with one etag have one content, however often a film is
-// deleted and created again; the version before and the time are, so that a film which is
-// changed and changed back still got a new etag.
+// nextETag is the etag of m as written after the version previous, "" for none. It includes the content,
+// so that two versions with one etag have one content, however often a film is
+// deleted and created again; it includes the previous version and the time, so that a film that is
+// changed and changed back gets a new etag.
 func (m Movie) nextETag(previous string) string {
 	h := sha256.New()
 	put := func(texts ...string) {
@@ -263,3 +271,12 @@ func (m Movie) nextETag(previous string) string {
 	fmt.Fprint(h, m.Year, m.RuntimeMinutes, m.Updated.UnixMicro())
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
+
+// Votes is a movie's number of ratings.
+type Votes struct {
+	MovieID string
+	// Votes is at least 1.
+	Votes int32
+}
+
+func noSuchMovie(id string) error { return fault.NotFound("no movie has the id %s", quote(id)) }

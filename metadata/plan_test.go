@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/metadata"
 )
 
@@ -122,7 +122,7 @@ func manyFilms(t testing.TB, c *catalogue, n int) {
 	for i := range n {
 		m := film(fmt.Sprintf("tt%07d", i), fmt.Sprintf("The %c title %d", 'A'+i%26, i*7919%n))
 		m.ExternalIds = &metadatav1.ExternalIds{Imdb: m.GetId(), Movielens: fmt.Sprint(i + 1)}
-		m.Director = "Somebody Somewhere"
+		m.Director = "A Director"
 		m.Genres = []string{"Comedy", "Action"}
 		if i%3 == 0 {
 			m.Genres[0] = "Drama"
@@ -137,7 +137,7 @@ func manyFilms(t testing.TB, c *catalogue, n int) {
 	}
 }
 
-// No statement reads a whole table or index, or sorts: SQLite says so itself (store_servers_test.go asks MySQL).
+// No statement reads a whole table or index, or sorts: as SQLite's query plans show (for MySQL's, see store_servers_test.go).
 func TestQueryPlans(t *testing.T) {
 	rec := &recorder{statements: map[string]int{}}
 	c := openCatalogue(t, "sqlite:"+filepath.Join(t.TempDir(), "metadata.db"), rec.wrap)
@@ -226,10 +226,10 @@ func checkPlan(t *testing.T, c *catalogue, query string, args int) {
 	}
 }
 
-// A page in the depth of a list costs as many operations as the first one, and no list needs more
-// of them than its years make necessary. The numbers are those of SQLite.
+// A page deep in a list costs as many operations as the first one, and no list needs more
+// than its years require. The numbers are those of SQLite.
 func TestPagesCostTheSame(t *testing.T) {
-	plan := &sqlfault.Plan{} // counts, and never fails
+	plan := &faultdriver.Plan{} // counts, and never fails
 	c := openCatalogue(t, "sqlite:"+filepath.Join(t.TempDir(), "metadata.db"), plan.Wrap)
 	manyFilms(t, c, 600)
 	cost := func(req *metadatav1.ListMoviesRequest) (int, string) {

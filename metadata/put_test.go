@@ -61,7 +61,7 @@ func TestPutReplacesWhole(t *testing.T) {
 	if want := c.clock.Now(); !got.GetUpdateTime().AsTime().Equal(want) {
 		t.Errorf("update time %v, want %v", got.GetUpdateTime().AsTime(), want)
 	}
-	// What the movie had claimed is free again.
+	// The movie's old id is free again.
 	c.put(t, with(film("other", "Other"), func(m *metadatav1.Movie) {
 		m.ExternalIds = &metadatav1.ExternalIds{Imdb: "tt0133093"}
 	}))
@@ -89,7 +89,7 @@ func TestPutOfTheSameWritesNothing(t *testing.T) {
 }
 
 func TestETagNeverRepeats(t *testing.T) {
-	c := newCatalogue(t) // with a clock that stands still
+	c := newCatalogue(t) // with a clock that does not move
 	seen := map[string]string{}
 	for _, title := range []string{"A", "B", "A", "B", "A"} {
 		etag := c.put(t, film("x", title)).GetEtag()
@@ -137,7 +137,7 @@ func TestExpectedETag(t *testing.T) {
 	}
 }
 
-// "none" only creates, "*" only replaces; what would change nothing is no exception.
+// "none" only creates, "*" only replaces; even if the put would change nothing.
 func TestExpectedExistence(t *testing.T) {
 	c := newCatalogue(t)
 	put := func(title, etag string) (*metadatav1.PutMovieResponse, error) {

@@ -117,7 +117,7 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-// Whoever puts a selection into the order of its sort keys, and of the ids where those are equal, has the order of the list.
+// A selection sorted by its sort keys, and by id where those are equal, is in the order of the list.
 func TestSelectionSortsAsTheListDoes(t *testing.T) {
 	c := newCatalogue(t)
 	long := strings.Repeat("Long ", 60)
@@ -167,7 +167,7 @@ func TestSelectLimits(t *testing.T) {
 	wantError(t, err, codes.InvalidArgument, "ids: must be 1 to 5000 ids, got 5001")
 	_, err = c.SelectMovies(t.Context(), &metadatav1.SelectMoviesRequest{})
 	wantError(t, err, codes.InvalidArgument, "ids: must be 1 to 5000 ids, got 0")
-	// Ids that no movie can have come from rankings of whatever was rated: they are passed over.
+	// Rankings may have ids that no movie can have: they are skipped.
 	for _, ids := range [][]string{{"\x7f", "last", "..", strings.Repeat("x", 129)}, {"last"}} {
 		resp, err = c.SelectMovies(t.Context(), &metadatav1.SelectMoviesRequest{Ids: ids})
 		if err != nil || len(resp.GetMatches()) != 1 || resp.GetMatches()[0].GetId() != "last" {

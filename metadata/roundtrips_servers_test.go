@@ -14,7 +14,7 @@ import (
 	"movieexample.com/test/servers"
 )
 
-// A write that nothing competes with takes three round trips to the database at most, whatever it changes.
+// A write without competition takes at most three round trips to the database, whatever it changes.
 func TestRoundTripsOfAWrite(t *testing.T) {
 	at, err := url.Parse(sqltest.MySQL(t).Database(t))
 	if err != nil {
@@ -26,7 +26,7 @@ func TestRoundTripsOfAWrite(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = proxy.Close() })
 	at.Host = proxy.Address()
-	c := openCatalogue(t, at.String(), nil) // and nobody reads in the background
+	c := openCatalogue(t, at.String(), nil) // and without reads in the background
 	c.put(t, film("warm", "Up"))
 	full := func(id, title string, genres ...string) *metadatav1.Movie {
 		return &metadatav1.Movie{

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/text/unicode/norm"
 
 	"movieexample.com/internal/fault"
 	"movieexample.com/internal/page"
 	"movieexample.com/metadata/internal/search"
+	"movieexample.com/metadata/internal/text"
 )
 
 // The limits of search.
@@ -19,28 +21,17 @@ const (
 	maxSuggestions     = 20
 )
 
-// Run keeps the search index equal to the catalogue until ctx ends. Without it, search answers from
-// what New could load. It returns nil: a failing database is logged and tried again.
-func (s *Service) Run(ctx context.Context) error {
-	s.follower.run(ctx)
-	return nil
-}
-
-// SearchReady reports whether search can answer, for readiness: KindUnavailable until the search
-// index has been loaded for the first time.
-func (s *Service) SearchReady(context.Context) error { return s.follower.ready() }
-
 // version returns the numbers of the last writes to the catalogue, and those that search answers as of.
 func (s *Service) version(ctx context.Context) (stored, indexed numbers, err error) {
 	// The index first: it must not seem to be ahead of what is stored.
-	if at := s.follower.reached.Load(); at != nil {
+	if at := s.indexer.own.reached.Load(); at != nil {
 		indexed = at.numbers
 	}
 	stored, err = s.store.numbers(ctx, s.store.db.Read())
 	return stored, indexed, explain(ctx, "read the catalogue's version", err)
 }
 
-// searchFilter is what a search request asks for, but for the page.
+// searchFilter is a search request without its page.
 type searchFilter struct {
 	text, genre string
 	decade      *int32 // nil means all
@@ -48,9 +39,9 @@ type searchFilter struct {
 
 // checked returns the query as the index takes it.
 func (f searchFilter) checked() (search.Query, error) {
-	text, textErr := queryText(f.text)
+	typed, textErr := queryText(f.text)
 	genre, genreErr := oneLine("genre", f.genre, MaxGenre, false)
-	q := search.Query{Text: text, Genre: genreKey(genre)}
+	q := search.Query{Text: typed, Genre: text.GenreKey(genre)}
 	var decadeErr error
 	if f.decade != nil {
 		q.Decade, q.HasDecade = int(*f.decade), true
@@ -61,8 +52,8 @@ func (f searchFilter) checked() (search.Query, error) {
 	return q, fault.All(textErr, genreErr, decadeErr)
 }
 
-// queryText checks what was typed. Its form is normalised so that the same text is the same query in
-// every form of it.
+// queryText checks what was typed, and normalises it so that the same text is the same query in
+// every Unicode form.
 func queryText(typed string) (string, error) {
 	trimmed := strings.TrimSpace(typed)
 	if err := fault.Text("query", trimmed, MaxQuery, true); err != nil {
@@ -80,18 +71,15 @@ type hit struct {
 
 // found is one page of a search.
 type found struct {
-	hits    []hit
-	next    string // the next page's token
-	total   int
-	genres  []search.GenreCount
-	decades []search.DecadeCount
-	others  int // genres that are not in genres
+	search.Result
+	hits []hit  // those of Hits that are stored
+	next string // the next page's token
 }
 
 // search returns one page of the movies that match. What matches, and in which order, is as of the
-// index; the movies, and how the query matches them, are as of the database. A movie that was deleted or
-// changed since the index was brought up to date, so that the query does not match it any more, is missing
-// from its page, which may then be short. So may a page of very large movies.
+// index; the movies, and how the query matches them, are as of the database. A movie that was deleted, or
+// changed so that the query no longer matches it, since the index was brought up to date is missing
+// from its page, which may then be short. A page of very large movies may be short, too.
 func (s *Service) search(ctx context.Context, f searchFilter, size int32, token string) (found, error) {
 	q, queryErr := f.checked()
 	n, sizeErr := page.Size(size, defaultPageSize, maxPageSize)
@@ -105,13 +93,13 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 			return found{}, err
 		}
 	}
-	if err := s.follower.ready(); err != nil {
+	if err := s.indexer.ready(); err != nil {
 		return found{}, err
 	}
-	s.follower.awaitOwn(ctx)
+	index := s.indexer.current(ctx)
 	q.Limit = n
 	for {
-		p, fits, err := s.searchPage(ctx, q, query)
+		p, fits, err := s.searchPage(ctx, index, q, query)
 		if err != nil || fits == q.Limit {
 			return p, err
 		}
@@ -119,9 +107,8 @@ func (s *Service) search(ctx context.Context, f searchFilter, size int32, token 
 	}
 }
 
-// searchPage returns the page of q.Limit hits, and fits, which is less where their movies are too large for one page.
-func (s *Service) searchPage(ctx context.Context, q search.Query, query string) (p found, fits int, err error) {
-	index := s.follower.index.Load()
+// searchPage returns the page of q.Limit hits, and fits, which is less if their movies are too large for one page.
+func (s *Service) searchPage(ctx context.Context, index *search.Index, q search.Query, query string) (p found, fits int, err error) {
 	r := index.Search(q)
 	ids := make([]string, len(r.Hits))
 	for i, h := range r.Hits {
@@ -134,14 +121,12 @@ func (s *Service) searchPage(ctx context.Context, q search.Query, query string) 
 	if list := ordered(ids, movies); fitting(list) < len(list) {
 		return found{}, fitting(list), nil
 	}
-	p = found{hits: make([]hit, 0, len(ids)), total: r.Total, genres: r.Genres, decades: r.Decades, others: r.OtherGenres}
+	p = found{Result: r, hits: make([]hit, 0, len(ids))}
 	for _, h := range r.Hits {
-		m, ok := movies[h.ID]
-		if !ok {
-			continue
-		}
-		if h, ok = index.Judge(q, h, m.film()); ok {
-			p.hits = append(p.hits, hit{m, h.Kind, h.Title, h.MatchedName})
+		if m, ok := movies[h.ID]; ok {
+			if h, ok = index.Judge(q, h, m.film()); ok {
+				p.hits = append(p.hits, hit{m, h.Kind, h.Title, h.MatchedName})
+			}
 		}
 	}
 	if r.Next != nil {
@@ -172,12 +157,11 @@ func (s *Service) suggest(ctx context.Context, typed string, size int32) ([]sugg
 	if err := fault.All(textErr, sizeErr); err != nil {
 		return nil, err
 	}
-	if err := s.follower.ready(); err != nil {
+	if err := s.indexer.ready(); err != nil {
 		return nil, err
 	}
-	s.follower.awaitOwn(ctx)
 	q := search.Query{Text: text, Limit: n, NoCounts: true}
-	index := s.follower.index.Load()
+	index := s.indexer.current(ctx)
 	hits := index.Search(q).Hits
 	ids := make([]string, len(hits))
 	for i, h := range hits {
@@ -189,12 +173,10 @@ func (s *Service) suggest(ctx context.Context, typed string, size int32) ([]sugg
 	}
 	list := make([]suggestion, 0, len(hits))
 	for _, h := range hits {
-		f, ok := films[h.ID]
-		if !ok {
-			continue
-		}
-		if h, ok = index.Judge(q, h, f); ok {
-			list = append(list, suggestion{h.ID, f.Director, f.Year, h.Title, h.MatchedName})
+		if f, ok := films[h.ID]; ok {
+			if h, ok = index.Judge(q, h, f); ok {
+				list = append(list, suggestion{h.ID, f.Director, f.Year, h.Title, h.MatchedName})
+			}
 		}
 	}
 	return list, nil
@@ -206,7 +188,7 @@ func (s *Service) similar(ctx context.Context, id string, size int32) ([]search.
 	if err := fault.All(fault.ID("id", id), sizeErr); err != nil {
 		return nil, err
 	}
-	if err := s.follower.ready(); err != nil {
+	if err := s.indexer.ready(); err != nil {
 		return nil, err
 	}
 	stored, err := s.store.films(ctx, []string{id})
@@ -216,12 +198,20 @@ func (s *Service) similar(ctx context.Context, id string, size int32) ([]search.
 	if _, ok := stored[id]; !ok {
 		return nil, noSuchMovie(id)
 	}
-	near, known := s.follower.index.Load().Similar(id, n)
+	near, known := s.indexer.index.Load().Similar(id, n)
 	if !known { // the movie is newer than the index
-		if _, err := s.follower.refresh(ctx); err != nil {
+		if _, err := s.indexer.refresh(ctx); err != nil {
 			return nil, explain(ctx, "bring the search index up to date", err)
 		}
-		near, _ = s.follower.index.Load().Similar(id, n)
+		near, _ = s.indexer.index.Load().Similar(id, n)
 	}
 	return near, nil
+}
+
+// stats counts the films of the index, which equals the catalogue as of the returned time.
+func (s *Service) stats() (search.Stats, time.Time, error) {
+	if err := s.indexer.ready(); err != nil {
+		return search.Stats{}, time.Time{}, err
+	}
+	return s.indexer.index.Load().Stats(), s.indexer.asOf(), nil
 }

@@ -17,7 +17,7 @@ import (
 	"movieexample.com/metadata"
 )
 
-// aliens is a catalogue that search can tell apart in every way it knows.
+// aliens is a catalogue of films that differ in everything that search uses.
 func aliens(t testing.TB) *catalogue {
 	t.Helper()
 	c := newCatalogue(t)
@@ -160,7 +160,7 @@ func TestSearchErrors(t *testing.T) {
 			wantError(t, err, codes.InvalidArgument, tc.want...)
 		})
 	}
-	// What asks for the same is the same query.
+	// Spellings of the same query share tokens.
 	same := proto.Clone(valid).(*metadatav1.SearchMoviesRequest)
 	same.Query, same.Genre, same.PageSize, same.PageToken = "  alien ", " ", 5, token
 	if got := hitIDs(c.search(t, same)); !slices.Equal(got, []string{"heat"}) {
@@ -205,8 +205,8 @@ func TestSuggest(t *testing.T) {
 
 func TestSimilarErrors(t *testing.T) {
 	c := aliens(t)
-	_, err := c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "nobody"})
-	wantError(t, err, codes.NotFound, `no movie has the id "nobody"`)
+	_, err := c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "missing"})
+	wantError(t, err, codes.NotFound, `no movie has the id "missing"`)
 	_, err = c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{PageSize: -1})
 	wantError(t, err, codes.InvalidArgument, "id: is required", "page_size")
 	resp, err := c.ListSimilarMovies(t.Context(), &metadatav1.ListSimilarMoviesRequest{Id: "alien", PageSize: 1})
@@ -259,8 +259,8 @@ func walkSearch(tb testing.TB, t errorer, c *catalogue, req *metadatav1.SearchMo
 	return nil
 }
 
-// Films that nobody touches are found exactly once, and in the order in which they are found when all
-// is quiet, whatever happens to others while somebody pages through.
+// Films that do not change are found exactly once, and in the order in which they are found without
+// changes, whatever happens to others during the walk.
 func TestSearchWhileOthersWrite(t *testing.T) {
 	c := openWith(t, sqltest.URL(t), nil, quick(), metadata.Deps{})
 	c.run(t)

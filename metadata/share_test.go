@@ -18,7 +18,7 @@ import (
 	"movieexample.com/metadata"
 )
 
-// shared is a catalogue whose writers wait until release is called, behind one that has started.
+// shared is a catalogue whose writers wait until release is called, after one that has started.
 type shared struct {
 	*catalogue
 	reg     *prometheus.Registry
@@ -87,7 +87,7 @@ func (s *shared) metric(t *testing.T, name string) *dto.Metric {
 	return nil
 }
 
-// next makes a write that waits behind those before it, and checks its answer when it comes.
+// next makes a write that waits for those before it, and checks its answer when it comes.
 func (s *shared) next(t *testing.T, what string, want codes.Code, write func() error) {
 	t.Helper()
 	s.wg.Go(func() {
@@ -124,8 +124,8 @@ func withTMDb(m *metadatav1.Movie, id string) *metadatav1.Movie {
 	return m
 }
 
-// Writes that share a transaction are as if they had come one after the other: conditions and external ids are judged by what
-// those before have made, and what one of them is refused for leaves the others alone.
+// Writes that share a transaction behave as if they came one after the other: conditions and external ids are checked against
+// the result of those before, and a refusal of one does not affect the others.
 func TestWritesShareATransactionInTheirOrder(t *testing.T) {
 	s := newShared(t, nil)
 	const created, updated, unchanged = true, false, false
@@ -172,7 +172,7 @@ func TestWritesShareATransactionInTheirOrder(t *testing.T) {
 	checkTables(t, s.db)
 }
 
-// What the database refuses fails alone.
+// A movie that the database refuses fails alone.
 func TestAMovieThatIsRefusedFailsAlone(t *testing.T) {
 	s := newShared(t, func(url string, c *catalogue) {
 		if c.db.Dialect() == sqldb.MySQL {

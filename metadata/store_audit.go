@@ -7,9 +7,9 @@ import (
 	"movieexample.com/internal/sqldb"
 )
 
-// Audit checks that the tables of a catalogue's database agree: each film stands in the list of all films and in the change
-// feed, and whatever else names a film names one that there is. The database is only read, and its schema has to be up to
-// date. It calls differ with one line for each rule that does not hold, and returns how many films were checked.
+// Audit checks that the tables of a catalogue's database agree: each film is in the list of all films and in the change
+// feed, and all rows that name a film name an existing one. It only reads the database, whose schema must be up to
+// date. It calls differ with one line for each broken rule, and returns how many films it checked.
 func Audit(ctx context.Context, db *sqldb.DB, differ func(text string)) (checked int64, err error) {
 	err = db.Snapshot(ctx, func(ctx context.Context, q sqldb.Queryer) error {
 		var listed int64
@@ -39,7 +39,7 @@ func Audit(ctx context.Context, db *sqldb.DB, differ func(text string)) (checked
 	return checked, nil
 }
 
-// auditRule counts rows that should not be. Each join goes through a primary key.
+// auditRule counts rows that should not exist. Each join uses a primary key.
 type auditRule struct{ broken, count string }
 
 func auditRules() []auditRule {

@@ -10,70 +10,38 @@ import (
 	"movieexample.com/internal/sqldb"
 )
 
-// list returns the first n films after the position (nil: from the beginning), and the position
-// of the last of them if there are more.
-func (s *store) list(ctx context.Context, f Filter, order Order, after *position, n int) ([]Movie, *position, error) {
-	var (
-		movies []Movie
-		more   *position
-	)
-	// One snapshot, or a film that is renamed between the two queries could be shown where it
-	// is not.
-	err := s.db.Snapshot(ctx, func(ctx context.Context, q sqldb.Queryer) error {
+// list returns the first n films after the position (nil: from the start), their positions, and whether more follow.
+func (s *store) list(ctx context.Context, f Filter, order Order, after *position, n int) (movies []Movie, found []position, more bool, err error) {
+	// One snapshot, or a film that is renamed between the two queries could be shown in the wrong place.
+	err = s.db.Snapshot(ctx, func(ctx context.Context, q sqldb.Queryer) error {
 		w := walk{ctx: ctx, q: q, genreKey: f.Genre}
-		found := w.page(f, order, after, n+1) // one more tells whether there are more
+		found = w.page(f, order, after, n+1) // one more tells whether there are more
 		if w.err != nil {
 			return w.err
 		}
-		if len(found) > n {
-			found = found[:n]
-			more = &found[n-1]
-		}
+		more = len(found) > n
+		found = found[:min(n, len(found))]
 		ids := make([]string, len(found))
 		for i, p := range found {
-			ids[i] = idOfTitleKey(p.TitleKey)
+			_, ids[i] = splitTitleKey(p.TitleKey)
 		}
-		rows, err := s.movies(ctx, q, ids)
-		movies = ordered(ids, rows)
-		if n := fitting(movies); n < len(movies) && len(movies) == len(found) {
-			movies, more = movies[:n], &found[n-1]
+		byID, err := s.movies(ctx, q, ids)
+		for _, id := range ids {
+			if m, ok := byID[id]; ok {
+				movies = append(movies, m)
+			}
 		}
 		return err
 	})
 	if err != nil {
-		return nil, nil, explain(ctx, "list movies", err)
+		return nil, nil, false, explain(ctx, "list movies", err)
 	}
-	return movies, more, nil
-}
-
-// pageBytes bounds the movies of one page: an answer must stay far under what gRPC takes, and movies may have texts of 150 KB.
-const pageBytes = 2 << 20
-
-// fitting returns how many of the movies a page has room for: one at least, where there is one.
-func fitting(movies []Movie) int {
-	size := 0
-	for i, m := range movies {
-		if size += m.bytes(); size > pageBytes && i > 0 {
-			return i
-		}
-	}
-	return len(movies)
-}
-
-// bytes is about what the movie takes in a message.
-func (m Movie) bytes() int {
-	n := 200 + len(m.ID) + len(m.Title) + len(m.OriginalTitle) + len(m.Director) + len(m.Description)
-	for _, list := range [][]string{m.AlternativeTitles, m.Genres} {
-		for _, text := range list {
-			n += 4 + len(text)
-		}
-	}
-	return n
+	return movies, found, more, nil
 }
 
 // walk finds positions in the list of one genre, or of all films. Every query of it reads a run
-// of neighbours in one index, no more of them than are wanted, and sorts nothing: that is what
-// makes a page cost the same wherever it is. After an error it finds nothing.
+// of neighbours in one index, no more than are needed, and sorts nothing, so a page
+// costs the same wherever it is. After an error it finds nothing.
 type walk struct {
 	ctx      context.Context
 	q        sqldb.Queryer
@@ -106,8 +74,8 @@ func (w *walk) byTitle(after *position, n int) []position {
 }
 
 // byTitleInYears merges runs. Filtering the list by year would read all of it to find the three
-// films of 1895; instead the years are covered by at most 40 whole decades and single years, and
-// each of them is a run by title of its own.
+// films of 1895; instead at most 40 whole decades and single years cover the years, and
+// each of them is a run by title.
 func (w *walk) byTitleInYears(first, last int, after *position, n int) []position {
 	var found []position
 	for year := first; year <= min(last, MaxYear); {
@@ -123,7 +91,7 @@ func (w *walk) byTitleInYears(first, last int, after *position, n int) []positio
 	return found[:min(n, len(found))]
 }
 
-// byYear reads the rest of the year it is in, then the years that follow.
+// byYear reads the rest of the current year, then the years that follow.
 func (w *walk) byYear(first, last int, after *position, n int) []position {
 	var found []position
 	if after != nil {
@@ -136,10 +104,10 @@ func (w *walk) byYear(first, last int, after *position, n int) []position {
 	return found
 }
 
-// byYearDesc is byYear backwards, in which the films of one year must still come forwards. Read
+// byYearDesc is byYear backwards, except that the films of one year still come in forward order. Read
 // backwards, the index tells which years the next films are from. All of these years but the
 // last are complete and only need sorting; of the last one the wrong end was read, so its
-// beginning is read again.
+// start is read again.
 func (w *walk) byYearDesc(first, last int, after *position, n int) []position {
 	var found []position
 	if after != nil {
@@ -163,31 +131,23 @@ func (w *walk) byYearDesc(first, last int, after *position, n int) []position {
 }
 
 // run reads at most n positions that meet a condition, in the order that comes with it. year is
-// the column of the year, or "0" where nobody needs it and the index has it not.
-func (w *walk) run(year, condition string, n int, args ...any) []position {
+// the column of the year, or "0" where it is not needed and the index does not have it.
+func (w *walk) run(year, condition string, n int, args ...any) (found []position) {
 	if w.err != nil {
 		return nil
 	}
+	query := "SELECT title_key, " + year + " FROM movie_listings WHERE genre_key = ? AND " + condition + " LIMIT ?"
 	args = append(append([]any{w.genreKey}, args...), n)
-	rows, err := w.q.QueryContext(w.ctx, "SELECT title_key, "+year+" FROM movie_listings WHERE genre_key = ? AND "+condition+" LIMIT ?", args...)
-	if err != nil {
-		w.err = err
-		return nil
-	}
-	defer rows.Close()
-	var found []position
-	for rows.Next() {
+	w.err = each(w.ctx, w.q, query, args, func(scan func(...any) error) error {
 		var p position
-		if w.err = rows.Scan(&p.TitleKey, &p.Year); w.err != nil {
-			return nil
-		}
+		err := scan(&p.TitleKey, &p.Year)
 		found = append(found, p)
-	}
-	w.err = rows.Err()
+		return err
+	})
 	return found
 }
 
-// titleOf is the title key to go on after; every title key is greater than "".
+// titleOf is the title key to continue after; every title key is greater than "".
 func titleOf(after *position) string {
 	if after == nil {
 		return ""
@@ -195,8 +155,9 @@ func titleOf(after *position) string {
 	return after.TitleKey
 }
 
-// decadeOf is the first year of a year's decade, 0 for an unknown year.
-func decadeOf(year int) int { return year - year%10 }
+// selectChunk is how many ids one query of a selection has. The text of a request's last chunk varies
+// and is parsed each time; the other texts are always the same.
+const selectChunk = 500
 
 // matches returns those of the movies that exist and match the filter, by id.
 func (s *store) matches(ctx context.Context, ids []string, f Filter) (map[string]Match, error) {
@@ -216,33 +177,19 @@ func (s *store) matches(ctx context.Context, ids []string, f Filter) (map[string
 			args = append(args, id)
 		}
 		query := "SELECT id, title, title_key FROM movies WHERE id IN " + s.db.Dialect().Placeholders(len(chunk), 1) + condition
-		if err := s.addMatches(ctx, found, query, append(args, bounds...)); err != nil {
+		err := each(ctx, s.db.Read(), query, append(args, bounds...), func(scan func(...any) error) error {
+			var (
+				m   Match
+				key string
+			)
+			err := scan(&m.ID, &m.Title, &key)
+			m.SortKey, _ = splitTitleKey(key)
+			found[m.ID] = m
+			return err
+		})
+		if err != nil {
 			return nil, explain(ctx, "select movies", err)
 		}
 	}
 	return found, nil
-}
-
-// selectChunk is how many ids one query of a selection has. The last chunk's text differs from
-// request to request and is parsed each time; the other texts are always the same.
-const selectChunk = 500
-
-func (s *store) addMatches(ctx context.Context, found map[string]Match, query string, args []any) error {
-	rows, err := s.db.Read().QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var (
-			m   Match
-			key string
-		)
-		if err := rows.Scan(&m.ID, &m.Title, &key); err != nil {
-			return err
-		}
-		m.SortKey = sortKeyOf(key)
-		found[m.ID] = m
-	}
-	return rows.Err()
 }

@@ -23,17 +23,17 @@ import (
 
 func databaseOf(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
 
-// Several processes write the same films, external ids and votes. No call fails for that the others are there, of all who
-// hold one etag one writes, and in the end the tables agree.
+// Several processes write the same films, external ids and votes. No call fails because of the others, of all clients
+// with the same etag one writes, and in the end the tables agree.
 func TestProcessesOnOneServer(t *testing.T) {
 	const processes, writers, writes, films = 3, 2, 40, 6
 	server := sqltest.MySQL(t)
 	url := server.Database(t)
 	waitsBefore := server.LockWaits(t)
-	doors := make([]*catalogue, processes)
-	for i := range doors {
-		doors[i] = openCatalogue(t, url, nil)
-		doors[i].run(t)
+	catalogues := make([]*catalogue, processes)
+	for i := range catalogues {
+		catalogues[i] = openCatalogue(t, url, nil)
+		catalogues[i].run(t)
 	}
 	movie := func(id string, n int) *metadatav1.Movie {
 		return &metadatav1.Movie{
@@ -46,7 +46,7 @@ func TestProcessesOnOneServer(t *testing.T) {
 		mu   sync.Mutex
 		wins = map[string]int{} // by the etag that was expected
 	)
-	for p, c := range doors {
+	for p, c := range catalogues {
 		for w := range writers {
 			wg.Go(func() {
 				for i := range writes {
@@ -86,7 +86,7 @@ func TestProcessesOnOneServer(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	checkTables(t, doors[0].db)
+	checkTables(t, catalogues[0].db)
 	for etag, n := range wins {
 		if n != 1 {
 			t.Errorf("%d writers won with the etag %s", n, etag)
@@ -94,7 +94,7 @@ func TestProcessesOnOneServer(t *testing.T) {
 	}
 	queries := []string{"number", "n"}
 	want := answers(t, openCatalogue(t, url, nil), queries...)
-	for p, c := range doors {
+	for p, c := range catalogues {
 		until(t, fmt.Sprint("process ", p), func() error {
 			if got := answers(t, c, queries...); got != want {
 				return fmt.Errorf("answers %s, want %s", got, want)
@@ -107,7 +107,7 @@ func TestProcessesOnOneServer(t *testing.T) {
 	}
 }
 
-// A transaction of somebody who keeps to no order makes a deadlock with ours, and the server picks ours as the victim: the
+// A transaction that locks rows in another order deadlocks with ours, and the server picks ours as the victim: the
 // caller does not notice.
 func TestADeadlockIsRepeated(t *testing.T) {
 	server := sqltest.MySQL(t)
@@ -131,8 +131,8 @@ func TestADeadlockIsRepeated(t *testing.T) {
 	checkTables(t, c.db)
 }
 
-// A server that is full, or became read-only, is an answer that says so and changes nothing; afterwards the same call
-// succeeds. The errors are made here with the server's own numbers.
+// A call to a server that is full, or became read-only, fails with that reason and changes nothing; later the same call
+// succeeds. The test makes the errors with the server's own numbers.
 func TestServerThatTakesNoWrites(t *testing.T) {
 	server := sqltest.MySQL(t)
 	for name, trouble := range map[string]struct{ signal, want string }{
@@ -304,7 +304,7 @@ func explainPlan(t testing.TB, server *sqltest.Server, db, query string) (steps 
 	return steps
 }
 
-// withArguments puts a value for each question mark, by the column that stands before it.
+// withArguments puts a value for each question mark, by the column before it.
 func withArguments(query string) string {
 	parts := strings.Split(query, "?")
 	var b strings.Builder

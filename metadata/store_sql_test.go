@@ -7,7 +7,7 @@ import (
 	"movieexample.com/metadata"
 )
 
-// Both engines get the same tables, and everything the store says to them is understood by all that design 6.2 names.
+// Both engines have the same tables, and all engines of design 6.2 understand the store's statements.
 func TestSchemaIsTheSameOnEveryEngine(t *testing.T) { sqltest.CheckSchema(t, metadata.Schema()) }
 
 func TestStatementsArePortable(t *testing.T) { sqltest.CheckStatements(t, ".", 20) }

@@ -2,37 +2,64 @@ package metadata
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
-	"time"
 
 	"movieexample.com/internal/groupcommit"
 	"movieexample.com/internal/sqldb"
 )
 
-// change is what one request asks of the catalogue: the movies and external ids that it is about, and rules that change them.
+// maxWaiting bounds the movies of the updates that wait for a transaction (ADR 022).
+const maxWaiting = 20 * MaxBatch
+
+// writer changes the catalogue, one transaction at a time. Updates that come at the same time share one.
+type writer struct {
+	*store
+	updates *groupcommit.Group[change, int64]
+	changed func(id string) // see Deps.Changed
+}
+
+// newWriter returns a writer; nil metrics count nothing.
+func newWriter(s *store, changed func(id string), metrics *groupcommit.Metrics) *writer {
+	w := &writer{store: s, changed: changed}
+	w.updates = groupcommit.New(groupcommit.Config[change]{
+		Batches: 1, MaxBatch: MaxBatch, MaxWaiting: maxWaiting, Weight: func(c change) int { return len(c.ids) }, Metrics: metrics,
+	}, w.commit)
+	return w
+}
+
+// change is one update: the movies and external ids that it reads and writes, and the rules that change them.
 type change struct {
 	ids   []string
 	keys  []externalKey
 	rules func(*excerpt) error
 }
 
+// excerpt is the part of the catalogue that one transaction works on: the writer loads it, the
+// rules change it, the writer stores the difference. So the rules need no SQL, and a batch in
+// which a movie or an external id occurs several times reads it once.
+type excerpt struct {
+	// movies has every movie of the transaction that exists, by id.
+	movies map[string]Movie
+	// owners tells which movie has an external id. It knows the ids that the transaction
+	// writes; one that is missing is free.
+	owners map[externalKey]string
+}
+
 // update reads the movies with the ids, and who owns the external ids, into an excerpt, lets
-// rules change it, and writes the difference: in one transaction, in which nobody else changes
+// rules change it, and writes the difference: in one transaction, during which no other one changes
 // what was read. It returns the number that the transaction has in the change feed, 0 if it changed nothing. If
 // rules return an error, they must leave the excerpt as it was; the error is returned and nothing is written.
 //
-// Updates at the same time share a transaction: their rules run one after the other, on one excerpt. Rules may be called
+// If updates share a transaction, their rules run one after the other on one excerpt. Rules may be called
 // again, with a new excerpt, but not after update has returned anything but ctx's error.
-func (s *store) update(ctx context.Context, ids []string, keys []externalKey, rules func(*excerpt) error) (number int64, err error) {
-	number, err = s.updates.Do(ctx, change{ids: ids, keys: keys, rules: rules})
+func (w *writer) update(ctx context.Context, ids []string, keys []externalKey, rules func(*excerpt) error) (number int64, err error) {
+	number, err = w.updates.Do(ctx, change{ids: ids, keys: keys, rules: rules})
 	return number, explain(ctx, "write movies", err)
 }
 
-// updateAll makes several updates in one transaction, in their order: each sees those before it.
-func (s *store) updateAll(ctx context.Context, updates []*groupcommit.Write[change]) (results []groupcommit.Result[int64], err error) {
+// commit makes several updates in one transaction, in their order: each sees those before it.
+func (w *writer) commit(ctx context.Context, updates []*groupcommit.Write[change]) (results []groupcommit.Result[int64], err error) {
 	var (
 		ids     []string
 		keys    []externalKey
@@ -42,203 +69,244 @@ func (s *store) updateAll(ctx context.Context, updates []*groupcommit.Write[chan
 		ids = append(ids, u.Value.ids...)
 		keys = append(keys, u.Value.keys...)
 	}
-	// Whoever locks several rows locks them in the same order, or two transactions can wait
-	// for each other on engines that lock rows.
+	// Every transaction locks rows in the same order, to avoid deadlocks on engines that lock rows.
 	slices.Sort(ids)
 	slices.SortFunc(keys, externalKey.compare)
 	ids, keys = slices.Compact(ids), slices.Compact(keys)
 	defer func() {
 		for _, id := range ids {
-			s.changed(id)
+			w.changed(id) // even after an error, as the write may have been stored
 		}
 	}()
-	err = s.write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = w.write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		results, written = make([]groupcommit.Result[int64], len(updates)), trace{}
 		var (
-			last   int64
 			before = make(map[string]movieRow, len(ids))
-			owners = make(map[externalKey]string, len(keys))
+			x      = &excerpt{movies: make(map[string]Movie, len(ids)), owners: make(map[externalKey]string, len(keys))}
 		)
-		err := tx.Pipeline(ctx, turn(tx, movieSequence, &last), s.rows(tx, ids, before), s.owners(tx, keys, owners))
-		if err == nil {
-			err = mustCount(movieSequence, last)
-		}
+		last, err := takeTurn(ctx, tx, movieSequence, lockRows(tx, ids, before), lockOwners(tx, keys, x.owners))
 		if err != nil {
 			return err
 		}
-		x := &excerpt{movies: make(map[string]Movie, len(before)), owners: owners}
 		for id, r := range before {
 			x.movies[id] = r.Movie
 		}
 		for i, u := range updates {
-			if results[i].Err = u.Left(); results[i].Err != nil {
-				continue
+			if results[i].Err = u.Left(); results[i].Err == nil {
+				results[i].Err = u.Value.rules(x)
 			}
-			results[i].Err = u.Value.rules(x)
 		}
-		c := difference(ids, before, x.movies)
-		number, err := s.save(ctx, tx, c, last+1)
+		d := differenceOf(ids, before, x.movies)
+		number, err := d.save(ctx, tx, last+1)
 		for i := range results {
 			results[i].Value = number
 		}
-		written = trace{number: number, ids: c.announce, etags: etagsOf(x.movies, c.announce)}
+		written = trace{number: number, ids: d.changed, etags: make(map[string]string, len(d.changed))}
+		for _, id := range d.changed {
+			written.etags[id] = x.movies[id].ETag
+		}
 		return err
-	}, func(ctx context.Context) (outcome, error) { return s.find(ctx, written) })
+	}, func(ctx context.Context) (outcome, error) { return w.find(ctx, written) })
 	return results, err
 }
 
-// outcome is what a look at the tables tells of a transaction whose commit nobody confirmed.
-type outcome uint8
-
-const (
-	// undecided: others have changed since whatever it would have changed.
-	undecided outcome = iota
-	stored
-	absent
-)
-
-// writePatience bounds for how long a write is tried again. It is longer than a database needs to restart or to find a
-// deadlock, and short enough for a caller without a deadline to hear what is wrong.
-const writePatience = 20 * time.Second
-
-// write runs a transaction until its outcome is known, and returns nil if it took place. What the engine gave up for others
-// (a deadlock, a lock that was not to be had, a lost connection) runs again. After a commit of unknown outcome, find looks
-// whether it took place; only if that cannot be told either, the *sqldb.CommitError is returned.
-func (s *store) write(ctx context.Context, change func(context.Context, *sqldb.Tx) error, find func(context.Context) (outcome, error)) error {
-	began := time.Now()
-	for attempt := 0; ; attempt++ {
-		err := s.db.Write(ctx, change)
-		unknown := (*sqldb.CommitError)(nil)
-		switch {
-		case errors.As(err, &unknown):
-			found, findErr := s.retry(ctx, began, find)
-			switch {
-			case findErr != nil:
-				return fmt.Errorf("%w (reading back: %w)", err, findErr)
-			case found == stored:
-				return nil
-			case found == undecided:
-				return err
-			case sqldb.Full(err), errors.As(err, new(*sqldb.TroubleError)):
-				return unknown.Err // it is known now, and waiting mends neither a disk nor a file
-			}
-		case err == nil || !sqldb.Transient(err):
-			return err
-		}
-		if !pause(ctx, began, attempt) {
-			return err
-		}
-	}
-}
-
-// retry repeats a look at the tables until it succeeds, patience is at its end, or an operator has to do something first.
-func (s *store) retry(ctx context.Context, began time.Time, find func(context.Context) (outcome, error)) (outcome, error) {
-	for attempt := 0; ; attempt++ {
-		found, err := find(ctx)
-		if err == nil || errors.As(err, new(*sqldb.TroubleError)) || !pause(ctx, began, attempt) {
-			return found, err
-		}
-	}
-}
-
-// pause waits before another attempt, with full jitter so that those who collided do not meet again, and reports whether
-// there should be one.
-func pause(ctx context.Context, began time.Time, attempt int) bool {
-	limit := min(10*time.Millisecond<<min(attempt, 10), time.Second)
-	wait := time.Millisecond + rand.N(limit)
-	if time.Since(began)+wait > writePatience {
-		return false
-	}
-	return sleep(ctx, wait, nil)
-}
-
-// trace is what a transaction leaves behind: its number in the feed, and the films it changed with their etags, "" for one
-// that it removed.
-type trace struct {
-	number int64
-	ids    []string
-	etags  map[string]string
-}
-
-func etagsOf(movies map[string]Movie, ids []string) map[string]string {
-	etags := make(map[string]string, len(ids))
-	for _, id := range ids {
-		etags[id] = movies[id].ETag
-	}
-	return etags
-}
-
-// find tells whether the transaction that would have left a trace took place. It waits for its turn, and so for the
-// transaction itself, should the server still be at it. What it says took place is on disk: that it can be seen proves nothing, as a
-// server shows a commit before; so a number is taken behind it, by a commit that is answered.
-func (s *store) find(ctx context.Context, t trace) (found outcome, err error) {
-	if t.number == 0 {
-		return stored, nil // there was nothing to write
-	}
-	read := false
-	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		var last int64
-		present := make(map[string]version, len(t.ids))
-		err := tx.Pipeline(ctx, turn(tx, movieSequence, &last), s.versions(t.ids, present))
-		if err == nil {
-			err = mustCount(movieSequence, last)
-		}
-		if err != nil {
-			return err
-		}
-		if found, read = t.verdict(last, present), true; found == stored {
-			err = tx.Pipeline(ctx, number(movieSequence, last+1))
-		}
-		return err
-	})
-	if read && (err == nil || found != stored) {
-		return found, nil // where nothing was written, it does not matter how the transaction ended
-	}
-	return undecided, fmt.Errorf("look for a write of unknown outcome: %w", err)
-}
-
-// version is a film's last change.
-type version struct {
-	number int64
-	etag   string // "" where the film was removed
-}
-
-// versions reads the last changes of the films into found.
-func (s *store) versions(ids []string, found map[string]version) sqldb.Statement {
+// lockRows reads those of the movies that exist into found, by id, locked until the transaction ends.
+func lockRows(tx *sqldb.Tx, ids []string, found map[string]movieRow) sqldb.Statement {
 	return sqldb.Statement{
-		Doing: "read the films' last changes", N: len(ids),
+		Doing: "read movies", N: len(ids),
 		Text: func(n int) string {
-			return "SELECT c.movie_id, c.seq, COALESCE(m.etag, '') FROM movie_changes c LEFT JOIN movies m ON m.id = c.movie_id WHERE c.movie_id IN " +
-				s.db.Dialect().Placeholders(n, 1)
+			return selectRows + "WHERE m.id IN " + tx.Dialect().Placeholders(n, 1) + tx.Dialect().ForUpdate()
 		},
 		Args: func(i int, dst []any) []any { return append(dst, ids[i]) },
-		Scan: func(scan func(...any) error) error {
+		Scan: func(scan func(...any) error) (err error) {
 			var (
-				id string
-				v  version
+				row       movieRow
+				genreKeys string
 			)
-			err := scan(&id, &v.number, &v.etag)
-			found[id] = v
+			row.Movie, err = scanMovie(scan, &genreKeys, &row.titleKey)
+			row.genreKeys = splitKeys(genreKeys)
+			found[row.ID] = row
 			return err
 		},
 	}
 }
 
-// verdict compares the trace with what is there. The number alone proves nothing: it was given out again if the
-// transaction that took it first was rolled back. The etag does, as it depends on the content, the version before and the
-// time.
-func (t trace) verdict(last int64, present map[string]version) outcome {
-	if last < t.number {
-		return absent
+// lockOwners reads into found which movies have the external ids, locked until the transaction ends.
+func lockOwners(tx *sqldb.Tx, keys []externalKey, found map[externalKey]string) sqldb.Statement {
+	d := tx.Dialect()
+	return sqldb.Statement{
+		Doing: "read external ids", N: len(keys),
+		Text: func(n int) string {
+			return "SELECT source, external_id, movie_id FROM external_ids WHERE " + d.In([]string{"source", "external_id"}, n) + d.ForUpdate()
+		},
+		Args: func(i int, dst []any) []any { return append(dst, keys[i].source, keys[i].id) },
+		Scan: func(scan func(...any) error) error {
+			var k externalKey
+			var owner string
+			err := scan(&k.source, &k.id, &owner)
+			found[k] = owner
+			return err
+		},
 	}
-	found := undecided
-	for _, id := range t.ids {
-		switch v := present[id]; {
-		case v.number < t.number, v.number == t.number && v.etag != t.etags[id]:
-			return absent
-		case v.number == t.number:
-			found = stored
+}
+
+// difference is what one transaction writes.
+type difference struct {
+	changed          []string // ids of all films that are inserted, updated or removed
+	inserts, updates []movieRow
+	removals         []string // ids
+	unlisted, added  []listing
+	freed, claimed   []owned // external ids; all are freed before the first is claimed, so they can be swapped
+}
+
+// listing is a row of movie_listings.
+type listing struct {
+	genreKey, titleKey string
+	year               int
+}
+
+// owned is a row of external_ids.
+type owned struct {
+	externalKey
+	movieID string
+}
+
+// differenceOf returns what turns the stored rows into the movies.
+func differenceOf(ids []string, before map[string]movieRow, after map[string]Movie) (d difference) {
+	for _, id := range ids {
+		old, existed := before[id]
+		m, exists := after[id]
+		if existed == exists && old.ETag == m.ETag {
+			continue
+		}
+		d.changed = append(d.changed, id)
+		var next movieRow
+		if exists {
+			next = movieRow{Movie: m, genreKeys: m.genreKeys(), titleKey: titleKey(m.Title, m.ID)}
+		}
+		switch {
+		case !exists:
+			d.removals = append(d.removals, id)
+		case existed:
+			d.updates = append(d.updates, next)
+		default:
+			d.inserts = append(d.inserts, next)
+		}
+		oldListings, newListings := old.listings(), next.listings()
+		d.unlisted = append(d.unlisted, without(oldListings, newListings)...)
+		d.added = append(d.added, without(newListings, oldListings)...)
+		oldIDs, newIDs := ownedBy(old.Movie), ownedBy(m)
+		d.freed = append(d.freed, without(oldIDs, newIDs)...)
+		d.claimed = append(d.claimed, without(newIDs, oldIDs)...)
+	}
+	return d
+}
+
+// listings are the movie's rows in the list of all films and in those of its genres.
+func (r movieRow) listings() []listing {
+	if r.ID == "" {
+		return nil
+	}
+	rows := []listing{{"", r.titleKey, r.Year}}
+	for _, key := range r.genreKeys {
+		rows = append(rows, listing{key, r.titleKey, r.Year})
+	}
+	return rows
+}
+
+func ownedBy(m Movie) []owned {
+	var rows []owned
+	for k := range m.External.all() {
+		rows = append(rows, owned{k, m.ID})
+	}
+	return rows
+}
+
+// without returns the elements of list that are not in other.
+func without[T comparable](list, other []T) []T {
+	var rest []T
+	for _, v := range list {
+		if !slices.Contains(other, v) {
+			rest = append(rest, v)
 		}
 	}
-	return found
+	return rest
+}
+
+// save writes the difference under the next number of the feed, and returns it; 0 if there is none.
+func (d difference) save(ctx context.Context, tx *sqldb.Tx, next int64) (int64, error) {
+	if len(d.changed) == 0 {
+		return 0, nil
+	}
+	dialect, columns := tx.Dialect(), movieColumns()
+	insert, err := encoded(d.inserts)
+	if err != nil {
+		return 0, fmt.Errorf("insert movies: %w", err)
+	}
+	update, err := encoded(d.updates)
+	if err != nil {
+		return 0, fmt.Errorf("update movies: %w", err)
+	}
+	remove := func(table string, key ...string) func(rows int) string {
+		return func(rows int) string { return dialect.Delete(table, key, rows) }
+	}
+	add := func(table string, columns ...string) func(rows int) string {
+		return func(rows int) string { return dialect.Insert(table, columns, rows) }
+	}
+	return next, tx.Pipeline(ctx,
+		sqldb.Statement{
+			Doing: "free external ids", N: len(d.freed), Text: remove("external_ids", "source", "external_id"),
+			Args: func(i int, dst []any) []any { return append(dst, d.freed[i].source, d.freed[i].id) },
+		},
+		sqldb.Statement{
+			Doing: "remove from lists", N: len(d.unlisted), Text: remove("movie_listings", "genre_key", "title_key"),
+			Args: func(i int, dst []any) []any { return append(dst, d.unlisted[i].genreKey, d.unlisted[i].titleKey) },
+		},
+		sqldb.Statement{
+			Doing: "remove movies", N: len(d.removals), Text: remove("movies", "id"),
+			Args: func(i int, dst []any) []any { return append(dst, d.removals[i]) },
+		},
+		// Insert, not upsert: on an engine with several writers, a movie that another one has just
+		// created must be an error, not a second truth beside its old index rows.
+		sqldb.Statement{
+			Doing: "claim external ids", N: len(d.claimed), Text: add("external_ids", "source", "external_id", "movie_id"),
+			Args: func(i int, dst []any) []any {
+				return append(dst, d.claimed[i].source, d.claimed[i].id, d.claimed[i].movieID)
+			},
+		},
+		sqldb.Statement{
+			Doing: "add to lists", N: len(d.added), Text: add("movie_listings", "genre_key", "title_key", "release_year", "decade"),
+			Args: func(i int, dst []any) []any {
+				l := d.added[i]
+				return append(dst, l.genreKey, l.titleKey, l.year, l.year-l.year%10) // decade 0 for an unknown year
+			},
+		},
+		sqldb.Statement{
+			Doing: "insert movies", N: len(insert), Text: add("movies", columns...),
+			Args: func(i int, dst []any) []any { return append(dst, insert[i]...) },
+		},
+		// Existing rows are upserted, since that replaces many with one statement.
+		sqldb.Statement{
+			Doing: "update movies", N: len(update), Text: func(rows int) string { return dialect.Upsert("movies", columns[:1], columns[1:], rows) },
+			Args: func(i int, dst []any) []any { return append(dst, update[i]...) },
+		},
+		setNumber(movieSequence, next),
+		sqldb.Statement{
+			Doing: "announce changes", N: len(d.changed),
+			Text: func(rows int) string {
+				return dialect.Upsert("movie_changes", []string{"movie_id"}, []string{"seq"}, rows)
+			},
+			Args: func(i int, dst []any) []any { return append(dst, d.changed[i], next) },
+		})
+}
+
+// encoded returns the rows as arguments of statements.
+func encoded(rows []movieRow) (all [][]any, err error) {
+	all = make([][]any, len(rows))
+	for i, r := range rows {
+		if all[i], err = r.args(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }

@@ -12,7 +12,7 @@ import (
 	"movieexample.com/internal/sqldb"
 )
 
-// checkTables reads all tables and checks that the two indexes say what the movies say, and that the
+// checkTables reads all tables and checks that the two indexes agree with the movies, and that the
 // change feed has every movie. It
 // knows the schema and not the code that writes it: genre keys are compared by their number and
 // by the lower case of plain ASCII genres.
@@ -109,7 +109,7 @@ func feed(t testing.TB, db *sqldb.DB) (changes map[string]int64, last int64) {
 	return changes, last
 }
 
-// votes are the stored numbers of ratings, but for those that are 0.
+// votes are the stored numbers of ratings, apart from those that are 0.
 func votes(t testing.TB, db *sqldb.DB) map[string]int32 {
 	t.Helper()
 	stored := map[string]int32{}
@@ -140,7 +140,7 @@ func each(t testing.TB, db *sqldb.DB, query string, do func(*sql.Rows) error) {
 	}
 }
 
-// exec runs a statement that the service itself has no use for.
+// exec runs a statement that the service does not use.
 func (c *catalogue) exec(t testing.TB, statement string) error {
 	t.Helper()
 	return c.db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {

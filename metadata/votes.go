@@ -3,6 +3,8 @@ package metadata
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sort"
 
 	"movieexample.com/internal/fault"
 )
@@ -10,31 +12,54 @@ import (
 // MaxSyncVotes is how many movies one SyncVotes names at most.
 const MaxSyncVotes = 5_000
 
-// Votes is a number of ratings.
-type Votes struct {
-	MovieID string
-	// Votes is at least 1.
-	Votes int32
-}
+const (
+	// votesPage is how many stored votes are compared at a time.
+	votesPage = 2_000
+	// votesWrite bounds one transaction that writes votes: the writers of films wait for it.
+	votesWrite = 500
+)
 
-// SyncVotes takes over how many ratings the movies of a range of ids have: those with ids greater
+// SyncVotes replaces the numbers of ratings of the movies of a range of ids: those with ids greater
 // than afterID, up to and including throughID, compared byte by byte; an empty bound is none. votes
 // is in the order of the ids; movies of the range that it does not name have none. Votes of ids that
-// no movie has are kept for the movie that may come. It returns how many ids have another number
+// no movie has are kept for a later movie. It returns how many ids have another number
 // than before. KindInvalid: the range or a vote is wrong; then nothing was written. After another
-// error, part of it may be; saying the same again completes it.
+// error, part of it may have been written; a retry completes it.
 func (s *Service) SyncVotes(ctx context.Context, afterID, throughID string, votes []Votes) (changed int, err error) {
 	if err := checkVotes(afterID, throughID, votes); err != nil {
 		return 0, err
 	}
-	changed, err = s.store.syncVotes(ctx, afterID, throughID, votes)
-	if changed > 0 {
-		s.follower.wake()
+	defer func() {
+		if changed > 0 {
+			s.indexer.wake()
+		}
+	}()
+	// Comparing needs no lock; only differences are written, in their own transactions.
+	for {
+		stored, err := s.store.votesOfRange(ctx, afterID, throughID, votesPage)
+		if err != nil {
+			return changed, err
+		}
+		// A full page ends the part of the range that is compared now.
+		n, last := len(votes), len(stored) < votesPage
+		if !last {
+			afterID = stored[len(stored)-1].MovieID
+			n = sort.Search(len(votes), func(i int) bool { return votes[i].MovieID > afterID })
+		}
+		for part := range slices.Chunk(votesDifference(stored, votes[:n]), votesWrite) {
+			written, err := s.store.writeVotes(ctx, part)
+			if err != nil {
+				return changed, err
+			}
+			changed += written
+		}
+		if votes = votes[n:]; last {
+			return changed, nil
+		}
 	}
-	return changed, err
 }
 
-// checkVotes stops at the first mistake in the list: a list that is out of order is so everywhere.
+// checkVotes reports only the first mistake in the list: in a list that is out of order, all that follow are wrong too.
 func checkVotes(afterID, throughID string, votes []Votes) error {
 	var errs []error
 	if afterID != "" {
@@ -56,7 +81,7 @@ func checkVotes(afterID, throughID string, votes []Votes) error {
 	for i, v := range votes {
 		field := func(name string) string { return fmt.Sprintf("votes[%d].%s", i, name) }
 		switch {
-		case fault.ID("", v.MovieID) != nil: // the field's name is made only if it is needed
+		case fault.ID("", v.MovieID) != nil: // build the field's name only if it is needed
 			return fault.ID(field("movie_id"), v.MovieID)
 		case v.MovieID <= previous && i > 0:
 			return fault.Invalid(field("movie_id"), "must be greater than the one before, compared byte by byte; got %s after %s", quote(v.MovieID), quote(previous))
@@ -72,7 +97,7 @@ func checkVotes(afterID, throughID string, votes []Votes) error {
 	return nil
 }
 
-// votesDifference compares the stored votes of a range with what they shall be, both in the order of
+// votesDifference compares the stored votes of a range with the wanted ones, both in the order of
 // their ids, and returns what has to be written.
 func votesDifference(stored, wanted []Votes) []Votes {
 	var changes []Votes

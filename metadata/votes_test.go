@@ -23,7 +23,7 @@ func votesOf(votes map[string]int32) []*metadatav1.SyncVotesRequest_MovieVotes {
 	return list
 }
 
-// sync tells the votes of a range, and returns how many were changed.
+// sync sends the votes of a range, and returns how many changed.
 func (c *catalogue) sync(t testing.TB, after, through string, votes map[string]int32) int {
 	t.Helper()
 	resp, err := c.SyncVotes(t.Context(), &metadatav1.SyncVotesRequest{AfterId: after, ThroughId: through, Votes: votesOf(votes)})
@@ -33,7 +33,7 @@ func (c *catalogue) sync(t testing.TB, after, through string, votes map[string]i
 	return int(resp.GetChanged())
 }
 
-// Whatever ranges come in whatever order, the stored votes are what was said last about each id.
+// Whatever ranges come in whatever order, the stored votes are the last ones of each id.
 func TestSyncVotesMatchesTheModel(t *testing.T) {
 	c := newCatalogue(t)
 	model := map[string]int32{}
@@ -73,7 +73,7 @@ func TestSyncVotesMatchesTheModel(t *testing.T) {
 	checkTables(t, c.db)
 }
 
-// A range may hold more than one request names, and more than one transaction writes.
+// A range may have more movies than a request, and take more than one transaction.
 func TestSyncVotesOfManyMovies(t *testing.T) {
 	c := newCatalogue(t)
 	const n = 12_000
@@ -128,7 +128,7 @@ func TestSyncVotesErrors(t *testing.T) {
 		"out of order":      {"", "", votes{vote("b", 1), vote("a", 1)}, []string{`votes[1].movie_id: must be greater than the one before, compared byte by byte; got "a" after "b"`}},
 		"twice":             {"", "", votes{vote("a", 1), vote("b", 1), vote("b", 1)}, []string{`votes[2].movie_id: must be greater than the one before`}},
 		"before the range":  {"b", "", votes{vote("b", 1)}, []string{`votes[0].movie_id: must be greater than after_id, compared byte by byte; got "b" and "b"`}},
-		"behind the range":  {"a", "c", votes{vote("c", 1), vote("d", 1)}, []string{`votes[1].movie_id: must not be greater than through_id, compared byte by byte; got "d" and "c"`}},
+		"after the range":   {"a", "c", votes{vote("c", 1), vote("d", 1)}, []string{`votes[1].movie_id: must not be greater than through_id, compared byte by byte; got "d" and "c"`}},
 		"no votes":          {"", "", votes{vote("a", 0)}, []string{"votes[0].votes: must be at least 1, got 0; a movie without votes is left out"}},
 		"less than none":    {"", "", votes{vote("a", -1)}, []string{"votes[0].votes: must be at least 1, got -1"}},
 	} {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"movieexample.com/internal/cache"
 	"movieexample.com/internal/page"
 )
 
@@ -37,23 +38,23 @@ type chartPage struct {
 	prior prior
 	basis basis
 
-	read moment   // of the oldest that is known of its films
+	read readView // of the oldest that is known of its films
 	age  boardAge // of the oldest numbers
 
 	windows []windowKey // that it was made of
 }
 
-// good reports whether the page may be shown now.
-func (p *chartPage) good(now moment, ttl time.Duration) bool {
-	return sameEpoch(p.read, now) && p.age.good(now.at, ttl) && (now.within(p.read, pageTTL) || now.sameMovies(p.read))
+// fresh reports whether the page may be served now.
+func (p *chartPage) fresh(now readView, ttl time.Duration) bool {
+	return sameEpoch(p.read, now) && p.age.fresh(now.at, ttl) && (now.within(p.read, pageTTL) || now.sameMovies(p.read))
 }
 
 // chartRow is a place in a chart. Its numbers are those that the chart was made of, so that they explain the order.
 type chartRow struct {
-	rank      int64
-	score     float64
-	film      *Movie
-	standings *standingPair
+	rank    int64
+	score   float64
+	film    *Movie
+	ratings *ratingPair
 }
 
 // cursor is what a page token holds: the last entry of the page, or, where ID is empty, the place to read on from.
@@ -88,24 +89,18 @@ func chartPatience(cfg Config) time.Duration {
 
 // chart returns a page of films ranked by the rating service.
 func (s *Service) chart(ctx context.Context, q chartQuery) (*chartPage, error) {
-	now, key := s.moment(ctx), chartKey{chart: q.chart, filter: q.filter.key(), size: q.size, token: q.token}
-	if p, ok := s.pages.charts.fresh(now, key); ok {
-		for _, w := range p.windows {
-			s.charts.ahead(now, w)
-		}
-		return p, nil
+	now, key := s.view(ctx), chartKey{chart: q.chart, filter: q.filter.key(), size: q.size, token: q.token}
+	r := s.chartPages.GetWith(ctx, now, key, func(ctx context.Context, _ chartKey) (*chartPage, error) { return s.readChart(ctx, now, q) })
+	switch {
+	case r.Err != nil:
+		return nil, r.Err
+	case r.Stale:
+		return r.Value.lastKnown(), nil
 	}
-	if last, ok := known(s, s.pages.charts, key); ok {
-		return last.lastKnown(), nil
+	for _, w := range r.Value.windows {
+		s.windows.Touch(ctx, now, w, s.charts.renew)
 	}
-	call := s.pages.charts.join(ctx, now, key, func(ctx context.Context, _ chartKey) (*chartPage, error) { return s.readChart(ctx, now, q) })
-	p, err := await(ctx, call, chartPatience(s.cfg), lateChart)
-	if err != nil {
-		if last, ok := instead(ctx, s.pages.charts, key, err); ok {
-			return last.lastKnown(), nil
-		}
-	}
-	return p, err
+	return r.Value, nil
 }
 
 // lastKnown returns the page as one whose films may have changed since it was read.
@@ -129,11 +124,11 @@ func (p *chartPage) bytes() uint32 {
 
 // chartDetails returns the film of a row as of now.
 func (s *Service) chartDetails(r *chartRow, now time.Time) Details {
-	standing := &r.standings.fresh
-	if now.Sub(standing.Summary.AsOf) > freshFor {
-		standing = &r.standings.stale // the rating service computes charts of large catalogues less often
+	rating := &r.ratings.fresh
+	if now.Sub(rating.Summary.AsOf) > freshFor {
+		rating = &r.ratings.stale // the rating service computes charts of large catalogues less often
 	}
-	return s.answer(Details{Movie: r.film, Standing: standing})
+	return s.answer(Details{Movie: r.film, Rating: rating})
 }
 
 // place is an entry of a window that a page shows.
@@ -145,7 +140,7 @@ type place struct {
 // readChart makes a page. Where nothing is known it costs one call to the rating service and two to the metadata
 // service, unless the filter matches so little that more of the chart has to be read; after windowsMost windows the
 // page ends short, even empty, with a token that goes on from there.
-func (s *Service) readChart(ctx context.Context, now moment, q chartQuery) (*chartPage, error) {
+func (s *Service) readChart(ctx context.Context, now readView, q chartQuery) (*chartPage, error) {
 	var last cursor
 	var start *position
 	if q.token != "" {
@@ -158,7 +153,11 @@ func (s *Service) readChart(ctx context.Context, now moment, q chartQuery) (*cha
 	if q.filter.isSet() {
 		size = windowMost
 	}
-	roll := s.charts.rolls.at(now)
+	found := s.rolls.GetWith(ctx, now, struct{}{}, func(context.Context, struct{}) (*roll, error) { return newRoll(s.catalogue, now), nil })
+	if found.Err != nil {
+		return nil, found.Err
+	}
+	roll := found.Value
 	result := &chartPage{}
 	var places []place
 	for n := 1; ; n++ {
@@ -227,21 +226,21 @@ func (c *cursor) at(p place) {
 
 // picks returns the window's entries whose films exist and match, in their final order.
 func (s *Service) picks(ctx context.Context, w *window, r *roll, f filter) ([]pick, error) {
-	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
+	bounded, cancel := cache.Within(ctx, s.cfg.MetadataTimeout)
 	defer cancel()
 	return w.picked(bounded, r, f)
 }
 
 // rows gives the page the films of its places and numbers them, and returns the label of the films. A film deleted a moment ago
 // leaves no gap in the ranks. Where the films are too large for one page, only the first places are shown.
-func (s *Service) rows(ctx context.Context, now moment, p *chartPage, places []place, rank int64) (shown int, read moment, err error) {
+func (s *Service) rows(ctx context.Context, now readView, p *chartPage, places []place, rank int64) (shown int, read readView, err error) {
 	ids := make([]string, len(places))
 	for i, pl := range places {
 		ids[i] = pl.window.entries[pl.pick.at].id
 	}
 	films, read, err := s.filmsAt(ctx, now, ids)
 	if err != nil {
-		return 0, moment{}, err
+		return 0, readView{}, err
 	}
 	size := 0
 	p.rows = make([]chartRow, 0, len(places))
@@ -253,11 +252,11 @@ func (s *Service) rows(ctx context.Context, now moment, p *chartPage, places []p
 			return i, read, nil
 		}
 		rank++
-		pair, first := pl.window.standings(int(pl.pick.at))
+		pair, first := pl.window.ratings(int(pl.pick.at))
 		if first {
-			s.standings.remember(ids[i], &pair.fresh, pl.window.read)
+			s.summaries.remember(ids[i], &pair.fresh)
 		}
-		p.rows = append(p.rows, chartRow{rank: rank, score: pl.window.entries[pl.pick.at].score, film: films[i], standings: pair})
+		p.rows = append(p.rows, chartRow{rank: rank, score: pl.window.entries[pl.pick.at].score, film: films[i], ratings: pair})
 	}
 	return len(places), read, nil
 }

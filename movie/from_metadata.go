@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	"movieexample.com/internal/cache"
 	"movieexample.com/internal/fault"
 )
 
@@ -227,10 +228,10 @@ type metadataAway struct{ error }
 
 func (m metadataAway) Unwrap() error { return m.error }
 
-// observed is a connection to the metadata service that tells the circuit how its calls went.
+// observed is a connection to the metadata service that tells the breaker how its calls went.
 type observed struct {
 	grpc.ClientConnInterface
-	away *circuit
+	away *cache.Breaker
 	// patience is what the service was given at least, if its silence says anything: some callers have very little time.
 	patience time.Duration
 	logger   *slog.Logger
@@ -241,13 +242,13 @@ func (o observed) Invoke(ctx context.Context, method string, args, reply any, op
 	began := time.Now()
 	err := o.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
 	if err == nil {
-		if o.away.isOpen() && o.away.succeeded() {
+		if o.away.Succeeded() {
 			o.logger.InfoContext(ctx, "metadata service is back")
 		}
 		return nil
 	}
 	if kind := fault.KindOf(err); kind == fault.KindUnavailable || kind == fault.KindDeadline && time.Since(began) >= o.patience {
-		if o.away.failed() {
+		if o.away.Failed() {
 			o.logger.WarnContext(ctx, "metadata service cannot be reached, movies are answered as they were last known", "error", err)
 		}
 	}

@@ -25,28 +25,28 @@ func newRatings(conn grpc.ClientConnInterface) ratings {
 	return ratings{ratingv1.NewRatingServiceClient(conn)}
 }
 
-// standing returns a film's standing, Fresh or Unrated.
-func (r ratings) standing(ctx context.Context, id string) (*Standing, error) {
+// summary returns a film's rating, Fresh or Unrated.
+func (r ratings) summary(ctx context.Context, id string) (*Rating, error) {
 	answer, err := r.client.GetRatingSummary(ctx, &ratingv1.GetRatingSummaryRequest{RecordType: RecordType, RecordId: id})
 	if err != nil {
 		err = fromRating(err)
 		if fault.KindOf(err) == fault.KindNotFound {
-			return &Standing{Status: Unrated}, nil
+			return &Rating{Status: Unrated}, nil
 		}
 		return nil, err
 	}
-	return &Standing{Status: Fresh, Summary: summaryOf(answer.GetSummary())}, nil
+	return &Rating{Status: Fresh, Summary: summaryOf(answer.GetSummary())}, nil
 }
 
-// standings returns the standing of those of up to 200 films that have ratings.
-func (r ratings) standings(ctx context.Context, ids []string) (map[string]*Standing, error) {
+// summaries returns the rating of those of up to 200 films that have one.
+func (r ratings) summaries(ctx context.Context, ids []string) (map[string]*Rating, error) {
 	answer, err := r.client.BatchGetRatingSummaries(ctx, &ratingv1.BatchGetRatingSummariesRequest{RecordType: RecordType, RecordIds: ids})
 	if err != nil {
 		return nil, fromRating(err)
 	}
-	found := make(map[string]*Standing, len(answer.GetSummaries()))
+	found := make(map[string]*Rating, len(answer.GetSummaries()))
 	for _, s := range answer.GetSummaries() {
-		found[s.GetRecordId()] = &Standing{Status: Fresh, Summary: summaryOf(s)}
+		found[s.GetRecordId()] = &Rating{Status: Fresh, Summary: summaryOf(s)}
 	}
 	return found, nil
 }

@@ -46,7 +46,7 @@ func (s *server) GetMovie(ctx context.Context, req *moviev1.GetMovieRequest) (*m
 
 // rendered is shared between requests. The transports only read it: the network encodes it, the in-process connection copies it.
 func rendered(d Details) *moviev1.GetMovieResponse {
-	return d.render(doorOwn, renderOwn).(*moviev1.GetMovieResponse)
+	return d.render(apiOwn, renderOwn).(*moviev1.GetMovieResponse)
 }
 
 func renderOwn(d Details) any { return &moviev1.GetMovieResponse{Movie: movieWire(d)} }
@@ -226,14 +226,14 @@ func movieWire(d Details) *moviev1.Movie {
 		RuntimeMinutes:    m.RuntimeMinutes,
 		// Set even where no id is known, so that a reader of the JSON need not look whether there is an object.
 		ExternalIds:    &moviev1.ExternalIds{Imdb: m.External.IMDb, Tmdb: m.External.TMDb, Movielens: m.External.MovieLens},
-		RatingStatus:   string(d.Standing.Status),
+		RatingStatus:   string(d.Rating.Status),
 		MetadataStatus: string(Fresh),
 		Etag:           m.ETag,
 	}
 	if m.Stale {
 		wire.MetadataStatus = string(Stale)
 	}
-	if s := d.Standing.Summary; s != nil {
+	if s := d.Rating.Summary; s != nil {
 		wire.RatingSummary = &moviev1.RatingSummary{
 			Mean:      s.Mean,
 			Votes:     s.Votes,

@@ -22,16 +22,16 @@ func (s *bookServer) GetMovieDetails(ctx context.Context, req *book.GetMovieDeta
 	if err != nil {
 		return nil, err
 	}
-	if d.Standing.Status == Unavailable {
+	if d.Rating.Status == Unavailable {
 		return nil, fault.Unavailable(nil, "the rating service cannot be reached and the rating of movie %q is not known: try again later", d.Movie.ID)
 	}
-	return d.render(doorBook, renderBook).(*book.GetMovieDetailsResponse), nil
+	return d.render(apiBook, renderBook).(*book.GetMovieDetailsResponse), nil
 }
 
 func renderBook(d Details) any {
 	var mean float64
-	if d.Standing.Summary != nil {
-		mean = d.Standing.Summary.Mean
+	if d.Rating.Summary != nil {
+		mean = d.Rating.Summary.Mean
 	}
 	m := d.Movie
 	return &book.GetMovieDetailsResponse{MovieDetails: &book.MovieDetails{

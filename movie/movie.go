@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+
+	"movieexample.com/internal/cache"
 )
 
 // Movie is a film as the metadata service knows it. A Movie that left the constructor's hands is never changed:
@@ -64,38 +66,38 @@ const (
 	Unrated     Status = "unrated"     // no summary: nobody rated the film
 )
 
-// Standing is what people think of a film and how sure we are of it. Like a Movie it is shared and never changed.
-type Standing struct {
+// Rating is a film's rating summary and how good it is. Like a Movie it is shared and never changed.
+type Rating struct {
 	Summary *Summary // nil where Status is Unavailable or Unrated
 	Status  Status
 
-	// What a door made of this standing and a movie, so that a film asked for often is put into the wire's form
-	// once and not once per request. It is a cache of a pure function of two immutable values and cannot be out of date.
-	rendered [doors]atomic.Pointer[rendering]
+	// The answer made of this rating and a movie, by service definition, so that a film that is read often is put into its wire form
+	// once and not per request. It is a function of two immutable values and cannot be outdated.
+	rendered [apis]atomic.Pointer[rendering]
 }
 
-// rendering is a movie and a standing in the form of one door.
+// rendering is a movie and a rating in the form of one service definition.
 type rendering struct {
 	movie *Movie
 	wire  any
 }
 
-// The doors that keep a rendering.
+// The service definitions that keep a rendering.
 const (
-	doorOwn = iota
-	doorBook
-	doors
+	apiOwn = iota
+	apiBook
+	apis
 )
 
 // Details is the answer for one film.
 type Details struct {
-	Movie    *Movie
-	Standing *Standing
+	Movie  *Movie
+	Rating *Rating
 }
 
-// render returns the form that make gives d for one of the doors, made at most once as long as both halves stay the same.
-func (d Details) render(door int, make func(Details) any) any {
-	slot := &d.Standing.rendered[door]
+// render returns the form that make gives d for one of the service definitions, made at most once while both halves stay the same.
+func (d Details) render(api int, make func(Details) any) any {
+	slot := &d.Rating.rendered[api]
 	if r := slot.Load(); r != nil && r.movie == d.Movie {
 		return r.wire
 	}
@@ -120,21 +122,15 @@ type Deps struct {
 
 // Service composes films and their ratings. It is safe for concurrent use.
 type Service struct {
-	cfg        Config
-	background *background
-	catalogue  catalogue
-	// away knows whether the metadata service cannot be reached.
-	away      *circuit
-	watch     *watch
-	films     *flights[string, *Movie]
-	standings *standings
-	pages     *pages
-	charts    *charts
-	stats     *stats
-	votes     *votesSync
-	now       func() time.Time
-	served    map[Status]prometheus.Counter
-	stale     prometheus.Counter
+	cfg       Config
+	catalogue catalogue
+	away      *cache.Breaker // whether the metadata service cannot be reached
+	caches
+	charts *charts
+	votes  *votesSync
+	now    func() time.Time
+	served map[Status]prometheus.Counter
+	stale  prometheus.Counter
 }
 
 // New returns a service. It makes no call yet, so the services it depends on may start later.
@@ -150,37 +146,18 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{
-		cfg:        cfg,
-		background: newBackground(),
-		now:        orReal(deps.Now),
-		served:     map[Status]prometheus.Counter{},
-	}
-	s.away = &circuit{pause: confirmRetry, now: s.now}
+	group := cache.NewGroup(deps.Metrics, deps.Now)
+	s := &Service{cfg: cfg, now: group.Now, served: map[Status]prometheus.Counter{}}
+	s.away = cache.NewBreaker(probeRetry, s.now)
 	s.catalogue = newCatalogue(observed{ClientConnInterface: deps.Metadata, away: s.away, patience: cfg.MetadataTimeout / 2, logger: logger})
 	aside := newCatalogue(deps.Metadata) // for calls that no answer depends on
-	s.watch = newWatch(cfg, aside.version, s.background, s.now)
+	ratings := newRatings(deps.Rating)
 	var err error
-	s.films, err = newFlights[string](store{size: cfg.CacheSize, ttl: cfg.MetadataStaleFor, now: deps.Now, background: s.background},
-		cfg.MetadataTimeout, ofFilms(cfg.MetadataTTL))
-	if err != nil {
-		return nil, fmt.Errorf("build the cache of films: %w", err)
+	if s.caches, err = newCaches(group, cfg, s.catalogue, aside, ratings, s.away, logger); err != nil {
+		return nil, fmt.Errorf("build the caches of the movie service: %w", err)
 	}
-	s.films.gatherWith(s.catalogue.movie, s.catalogue.batch)
-	s.standings, err = newStandings(cfg, newRatings(deps.Rating), logger, s.background, deps.Now)
-	if err != nil {
-		return nil, fmt.Errorf("build the cache of rating summaries: %w", err)
-	}
-	if s.pages, err = newPages(cfg, s.background, deps.Now); err != nil {
-		return nil, fmt.Errorf("build the caches of pages: %w", err)
-	}
-	if s.charts, err = newCharts(cfg, s.catalogue, s.standings.ratings, s.background, deps.Now); err != nil {
-		return nil, fmt.Errorf("build the cache of charts: %w", err)
-	}
-	if s.stats, err = newStats(cfg, s.catalogue, s.standings.ratings, s.background, deps.Now); err != nil {
-		return nil, fmt.Errorf("build the cache of statistics: %w", err)
-	}
-	s.votes = newVotesSync(aside, s.standings.ratings, logger)
+	s.charts = &charts{ratings: ratings, caches: &s.caches, timeout: cfg.ChartTimeout, now: s.now}
+	s.votes = newVotesSync(aside, ratings, logger)
 	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_movie_responses_total",
 		Help: "Films answered, by how good their rating summary was.",
@@ -202,13 +179,11 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	return s, nil
 }
 
-// Close ends the calls under way, whose callers are told that they were cancelled, and everything that runs in the background.
+// Caches returns the declarations of the service's caches.
+func (s *Service) Caches() []cache.Spec { return s.group.Specs() }
+
+// Close cancels the calls in flight, whose callers are told so, and everything that runs in the background.
 func (s *Service) Close() error {
-	s.background.close()
-	s.films.close()
-	s.standings.close()
-	s.pages.close()
-	s.charts.close()
-	s.stats.close()
+	s.group.Close()
 	return nil
 }

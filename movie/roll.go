@@ -19,7 +19,7 @@ const (
 // It is good as long as a page of the catalogue that was read when it began.
 type roll struct {
 	catalogue catalogue
-	read      moment // before the first question
+	read      readView // before the first question
 
 	mu       sync.Mutex
 	numbers  map[string]int32 // of an id, in the order in which they came
@@ -47,13 +47,8 @@ func (b *bits) add(n int32) {
 	(*b)[n/64] |= 1 << (n % 64)
 }
 
-func newRoll(c catalogue, read moment) *roll {
+func newRoll(c catalogue, read readView) *roll {
 	return &roll{catalogue: c, read: read, numbers: map[string]int32{}, verdicts: map[filterKey]*verdict{}}
-}
-
-// good reports whether what is on the roll may be used now.
-func (r *roll) good(now moment) bool {
-	return sameEpoch(r.read, now) && (now.within(r.read, pageTTL) || now.sameMovies(r.read))
 }
 
 func (r *roll) full() bool {
@@ -151,24 +146,6 @@ func (r *roll) ask(ctx context.Context, v *verdict, entries []chartEntry, number
 		}
 	}
 	return nil
-}
-
-// rolls keeps the current one.
-type rolls struct {
-	catalogue catalogue
-
-	mu      sync.Mutex
-	current *roll
-}
-
-// at returns a roll that may be used now.
-func (r *rolls) at(now moment) *roll {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.current == nil || !r.current.good(now) || r.current.full() {
-		r.current = newRoll(r.catalogue, now)
-	}
-	return r.current
 }
 
 // shape is what windows have in common that differ in their numbers only: which records are there, in which groups of ties. So it

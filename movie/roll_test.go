@@ -3,9 +3,6 @@ package movie
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,7 +37,7 @@ func (s *selecting) Invoke(ctx context.Context, _ string, args, reply any, _ ...
 func TestRollWaitsNoLongerThanItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := &selecting{release: make(chan struct{})}
-		r := newRoll(newCatalogue(conn), moment{})
+		r := newRoll(newCatalogue(conn), readView{})
 		entries := []chartEntry{{id: "a"}, {id: "b"}}
 		numbers := r.number(entries)
 		judge := func(ctx context.Context) error {
@@ -69,33 +66,4 @@ func TestRollWaitsNoLongerThanItsCaller(t *testing.T) {
 			t.Errorf("%v after %d calls, want one call for both", err, conn.calls)
 		}
 	})
-}
-
-// Of two standings that come at the same time the newer is remembered.
-func TestTheNewerStandingIsRemembered(t *testing.T) {
-	b := newBackground()
-	defer b.close()
-	s, err := newStandings(DefaultConfig(), ratings{}, slog.New(slog.NewTextHandler(io.Discard, nil)), b, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.close()
-	t0 := time.Unix(1_700_000_000, 0)
-	rated := func(at time.Time) *Standing { return &Standing{Status: Fresh, Summary: &Summary{Votes: 1, AsOf: at}} }
-	for i := range 2000 {
-		older, newer := t0.Add(time.Duration(2*i)*time.Second), t0.Add(time.Duration(2*i+1)*time.Second)
-		var wg sync.WaitGroup
-		for _, at := range []time.Time{older, newer} {
-			wg.Go(func() { s.remember("a", rated(at), at) })
-		}
-		wg.Go(func() { s.remember("a", &Standing{Status: Unrated}, older) })
-		wg.Wait()
-		if k, ok := s.known.GetIfPresent("a"); !ok || !k.Summary.AsOf.Equal(newer) {
-			t.Fatalf("round %d: what is remembered is %v, want the newer", i, k)
-		}
-	}
-	s.remember("a", &Standing{Status: Unrated}, t0.Add(time.Hour*2))
-	if k, ok := s.known.GetIfPresent("a"); ok {
-		t.Errorf("a film that nobody rates any more is remembered as %v", k)
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"movieexample.com/internal/cache"
 )
 
 // searchPage is a page of hits without the films' standings.
@@ -29,11 +31,11 @@ func (p *searchPage) render(make func(*found) any) any {
 
 // search returns a page of the films that match, and each hit's standing.
 func (s *Service) search(ctx context.Context, q searchQuery) (*searchPage, []Details, error) {
-	now, key := s.moment(ctx), searchKey{q: q.q, genre: folded(q.genre), size: q.size, token: q.token}
+	now, key := s.view(ctx), searchKey{q: q.q, genre: folded(q.genre), size: q.size, token: q.token}
 	if q.decade != nil {
 		key.decade, key.hasDecade = *q.decade, true
 	}
-	page, stale, err := obtain(ctx, s, s.pages.searches, now, key, func(ctx context.Context, _ searchKey) (*searchPage, error) {
+	r := s.searches.GetWith(ctx, now, key, func(ctx context.Context, _ searchKey) (*searchPage, error) {
 		f, err := s.catalogue.search(ctx, q)
 		if err != nil {
 			return nil, err
@@ -45,23 +47,20 @@ func (s *Service) search(ctx context.Context, q searchQuery) (*searchPage, []Det
 		s.admit(now, films)
 		return &searchPage{found: f, films: films}, nil
 	})
-	if err != nil {
-		return nil, nil, err
+	if r.Err != nil {
+		return nil, nil, r.Err
 	}
-	films, err := s.compose(ctx, now, lastKnown(page.films, stale))
-	return page, films, err
+	films, err := s.compose(ctx, now, lastKnown(r.Value.films, r.Stale))
+	return r.Value, films, err
 }
 
 // suggest returns the few films that go best with what is typed so far. Nothing is cached: the metadata service answers from
 // memory, and people type too differently.
 func (s *Service) suggest(ctx context.Context, q string, size int32) ([]suggestion, error) {
-	bounded, cancel := hop(ctx, s.cfg.MetadataTimeout)
+	bounded, cancel := cache.Within(ctx, s.cfg.MetadataTimeout)
 	defer cancel()
 	return s.catalogue.suggest(bounded, q, size)
 }
-
-// middle is the middle of the scale of ratings: what stands in for a score where not even the mean of all is known.
-const middle = 5.5
 
 // similarFilm is a film like another.
 type similarFilm struct {
@@ -74,20 +73,20 @@ type similarFilm struct {
 // order is by similarity times weighted score, then votes, then id. A film without a score counts with the mean of all
 // ratings, as a film's weighted score is when it has few, so that the list does not need the rating service.
 func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFilm, error) {
-	now := s.moment(ctx)
-	candidates, _, err := obtain(ctx, s, s.pages.similar, now, id, s.catalogue.similar)
-	if err != nil {
-		return nil, err
+	now := s.view(ctx)
+	r := s.similars.Get(ctx, now, id)
+	if r.Err != nil {
+		return nil, r.Err
 	}
-	ids := make([]string, len(candidates))
-	for i, c := range candidates {
+	ids := make([]string, len(r.Value))
+	for i, c := range r.Value {
 		ids[i] = c.id
 	}
-	standings, err := s.standings.many(ctx, now, ids)
+	ratings, err := s.summaries.many(ctx, now, ids)
 	if err != nil {
 		return nil, err
 	}
-	list := s.score(ctx, candidates, standings)
+	list := s.score(ctx, r.Value, ratings)
 
 	// The films of the best, and of the next best for those that were deleted a moment ago.
 	best := make([]similarFilm, 0, min(size, len(list)))
@@ -109,7 +108,7 @@ func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFi
 				}
 				best = append(best, similarFilm{
 					similarity: c.similarity, score: c.score,
-					details: s.answer(Details{Movie: films[0], Standing: c.standing}),
+					details: s.answer(Details{Movie: films[0], Rating: c.rating}),
 				})
 				films = films[1:]
 			}
@@ -121,29 +120,29 @@ func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFi
 // scored is a candidate with all that the order needs.
 type scored struct {
 	candidate
-	standing *Standing
-	score    float64
+	rating *Rating
+	score  float64
 }
 
 func (c scored) votes() int32 {
-	if c.standing.Summary == nil {
+	if c.rating.Summary == nil {
 		return 0
 	}
-	return c.standing.Summary.Votes
+	return c.rating.Summary.Votes
 }
 
 // score puts candidates into their final order.
-func (s *Service) score(ctx context.Context, candidates []candidate, standings []*Standing) []scored {
+func (s *Service) score(ctx context.Context, candidates []candidate, ratings []*Rating) []scored {
 	list := make([]scored, len(candidates))
 	mean := 0.0 // not asked for yet
 	for i, c := range candidates {
-		list[i] = scored{candidate: c, standing: standings[i]}
-		if sum := standings[i].Summary; sum != nil {
+		list[i] = scored{candidate: c, rating: ratings[i]}
+		if sum := ratings[i].Summary; sum != nil {
 			list[i].score = c.similarity * sum.Weighted
 			continue
 		}
 		if mean == 0 {
-			mean = s.priorMean(ctx, standings[i].Status == Unrated)
+			mean = s.globalMean(ctx, ratings[i].Status == Unrated) // no second wait for a service that does not answer
 		}
 		list[i].score = c.similarity * mean
 	}
@@ -151,20 +150,4 @@ func (s *Service) score(ctx context.Context, candidates []candidate, standings [
 		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.votes(), a.votes()), strings.Compare(a.id, b.id))
 	})
 	return list
-}
-
-// priorMean is the mean of all ratings, or the middle of the scale where it is not known or there are none: the order is by
-// similarity then, which is all that is known. The rating service is asked only where it answers (ask): nobody has to wait for
-// it twice.
-func (s *Service) priorMean(ctx context.Context, ask bool) float64 {
-	t, known := s.stats.ratings.peek()
-	if ask {
-		if now, err := s.stats.ratings.wait(ctx, s.stats.ratings.start(ctx)); err == nil {
-			t, known = now, true
-		}
-	}
-	if !known || t.mean == 0 {
-		return middle
-	}
-	return t.mean
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"movieexample.com/internal/cache"
 	"movieexample.com/internal/fault"
 )
 
@@ -26,24 +27,24 @@ type window struct {
 	until string    // the last id of the piece, where the window is one of a group that is too great for one
 	read  time.Time
 	shape *shape
-	rows  []atomic.Pointer[standingPair] // by entry, made when a page has it
+	rows  []atomic.Pointer[ratingPair] // by entry, made when a page has it
 }
 
-// standingPair are both forms of an entry's numbers; which of them is true depends on when it is shown.
-type standingPair struct{ fresh, stale Standing }
+// ratingPair are both forms of an entry's numbers; which of them is true depends on when it is shown.
+type ratingPair struct{ fresh, stale Rating }
 
 func newWindow(w chartWindow, start *position, read time.Time) *window {
-	return &window{chartWindow: w, start: start, read: read, shape: &shape{}, rows: make([]atomic.Pointer[standingPair], len(w.entries))}
+	return &window{chartWindow: w, start: start, read: read, shape: &shape{}, rows: make([]atomic.Pointer[ratingPair], len(w.entries))}
 }
 
-// standings returns both forms of the entry's numbers, and whether nobody asked for them before.
-func (w *window) standings(i int) (pair *standingPair, first bool) {
+// ratings returns both forms of the entry's numbers, and whether this is the first time.
+func (w *window) ratings(i int) (pair *ratingPair, first bool) {
 	if pair = w.rows[i].Load(); pair != nil {
 		return pair, false
 	}
-	pair = &standingPair{
-		fresh: Standing{Summary: w.entries[i].summary, Status: Fresh},
-		stale: Standing{Summary: w.entries[i].summary, Status: Stale},
+	pair = &ratingPair{
+		fresh: Rating{Summary: w.entries[i].summary, Status: Fresh},
+		stale: Rating{Summary: w.entries[i].summary, Status: Stale},
 	}
 	if !w.rows[i].CompareAndSwap(nil, pair) {
 		return w.rows[i].Load(), false
@@ -69,17 +70,17 @@ func (a boardAge) oldest(b boardAge) boardAge {
 	return a
 }
 
-// good reports whether the numbers may be shown now: while they are fresh, and where they never are, because the rating service computes
-// the charts of a large catalogue less often, for a part of ttl.
-func (a boardAge) good(now time.Time, ttl time.Duration) bool {
-	return a.usable(now, ttl) && (now.Sub(a.asOf) <= freshFor || now.Sub(a.read) <= ttl/2)
+// fresh reports whether the numbers may be served now: while they are fresh, and where they never are, because the rating service
+// computes the charts of a large catalogue less often, for a part of ttl.
+func (a boardAge) fresh(now time.Time, ttl time.Duration) bool {
+	return a.servable(now, ttl) && (now.Sub(a.asOf) <= freshFor || now.Sub(a.read) <= ttl/2)
 }
 
-// usable reports whether the numbers are better than a wait for others.
-func (a boardAge) usable(now time.Time, ttl time.Duration) bool { return now.Sub(a.read) <= ttl }
+// servable reports whether the numbers are better than a wait for others.
+func (a boardAge) servable(now time.Time, ttl time.Duration) bool { return now.Sub(a.read) <= ttl }
 
-// due reports whether there may be newer ones.
-func (a boardAge) due(now time.Time, ttl time.Duration) bool {
+// refreshDue reports whether there may be newer ones.
+func (a boardAge) refreshDue(now time.Time, ttl time.Duration) bool {
 	return now.Sub(a.asOf) >= boardEvery && now.Sub(a.read) >= min(windowLook, ttl/4)
 }
 
@@ -165,9 +166,6 @@ func (w *window) behind(picks []pick, c *cursor) []pick {
 	return picks[from:]
 }
 
-// windowsKept bounds the windows that are kept: as many as a page of each chart may look through.
-const windowsKept = 3 * windowsMost
-
 // windowKey is a chart and where a window of the greatest size begins.
 type windowKey struct {
 	chart chart
@@ -190,66 +188,37 @@ func (k windowKey) from() *position {
 	return &k.start
 }
 
-// charts keeps what pages of charts are made of: the windows that filters look through, which all filters share, and what the
-// metadata service said of their films.
+// charts reads the windows that pages of charts are made of.
 type charts struct {
+	*caches
 	ratings ratings
-	windows *flights[windowKey, *window]
-	rolls   rolls
 	timeout time.Duration
-	ttl     time.Duration
 	now     func() time.Time
 }
 
-func newCharts(cfg Config, c catalogue, r ratings, b *background, now func() time.Time) (*charts, error) {
-	s := &charts{ratings: r, rolls: rolls{catalogue: c}, timeout: cfg.ChartTimeout, ttl: cfg.RatingTTL, now: orReal(now)}
-	var err error
-	s.windows, err = newFlights[windowKey](store{size: windowsKept, ttl: keptFor, now: now, background: b}, 2*cfg.ChartTimeout, rules[*window]{
-		good: func(k *kept[*window], now moment) bool { return k.value.age().good(now.at, s.ttl) },
-	})
-	return s, err
-}
-
-func (s *charts) close() { s.windows.close() }
-
 // window returns a piece of the chart that has what comes at start and behind it: at least size entries, where there are as many.
-// Those of the greatest size are kept, for every filter that looks through the chart; what is smaller is asked for by pages that
+// Those of the greatest size are cached, for every filter that looks through the chart; what is smaller is asked for by pages that
 // need no more, and the page is enough to keep.
-func (s *charts) window(ctx context.Context, now moment, c chart, start *position, size int) (*window, error) {
+func (s *charts) window(ctx context.Context, now readView, c chart, start *position, size int) (*window, error) {
 	// There are few. A walk that began with an older basis finds its own windows among them.
-	for key, k := range s.windows.cache.All() {
-		if key.chart != c || !k.value.holds(start) && key != keyOf(c, start) {
+	for key, e := range s.windows.All {
+		if key.chart != c || !e.Value.holds(start) && key != keyOf(c, start) {
 			continue
 		}
-		s.ahead(now, key)
-		// Whoever comes while newer numbers are on their way is shown these, as what they are, rather than made to wait
-		// for a rating service that has much to do.
-		age := k.value.age()
-		if age.good(now.at, s.ttl) || k.due.Load() && age.usable(now.at, s.ttl) {
-			return k.value, nil
+		if r, ok := s.windows.Touch(ctx, now, key, s.renew); ok {
+			return r, nil
 		}
 	}
 	if size == windowMost {
-		call := s.windows.join(ctx, now, keyOf(c, start), s.renew)
-		return await(ctx, call, 2*s.timeout, lateChart)
+		r := s.windows.GetWith(ctx, now, keyOf(c, start), s.renew)
+		return r.Value, r.Err
 	}
 	return s.piece(ctx, c, start, size)
 }
 
-// ahead has a window that is asked for read again before it is too old.
-func (s *charts) ahead(now moment, key windowKey) {
-	k, ok := s.windows.entry(now, key)
-	if ok && k.value.age().due(now.at, s.ttl) && k.due.CompareAndSwap(false, true) {
-		s.windows.again(context.Background(), moment{at: s.now()}, []windowKey{key}, func(ctx context.Context, _ []windowKey) (map[windowKey]*window, error) {
-			w, err := s.renew(ctx, key)
-			return map[windowKey]*window{key: w}, err
-		})
-	}
-}
-
 // renew reads a window of the greatest size, or finds that it is as it was.
 func (s *charts) renew(ctx context.Context, key windowKey) (*window, error) {
-	old, have := s.windows.cache.GetIfPresent(key)
+	old, have := s.windows.Last(key)
 	read := s.now()
 	if have {
 		// Where charts are not computed every second, most looks find the one that is known: that costs one entry.
@@ -257,15 +226,15 @@ func (s *charts) renew(ctx context.Context, key windowKey) (*window, error) {
 		if err != nil {
 			return nil, err
 		}
-		if peek.prior.asOf.Equal(old.value.prior.asOf) {
-			same := *old.value
+		if peek.prior.asOf.Equal(old.Value.prior.asOf) {
+			same := *old.Value
 			same.read = read
 			return &same, nil
 		}
 	}
 	w, err := s.piece(ctx, key.chart, key.from(), windowMost)
-	if err == nil && have && sameShape(old.value.entries, w.entries) {
-		w.shape = old.value.shape
+	if err == nil && have && sameShape(old.Value.entries, w.entries) {
+		w.shape = old.Value.shape
 	}
 	return w, err
 }
@@ -330,7 +299,7 @@ func (s *charts) split(ctx context.Context, c chart, start *position, size int, 
 }
 
 func (s *charts) read(ctx context.Context, c chart, start *position, size int) (chartWindow, error) {
-	ctx, cancel := hop(ctx, s.timeout)
+	ctx, cancel := cache.Within(ctx, s.timeout)
 	defer cancel()
 	return s.ratings.window(ctx, c, start, size)
 }

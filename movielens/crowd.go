@@ -46,7 +46,7 @@ const (
 func generator(seed, purpose uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, purpose)) }
 
 // Activity: how many films a user rates. In ml-latest-small the logarithms of
-// these numbers have mean 4.448 and standard deviation 1.060, and nobody has
+// these numbers have mean 4.448 and standard deviation 1.060, and no user has
 // fewer than 20. A lognormal with those parameters would put 9 % of the users
 // below 20; so the parameters here are those of a lognormal that has these
 // moments after the users below 20 were folded up, to between 20 and 27. That is

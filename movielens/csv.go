@@ -17,13 +17,13 @@ const maxRecord = 64 << 10
 // records cuts a CSV file into records, for rows that carry the physical line
 // they start on, and so that one broken row costs no other.
 //
-// encoding/csv does the parsing. By itself it would lose its place: a quote that
+// encoding/csv does the parsing. Alone it would lose its place: a quote that
 // is never closed swallows all lines behind it, without bound, and an error in
 // the third line of a record throws the first two away. So records feeds it
 // line by line from a window that begins at the record's first byte. If the
 // record turns out broken or too long, the window still holds the lines, and
 // reading resumes at the line after the record's first. As a consequence, the
-// lines behind an unclosed quote are read as rows of their own, which is what
+// lines behind an unclosed quote are read as separate rows, which is what
 // they nearly always are.
 type records struct {
 	src io.Reader
@@ -58,7 +58,7 @@ type broken struct{ text, reason string }
 
 // read returns the next record that is not a blank line and the line it starts
 // on; the fields are valid until the next call. At the end the error is io.EOF.
-// After a broken record the next call goes on behind the record's first line.
+// After a broken record the next call continues behind the record's first line.
 func (r *records) read() (fields []string, line int, bad *broken, err error) {
 	if ok, bad, err := r.begin(); !ok {
 		line := r.line

@@ -105,7 +105,7 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestOpenChecksEveryHeader: whoever goes by what Open says must not find out after the films that the ratings are something else.
+// TestOpenChecksEveryHeader: Open checks the ratings, too, so that an import does not fail after the films.
 func TestOpenChecksEveryHeader(t *testing.T) {
 	for file, header := range map[string]string{
 		"movies.csv": "movieId,title,genres", "links.csv": "movieId,imdbId,tmdbId", "ratings.csv": "userId,movieId,rating,timestamp",
@@ -196,6 +196,6 @@ func TestCatalogueStops(t *testing.T) {
 	}
 	set["links.csv"] = linksHead + "bad\nbad\n"
 	for range open(t, set).Catalogue(t.Context()) {
-		break // must not go on yielding
+		break // must not yield any more
 	}
 }

@@ -8,7 +8,7 @@
 // [Dir.Links], [Dir.Ratings], [Dir.Catalogue]) or out of any io.Reader
 // ([ReadMovies], [ReadLinks], [ReadRatings]). Its memory does not grow with the
 // file. A row that is wrong does not end the stream: it comes out as a
-// [*RowError] with file, line, field, value and reason, and reading goes on with
+// [*RowError] with file, line, field, value and reason, and reading continues with
 // the next row. Any other error ends the stream.
 //
 //	for rating, err := range dir.Ratings(ctx) {

@@ -47,7 +47,7 @@ func TestGenerateIsDeterministic(t *testing.T) {
 	if second := hash(t, generated(t, o)); second != first {
 		t.Error("the same options gave different files")
 	}
-	// Results that people have recorded name a seed. Whoever changes what a seed
+	// Results that people have recorded name a seed. A change to what a seed
 	// means changes this constant, and says so in the changelog. Other processors
 	// may round otherwise.
 	const golden = "afe83a9ac42190fee4966c02f16905d45c283f697cf1af69798bbb30c3705fc6"
@@ -64,13 +64,13 @@ func TestGenerateIsDeterministic(t *testing.T) {
 // numbers, order, limits, no rejects.
 func TestGenerateKeepsItsPromises(t *testing.T) {
 	for name, o := range map[string]movielens.GenerateOptions{
-		"like the small set":         {Users: 610, Ratings: 100_836, Seed: 1},
-		"one user":                   {Users: 1, Ratings: 20, Seed: 2},
-		"all at the minimum":         {Users: 100, Ratings: 2000, Seed: 3},
-		"everybody rates everything": {Users: 30, Ratings: 30 * 40, Movies: 40, Seed: 4},
-		"nearly everything":          {Users: 50, Ratings: 50*60 - 7, Movies: 60, Seed: 5},
-		"few heavy users":            {Users: 5, Ratings: 20_000, Seed: 6},
-		"many movies":                {Users: 20, Ratings: 1000, Movies: 20_000, Seed: 0},
+		"like the small set":          {Users: 610, Ratings: 100_836, Seed: 1},
+		"one user":                    {Users: 1, Ratings: 20, Seed: 2},
+		"all at the minimum":          {Users: 100, Ratings: 2000, Seed: 3},
+		"every user rates every film": {Users: 30, Ratings: 30 * 40, Movies: 40, Seed: 4},
+		"nearly everything":           {Users: 50, Ratings: 50*60 - 7, Movies: 60, Seed: 5},
+		"few heavy users":             {Users: 5, Ratings: 20_000, Seed: 6},
+		"many movies":                 {Users: 20, Ratings: 1000, Movies: 20_000, Seed: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := movielens.Open(generated(t, o))
@@ -210,7 +210,7 @@ func checkActivity(t *testing.T, perUser map[int64]int) {
 	if math.Abs(mean-4.448) > 0.03 || math.Abs(deviation-1.060) > 0.03 {
 		t.Errorf("logarithms of the ratings per user have mean %.3f and deviation %.3f, want 4.448 and 1.060", mean, deviation)
 	}
-	// Against the quantiles of that lognormal. The tails differ: nobody is below
+	// Against the quantiles of that lognormal. The tails differ: no user is below
 	// 20, and to have the moments nevertheless, the upper tail is longer.
 	for quantile, z := range map[float64]float64{.5: 0, .75: .6745, .9: 1.2816} {
 		want := math.Exp(4.448 + 1.060*z)
@@ -230,7 +230,7 @@ func checkPopularity(t *testing.T, perMovie map[int64]int) {
 		counts = append(counts, n)
 	}
 	slices.SortFunc(counts, func(a, b int) int { return b - a })
-	// The first few films are rated by nearly everybody. Beyond the middle, films
+	// The first few films are rated by nearly every user. Beyond the middle, films
 	// have so few ratings that sorting them makes chance look like a slope.
 	for _, ranks := range [][2]int{{1, 1000}, {10, 1000}, {100, len(counts) / 4}, {10, len(counts) / 2}} {
 		if slope := zipfSlope(counts, ranks[0], ranks[1]); slope < 0.66 || slope > 0.76 {

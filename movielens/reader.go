@@ -108,7 +108,7 @@ const noGenres = "(no genres listed)"
 
 // ReadMovies streams the rows of a movies.csv; name stands in the errors.
 //
-// A [*RowError] is a rejected row, or one of which an optional field was left out, and reading goes on. Any other error
+// A [*RowError] is a rejected row, or one of which an optional field was left out, and reading continues. Any other error
 // (ctx's, src's, a wrong header) is the last thing that the stream yields.
 func ReadMovies(ctx context.Context, name string, src io.Reader) iter.Seq2[Movie, error] {
 	return rows(ctx, name, moviesHeader, src, nil, parseMovie)
@@ -215,7 +215,7 @@ func parseMovie(fields []string, line int) (Movie, []*RowError) {
 		return Movie{}, rejected(bad)
 	}
 	// fields share one string per row; what is kept of it is small, but the
-	// caller may keep it for ever.
+	// caller may keep it forever.
 	t := ParseTitle(strings.Clone(fields[1]))
 	if t.Title == "" {
 		return Movie{}, rejected(&RowError{Field: "title", Value: fields[1], Reason: "is blank; a film needs a title"})

@@ -30,7 +30,7 @@ func collect[T any](rows iter.Seq2[T, error]) (good []T, rejects []string, fatal
 		var bad *movielens.RowError
 		switch {
 		case fatal != nil:
-			panic("the stream went on after " + fatal.Error())
+			panic("the stream continued after " + fatal.Error())
 		case errors.As(err, &bad):
 			rejects = append(rejects, bad.Error())
 		case err != nil:
@@ -251,7 +251,7 @@ func TestLineNumbers(t *testing.T) {
 		}
 		lines = append(lines, line)
 	}
-	// Line 8 is read by itself, because line 7 opens a quote that ends badly.
+	// Line 8 is read separately, because line 7 opens a quote that ends badly.
 	if want := []int{6, 7, 8, 9, 12}; !cmp.Equal(want, lines) {
 		t.Errorf("rejects on lines %v, want %v:\n%s", lines, want, strings.Join(rejects, "\n"))
 	}
@@ -278,7 +278,7 @@ func TestUnclosedQuoteCostsOneRow(t *testing.T) {
 	}
 }
 
-// endless gives that many bytes of x, from a buffer of its own.
+// endless gives that many bytes of x, from its own buffer.
 func endless(n int64) io.Reader { return io.LimitReader(fill('x'), n) }
 
 type fill byte

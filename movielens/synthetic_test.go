@@ -146,7 +146,7 @@ func TestSyntheticIsDeterministic(t *testing.T) {
 	n := 0
 	for range stream {
 		if n++; n == 100 {
-			break // must not go on yielding
+			break // must not yield any more
 		}
 	}
 }

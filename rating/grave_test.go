@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
@@ -105,7 +105,7 @@ func TestFaultsInBurying(t *testing.T) {
 	recs := []logRecord{poison(0), logOf(1, change(3, 3, 7, 1))[0]}
 	recs[0].dead.ContentType = "odd"
 	fired, refuses := 0, map[string]bool{}
-	for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
+	for plan := range faultdriver.Sweep(faultdriver.Modes()...) {
 		url := next()
 		db, err := sqldb.Open(t.Context(), url, sqldb.Options{Wrap: plan.Wrap})
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
@@ -45,9 +45,9 @@ func seededStore(t *testing.T) *sqltest.Template {
 }
 
 // sweep runs a scenario once per operation and mode, each on a fresh copy of the seeded database.
-func sweep(t *testing.T, scenario func(t *testing.T, s *store, plan *sqlfault.Plan)) {
+func sweep(t *testing.T, scenario func(t *testing.T, s *store, plan *faultdriver.Plan)) {
 	next, fired := seededStore(t).Copies(t), 0
-	for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
+	for plan := range faultdriver.Sweep(faultdriver.Modes()...) {
 		db, err := sqldb.Open(t.Context(), next(), sqldb.Options{Wrap: plan.Wrap})
 		if err != nil {
 			t.Fatal(err)
@@ -73,7 +73,7 @@ func sweep(t *testing.T, scenario func(t *testing.T, s *store, plan *sqlfault.Pl
 
 func TestFaultsInIngest(t *testing.T) {
 	start, end := int64(len(seeded)), int64(len(seeded)+len(added)+1)
-	sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+	sweep(t, func(t *testing.T, s *store, plan *faultdriver.Plan) {
 		b := batch{partition: testPartition, start: start, end: end, changes: added, dead: []deadLetter{letterAt(end-1, "not-json", "is no JSON")}}
 		plan.Start()
 		_, err := s.ingest(t.Context(), b)
@@ -91,7 +91,7 @@ func TestFaultsInIngest(t *testing.T) {
 
 // What is new is not looked up before it is written, and what is not is as exact as ever, wherever in the batch it is.
 func TestIngestLooksUpOnlyWhatIsNotNew(t *testing.T) {
-	plan := &sqlfault.Plan{Ops: []sqlfault.Op{sqlfault.Query}, Writer: true}
+	plan := &faultdriver.Plan{Ops: []faultdriver.Op{faultdriver.Query}, Writer: true}
 	s := openStore(t, sqldb.Options{Wrap: plan.Wrap})
 	if _, err := s.begin(t.Context(), testPartition, 0); err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestIngestLooksUpOnlyWhatIsNotNew(t *testing.T) {
 // Through the ingester's own loop every fault ends in exactly the result, and no record is a dead letter for a fault.
 func TestFaultsInTheIngester(t *testing.T) {
 	start := int64(len(seeded))
-	sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+	sweep(t, func(t *testing.T, s *store, plan *faultdriver.Plan) {
 		in := newTestIngester(t, s, nil)
 		plan.Start()
 		next, err := in.start(t.Context(), testPartition, 0)
@@ -176,7 +176,7 @@ func TestFaultsInTheIngester(t *testing.T) {
 func TestFaultsInTheStartOfAPartition(t *testing.T) {
 	p := testPartition
 	p.Number = 7
-	sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+	sweep(t, func(t *testing.T, s *store, plan *faultdriver.Plan) {
 		in := newTestIngester(t, s, nil)
 		plan.Start()
 		next, err := in.start(t.Context(), p, 40)
@@ -197,7 +197,7 @@ func TestFaultsInTheStartOfAPartition(t *testing.T) {
 func TestFaultsInPut(t *testing.T) {
 	for name, value := range map[string]int{"put": 10, "delete": tombstone} {
 		t.Run(name, func(t *testing.T) {
-			sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+			sweep(t, func(t *testing.T, s *store, plan *faultdriver.Plan) {
 				key := seeded[0].Key
 				plan.Start()
 				r, err := s.put(t.Context(), key, value)
@@ -218,9 +218,9 @@ func TestFaultsInPut(t *testing.T) {
 // What can be seen of a commit without an answer need not be on disk yet: a server that is killed then has lost it. So a put is
 // acknowledged only by a commit that was answered; where the first took place after all, it is the same rating, a version later.
 func TestPutAfterACommitOfUnknownOutcome(t *testing.T) {
-	for _, mode := range sqlfault.Modes() {
+	for _, mode := range faultdriver.Modes() {
 		t.Run(mode.String(), func(t *testing.T) {
-			plan := &sqlfault.Plan{N: 1, Mode: mode, Ops: []sqlfault.Op{sqlfault.Commit}, Writer: true}
+			plan := &faultdriver.Plan{N: 1, Mode: mode, Ops: []faultdriver.Op{faultdriver.Commit}, Writer: true}
 			s := openStore(t, sqldb.Options{Wrap: plan.Wrap})
 			plan.Start()
 			r, err := s.put(t.Context(), seeded[0].Key, 9)
@@ -230,7 +230,7 @@ func TestPutAfterACommitOfUnknownOutcome(t *testing.T) {
 			}
 			modelOf(r).check(t, s)
 			version := ToMicros(t0)
-			if mode == sqlfault.ErrorAfter || mode == sqlfault.LostAfter {
+			if mode == faultdriver.ErrorAfter || mode == faultdriver.LostAfter {
 				version++
 			}
 			if plan.Count() != 2 || r.At != version {
@@ -277,7 +277,7 @@ func TestFaultsInReplay(t *testing.T) {
 	good, bad := letterAt(100, "", ""), letterAt(101, "", "")
 	for name, id := range map[string]string{"good": good.id(), "still bad": bad.id()} {
 		t.Run(name, func(t *testing.T) {
-			sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+			sweep(t, func(t *testing.T, s *store, plan *faultdriver.Plan) {
 				decode := func(d deadLetter) (Rating, bool, error) { return redecode(d, t0) }
 				plan.Start()
 				refused, err := s.replay(t.Context(), id, decode)
@@ -308,7 +308,7 @@ func TestFaultsInReplay(t *testing.T) {
 
 func TestFaultsInDrop(t *testing.T) {
 	good, bad := letterAt(100, "", ""), letterAt(101, "", "")
-	sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+	sweep(t, func(t *testing.T, s *store, plan *faultdriver.Plan) {
 		ids := []string{good.id(), bad.id(), "no such letter"}
 		plan.Start()
 		n, err := s.drop(t.Context(), ids)
@@ -328,7 +328,7 @@ func TestFaultsInDrop(t *testing.T) {
 
 // Whoever waits for a database in vain learns what it was waiting for.
 func TestPutThatCannotCommitEndsWithItsContext(t *testing.T) {
-	plan := &sqlfault.Plan{N: 1, Mode: sqlfault.LostBefore, Ops: []sqlfault.Op{sqlfault.Commit}}
+	plan := &faultdriver.Plan{N: 1, Mode: faultdriver.LostBefore, Ops: []faultdriver.Op{faultdriver.Commit}}
 	s := openStore(t, sqldb.Options{Wrap: plan.Wrap})
 	ctx, cancel := context.WithCancel(t.Context())
 	s.now = func() (now time.Time) { cancel(); return t0 }
@@ -357,7 +357,7 @@ func TestFaultsInReads(t *testing.T) {
 		}
 	}
 	failed := [5]int{}
-	sweep(t, func(t *testing.T, s *store, plan *sqlfault.Plan) {
+	sweep(t, func(t *testing.T, s *store, plan *faultdriver.Plan) {
 		want := readAll(t.Context(), s)
 		plan.Start()
 		got := readAll(t.Context(), s)

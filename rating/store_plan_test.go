@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 )
 
 // everything calls every method of the store, with arguments that make every text that it has.
@@ -60,7 +60,7 @@ func everything(ctx context.Context, s *store) {
 
 // texts returns every statement that everything executes: it lets one operation after the other fail, and the plan
 // tells which one that was.
-func texts(t *testing.T, s *store, plan *sqlfault.Plan) map[string]bool {
+func texts(t *testing.T, s *store, plan *faultdriver.Plan) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
 	for plan.N = 1; ; plan.N++ {
@@ -95,7 +95,7 @@ var sortsAllowed = map[string]string{
 // so itself (store_servers_test.go asks MySQL).
 func TestQueryPlans(t *testing.T) {
 	t.Parallel()
-	plan := &sqlfault.Plan{Mode: sqlfault.ErrorBefore, Ops: []sqlfault.Op{sqlfault.Exec, sqlfault.Query}}
+	plan := &faultdriver.Plan{Mode: faultdriver.ErrorBefore, Ops: []faultdriver.Op{faultdriver.Exec, faultdriver.Query}}
 	s := storeOn(t, openDB(t, "sqlite:"+filepath.Join(t.TempDir(), "rating.db"), sqldb.Options{Wrap: plan.Wrap}))
 	all := texts(t, s, plan)
 	if len(all) < 40 {

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
@@ -184,9 +184,9 @@ func TestADeadlockIsRepeated(t *testing.T) {
 // A put whose commit nobody confirmed is found where it is, and made again where it is not, with the server's own
 // transaction perhaps still at work.
 func TestACommitWithoutAnAnswer(t *testing.T) {
-	for _, mode := range sqlfault.Modes() {
+	for _, mode := range faultdriver.Modes() {
 		t.Run(mode.String(), func(t *testing.T) {
-			plan := &sqlfault.Plan{N: 1, Mode: mode, Ops: []sqlfault.Op{sqlfault.Commit}, Writer: true}
+			plan := &faultdriver.Plan{N: 1, Mode: mode, Ops: []faultdriver.Op{faultdriver.Commit}, Writer: true}
 			s := storeOn(t, openDB(t, sqltest.MySQL(t).Database(t), sqldb.Options{Wrap: plan.Wrap}))
 			in := newTestIngester(t, s, nil)
 			mustStart(t, in, 0)
@@ -205,7 +205,7 @@ func TestACommitWithoutAnAnswer(t *testing.T) {
 func TestQueryPlansOnMySQL(t *testing.T) {
 	server := sqltest.MySQL(t)
 	url := server.Database(t)
-	plan := &sqlfault.Plan{Mode: sqlfault.ErrorBefore, Ops: []sqlfault.Op{sqlfault.Exec, sqlfault.Query}}
+	plan := &faultdriver.Plan{Mode: faultdriver.ErrorBefore, Ops: []faultdriver.Op{faultdriver.Exec, faultdriver.Query}}
 	s := storeOn(t, openDB(t, url, sqldb.Options{Wrap: plan.Wrap}))
 	var changes []Rating
 	for i := range 20_000 {

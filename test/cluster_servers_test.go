@@ -25,7 +25,7 @@ import (
 	moviev1 "movieexample.com/gen/movieexample/movie/v1"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/test/cluster"
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 	"movieexample.com/test/system"
 )
 
@@ -56,7 +56,7 @@ func TestCluster(t *testing.T) {
 	if n := c.writers.count(true); n < 500 {
 		t.Errorf("only %d synchronous writes were acknowledged: this run proves nothing", n)
 	}
-	if found := c.said.Judge(o); len(found) > 0 {
+	if found := c.said.Check(o); len(found) > 0 {
 		t.Errorf("%d violations:\n%s", len(found), found)
 	}
 	s.sharePartitions(t)
@@ -187,7 +187,7 @@ func (s *clustered) load(t *testing.T, c *crashRun) {
 		}
 		<-pub.published
 		if err := pub.client.Flush(ctx); err != nil {
-			t.Fatalf("publish while %s is away: %v", f.name, err)
+			t.Fatalf("publish while %s is down: %v", f.name, err)
 		}
 		if n := pub.stop(); n > 0 {
 			t.Errorf("%d records were not acknowledged around the death of %s", n, f.name)
@@ -250,7 +250,7 @@ func (s *clustered) sharePartitions(t *testing.T) {
 }
 
 // gatewaysAgree compares the details of all films that were rated, through both gateways, with what is stored.
-func (s *clustered) gatewaysAgree(t *testing.T, o judge.Outcome) {
+func (s *clustered) gatewaysAgree(t *testing.T, o oracle.Outcome) {
 	t.Helper()
 	compared := 0
 	for record, a := range o.Aggregates {
@@ -385,7 +385,7 @@ func within(t *testing.T, limit time.Duration, what string, holds func() error) 
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain for %s: %v", limit, what, err)
+			t.Fatalf("waited %s for %s: %v", limit, what, err)
 		}
 	}
 }

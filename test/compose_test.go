@@ -254,7 +254,7 @@ func readSecrets(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// imageEnvironment is what the Dockerfile sets, and checks what else matters of it: no shell, nobody, a health check.
+// imageEnvironment is what the Dockerfile sets, and checks what else matters of it: no shell, the user nobody, a health check.
 func imageEnvironment(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../deploy/Dockerfile")

@@ -19,7 +19,7 @@ import (
 	_ "modernc.org/sqlite" // the result is read from the file, not through the code under test
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 const topic = "ratings"
@@ -111,7 +111,7 @@ func (p *publisher) produce(ctx context.Context, it item) {
 		p.pending--
 		p.last = time.Now()
 		p.ends[r.Partition] = max(p.ends[r.Partition], r.Offset+1)
-		p.run.said.Sent(judge.Place{Partition: r.Partition, Offset: r.Offset}, r.Value)
+		p.run.said.Sent(oracle.Place{Partition: r.Partition, Offset: r.Offset}, r.Value)
 	})
 }
 
@@ -136,7 +136,7 @@ func (p *publisher) end() (sum int64) {
 }
 
 // stop gives up what has no answer, puts it back into the queue, and returns how much that is. Some of it may be in the
-// log all the same: a duplicate more.
+// log anyway: one more duplicate.
 func (p *publisher) stop() int {
 	p.mu.Lock()
 	unanswered := p.pending
@@ -202,10 +202,10 @@ func (w *watcher) stop() {
 	<-w.done
 }
 
-// writers rate synchronously and write down the answers. Each has keys of its own, so the attempts of a key are in order.
+// writers rate synchronously and write down the answers. Each has its own keys, so the attempts of a key are in order.
 type writers struct {
-	said *judge.Ledger
-	keys [][]judge.Key
+	said *oracle.Ledger
+	keys [][]oracle.Key
 	rngs []*rand.Rand
 
 	mu       sync.Mutex
@@ -214,14 +214,14 @@ type writers struct {
 }
 
 // newWriters shares out keys: half of them are keys of events too, so that both ways meet in one row.
-func newWriters(p plan, seed uint64, said *judge.Ledger) *writers {
+func newWriters(p plan, seed uint64, said *oracle.Ledger) *writers {
 	const count, keysEach = 3, 40
 	w := &writers{said: said, answered: map[bool]int{}}
-	shared := map[judge.Key]bool{}
+	shared := map[oracle.Key]bool{}
 	for i := range count {
-		var keys []judge.Key
+		var keys []oracle.Key
 		for n := range keysEach {
-			k := judge.Key{RecordType: "movie", RecordID: fmt.Sprintf("r%d", n), UserID: fmt.Sprintf("sync-%d", i)}
+			k := oracle.Key{RecordType: "movie", RecordID: fmt.Sprintf("r%d", n), UserID: fmt.Sprintf("sync-%d", i)}
 			if n%2 == 0 {
 				for _, it := range p.items[(i*keysEach+n)*7%len(p.items):] {
 					if ek, _, err := it.meaning(); it.poison == "" && err == nil && !shared[ek] {
@@ -260,7 +260,7 @@ func (w *writers) start(ctx context.Context, conn *grpc.ClientConn) (wait func()
 				}
 				w.mu.Unlock()
 				if err != nil {
-					return // the process is gone; the next life begins anew
+					return // the process is gone; the next life starts over
 				}
 			}
 		})
@@ -285,7 +285,7 @@ func (w *writers) count(acked bool) int {
 // awaitDrained waits until the service has ingested every partition to its end.
 func awaitDrained(ctx context.Context, t testing.TB, broker string, conn *grpc.ClientConn) {
 	t.Helper()
-	ends, err := judge.Ends(ctx, []string{broker}, topic)
+	ends, err := oracle.Ends(ctx, []string{broker}, topic)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func awaitDrained(ctx context.Context, t testing.TB, broker string, conn *grpc.C
 		next := map[int32]int64{}
 		for _, p := range resp.GetPartitions() {
 			if p.GetHalted() != "" {
-				t.Fatalf("partition %d stands still: %s", p.GetPartition(), p.GetHalted())
+				t.Fatalf("partition %d is halted: %s", p.GetPartition(), p.GetHalted())
 			}
 			next[p.GetPartition()] = p.GetNextOffset()
 		}
@@ -320,7 +320,7 @@ func awaitDrained(ctx context.Context, t testing.TB, broker string, conn *grpc.C
 }
 
 // readDatabase reads the rating service's tables from the file of a stopped process.
-func readDatabase(t testing.TB, dataDir string) judge.Outcome {
+func readDatabase(t testing.TB, dataDir string) oracle.Outcome {
 	t.Helper()
 	path := filepath.Join(dataDir, "rating", "rating.db")
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro")
@@ -340,7 +340,7 @@ func readDatabase(t testing.TB, dataDir string) judge.Outcome {
 
 // readTables reads the rating service's tables from a database of either engine; prefix is what their names need, such as
 // "name_of_database.".
-func readTables(t testing.TB, db *sql.DB, prefix string) (o judge.Outcome) {
+func readTables(t testing.TB, db *sql.DB, prefix string) (o oracle.Outcome) {
 	t.Helper()
 	if err := o.ReadRatings(t.Context(), db, prefix); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 	"movieexample.com/test/system"
 )
 
@@ -46,7 +46,7 @@ func TestCrash(t *testing.T) {
 	}
 	c.drain()
 	o := c.read(p)
-	t.Logf("%d kills, %d of them in traffic, %d of these with events under way; %d records acknowledged, %d in the log; %d synchronous writes acknowledged, %d lost their answer",
+	t.Logf("%d kills, %d of them in traffic, %d of these with events in flight; %d records acknowledged, %d in the log; %d synchronous writes acknowledged, %d lost their answer",
 		kills, c.hits, c.inside, c.said.Acknowledged(), len(o.Log), c.writers.count(true), c.writers.count(false))
 	if c.hits*10 < kills*8 {
 		t.Errorf("only %d of %d kills hit during traffic: this run proves nothing", c.hits, kills)
@@ -60,7 +60,7 @@ func TestCrash(t *testing.T) {
 	if n := c.writers.count(true); n < kills*3 {
 		t.Errorf("only %d synchronous writes were acknowledged: this run proves nothing", n)
 	}
-	if found := c.said.Judge(o); len(found) > 0 {
+	if found := c.said.Check(o); len(found) > 0 {
 		t.Errorf("%d violations:\n%s", len(found), found)
 	}
 }
@@ -73,16 +73,16 @@ type crashRun struct {
 	rng  *rand.Rand
 
 	queue    []item // to publish, in order; what lost its answer goes in again
-	said     *judge.Ledger
+	said     *oracle.Ledger
 	writers  *writers
-	log      judge.Outcome // the log alone, read back from the broker at the end
+	log      oracle.Outcome // the log alone, read back from the broker at the end
 	hits     int           // kills in traffic: something was acknowledged just before
 	inside   int           // kills that met events without an answer, or not ingested yet
 	advanced int           // lives in which ingestion got on
 }
 
 func newCrashRun(t *testing.T, bin string, p plan, seed uint64) *crashRun {
-	said := judge.NewLedger()
+	said := oracle.NewLedger()
 	return &crashRun{
 		t: t, bin: bin, data: t.TempDir(), rng: rand.New(rand.NewPCG(seed, 3)),
 		queue: p.items, said: said, writers: newWriters(p, seed, said),
@@ -113,7 +113,7 @@ func (c *crashRun) life(quota int) {
 	select {
 	case <-time.After(moment):
 	case <-p.Exited():
-		c.t.Fatalf("the process ended by itself:\n%s", p.Log())
+		c.t.Fatalf("the process ended unexpectedly:\n%s", p.Log())
 	}
 	behind, first, last := watch.behind(pub.end())
 	quiet := min(pub.quiet(), c.writers.quiet())
@@ -168,10 +168,10 @@ func (c *crashRun) readLog(ctx context.Context, broker string) {
 }
 
 // read is together with what the stopped process has stored.
-func (c *crashRun) read(p plan) judge.Outcome { return c.together(p, readDatabase(c.t, c.data)) }
+func (c *crashRun) read(p plan) oracle.Outcome { return c.together(p, readDatabase(c.t, c.data)) }
 
 // together brings together the log and what is stored, and wants everything planned in the log.
-func (c *crashRun) together(p plan, stored judge.Outcome) judge.Outcome {
+func (c *crashRun) together(p plan, stored oracle.Outcome) oracle.Outcome {
 	missing := map[string]bool{}
 	for _, it := range p.items {
 		missing[string(it.value)] = true

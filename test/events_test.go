@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 // item is one record to publish.
@@ -37,10 +37,10 @@ func newPlan(seed uint64, n int) plan {
 	p := plan{counts: map[string]int{}}
 	base := time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)
 	users, records := max(20, n/100), max(20, n/200)
-	var known []judge.Key
+	var known []oracle.Key
 	for i := range n {
-		var k judge.Key
-		e := judge.Event{ProviderID: "crash-test", RatedAt: base.Add(time.Duration(i) * time.Second).Format(time.RFC3339)}
+		var k oracle.Key
+		e := oracle.Event{ProviderID: "crash-test", RatedAt: base.Add(time.Duration(i) * time.Second).Format(time.RFC3339)}
 		switch roll := rng.Float64(); {
 		case roll < deleteShare && len(known) > 0:
 			k = known[rng.IntN(len(known))]
@@ -53,7 +53,7 @@ func newPlan(seed uint64, n int) plan {
 		default:
 			// Popular records get most of the ratings: hot rows are where races are.
 			record := int(float64(records) * rng.Float64() * rng.Float64())
-			k = judge.Key{RecordType: "movie", RecordID: fmt.Sprintf("r%d", record), UserID: fmt.Sprintf("u%d", rng.IntN(users))}
+			k = oracle.Key{RecordType: "movie", RecordID: fmt.Sprintf("r%d", record), UserID: fmt.Sprintf("u%d", rng.IntN(users))}
 			if i%50 == 0 {
 				k.RecordType = "series"
 			}
@@ -118,4 +118,4 @@ func poison(rng *rand.Rand, serial, n int) item {
 }
 
 // meaning is what a good event of a plan says; each of them says its time.
-func (it item) meaning() (judge.Key, judge.Row, error) { return judge.Meaning(it.value, time.Time{}) }
+func (it item) meaning() (oracle.Key, oracle.Row, error) { return oracle.Meaning(it.value, time.Time{}) }

@@ -28,7 +28,7 @@ type doors struct {
 	n   int // of records and users used so far
 }
 
-// next is an id that nobody has used.
+// next is an unused id.
 func (d *doors) next() string {
 	d.n++
 	return "g" + strconv.Itoa(d.n)

@@ -50,7 +50,7 @@ func TestTerminateUnderLoad(t *testing.T) {
 		}
 	}
 	c.drain()
-	if found := c.said.Judge(c.read(p)); len(found) > 0 {
+	if found := c.said.Check(c.read(p)); len(found) > 0 {
 		t.Errorf("%d violations:\n%s", len(found), found)
 	}
 }

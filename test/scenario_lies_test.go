@@ -142,7 +142,7 @@ func grpcLies() []lie {
 					m.RatingStatus, m.RatingSummary = "fresh", &moviev1.RatingSummary{}
 				}
 			}),
-			broken: []string{"A film that nobody rated says so"},
+			broken: []string{"A film without ratings says so"},
 		},
 		{
 			name: "reflection hides the old API", part: verify.Movie,
@@ -156,7 +156,7 @@ func grpcLies() []lie {
 	}
 }
 
-// lenientTokens begins anew where a page token is refused.
+// lenientTokens starts over if a page token is refused.
 func lenientTokens(method string, request []byte, forward func([]byte) ([]byte, error)) ([]byte, error) {
 	data, err := forward(request)
 	if !strings.HasSuffix(method, "v1.MetadataService/ListMovies") || status.Code(err) != codes.InvalidArgument {
@@ -361,7 +361,7 @@ func (l *lie) judge(t *testing.T, report *verify.Report) {
 	}
 	for _, m := range missed {
 		if m != "" {
-			t.Errorf("holds all the same, or is none: %s", m)
+			t.Errorf("holds anyway, or does not exist: %s", m)
 		}
 	}
 }

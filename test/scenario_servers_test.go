@@ -10,7 +10,7 @@ import (
 )
 
 // TestScenariosOfTarget asks everything of the system whose addresses file MOVIEEXAMPLE_TEST_TARGET names: a cluster on real
-// servers, or any other. Bounds of time are asked for as promised.
+// servers, or any other. Bounds of time are those promised.
 func TestScenariosOfTarget(t *testing.T) {
 	file := os.Getenv("MOVIEEXAMPLE_TEST_TARGET")
 	if file == "" {

@@ -22,7 +22,7 @@ import (
 // has for itself, `movieexample verify` asks for the bounds as they are.
 const testSlack = 5
 
-// startSystem runs everything in this process, on free ports and with data of its own, until the test ends.
+// startSystem runs everything in this process, on free ports and with its own data, until the test ends.
 func startSystem(t *testing.T) verify.Targets {
 	t.Helper()
 	cfg := app.DefaultConfig()

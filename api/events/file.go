@@ -50,7 +50,7 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 // JSON lines (one object per line, empty lines are skipped); the first character that is not
 // white space decides which. It streams, in constant memory.
 //
-// An item that is no valid event yields a *[RefusedError], and reading goes on
+// An item that is not a valid event yields a *[RefusedError], and reading continues
 // behind it. Any other error (the file cannot be read, or what is an array at the beginning
 // is none at the end) is the last thing yielded. A file without items yields nothing.
 func ReadFile(r io.Reader) iter.Seq2[Item, error] {
@@ -120,7 +120,7 @@ func (f *fileReader) keep(c byte) {
 	}
 }
 
-// emit decodes the item and yields it, and reports whether to go on.
+// emit decodes the item and yields it, and reports whether to continue.
 func (f *fileReader) emit(pos Position, yield func(Item, error) bool) bool {
 	raw := bytes.TrimRight(f.item, " \t\r\n")
 	f.item = f.item[:0]

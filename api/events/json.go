@@ -186,7 +186,7 @@ func (e *Event) fill(vals *values) error {
 }
 
 // asText returns a string field; "" when it is absent. That null means absent
-// is for producers that write every field; where a field is required it is an error of its own.
+// is for producers that write every field; where a field is required it is its own error.
 func asText(v syntax.Value, name string, required bool) (string, error) {
 	switch {
 	case v.Kind == syntax.String:

@@ -11,7 +11,7 @@ import (
 )
 
 // table reads CSV (RFC 4180) with a header, so that one broken row costs no other:
-// if a quote is not closed, the lines behind it are read as rows of their own, which
+// if a quote is not closed, the lines behind it are read as separate rows, which
 // is what they nearly always are.
 type table struct {
 	name  string // for rejects

@@ -127,7 +127,7 @@ type MovieRow struct {
 // have the columns id and title; if whole is set, all of [MovieColumns]: who replaces
 // movies by what is in the file must mean what is not.
 //
-// A [*RowError] is a rejected row, and reading goes on. Any other error (r's, a wrong
+// A [*RowError] is a rejected row, and reading continues. Any other error (r's, a wrong
 // header) is the last thing that the stream yields.
 func ReadMovies(name string, r io.Reader, f Format, whole bool) iter.Seq2[MovieRow, error] {
 	if f == JSONL {
@@ -249,7 +249,7 @@ func readMovieLines(name string, r io.Reader) iter.Seq2[MovieRow, error] {
 	}
 }
 
-// movieOfJSON makes a movie of a line, or says why not; it may know the movie's id then all the same. The JSON is that of the
+// movieOfJSON makes a movie of a line, or says why not; it may still know the movie's id then. The JSON is that of the
 // REST API, and read by the same reader.
 func movieOfJSON(line []byte) (m *metadatav1.Movie, left []LeftOut, refused string) {
 	d := syntax.Decoder{

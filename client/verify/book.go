@@ -16,7 +16,7 @@ func bookScenarios() []Scenario {
 		{Area: AreaBook, Door: Rating, Promise: "The aggregated rating is the mean, one rating per user.", ask: bookRating},
 		{Area: AreaBook, Door: Rating, Promise: "Ratings beyond 1 to 10, empty ids and records without ratings are refused as documented, by name.", ask: bookBadRating},
 		{Area: AreaBook, Door: Movie, Needs: all, Promise: "The details of a film are its metadata and its mean within 2 s.", ask: bookDetails},
-		{Area: AreaBook, Door: Movie, Needs: []Part{Metadata}, Promise: "The details of a film that nobody rated have rating 0.", ask: bookUnrated},
+		{Area: AreaBook, Door: Movie, Needs: []Part{Metadata}, Promise: "The details of a film without ratings have rating 0.", ask: bookUnrated},
 		{Area: AreaBook, Door: Movie, Promise: "Details of an unknown film are NOT_FOUND, and of an empty id INVALID_ARGUMENT.", ask: bookBadDetails},
 	}
 }

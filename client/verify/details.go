@@ -20,7 +20,7 @@ func detailScenarios() []Scenario {
 	both := []Part{Metadata, Rating}
 	return []Scenario{
 		{Area: AreaMovie, Door: Movie, Promise: "A film written through the movie service is read back by the next read.", ask: movieRoundTrip},
-		{Area: AreaMovie, Door: Movie, Promise: "A film that nobody rated says so in rating_status and has no numbers, never zeros.", ask: movieUnrated},
+		{Area: AreaMovie, Door: Movie, Promise: "A film without ratings says so in rating_status and has no numbers, never zeros.", ask: movieUnrated},
 		{Area: AreaMovie, Door: Movie, Promise: "An unknown film is NOT_FOUND, and a deleted one by the next read.", ask: movieGone},
 		{Area: AreaMovie, Door: Movie, Promise: "A film is written and deleted over only the version that the etag names.", ask: movieEtag},
 		{Area: AreaMovie, Door: Movie, Needs: []Part{Metadata}, Promise: "A film put, changed or deleted at the metadata service shows so at every movie instance within 2 s.", ask: metadataShows},

@@ -4,7 +4,7 @@
 // and judge any system: one process on embedded defaults, a cluster, or one in production with other people's films,
 // ratings and traffic in it. So a scenario
 //
-//   - uses ids, titles, genres and record types of its own, with a random part, and judges only those, or what holds of any data
+//   - uses ids, titles, and its own genres and record types, with a random part, and judges only those, or what holds of any data
 //     (a chart is in order whatever is in it);
 //   - waits for conditions, never for time to pass. Where the promise has a bound, the bound is the scenario's and the time
 //     it took is reported; where it has none, as for how soon an event is applied, patience is generous;
@@ -14,7 +14,7 @@
 //
 // A [Targets] may name several instances of a service. A scenario is asked of every instance of the part it is about; what it
 // wrote through one it looks for at all. What cannot be asked because no address was given is reported as such, never as passed,
-// and neither is what could not be asked because nobody answers.
+// and neither is a check that could not run for want of an answer.
 //
 // The package sees of the system what every other client sees, the contracts in gen and api/events, and nothing of the services. It does not
 // retry: a call that fails once has failed.

@@ -24,7 +24,7 @@ import (
 func operationScenarios() []Scenario {
 	all := []Scenario{
 		{Area: AreaOperations, Door: Rating, Promise: "Every aggregate is what its ratings come to (audit, for as long as three seconds).", ask: auditClean},
-		{Area: AreaOperations, Door: Rating, Promise: "The positions of ingestion are known, and no partition stands still.", ask: ingestionGoesOn},
+		{Area: AreaOperations, Door: Rating, Promise: "The positions of ingestion are known, and no partition is halted.", ask: ingestionGoesOn},
 		{Area: AreaOperations, Door: Rating, Promise: "Ratings are exported in order, page after page.", ask: exportInOrder},
 		{Area: AreaOperations, Door: Admin, Promise: "The process is alive and ready, and says what it has checked.", ask: adminReady},
 		{Area: AreaOperations, Door: Admin, Promise: "Metrics are there for Prometheus, and the build says its version.", ask: adminMetrics},
@@ -105,7 +105,7 @@ func requestIDComesBack(t *trial) {
 	t.must(made != "" && made != id && made != came(t.ctx), "a new request id for each call without one", "%q", made)
 }
 
-// deadlineKept calls by hand, because a gRPC client gives up by itself and would never see what the server does with the deadline.
+// deadlineKept calls by hand, because a gRPC client would give up itself and never see what the server does with the deadline.
 func deadlineKept(t *trial) {
 	path := map[Part]string{
 		Metadata: "/movieexample.metadata.v1.MetadataService/GetCatalogueVersion",
@@ -152,7 +152,7 @@ func auditClean(t *trial) {
 func ingestionGoesOn(t *trial) {
 	list := ask(t, t.door.admin().ListIngestPartitions, &ratingv1.ListIngestPartitionsRequest{}).GetPartitions()
 	for _, p := range list {
-		t.must(p.GetHalted() == "", "no partition stands still", "%s/%d: %s", p.GetTopic(), p.GetPartition(), p.GetHalted())
+		t.must(p.GetHalted() == "", "no partition is halted", "%s/%d: %s", p.GetTopic(), p.GetPartition(), p.GetHalted())
 		t.must(p.GetTopicId() != "" && p.GetNextOffset() >= 0, "a topic id and an offset", "%v", p)
 	}
 }

@@ -13,7 +13,7 @@ import (
 func pageScenarios() []Scenario {
 	return []Scenario{
 		{Area: AreaPages, Door: Gateway, Promise: "A film's page shows title, year, director, the numbers of its ratings and as of when they are.", ask: pageFilm},
-		{Area: AreaPages, Door: Gateway, Promise: "A film that nobody rated has a page that shows no numbers.", ask: pageUnrated},
+		{Area: AreaPages, Door: Gateway, Promise: "A film without ratings has a page that shows no numbers.", ask: pageUnrated},
 		{Area: AreaPages, Door: Gateway, Promise: "What people write is text on a page, never markup.", ask: pageEscapes},
 		{Area: AreaPages, Door: Gateway, Promise: "The search page finds a film within 2 s, with a typo too.", ask: pageSearch},
 		{Area: AreaPages, Door: Gateway, Promise: "The page of the top chart says its rule, with the m and C that the API says, and as of when it is.", ask: pageChart},

@@ -9,7 +9,7 @@ import (
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 )
 
-// rankingScenarios are about what is computed from all ratings of a type. A record type of the trial's own is a world in which nobody
+// rankingScenarios are about what is computed from all ratings of a type. The trial has its own record type, in which no one
 // else rates, so charts and totals can be known to the last digit, whatever the system holds.
 func rankingScenarios() []Scenario {
 	return []Scenario{

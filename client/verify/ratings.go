@@ -23,7 +23,7 @@ func ratingScenarios() []Scenario {
 		{Area: AreaRating, Door: Rating, Promise: "Taking back is idempotent, also what was never there, and rating again brings it back.", ask: ratingDeletedAgain},
 		{Area: AreaRating, Door: Rating, Promise: "Each rating of a user has a later time than the one that it replaces.", ask: ratingVersions},
 		{Area: AreaRating, Door: Rating, Promise: "A bad rating is refused with a text that names the field and what is allowed, and changes nothing.", ask: badRating},
-		{Area: AreaRating, Door: Rating, Promise: "A record that nobody rated is NOT_FOUND, never a zero.", ask: recordUnrated},
+		{Area: AreaRating, Door: Rating, Promise: "A record without ratings is NOT_FOUND, never a zero.", ask: recordUnrated},
 		{Area: AreaRating, Door: Rating, Promise: "Ids that differ only in case, accents or a space within are different records and users.", ask: idsBytewise},
 		{Area: AreaRating, Door: Rating, Promise: "Ratings of the same record id but of another record type are apart.", ask: recordTypesApart},
 	}

@@ -23,7 +23,7 @@ func restEdgeScenarios() []Scenario {
 		{Area: AreaREST, Door: Gateway, Promise: "The type of every problem is the address of a page that explains it.", ask: restProblemTypes},
 		{Area: AreaREST, Door: Gateway, Promise: "A path that is not there, a body too large and one that is no JSON are 404, 413 and 415.", ask: restWrongRequests},
 		{Area: AreaREST, Door: Gateway, Promise: "A request id comes back, in errors too, and one that none could be is replaced.", ask: restRequestID},
-		{Area: AreaREST, Door: Gateway, Promise: "Reads are revalidated and errors and writes stored by nobody; no answer may be taken for another type.", ask: restHeaders},
+		{Area: AreaREST, Door: Gateway, Promise: "Reads are revalidated, errors and writes are not stored by caches, and no answer may be taken for another type.", ask: restHeaders},
 		{Area: AreaREST, Door: Gateway, Promise: "/openapi.json is OpenAPI 3.1, and every operation in it is there.", ask: restDocument},
 	}
 }
@@ -94,7 +94,7 @@ func restProblemTypes(t *trial) {
 		t.send(http.MethodPut, moviePath(id), `{"title":"T"}`, `If-Match: "old"`).refuses(http.StatusPreconditionFailed),
 		t.send(http.MethodPut, moviePath(id), `T`, `Content-Type: text/plain`).refuses(http.StatusUnsupportedMediaType),
 	} {
-		t.must(!slices.Contains(types, p.Type), "a type of its own for each", "%s again", p.Type)
+		t.must(!slices.Contains(types, p.Type), "its own type for each", "%s again", p.Type)
 		types = append(types, p.Type)
 		t.page(p.Type).has(p.Title)
 	}

@@ -144,7 +144,7 @@ func (s *System) plan(opt Options, report *Report) []job {
 	return jobs
 }
 
-// unnamed returns the parts that the scenario needs and nobody gave an address of.
+// unnamed returns the parts that the scenario needs and that have no address.
 func (s *System) unnamed(scenario Scenario) []Part {
 	var out []Part
 	for _, p := range append([]Part{scenario.Door}, scenario.Needs...) {

@@ -188,7 +188,7 @@ func (t *trial) parallel(n int, do func(t *trial, i int)) {
 	}
 }
 
-// name returns an id that nobody else uses.
+// name returns an id that is not in use.
 func (t *trial) name(kind string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

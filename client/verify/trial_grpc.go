@@ -84,7 +84,7 @@ func refused[Q, A proto.Message](t *trial, code codes.Code, call method[Q, A], q
 	t.has("the text of the "+code.String(), st.Message(), names...)
 }
 
-// film is one for the trial, with an id and a genre of its own.
+// film is one for the trial, with its own id and genre.
 func (t *trial) film(title string) *metadatav1.Movie {
 	year := int32(1994)
 	return &metadatav1.Movie{Id: t.name("film"), Title: title, Year: &year, Genres: []string{t.genre()}, Director: "Verify Director"}
@@ -163,7 +163,7 @@ func (t *trial) summed(recordType, record string, values ...int32) {
 	t.near("mean", s.GetMean(), float64(sum)/float64(votes), 1e-9)
 }
 
-// unrated ends the trial unless nobody has rated the record.
+// unrated ends the trial if the record has ratings.
 func (t *trial) unrated(recordType, record string) {
 	refused(t, codes.NotFound, t.at(Rating).ratings().GetRatingSummary, &ratingv1.GetRatingSummaryRequest{RecordType: recordType, RecordId: record})
 }

@@ -43,8 +43,8 @@ type place struct {
 	offset    int64
 }
 
-// publish writes records and returns their places. A record with a key goes where clients put it, one without where its number modulo
-// the partitions says, so that what belongs together is torn apart as badly as can be.
+// publish writes records and returns their places. A record with a key goes where clients put it. One without a key goes to the
+// partition of its number modulo the partitions, which spreads related records as widely as possible.
 func (t *trial) publish(records ...*kgo.Record) []place {
 	t.asking("publish %d records to topic %s, the first: %s", len(records), t.sys.topic, shorten(string(records[0].Value)))
 	ctx, cancel := context.WithTimeout(t.ctx, patience)
@@ -101,7 +101,7 @@ func (t *trial) ingested(places ...place) {
 			if p.GetTopic() != t.sys.topic {
 				continue
 			}
-			t.must(p.GetHalted() == "", "ingestion goes on", "partition %d stands still: %s", p.GetPartition(), p.GetHalted())
+			t.must(p.GetHalted() == "", "ingestion continues", "partition %d is halted: %s", p.GetPartition(), p.GetHalted())
 			next[p.GetPartition()] = max(next[p.GetPartition()], p.GetNextOffset())
 		}
 		for partition, end := range ends {

@@ -9,15 +9,15 @@ import (
 	"movieexample.com/client"
 )
 
-const auditHelp = `Let the rating service recompute every aggregate from the ratings, and compare.
+const auditHelp = `Let the rating service recompute every aggregate from the ratings and compare the two.
 
-Prints how many aggregates were checked, from how many ratings, and every difference. It may run while the system works.
+It prints the number of aggregates and ratings checked, and every difference. The system may be in use meanwhile.
 
 Exit codes: 0 no difference, 1 differences, 4 the rating service cannot be reached.`
 
 func newAuditCommand() *cobra.Command {
 	var flags *clientFlags
-	var output *outputFlag
+	var output *string
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Recompute every aggregate from the ratings and report differences",
@@ -25,7 +25,9 @@ func newAuditCommand() *cobra.Command {
 		Example: `  movieexample audit
   movieexample audit --rating-addr 127.0.0.1:8082 -o json`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return audit(cmd, flags, *output) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return flags.withClient(cmd, func(c *client.Client) error { return audit(cmd, c, *output) })
+		},
 	}
 	flags = newClientFlags(cmd, client.Rating)
 	output = newOutputFlag(cmd)
@@ -38,12 +40,7 @@ type auditResult struct {
 	Found []client.Difference `json:"found"`
 }
 
-func audit(cmd *cobra.Command, flags *clientFlags, output outputFlag) (err error) {
-	c, err := flags.connect(cmd)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.Close()) }()
+func audit(cmd *cobra.Command, c *client.Client, output string) (err error) {
 	result := auditResult{Found: []client.Difference{}}
 	out := cmd.OutOrStdout()
 	result.AuditSummary, err = c.Audit(cmd.Context(), func(d client.Difference) {
@@ -54,7 +51,7 @@ func audit(cmd *cobra.Command, flags *clientFlags, output outputFlag) (err error
 		fmt.Fprintf(out, "%s %s: %s is %d, but its ratings give %d\n", d.RecordType, d.RecordID, d.Field, d.Stored, d.Recomputed)
 	})
 	if err != nil {
-		return flags.explain(err)
+		return err
 	}
 	if output == outputJSON {
 		err = printJSON(out, result)

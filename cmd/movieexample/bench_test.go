@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"movieexample.com/client/load"
+	"movieexample.com/client/loadtest"
 )
 
 func TestBenchCommand(t *testing.T) {
@@ -19,7 +19,7 @@ func TestBenchCommand(t *testing.T) {
 		Mix     string
 		Films   int
 		Targets []string
-		Report  load.Report
+		Report  loadtest.Report
 	}
 	if err := json.Unmarshal([]byte(o.stdout), &result); err != nil {
 		t.Fatalf("%v in %s", err, o.stdout)
@@ -49,13 +49,13 @@ func TestBenchCommand(t *testing.T) {
 	// down; how far depends on the machine.
 	o = r.run(t, "bench", "--find-peak", "--step", "100ms", "--duration", "200ms", "--warmup", "0s", "--limit-p99", "1m", "--limit-errors", "0.5",
 		"--rate", "200000", "--patience", "1ms", "--outstanding", "1", "--mix", "grpc-details", "-o", "json")
-	var peak struct{ Peak load.Peak }
+	var peak struct{ Peak loadtest.Peak }
 	if err := json.Unmarshal([]byte(o.stdout), &peak); err != nil || len(peak.Peak.Steps) < 2 || peak.Peak.Steps[0].Broke == "" || peak.Peak.Rate == 0 && o.code != exitFailed {
 		t.Errorf("exit code %d, %v: %+v", o.code, err, peak.Peak)
 	}
 
 	o = r.run(t, append([]string{"bench", "--patience", "1ms", "--outstanding", "1", "--mix", "page"}, "--rate", "20000", "--duration", "200ms", "--warmup", "0s")...)
-	if o.code != exitRefused || !strings.Contains(o.stdout, load.CodeNotSent) {
+	if o.code != exitRefused || !strings.Contains(o.stdout, loadtest.CodeNotSent) {
 		t.Errorf("more than it can send: exit code %d, want %d, and\n%s", o.code, exitRefused, o.stdout)
 	}
 }
@@ -73,11 +73,11 @@ func TestBenchMistakes(t *testing.T) {
 		{[]string{"--zipf", "-1"}, exitUsage, "zipf: must be 0 to 5"},
 		{[]string{"--connections", "0"}, exitUsage, "--connections must be above 0"},
 		{[]string{"--step", "1s"}, exitUsage, "--step is for --find-peak"},
-		{[]string{"--gateway-addr", "http://example.com"}, exitUsage, "give --allow-remote"},
+		{[]string{"--gateway-addr", "http://example.com"}, exitUsage, "add --allow-remote"},
 		{[]string{"--gateway-addr", "http://127.0.0.1:1"}, exitUnreachable, "cannot reach the gateway service at http://127.0.0.1:1"},
 		{[]string{"--addresses", "nowhere.json"}, exitUsage, "--addresses"},
 		{[]string{"--addresses", write(t, t.TempDir()+"/b.json", "{}")}, exitUsage, "b.json names no part of a system"},
-		{[]string{"--addresses", write(t, t.TempDir()+"/a.json", `{"pid":7}`)}, exitUnreachable, "give the address by --gateway-addr"},
+		{[]string{"--addresses", write(t, t.TempDir()+"/a.json", `{"pid":7}`)}, exitUnreachable, "does not run it; set --gateway-addr"},
 	} {
 		o := movieexample(t.Context(), "", append([]string{"bench"}, tc.args...)...)
 		if o.code != tc.code || !strings.Contains(o.stderr, tc.want) || o.stdout != "" {

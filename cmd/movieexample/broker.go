@@ -8,7 +8,7 @@ import (
 	"movieexample.com/internal/kafka"
 )
 
-// newBrokerCommand is how serve and demo start the embedded Kafka broker in a process of its own.
+// newBrokerCommand returns the command by which serve and demo start the embedded Kafka broker as a child process.
 func newBrokerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "broker",
@@ -17,10 +17,10 @@ func newBrokerCommand() *cobra.Command {
 		Args:   noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if !kafka.IsBrokerProcess() {
-				return usagef("the embedded Kafka broker is started by serve and demo, and not by hand")
+				return usagef("serve and demo start the embedded Kafka broker; it cannot be started by hand")
 			}
 			if code := kafka.RunBrokerProcess(); code != 0 {
-				return &codedError{code: code, err: errors.New("the embedded Kafka broker ended"), silent: true} // it has told the process above
+				return &codedError{code: code, err: errors.New("the embedded Kafka broker ended"), silent: true} // the child has told its parent
 			}
 			return nil
 		},

@@ -37,7 +37,7 @@ func (p *program) brokerPID(t *testing.T) int {
 }
 
 // TestBrokerIsKilled kills the embedded broker, three times, while events flow in: it comes back, nothing that it acknowledged
-// is lost, ingestion goes on, and the rest of the process does not notice. Then it kills the process: the broker goes with it.
+// is lost, ingestion continues, and the rest of the process does not notice. Then it kills the process: the broker goes with it.
 func TestBrokerIsKilled(t *testing.T) {
 	data := t.TempDir()
 	p, a := startSystemProcess(t, nil, "serve", "--data", data)
@@ -83,7 +83,7 @@ func TestBrokerIsKilled(t *testing.T) {
 			<-tick.C
 		}
 	}()
-	// The street door and the readiness, all the time.
+	// The gateway and the readiness, all the time.
 	var asked atomic.Int64
 	watched := make(chan string, 1)
 	go func() {
@@ -152,7 +152,7 @@ func TestBrokerIsKilled(t *testing.T) {
 		t.Errorf("the broker was away for %s, want 2 s at most", longest)
 	}
 	t.Logf("%d events, none lost; %d answers beside them; the broker was away for %s at most", published.Load(), asked.Load(), longest.Round(time.Millisecond))
-	if _, metrics := get(a.Admin + "/metrics"); !strings.Contains(metrics, "\nmovieexample_broker_restarts_total 3\n") {
+	if _, metrics := get(a.Admin + "/metrics"); !strings.Contains(metrics, "\nmovieexample_kafka_broker_restarts_total 3\n") {
 		t.Error("the metrics do not have 3 restarts")
 	}
 

@@ -58,7 +58,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 	for _, want := range []string{
 		"demo", "serve", "config print", "config validate", "import movielens", "import imdb", "import movies", "import ratings",
 		"export movies", "export ratings", "publish", "generate movielens", "generate imdb", "audit", "dead-letters list",
-		"dead-letters replay", "dead-letters drop", "ingestion list", "ingestion resume", "healthcheck", "completion", "help",
+		"dead-letters replay", "dead-letters drop", "ingestion list", "ingestion resume", "healthcheck", "completion", "help", "version",
 	} {
 		if !slices.Contains(paths, "movieexample "+want) {
 			t.Errorf("there is no command %q", want)
@@ -136,6 +136,7 @@ func TestCompletes(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	o := start(t, nil, "--version").wait(t)
+	movieexample(t.Context(), "", "version").want(t, exitOK, o.stdout)
 	// A test binary has no stamp; a build in a checkout has the commit and its day.
 	form := `^movieexample (devel|v\d\S*) \((unknown revision|revision [0-9a-f]{12}(, \d{4}-\d\d-\d\d)?(, modified)?), go1\.\d+\S* \w+/\w+\)\n$`
 	if o.code != 0 || o.stderr != "" || !regexp.MustCompile(form).MatchString(o.stdout) {
@@ -143,15 +144,40 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// TestHelpShowsWhatIsRead: commands that take the flags of serve but read only some of them show only those.
+func TestHelpShowsWhatIsRead(t *testing.T) {
+	for command, want := range map[string]string{
+		"healthcheck":    "config help listen-admin live",
+		"migrate up":     "config data database databases-metadata databases-rating help log-format log-level",
+		"migrate status": "config data database databases-metadata databases-rating help log-format log-level",
+	} {
+		help := movieexample(t.Context(), "", append(strings.Fields(command), "--help")...).stdout
+		var got []string
+		for _, m := range regexp.MustCompile(`(?m)^ +(?:-\w, +)?--([a-z-]+)`).FindAllStringSubmatch(help, -1) {
+			got = append(got, m[1])
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("the help of %s shows the flags %v, want %s", command, got, want)
+		}
+	}
+}
+
 // TestUsageErrors: each mistake has exit code 2, one message on standard error that says what is wrong, and nothing on
 // standard output.
 func TestUsageErrors(t *testing.T) {
 	for args, parts := range map[string][]string{
-		"films":                             {`no command "films"`, "movieexample --help"},
+		"films":                             {`no command "films"; see 'movieexample --help'`},
+		"verfiy":                            {`no command "verfiy" (did you mean "verify"?)`},
+		"ingestion lst":                     {`no command "ingestion lst" (did you mean "list"?)`, "movieexample ingestion --help"},
+		"help serv":                         {`no command "serv" (did you mean "serve"?)`},
+		"serve --listen-gatway x":           {`unknown flag: --listen-gatway (did you mean "--listen-gateway"?)`, "movieexample serve --help"},
+		"verify --gateway http://a":         {"unknown flag: --gateway; its name is --gateway-addr now"},
+		"verify --admin=http://a":           {"unknown flag: --admin; its name is --admin-addr now"},
+		"audit --gateway http://a":          {"unknown flag: --gateway; see"},
 		"help films":                        {`no command "films"`},
 		"config films":                      {`no command "config films"`, "movieexample config --help"},
 		"demo films":                        {`demo takes no arguments, got "films"`},
-		"--films":                           {"--films", "movieexample --help"},
+		"--films":                           {"unknown flag: --films; see 'movieexample --help'"},
 		"serve --films":                     {"--films", "movieexample serve --help"},
 		"serve --data":                      {"--data", "movieexample serve --help"},
 		"serve films":                       {`no service "films"`, "metadata, rating, movie, gateway"},
@@ -254,8 +280,8 @@ rating:
 	valid.want(t, 0, "the configuration is valid\n")
 }
 
-// An empty secret is one that was never written. It must not mean "none", or a process of a system on a server would go on with a
-// file of its own; nor may it go on so when the variable is forgotten.
+// An empty secret was never written. It must not mean "none", or a process of a system on a server would use its own file; nor may
+// it do so when the variable is missing.
 func TestNoProcessOfASystemFallsBackToAFile(t *testing.T) {
 	dir := t.TempDir()
 	empty, newline := write(t, filepath.Join(dir, "empty"), ""), write(t, filepath.Join(dir, "newline"), "\n")

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const completionHelp = `Print a script that makes a shell complete commands, flags and services.
+const completionHelp = `Print a script with which a shell completes commands, flags and services.
 
 For this session:
   bash:        source <(movieexample completion bash)     (needs the package bash-completion)
@@ -17,10 +17,10 @@ For this session:
   fish:        movieexample completion fish | source
   powershell:  movieexample completion powershell | Out-String | Invoke-Expression
 
-For every session, write the script where the shell looks for such scripts, as in the examples, or
-put the line above in the shell's start file.`
+For every session, write the script to the directory that the shell reads, as in the examples, or
+add the line above to the shell's startup file.`
 
-// newCompletionCommand replaces the one that cobra adds: one page of help for four shells, and a wrong shell is an error.
+// newCompletionCommand replaces cobra's command: it has one page of help for four shells, and an unknown shell is an error.
 func newCompletionCommand() *cobra.Command {
 	shells := map[string]func(*cobra.Command, io.Writer) error{
 		"bash":       func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) },

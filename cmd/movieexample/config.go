@@ -7,37 +7,30 @@ import (
 )
 
 func newConfigCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Show or check the configuration",
-		Long: `Show or check the configuration of a process: what flags, environment, file and defaults come to.
-Nothing is started.`,
-		Example: `  movieexample config print
+	return newGroupCommand("config", "Show or check the configuration",
+		"Show or check the configuration of a process: the values that flags, environment, file and defaults give.\nNothing is started.",
+		`  movieexample config print
   movieexample config validate --config movieexample.yaml`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newConfigPrintCommand(), newConfigValidateCommand())
-	return cmd
+		newConfigPrintCommand(), newConfigValidateCommand())
 }
 
 func newConfigPrintCommand() *cobra.Command {
 	s := &settings{}
 	cmd := &cobra.Command{
 		Use:   "print [SERVICE…]",
-		Short: "Print the effective configuration, and where each value came from",
-		Long: `Print the effective configuration as YAML that serve would read, with a comment on each line that
-says where the value came from: default, file and line, environment variable or flag. Secrets are
-masked. Name the services as with serve.`,
+		Short: "Print the effective configuration and the origin of each value",
+		Long: `Print the effective configuration as YAML that serve can read. A comment on each line names the origin
+of the value: default, file and line, environment variable, or flag. Secrets are masked. Name the
+services as for serve.`,
 		Example: `  movieexample config print
   movieexample config print --config movieexample.yaml --rating-chart-min-votes 50`,
 		ValidArgsFunction: completeServices,
-		Args:              func(_ *cobra.Command, args []string) error { return checkServices(args) },
+		Args:              checkServices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.load(args...); err != nil {
 				return err
 			}
-			// The directory that would be used says more than that none was given.
+			// The directory that would be used says more than an empty value.
 			if dir, err := s.cfg.DataDirectory(); err == nil {
 				s.cfg.DataDir = dir
 			}
@@ -53,13 +46,12 @@ func newConfigValidateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate [SERVICE…]",
 		Short: "Check the configuration",
-		Long: `Check the configuration for a process that runs the services named, all where none is named.
-If it is wrong, every problem is listed with the place where the value was set, and the exit code
-is 2.`,
+		Long: `Check the configuration of a process that runs the named services, or all of them. If it is wrong, the
+command lists every problem with the place where the value was set, and exits with 2.`,
 		Example: `  movieexample config validate --config movieexample.yaml
   movieexample config validate movie --connect-metadata 127.0.0.1:8081 --connect-rating 127.0.0.1:8082`,
 		ValidArgsFunction: completeServices,
-		Args:              func(_ *cobra.Command, args []string) error { return checkServices(args) },
+		Args:              checkServices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.load(args...); err != nil {
 				return err

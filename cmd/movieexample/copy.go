@@ -13,39 +13,40 @@ import (
 	"movieexample.com/app"
 	"movieexample.com/client"
 	"movieexample.com/internal/config"
+	"movieexample.com/internal/sqlcopy"
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/telemetry"
 )
 
-const copyHelp = `Copy the data of a service into another, empty database, and prove that it is the same there.
+const copyHelp = `Copy the data of a service into another, empty database, and verify the copy.
 
-For a move from a laptop's SQLite files to MySQL, and back. Each service has a database of its own, so a whole system is
-two copies; which service it is shows in the tables. The target gets the newest schema first.
+Use it to move from SQLite files to MySQL, and back. Each service has its own database, so copy two databases for a whole
+system. The tables show which service it is. The target gets the newest schema first.
 
-Stop the service before: nothing may write to either database meanwhile. An SQLite file that is in use is refused, and
-a source that was written to is noticed.
+Stop the service first: nothing may write to either database during the copy. An SQLite file that is in use is refused, and
+a write to the source is detected.
 
-The copy can be interrupted at any time, also killed: run the same command again, and it goes on where it stopped. Until it
-is finished no service starts on the target. At the end every row of both sides is read again: counts and checksums of all
-tables must be the same, and the audits of both sides must find no difference. How far events are ingested is part of the
-data, so that ingestion goes on where it stopped.
+You can interrupt or kill the copy at any time. Run the same command again to resume it. No service starts on the target
+until the copy is complete. At the end every row of both sides is read again: counts and checksums of all tables must be
+equal, and the audits of both sides must find no difference. The positions of ingestion are part of the data, so ingestion
+resumes where it stopped.
 
-A password on a command line can be read by everybody on the machine: put the URL into a file and name that
-with --from-file or --to-file.
+Every user of the machine can read a password on a command line. Put the URL into a file and name it with --from-file or
+--to-file.
 
-Exit codes: 0 copied and proved, 1 it failed or something differs, 2 wrong usage, 4 a database server cannot be reached.`
+Exit codes: 0 copied and verified, 1 failed or different, 2 wrong usage, 4 a database server cannot be reached.`
 
 type copyFlags struct {
 	from, fromFile, to, toFile string
 	startOver                  bool
-	output                     *outputFlag
+	output                     *string
 }
 
 func newCopyCommand() *cobra.Command {
 	f := &copyFlags{}
 	cmd := &cobra.Command{
 		Use:   "copy --from URL --to URL",
-		Short: "Copy the data of a service into another database, and prove it",
+		Short: "Copy the data of a service into another database, and verify the copy",
 		Long:  copyHelp,
 		Example: `  movieexample copy --from sqlite:/var/lib/movieexample/rating/rating.db --to-file /run/secrets/rating-url
   movieexample copy --from sqlite:metadata.db --to mysql://metadata:…@db.example:3306/metadata
@@ -54,27 +55,28 @@ func newCopyCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	cmd.Flags().StringVar(&f.from, "from", "", "the database to copy: sqlite:FILE or mysql://user:password@host:port/name")
-	cmd.Flags().StringVar(&f.fromFile, "from-file", "", "file with the URL of the database to copy; newlines at its end are cut off")
+	cmd.Flags().StringVar(&f.fromFile, "from-file", "", "file with the URL of the database to copy; trailing newlines are ignored")
 	cmd.Flags().StringVar(&f.to, "to", "", "the empty database to copy to: sqlite:FILE or mysql://user:password@host:port/name")
-	cmd.Flags().StringVar(&f.toFile, "to-file", "", "file with the URL of the database to copy to; newlines at its end are cut off")
-	cmd.Flags().BoolVar(&f.startOver, "start-over", false, "delete what an unfinished copy has put into the target, and begin anew")
+	cmd.Flags().StringVar(&f.toFile, "to-file", "", "file with the URL of the database to copy to; trailing newlines are ignored")
+	cmd.Flags().BoolVar(&f.startOver, "start-over", false, "delete what an unfinished copy wrote to the target, and start over")
 	for _, name := range []string{"from-file", "to-file"} {
 		if err := cmd.MarkFlagFilename(name); err != nil {
-			panic(err) // there is such a flag
+			panic(err) // the flag was added above
 		}
 	}
 	f.output = newOutputFlag(cmd)
 	return cmd
 }
 
-// databaseURL is what one of two flags says. Errors show neither the URL nor what is in the file: it may have a password.
+// databaseURL returns the URL that one of two flags gives. Errors show neither the URL nor the content of the file, which may have a
+// password.
 func databaseURL(name, url, file string) (string, error) {
 	given := "--" + name
 	switch {
 	case url != "" && file != "":
 		return "", usagef("give --%[1]s or --%[1]s-file, not both", name)
 	case url == "" && file == "":
-		return "", usagef("say which database by --%[1]s or --%[1]s-file; see 'movieexample copy --help'", name)
+		return "", usagef("name the database with --%[1]s or --%[1]s-file; see 'movieexample copy --help'", name)
 	case file != "":
 		given += "-file"
 		text, err := config.ReadSecret(file)
@@ -96,7 +98,7 @@ func (f *copyFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	log := telemetry.DefaultLogConfig()
-	log.Level = "warn" // progress and result say the rest
+	log.Level = "warn" // progress and result are printed
 	logger, err := telemetry.NewLogger(cmd.ErrOrStderr(), log)
 	if err != nil {
 		return err
@@ -104,7 +106,7 @@ func (f *copyFlags) run(cmd *cobra.Command) error {
 	view, began := newProgressView(cmd.ErrOrStderr()), time.Now()
 	result, err := app.Copy(cmd.Context(), app.CopyOptions{
 		From: from, To: to, StartOver: f.startOver, Logger: logger,
-		Progress: func(p sqldb.CopyProgress) {
+		Progress: func(p sqlcopy.Progress) {
 			phase := client.PhaseCopy
 			if p.Verifying {
 				phase = client.PhaseVerify
@@ -171,10 +173,10 @@ func (f *copyFlags) print(w io.Writer, r app.CopyResult, failed error, took time
 	}
 	fmt.Fprintf(w, "\naudit of %s on both sides: 0 differences\n", what)
 	if n := r.Rows("ingest_offsets"); n > 0 {
-		fmt.Fprintf(w, `%s in the log of Kafka came along: with the same Kafka ingestion goes on where it stopped. With another one its
-partitions stand still until 'movieexample ingestion resume' says where they begin.
+		fmt.Fprintf(w, `%s in Kafka's log copied: with the same Kafka, ingestion resumes where it stopped. With another one, its partitions
+are halted until 'movieexample ingestion resume' sets where they start.
 `, counted(n, "position", "positions"))
 	}
-	_, err := fmt.Fprintf(w, "next: start the %s service on the new database; the old one is as it was\n", r.Service)
+	_, err := fmt.Fprintf(w, "next: start the %s service on the new database; the old one is unchanged\n", r.Service)
 	return err
 }

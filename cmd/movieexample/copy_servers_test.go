@@ -50,7 +50,7 @@ func TestCopyToMySQLAndBack(t *testing.T) {
 		return p, a.Rating, a.Admin
 	}
 
-	// On SQLite. The last events come when nobody is there to take them.
+	// On SQLite. The last events come while no process ingests.
 	const first, meanwhile, later, last = 60_000, 1_000, 500, 300
 	if err := os.MkdirAll(filepath.Dir(path("first")), 0o755); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestCopyToMySQLAndBack(t *testing.T) {
 	began := time.Now()
 	went := copied(t, "--from", "sqlite:"+path("first"), "--to-file", urlFile)
 	if !went.Resumed || went.rows("ratings") != first || went.rows("dead_letters") != poison || went.Positions < 1 {
-		t.Errorf("the copy that went on: %+v", went)
+		t.Errorf("the resumed copy: %+v", went)
 	}
 	t.Logf("the rest took %s", time.Since(began).Round(time.Millisecond))
 	came := copied(t, "--from-file", urlFile, "--to", "sqlite:"+path("second"))

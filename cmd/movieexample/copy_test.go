@@ -87,7 +87,7 @@ func stop(t *testing.T, p *program) {
 	}
 }
 
-// A system's databases are copied, and the system goes on with the copies where it stopped.
+// A system's databases are copied, and the system continues with the copies where it stopped.
 func TestCopy(t *testing.T) {
 	data, moved := t.TempDir(), t.TempDir()
 	p, addresses := startSystemProcess(t, nil, "serve", "--data", data)

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -17,38 +15,31 @@ import (
 	"movieexample.com/client"
 )
 
-const deadLettersHelp = `Look after dead letters: rating events that could not be applied. They are kept whole, with the reason, until they are replayed or dropped.`
-
 func newDeadLettersCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "dead-letters",
-		Short: "List, replay or drop events that could not be applied",
-		Long:  deadLettersHelp,
-		Example: `  movieexample dead-letters list
+	return newGroupCommand("dead-letters", "List, replay or drop events that could not be applied",
+		`List, replay or drop dead letters: rating events that could not be applied. They are kept whole, with the reason, until they
+are replayed or dropped.`,
+		`  movieexample dead-letters list
   movieexample dead-letters replay --all`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newDeadLettersListCommand(), newDeadLettersReplayCommand(), newDeadLettersDropCommand())
-	return cmd
+		newDeadLettersListCommand(), newDeadLettersReplayCommand(), newDeadLettersDropCommand())
 }
 
-// deadLetterFlags are those that all commands about dead letters have.
+// deadLetterFlags are the flags of the commands about dead letters.
 type deadLetterFlags struct {
 	*clientFlags
-	output *outputFlag
+	output *string
 	all    bool
 	yes    bool
 	limit  int
 }
 
-// chosen refuses a command that does not say which dead letters it means.
+// chosen refuses a command that does not name its dead letters.
 func (f *deadLetterFlags) chosen(cmd *cobra.Command, ids []string) error {
 	switch {
 	case f.all && len(ids) > 0:
 		return usagef("give ids or --all, not both")
 	case !f.all && len(ids) == 0:
-		return usagef("say which dead letters: give their ids ('movieexample dead-letters list' shows them), or --all")
+		return usagef("name the dead letters by id ('movieexample dead-letters list' shows the ids), or give --all")
 	}
 	for _, id := range ids {
 		if strings.TrimSpace(id) == "" {
@@ -63,8 +54,8 @@ func newDeadLettersListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters, oldest first",
-		Long: `List dead letters, oldest first: id, place in Kafka, time of the record, class of the reason, reason, and the event, shortened.
-With -o json events are whole; one that is not valid UTF-8 is in payloadBase64 instead of payload.`,
+		Long: `List dead letters, oldest first: id, position in Kafka, time of the record, class of the reason, reason, and the event, shortened.
+With -o json events are whole. An event that is not valid UTF-8 is in payloadBase64 instead of payload.`,
 		Example: `  movieexample dead-letters list
   movieexample dead-letters list --limit 0 -o json`,
 		Args: noArgs,
@@ -93,7 +84,7 @@ type deadLetterJSON struct {
 	Payload       string `json:"payload"`
 	PayloadBase64 string `json:"payloadBase64,omitempty"`
 	ContentType   string `json:"contentType,omitempty"`
-	// RecordTime is missing where the record has none, or one outside the years 1 to 9999, which is in the reason then.
+	// RecordTime is missing if the record has none, or one outside the years 1 to 9999; the reason then has it.
 	RecordTime *time.Time `json:"recordTime,omitempty"`
 	CreateTime time.Time  `json:"createTime"`
 }
@@ -150,34 +141,13 @@ func printDeadLetter(w io.Writer, d client.DeadLetter) error {
 	return err
 }
 
-// printable shows bytes from outside in at most limit bytes. What a terminal might obey is escaped.
-func printable(b []byte, limit int) string {
-	if len(b) == 0 {
-		return "(empty)"
-	}
-	more := ""
-	if len(b) > limit {
-		more = fmt.Sprintf("… (%s bytes)", grouped(int64(len(b))))
-		cut := limit
-		for cut > limit-utf8.UTFMax && cut > 0 && !utf8.RuneStart(b[cut]) {
-			cut-- // not in the middle of a character
-		}
-		b = b[:cut]
-	}
-	s := string(b)
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		s = strconv.Quote(s)
-	}
-	return s + more
-}
-
 func newDeadLettersReplayCommand() *cobra.Command {
 	f := &deadLetterFlags{}
 	cmd := &cobra.Command{
 		Use:   "replay [ID…|--all]",
-		Short: "Try dead letters again",
-		Long: `Decode dead letters again and apply those that are good now, for example after an upgrade that knows more. Those that are applied are dead
-letters no more; the others stay and are listed with the reason.
+		Short: "Apply dead letters again",
+		Long: `Decode dead letters again and apply those that are valid now, for example after an upgrade. Those that are applied are removed;
+the others stay and are listed with the reason.
 
 Exit codes: 0 all were applied, 3 some were refused again, 4 the rating service cannot be reached.`,
 		Example: `  movieexample dead-letters replay --all
@@ -191,7 +161,7 @@ Exit codes: 0 all were applied, 3 some were refused again, 4 the rating service 
 	}
 	f.clientFlags = newClientFlags(cmd, client.Rating)
 	f.output = newOutputFlag(cmd)
-	cmd.Flags().BoolVar(&f.all, "all", false, "try all of them")
+	cmd.Flags().BoolVar(&f.all, "all", false, "replay all of them")
 	return cmd
 }
 
@@ -226,7 +196,7 @@ func newDeadLettersDropCommand() *cobra.Command {
 		Short: "Remove dead letters for good",
 		Long: `Remove dead letters for good. Their events are lost, unless Kafka still has them.
 
-Exit codes: 0 all were removed, 3 some ids belong to no dead letter, 4 the rating service cannot be reached.`,
+Exit codes: 0 all were removed, 3 some ids are unknown, 4 the rating service cannot be reached.`,
 		Example: `  movieexample dead-letters drop 0123456789abcdef0123456789abcdef-00002-0000000000000000015
   movieexample dead-letters drop --all --yes`,
 		RunE: func(cmd *cobra.Command, ids []string) error {
@@ -234,7 +204,7 @@ Exit codes: 0 all were removed, 3 some ids belong to no dead letter, 4 the ratin
 				return err
 			}
 			if f.all && !f.yes {
-				return usagef("--all drops every dead letter for good: add --yes if that is meant")
+				return usagef("--all drops every dead letter for good: add --yes to confirm")
 			}
 			return f.withClient(cmd, func(c *client.Client) error { return f.drop(cmd, c, ids) })
 		},
@@ -263,8 +233,8 @@ func (f *deadLetterFlags) drop(cmd *cobra.Command, c *client.Client, ids []strin
 	}
 	unknown := int64(len(slices.Compact(slices.Sorted(slices.Values(ids))))) - dropped
 	if err == nil && !f.all && unknown > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "ids of no dead letter: %d (replayed or dropped before, or mistyped)\n", unknown)
-		return &codedError{code: exitRefused, silent: true, err: errors.New("some ids belong to no dead letter")}
+		fmt.Fprintf(cmd.ErrOrStderr(), "unknown ids: %d (replayed or dropped before, or mistyped)\n", unknown)
+		return &codedError{code: exitRefused, silent: true, err: errors.New("some ids are unknown")}
 	}
 	return err
 }

@@ -22,20 +22,20 @@ import (
 const demoHelp = `Run everything in one process and load the demo: 320 real films, and 100,000 synthetic ratings that
 arrive as events through the embedded Kafka broker.
 
-Without --data the demo lives in a temporary directory that is removed when it ends. With --data DIR
-it stays there, and is loaded once: what you change or delete afterwards stays as you left it. A
-directory with data that is not the demo's is refused.
+Without --data the demo uses a temporary directory, which is removed when it stops. With --data DIR
+the data is kept, and loaded only once: what you change or delete later stays changed. A directory
+with data that is not the demo's is refused.
 
-The log level is warn unless you set it, so that the banner stays in sight.
+The log level is warn unless you set it, so that the banner stays visible.
 
-Ctrl-C stops it. While the demo is being loaded that ends in exit code 130, afterwards in 0; a second
-Ctrl-C ends at once, and then a temporary directory stays behind.`
+Ctrl-C stops it, with exit code 130 while the demo is loading and 0 afterwards. A second Ctrl-C ends
+it at once and leaves the temporary directory behind.`
 
 func newDemoCommand() *cobra.Command {
 	s := &settings{}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run everything in one process, with films and ratings to look at",
+		Short: "Run everything in one process, with sample films and ratings",
 		Long:  demoHelp,
 		Example: `  movieexample demo
   movieexample demo --data ./demo
@@ -53,14 +53,14 @@ func runDemo(cmd *cobra.Command, s *settings) (err error) {
 	if err := s.load(); err != nil {
 		return err
 	}
-	// A person looks at this; what is routine would bury the banner.
+	// Routine messages would push the banner out of sight.
 	if s.isDefault("log.level") {
 		s.cfg.Log.Level = "warn"
 	}
 	temporary := s.cfg.DataDir == ""
 	if temporary {
 		if s.cfg.DataDir, err = os.MkdirTemp("", "movieexample-demo-"); err != nil {
-			return fmt.Errorf("make a temporary directory for the demo (or give --data DIR): %w", err)
+			return fmt.Errorf("create a temporary directory for the demo (or give --data DIR): %w", err)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(s.cfg.DataDir)) }()
 	}
@@ -81,16 +81,16 @@ func runDemo(cmd *cobra.Command, s *settings) (err error) {
 			return err
 		}
 		if loaded.AlreadyLoaded {
-			fmt.Fprintln(cmd.ErrOrStderr(), "the data directory has the demo already: nothing is loaded again")
+			fmt.Fprintln(cmd.ErrOrStderr(), "the data directory already has the demo: it is not loaded again")
 		}
-		debug.FreeOSMemory() // what the load needed is not needed again
+		debug.FreeOSMemory() // the load needed more than the demo does
 		return printBanner(cmd.OutOrStdout(), banner{
 			addresses: a.Addresses(), topic: s.cfg.Rating.Topic, temporary: temporary, loaded: loaded, started: started,
 		})
 	})
 }
 
-// loadDemo loads the demo the way any client would, over the addresses that the banner names.
+// loadDemo loads the demo as any client would, over the addresses in the banner.
 func loadDemo(ctx context.Context, w io.Writer, a app.Addresses, topic string, brokers []string) (_ client.DemoSummary, err error) {
 	if len(brokers) == 0 {
 		brokers = []string{a.Kafka}
@@ -106,8 +106,8 @@ func loadDemo(ctx context.Context, w io.Writer, a app.Addresses, topic string, b
 	return c.LoadDemo(ctx, client.DemoOptions{Progress: view.update})
 }
 
-// demoRecord is the file in the data directory that says that the data is the demo's, and whether it was loaded to the
-// end: after that it belongs to the user, who may change and delete what they like.
+// demoRecord is the file in the data directory which says that the data is the demo's, and whether it was loaded
+// completely. Once loaded, it is not loaded again, because the user may have changed or deleted some of it.
 type demoRecord struct {
 	path   string
 	Loaded bool  `json:"loaded"`
@@ -115,8 +115,8 @@ type demoRecord struct {
 	Rated  int64 `json:"ratings"`
 }
 
-// readDemoRecord reads the record of a data directory, or begins it in an empty one. A directory with data and without a record is refused: synthetic
-// ratings must not be mixed into real ones without a word.
+// readDemoRecord reads the record of a data directory, or creates one in an empty directory. It refuses a directory that has
+// data and no record, because synthetic ratings must not be mixed into real ones.
 func readDemoRecord(dir string) (*demoRecord, error) {
 	r := &demoRecord{path: filepath.Join(dir, "demo.json")}
 	text, err := os.ReadFile(r.path)
@@ -127,21 +127,21 @@ func readDemoRecord(dir string) (*demoRecord, error) {
 		}
 		return r, nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("see whether the demo was loaded: %w", err)
+		return nil, fmt.Errorf("check whether the demo was loaded: %w", err)
 	}
 	for _, service := range app.ServiceNames() {
 		if _, err := os.Stat(filepath.Join(dir, service, service+".db")); err == nil {
 			return nil, usagef("%s holds data that is not the demo's, and the demo would mix synthetic ratings into it: choose another --data DIR, or run 'movieexample serve' on this one", dir)
 		}
 	}
-	// Before there is any data: whenever this process ends, the next demo knows the data for its own.
+	// Written before any data, so that the next demo recognises the data whenever this process ends.
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data directory: %w", err)
+		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
 	return r, r.write()
 }
 
-// load loads the demo unless that was done before, and records that it was.
+// load loads the demo unless it was loaded before, and records that.
 func (r *demoRecord) load(load func() (client.DemoSummary, error)) (client.DemoSummary, error) {
 	if r.Loaded {
 		s := client.DemoSummary{Ratings: r.Rated, AlreadyLoaded: true}
@@ -167,7 +167,7 @@ func (r *demoRecord) write() error {
 	return nil
 }
 
-// banner is what the demo tells when it is ready.
+// banner is what the demo prints when it is ready.
 type banner struct {
 	addresses app.Addresses
 	topic     string
@@ -176,14 +176,14 @@ type banner struct {
 	started   time.Duration // until all listeners were open, before the load
 }
 
-// printBanner says once what there is, where it is, and what to do with it.
+// printBanner prints addresses, contents and commands to try.
 func printBanner(w io.Writer, n banner) error {
 	var b strings.Builder
 	b.WriteString("\nMovieExample is running.\n\n")
 	writeAddresses(&b, n.addresses, n.topic)
-	kept := "kept: the next demo or serve with this --data goes on with it"
+	kept := "kept: a demo or serve with this --data uses it again"
 	if n.temporary {
-		kept = "temporary: removed when the demo ends; --data DIR keeps it"
+		kept = "temporary: removed when the demo stops; --data DIR keeps it"
 	}
 	fmt.Fprintf(&b, "  %-22s %s (%s)\n", "Data", n.addresses.Data, kept)
 	loaded := fmt.Sprintf("loaded in %.1f s", n.loaded.Seconds.Total)
@@ -204,22 +204,4 @@ Ctrl-C stops it.
 `, n.addresses.Gateway)
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// writeAddresses lists what listens where.
-func writeAddresses(b *strings.Builder, a app.Addresses, topic string) {
-	row := func(what, where string) {
-		if where != "" {
-			fmt.Fprintf(b, "  %-22s %s\n", what, where)
-		}
-	}
-	row("Web pages", a.Gateway)
-	if a.Gateway != "" {
-		row("REST API", a.Gateway+"/docs")
-	}
-	row("gRPC metadata", a.Metadata)
-	row("gRPC rating", a.Rating)
-	row("gRPC movie", a.Movie)
-	row("Kafka, topic "+topic, a.Kafka)
-	row("Health and metrics", a.Admin)
 }

@@ -17,13 +17,7 @@ import (
 )
 
 func newExportCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "export",
-		Short: "Write the films and ratings of a running system to files",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(
+	return newGroupCommand("export", "Write the films and ratings of a running system to files", "", "",
 		newExportKindCommand("movies", exportMoviesHelp, client.Metadata, (*client.Client).ExportMovies, `  movieexample export movies movies.csv
   movieexample export movies movies.jsonl -o json
   movieexample export movies | jq -r 'select(.year == 1999) | .title'`),
@@ -31,34 +25,32 @@ func newExportCommand() *cobra.Command {
   movieexample export ratings --record-type movie --format csv > ratings.csv
   movieexample export ratings | movieexample publish - --kafka-brokers kafka-1:9092`),
 	)
-	return cmd
 }
 
 const exportMoviesHelp = `Write all movies to a file, as 'movieexample import movies' reads it; docs/formats.md describes it.
 
-Without FILE, or with "-", they go to standard output. The format is given by --format, else by the file's name (.csv, .jsonl), else it
-is JSON lines. Movies are in the order of their titles.` + exportFileHelp
+Movies are sorted by title. ` + exportFileHelp
 
-const exportRatingsHelp = `Write all ratings to a file, as 'movieexample import ratings' reads it; docs/formats.md describes it. The lines of a JSON file are
-rating events, which 'movieexample publish' takes too.
+const exportRatingsHelp = `Write all ratings to a file, as 'movieexample import ratings' reads it; docs/formats.md describes it. The lines of a
+JSON file are rating events, which 'movieexample publish' takes too.
 
-Without FILE, or with "-", they go to standard output. The format is given by --format, else by the file's name (.csv, .jsonl), else it
-is JSON lines. Ratings are in the order of record type, record and user.` + exportFileHelp
+Ratings are sorted by record type, record and user. ` + exportFileHelp
 
-const exportFileHelp = ` The system may go on working meanwhile: what nobody changes is in the
-file exactly once. What was written is told on standard output, or on standard error where the data goes to standard output.
+const exportFileHelp = `Without FILE, or with "-", they go to standard output. --format gives the format, else the file's
+name (.csv, .jsonl); the default is JSON lines. The system may be in use meanwhile: what does not change is in the file exactly
+once. The summary goes to standard output, or to standard error if the data goes to standard output.
 
-FILE is there only when it is complete, and replaces one of the same name only then. An export that is imported into an empty
-system and exported again gives the same bytes.
+FILE appears, or replaces a file of the same name, only when it is complete. An export that is imported into an empty system and
+exported again gives the same bytes.
 
-Exit codes: 0 all of it was written, 1 FILE cannot be written, 4 the system cannot be reached, 130 interrupted.`
+Exit codes: 0 everything was written, 1 FILE cannot be written, 4 the system cannot be reached, 130 interrupted.`
 
-// exporter is a method of the client that writes everything of a kind.
+// exporter is a method of the client that exports everything of one kind.
 type exporter func(c *client.Client, ctx context.Context, w io.Writer, opt client.ExportOptions) (client.ExportSummary, error)
 
 func newExportKindCommand(what, help, part string, export exporter, examples string) *cobra.Command {
 	var (
-		format formatFlag
+		format string
 		opt    client.ExportOptions
 	)
 	cmd := &cobra.Command{
@@ -76,9 +68,9 @@ func newExportKindCommand(what, help, part string, export exporter, examples str
 	}
 	flags := newClientFlags(cmd, part)
 	output := newOutputFlag(cmd)
-	format.add(cmd, "format of the file: csv or jsonl; without it the file's name tells")
+	addFormatFlag(cmd, &format)
 	if part == client.Rating {
-		cmd.Flags().StringVar(&opt.RecordType, "record-type", "", "only ratings of records of this type, such as movie; without it all")
+		cmd.Flags().StringVar(&opt.RecordType, "record-type", "", "only ratings of records of this type, such as movie")
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		file := "-"
@@ -113,8 +105,8 @@ func newExportKindCommand(what, help, part string, export exporter, examples str
 	return cmd
 }
 
-// printExport says what was written: where the data is not.
-func printExport(cmd *cobra.Command, file, what string, output outputFlag, s client.ExportSummary) error {
+// printExport prints the summary where the data does not go.
+func printExport(cmd *cobra.Command, file, what, output string, s client.ExportSummary) error {
 	w := cmd.OutOrStdout()
 	if file == "-" {
 		file, w = "standard output", cmd.ErrOrStderr()
@@ -129,18 +121,18 @@ func printExport(cmd *cobra.Command, file, what string, output outputFlag, s cli
 	return err
 }
 
-// destination is a file that gets its name when it is complete, or something that has none to get. Its errors name it.
+// destination is a file that gets its name when it is complete, or something written in place. Its errors name it.
 type destination struct {
 	name    string // for errors
 	w       io.Writer
-	file    *os.File // to be closed; nil for standard output
-	partial string   // what the file is called until it is complete; empty if it is written in place
+	file    *os.File // nil for standard output
+	partial string   // name of the file until it is complete; empty if it is written in place
 	final   string
 }
 
-// openDestination opens a file to write to, or takes standard output for "-".
+// openDestination opens a file to write to; "-" is standard output.
 func openDestination(path string, stdout io.Writer) (*destination, error) {
-	// A pipe whose reader has gone shall be an error with a text, and not the silent end of the process.
+	// A pipe without a reader is an error with a message, not the silent end of the process.
 	signal.Ignore(syscall.SIGPIPE)
 	if path == "-" {
 		return &destination{name: "standard output", w: stdout}, nil
@@ -181,7 +173,7 @@ func (d *destination) Write(p []byte) (int, error) {
 
 func (d *destination) explain(err error) error {
 	if errors.Is(err, syscall.EPIPE) {
-		return fmt.Errorf("write to %s: its reader has closed it before all was written: %w", d.name, err)
+		return fmt.Errorf("write to %s: the reader closed it before everything was written: %w", d.name, err)
 	}
 	if err != nil {
 		return fmt.Errorf("write to %s: %w; the export is not complete", d.name, err)
@@ -189,14 +181,13 @@ func (d *destination) explain(err error) error {
 	return nil
 }
 
-// close ends the writing, which failed with err unless that is nil, and returns err or why the file cannot be completed. A file that is
-// not complete is removed.
+// close completes the file, or removes it if writing failed with err. It returns err, or why the file cannot be completed.
 func (d *destination) close(err error) error {
 	if d.file == nil {
 		return err
 	}
 	if err == nil && d.partial != "" {
-		err = d.explain(d.file.Sync()) // or a crash may keep the name and lose the content
+		err = d.explain(d.file.Sync()) // or a crash could keep the name and lose the content
 	}
 	if closed := d.file.Close(); err == nil {
 		err = d.explain(closed)

@@ -76,8 +76,8 @@ func TestImportSaysOnlyWhatIsTrue(t *testing.T) {
 		}
 	}
 	const none = "films     0 read: 0 created, 0 updated, 0 unchanged\nrejected  %d rows\ntook …\n"
-	untimed(r.run(t, "import", "movies", file("header.csv", header))).want(t, exitOK, fmt.Sprintf(none, 0)+"Nothing changed: there is no row of a film.\n")
-	untimed(r.run(t, "import", "movies", file("empty.jsonl", ""))).want(t, exitOK, fmt.Sprintf(none, 0)+"Nothing changed: there is no row of a film.\n")
+	untimed(r.run(t, "import", "movies", file("header.csv", header))).want(t, exitOK, fmt.Sprintf(none, 0)+"Nothing changed: the file has no rows.\n")
+	untimed(r.run(t, "import", "movies", file("empty.jsonl", ""))).want(t, exitOK, fmt.Sprintf(none, 0)+"Nothing changed: the file has no rows.\n")
 	untimed(r.run(t, "import", "movies", file("rejected.jsonl", "a\nb\n"))).want(t, exitRefused, fmt.Sprintf(none, 2)+"Nothing changed: no row went in.\n", "rejected: ")
 	untimed(r.run(t, "import", "movies", file("invisible.jsonl", `{"id":"rx-5","title":"\u200b"}`))).want(t, exitRefused,
 		"films     1 read: 0 created, 0 updated, 0 unchanged, 1 refused\nrejected  1 row\ntook …\nNothing changed: no row went in.\n", "title: is required: 1 to 500 characters, got only characters that do not show")
@@ -85,14 +85,14 @@ func TestImportSaysOnlyWhatIsTrue(t *testing.T) {
 	untimed(r.run(t, "import", "movies", "--mode", "fill", floats)).want(t, exitOK, "films     1 read: 1 created, 0 updated, 0 unchanged\nrejected  0 rows\ntook …\n")
 	untimed(r.run(t, "import", "movies", "--mode", "fill", file("partly.csv", header+"cx-1,Harbour of Glass,,,2001.5,,,,,,,\nx\n"))).want(t, exitRefused,
 		"films     1 read: 0 created, 0 updated, 1 unchanged\nrejected  1 row\nnoted     1 row\ntook …\n"+
-			"Nothing changed: 1 film was there already. That says nothing of the 2 rows that were rejected or noted above.\n",
+			"Nothing changed: 1 film was there already. This does not include the 2 rows that were rejected or noted above.\n",
 		`note: `+dir+`/partly.csv line 2: "cx-1": year: must be a whole number, or empty where not known, got "2001.5"; the film went in without that`)
 }
 
 func TestGenerateIMDbCommand(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "imdb")
 	args := []string{"generate", "imdb", "--titles", "1100", "--seed", "7", dir}
-	movieexample(t.Context(), "", args...).want(t, exitOK, dir+": 1,100 titles with 70 films among them, 1,400 names, 3,930 other titles, seed 7\n")
+	movieexample(t.Context(), "", args...).want(t, exitOK, dir+": 1,100 titles including 70 films, 1,400 names, 3,930 other titles, seed 7\n")
 	movieexample(t.Context(), "", args...).want(t, exitUsage, "", "title.basics.tsv.gz: file already exists: name another directory, or replace them with --force\n")
 	o := movieexample(t.Context(), "", append(args, "--force", "--kept", "5", "-o", "json")...)
 	if o.code != exitOK || !strings.Contains(o.stdout, `"films": 5,`) {
@@ -164,7 +164,7 @@ took …
 	}
 }
 
-// TestExportDestinations: a file has its name only when it is complete, and whoever cannot be written to is named.
+// TestExportDestinations: a file has its name only when it is complete, and an error names the destination.
 func TestExportDestinations(t *testing.T) {
 	r, dir := startSystem(t), t.TempDir()
 	if o := r.run(t, "import", "movielens", dataSet(t, 0)); o.code != exitOK {
@@ -216,7 +216,7 @@ func TestExportDestinations(t *testing.T) {
 	if err := writer.Close(); err != nil {
 		t.Error(err)
 	}
-	if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "movieexample: write to standard output: its reader has closed it before all was written") {
+	if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "movieexample: write to standard output: the reader closed it before everything was written") {
 		t.Errorf("ended with %s, standard error %q", cmd.ProcessState, &stderr)
 	}
 }

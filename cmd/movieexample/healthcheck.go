@@ -15,16 +15,15 @@ import (
 	"movieexample.com/app"
 )
 
-// healthTimeout is above the time that /readyz gives its checks, so that its reasons arrive.
+// healthTimeout is longer than the checks of /readyz may take, so that the answer with their results arrives.
 const healthTimeout = 4 * time.Second
 
-const healthHelp = `Ask the process beside this one whether it is ready: for the health check of a container whose image has nothing but this
-program.
+const healthHelp = `Ask the process on this host whether it is ready. This is the health check of a container whose image has only this program.
 
-It looks for the admin listener where that process has it by the same flags, environment and file: other settings than
-listen_admin do not matter. Checks that fail are printed to standard error.
+It reads the address of the admin listener (listen.admin) from the same flags, environment and file as that process; other
+settings are ignored. Failed checks are printed to standard error.
 
-Exit codes: 0 ready, 1 not, 2 the settings are wrong.`
+Exit codes: 0 ready, 1 not ready, 2 the settings are wrong.`
 
 func newHealthcheckCommand() *cobra.Command {
 	s := &settings{}
@@ -50,19 +49,19 @@ func newHealthcheckCommand() *cobra.Command {
 			return askHealth(cmd.Context(), url+"/readyz")
 		},
 	}
-	mustAddFlags(cmd, s)
-	cmd.Flags().BoolVar(&live, "live", false, "ask only whether the process lives (/livez)")
+	mustAddFlags(cmd, s, "config", "listen-admin")
+	cmd.Flags().BoolVar(&live, "live", false, "ask only whether the process is alive (/livez)")
 	return cmd
 }
 
-// adminURL is where the admin listener that listens on addr is asked from the same host.
+// adminURL is the URL, on this host, of an admin listener that listens on addr.
 func adminURL(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return "", fmt.Errorf("listen.admin must be host:port, got %q", addr)
 	}
 	if port == "0" {
-		return "", errors.New("listen.admin has port 0, which says that the process chose one by itself: give it a fixed port to check its health")
+		return "", errors.New("listen.admin has port 0, so the process chose a free port: give it a fixed port to check its health")
 	}
 	switch ip := net.ParseIP(host); {
 	case host == "" || ip != nil && ip.IsUnspecified() && ip.To4() != nil:
@@ -82,7 +81,7 @@ func askHealth(ctx context.Context, url string) error {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("nobody answers: %w", err)
+		return fmt.Errorf("no answer: %w", err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))

@@ -16,7 +16,7 @@ func TestHealthcheck(t *testing.T) {
 		case r.URL.Path == "/livez", r.URL.Path == "/readyz" && ready.Load():
 		case r.URL.Path == "/readyz":
 			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = w.Write([]byte("rating-database: the server is away\n"))
+			_, _ = w.Write([]byte("rating-database: the server is down\n"))
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}
@@ -31,7 +31,7 @@ func TestHealthcheck(t *testing.T) {
 			t.Errorf("healthcheck %v: %+v, want exit code %d and %q", args, o, code, part)
 		}
 	}
-	check(1, "rating-database: the server is away", "--listen-admin", addr)
+	check(1, "rating-database: the server is down", "--listen-admin", addr)
 	check(0, "", "--listen-admin", addr, "--live")
 	ready.Store(true)
 	check(0, "", "--listen-admin", addr)
@@ -43,5 +43,5 @@ func TestHealthcheck(t *testing.T) {
 	t.Setenv("MOVIEEXAMPLE_LISTEN_ADMIN", addr)
 	check(0, "")
 	server.Close()
-	check(1, "nobody answers")
+	check(1, "no answer")
 }

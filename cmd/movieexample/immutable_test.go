@@ -18,7 +18,7 @@ import (
 
 // A file of a database that cannot be written any more while the process runs, as by chattr +i: writes of that service are answered
 // with 503 and a text that names the file and what to do, /readyz says the same, the other service writes on, and when the file can be
-// written again all goes on by itself. Other than a file's mode, that holds for files that are open, and for root.
+// written again, everything resumes automatically. Other than a file's mode, that holds for files that are open, and for root.
 func TestDataThatBecomesUnwritable(t *testing.T) {
 	dir := t.TempDir()
 	p, addresses := startSystemProcess(t, nil, "serve", "--data", dir)

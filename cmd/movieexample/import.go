@@ -5,80 +5,171 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"movieexample.com/client"
-	"movieexample.com/movielens"
 )
 
 func newImportCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "import",
-		Short: "Bring films and ratings from elsewhere into a running system",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newImportMovieLensCommand(), newImportIMDbCommand(), newImportMoviesCommand(), newImportRatingsCommand())
-	return cmd
+	return newGroupCommand("import", "Import films and ratings into a running system", "", "",
+		newImportMovieLensCommand(), newImportIMDbCommand(), newImportMoviesCommand(), newImportRatingsCommand())
 }
 
-const importMovieLensHelp = `Import a MovieLens data set (https://grouplens.org/datasets/movielens/) into a running system.
-
-DIR holds movies.csv, links.csv and ratings.csv. Films go to the metadata service: what the catalogue has stays, what it lacks is
-filled in. A film's id is its IMDb id (tt0111161) where links.csv gives one, else ml-<movieId>. Ratings go to Kafka as events,
-half stars times two, with the time at which the user rated; user ids are those of the file.
-
-The command returns when aggregates and charts include the last rating, or with --no-wait when Kafka has it. It can be
-interrupted and repeated at any time: what is there already is not changed.
-
-Rows that cannot go in are listed on standard error with file, line and reason, in the order of the file; the others go in. A film
-with an external id that another film of the catalogue has goes in without that id; one whose IMDb id is missing or cannot be read becomes
-one with the film that has its MovieLens or TMDb id. A field that cannot be read is left out of its row. Notes say so.
-
-Exit codes: 0 all rows went in, 3 some were rejected, 4 the system cannot be reached or ingestion stands still, 130 interrupted.`
-
-// shownRejects is how many rejected rows are listed on standard error.
-const shownRejects = 100
-
+// importFlags are the flags of all imports. Those of ratings have noWait and stall, too.
 type importFlags struct {
 	*clientFlags
-	output  *outputFlag
+	output  *string
+	rejects string
 	noWait  bool
 	stall   time.Duration
-	rejects string
 }
 
-func newImportMovieLensCommand() *cobra.Command {
-	f := &importFlags{}
-	cmd := &cobra.Command{
-		Use:   "movielens DIR",
-		Short: "Import a MovieLens data set",
-		Long:  importMovieLensHelp,
-		Example: `  movieexample import movielens ml-latest-small
-  movieexample import movielens ml-latest-small -o json --rejects rejected.txt
-  movieexample import movielens ml-25m --addresses addresses.json --no-wait`,
-		Args:              oneArgument("DIR", "the directory with movies.csv, links.csv and ratings.csv"),
-		ValidArgsFunction: completeDirectory,
-		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
-	}
-	f.clientFlags = newClientFlags(cmd, client.Metadata, client.Rating, client.Kafka)
+// add adds the flags that all imports have. parts are the parts of the system that the import talks to.
+func (f *importFlags) add(cmd *cobra.Command, parts ...string) {
+	f.clientFlags = newClientFlags(cmd, parts...)
 	f.output = newOutputFlag(cmd)
-	cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "return when Kafka has the ratings, before they are in the aggregates")
-	addRejectsFlag(cmd, &f.rejects)
+	cmd.Flags().StringVar(&f.rejects, "rejects", "", "write every rejected row to this file; standard error lists the first 100")
+}
+
+// addWaiting adds the flags of imports that wait for the ingestion of ratings.
+func (f *importFlags) addWaiting(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "return when Kafka has the ratings, before the aggregates include them")
 	addStallFlag(cmd, &f.stall, client.DefaultStallTimeout)
-	return cmd
 }
 
-// addStallFlag adds the flag for how long nothing may move.
+// importView shows an import while it runs.
+type importView struct {
+	*progressView
+	rejected, noted *rejectList
+}
+
+// imported is the result of an import.
+type imported struct {
+	summary  any   // for JSON
+	rows     int64 // read, rejected ones included
+	rejected int64
+	text     func(summary)
+}
+
+// run connects, imports, prints the summary and turns it into an exit code.
+func (f *importFlags) run(cmd *cobra.Command, do func(context.Context, *client.Client, importView) (imported, error)) (err error) {
+	rejected, err := newRejectList("rejected", f.rejects)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rejected.close()) }()
+	c, err := f.connect(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+
+	view := importView{newProgressView(cmd.ErrOrStderr()), rejected, nil}
+	rejected.println = view.println
+	view.noted = newNoteList(view.println)
+	result, err := do(cmd.Context(), c, view)
+	view.done()
+	view.rejected.summarize()
+	view.noted.summarize()
+	if err = usageOfInput(f.explain(err)); err != nil && result.rows == 0 {
+		return err // nothing was done
+	}
+	var printErr error
+	if *f.output == outputJSON {
+		printErr = printJSON(cmd.OutOrStdout(), result.summary)
+	} else {
+		b := summary{bufio.NewWriter(cmd.OutOrStdout())}
+		result.text(b)
+		printErr = b.Flush()
+	}
+	switch {
+	case err != nil:
+		return err
+	case printErr != nil:
+		return printErr
+	case result.rejected > 0:
+		return &codedError{code: exitRefused, silent: true, err: fmt.Errorf("%s rejected", counted(result.rejected, "row was", "rows were"))}
+	}
+	return nil
+}
+
+// oddRows writes how many rows were rejected or noted.
+func (s summary) oddRows(rejected, noted int64) {
+	s.row("rejected", "%s", counted(rejected, "row", "rows"))
+	if noted > 0 {
+		s.row("noted", "%s", counted(noted, "row", "rows"))
+	}
+}
+
+// films writes what became of films.
+func (s summary) films(n client.FilmCounts) {
+	text := fmt.Sprintf("%s read: %s created, %s updated, %s unchanged", grouped(n.Read), grouped(n.Created), grouped(n.Updated), grouped(n.Unchanged))
+	if n.Refused > 0 {
+		text += fmt.Sprintf(", %s refused", grouped(n.Refused))
+	}
+	s.row("films", "%s", text)
+}
+
+// totals writes the totals over all ratings before and after an import.
+func (s summary) totals(before, after *client.Totals) {
+	if before == nil || after == nil {
+		return
+	}
+	text := func(t client.Totals) string {
+		return fmt.Sprintf("%s of %s, sum %s, mean %.7f", counted(t.Ratings, "rating", "ratings"), counted(t.Records, "film", "films"), grouped(t.Sum), t.GlobalMean)
+	}
+	s.row("before", "%s", text(*before))
+	s.row("after", "%s", text(*after))
+}
+
+// took writes how long an import took: in all, its parts, and until the aggregates had the last rating if it waited for that.
+func (s summary) took(seconds client.Seconds, parts string, waited bool) {
+	text := fmt.Sprintf("%.1f s: %s", seconds.Total, parts)
+	if waited {
+		text += fmt.Sprintf(", until the aggregates had the last rating %.1f s", seconds.Ingest)
+	}
+	s.row("took", "%s", text)
+}
+
+// end writes the last line of an import: how to finish one that was interrupted, else last.
+func (s summary) end(interrupted bool, last string) {
+	if interrupted {
+		last = "Interrupted. Run it again to complete it: rows that went in already are not changed."
+	}
+	if last != "" {
+		fmt.Fprintln(s, last)
+	}
+}
+
+// mayLag is the last line of an import of ratings that did not wait for their ingestion.
+func mayLag(waited bool, published int64) string {
+	if waited || published == 0 {
+		return ""
+	}
+	return "The aggregates may not include the last ratings yet."
+}
+
+// nothingChanged says that an import changed nothing. It gives the reason only if it holds for every row.
+func nothingChanged(films client.FilmCounts, odd int64, reason string) string {
+	switch {
+	case films.Read == 0 && odd == 0:
+		return "Nothing changed: the file has no rows."
+	case films.Unchanged == 0:
+		return "Nothing changed: no row went in."
+	case odd > 0:
+		return fmt.Sprintf("Nothing changed: %s there already. This does not include the %s above.", counted(films.Unchanged, "film was", "films were"), counted(odd, "row that was rejected or noted", "rows that were rejected or noted"))
+	}
+	return "Nothing changed: " + reason + "."
+}
+
+// addStallFlag adds --stall-timeout.
 func addStallFlag(cmd *cobra.Command, d *time.Duration, def time.Duration) {
-	cmd.Flags().DurationVar(d, "stall-timeout", def, "give up when nothing has moved for this long")
+	cmd.Flags().DurationVar(d, "stall-timeout", def, "give up after this long without progress")
 }
 
-// checkStall refuses a time that would give up at once.
+// checkStall refuses a timeout that would always expire.
 func checkStall(d time.Duration) error {
 	if d < 100*time.Millisecond {
 		return usagef("--stall-timeout must be at least 100ms, got %s", d)
@@ -86,164 +177,10 @@ func checkStall(d time.Duration) error {
 	return nil
 }
 
-// oneArgument wants exactly one argument and says what it is.
-func oneArgument(name, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 || args[0] == "" {
-			return usagef("give one %s, %s; got %d arguments; see '%s --help'", name, what, len(args), cmd.CommandPath())
-		}
-		return nil
+// completeDirectory makes shells complete directories.
+func completeDirectory(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	return nil, cobra.ShellCompDirectiveFilterDirs
 }
-
-func (f *importFlags) run(cmd *cobra.Command, dir string) (err error) {
-	if err := checkStall(f.stall); err != nil {
-		return err
-	}
-	list, err := newRejectList("rejected", f.rejects)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, list.close()) }()
-	c, err := f.connect(cmd)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-
-	view := newProgressView(cmd.ErrOrStderr())
-	list.println = view.println
-	notes := newNoteList(view.println)
-	summary, err := c.ImportMovieLens(cmd.Context(), dir, client.ImportOptions{
-		NoWait: f.noWait, StallTimeout: f.stall, Progress: view.update,
-		Waiting:  view.println,
-		Rejected: func(bad *movielens.RowError) { list.add(bad.Error()) },
-		Noted:    func(odd *movielens.RowError) { notes.add(odd.Error()) },
-	})
-	view.done()
-	list.summarize()
-	notes.summarize()
-	return f.report(cmd, summary, err)
-}
-
-// report prints what the import did, and turns it into an exit code.
-func (f *importFlags) report(cmd *cobra.Command, s client.ImportSummary, err error) error {
-	if err = usageOfInput(f.explain(err)); err != nil && s.Films.Read == 0 {
-		return err // nothing was done
-	}
-	return reportImport(cmd, *f.output, s, s.Rejected, err, func(w io.Writer) error { return printImport(w, s) })
-}
-
-func printImport(w io.Writer, s client.ImportSummary) error {
-	b := bufio.NewWriter(w)
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(b, "%-9s %s\n", name, fmt.Sprintf(format, args...))
-	}
-	row("films", "%s", filmsText(s.Films))
-	row("ratings", "%s read, %s published", grouped(s.Ratings.Read), grouped(s.Ratings.Published))
-	row("rejected", "%s", counted(s.Rejected, "row", "rows"))
-	if s.Noted > 0 {
-		row("noted", "%s", counted(s.Noted, "row", "rows"))
-	}
-	if s.Before != nil && s.After != nil {
-		row("before", "%s", totalsText(*s.Before))
-		row("after", "%s", totalsText(*s.After))
-	}
-	took := fmt.Sprintf("%.1f s: films %.1f s, ratings %.1f s", s.Seconds.Total, s.Seconds.Films, s.Seconds.Ratings)
-	if s.Waited {
-		took += fmt.Sprintf(", until the aggregates had the last rating %.1f s", s.Seconds.Ingest)
-	}
-	row("took", "%s", took)
-	switch {
-	case s.Interrupted:
-		fmt.Fprintln(b, "Interrupted. Run it again to complete it: what is there already does no harm.")
-	case s.NothingChanged:
-		fmt.Fprintln(b, nothingChanged(s.Films, s.Rejected+s.Noted, "every film was there as it is in the files, and rated films, number of ratings and their sum are the same before and after"))
-	case !s.Waited && s.Ratings.Published > 0:
-		fmt.Fprintln(b, "The aggregates may not include the last ratings yet.")
-	}
-	return b.Flush()
-}
-
-// nothingChanged says that an import has changed nothing, and the reason only if it is true of every row.
-func nothingChanged(films client.FilmCounts, odd int64, reason string) string {
-	switch {
-	case films.Read == 0 && odd == 0:
-		return "Nothing changed: there is no row of a film."
-	case films.Unchanged == 0:
-		return "Nothing changed: no row went in."
-	case odd > 0:
-		return fmt.Sprintf("Nothing changed: %s there already. That says nothing of the %s above.", counted(films.Unchanged, "film was", "films were"), counted(odd, "row that was rejected or noted", "rows that were rejected or noted"))
-	}
-	return "Nothing changed: " + reason + "."
-}
-
-func totalsText(t client.Totals) string {
-	return fmt.Sprintf("%s of %s, sum %s, mean %.7f", counted(t.Ratings, "rating", "ratings"), counted(t.Records, "film", "films"), grouped(t.Sum), t.GlobalMean)
-}
-
-// rejectList lists what was rejected: the first on standard error, all in a file if that is wanted.
-type rejectList struct {
-	word    string // what is said of a row or event: "rejected"
-	hint    string // where the others are; empty: in a file if one is given
-	println func(string)
-	file    *os.File
-	w       *bufio.Writer
-	n       int64
-}
-
-func newRejectList(word, path string) (*rejectList, error) {
-	l := &rejectList{word: word}
-	if path == "" {
-		return l, nil
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return nil, usagef("--rejects: %w", err)
-	}
-	l.file, l.w = file, bufio.NewWriter(file)
-	return l, nil
-}
-
-// newNoteList is for notes: rows that went in, but not wholly.
-func newNoteList(println func(string)) *rejectList {
-	return &rejectList{word: "note", hint: "a file with fewer of them shows all", println: println}
-}
-
-func (l *rejectList) add(text string) {
-	if l.n++; l.n <= shownRejects {
-		l.println(l.word + ": " + text)
-	}
-	if l.w != nil {
-		fmt.Fprintln(l.w, text) // a failure shows in close
-	}
-}
-
-// summarize says what was not listed.
-func (l *rejectList) summarize() {
-	more := l.n - shownRejects
-	if more <= 0 {
-		return
-	}
-	where := "--rejects FILE writes all of them to a file"
-	if l.hint != "" {
-		where = l.hint
-	}
-	if l.file != nil {
-		where = "all of them are in " + l.file.Name()
-	}
-	l.println(fmt.Sprintf("%s: … and %s more; %s", l.word, grouped(more), where))
-}
-
-func (l *rejectList) close() error {
-	if l.file == nil {
-		return nil
-	}
-	if err := errors.Join(l.w.Flush(), l.file.Close()); err != nil {
-		return fmt.Errorf("--rejects: %w", err)
-	}
-	return nil
-}
-
-// isInterrupted reports whether a command ended because its user wanted it to.
-func isInterrupted(err error) bool { return errors.Is(err, context.Canceled) }

@@ -15,38 +15,32 @@ import (
 	"movieexample.com/client"
 )
 
-const ingestionHelp = `Look after the ingestion of rating events from Kafka: how far each partition is, and which of them stand still.
+const ingestionHelp = `Show the progress of ingestion from Kafka, and resume halted partitions.
 
-A partition stands still when going on would skip events in silence: events were deleted before they were ingested, the log was
-truncated, or the topic was deleted and made anew. It goes on when you have said where.`
+The rating service halts a partition when continuing would silently skip events: events were deleted before they were ingested,
+the log was truncated, or the topic was deleted and recreated. An operator then decides where to resume.`
 
 func newIngestionCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "ingestion",
-		Short: "Show how far events are ingested, and resume partitions that stand still",
-		Long:  ingestionHelp,
-		Example: `  movieexample ingestion list
+	return newGroupCommand("ingestion", "Show the progress of ingestion, and resume halted partitions", ingestionHelp,
+		`  movieexample ingestion list
   movieexample ingestion resume --topic ratings --partition 3 --from earliest`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newIngestionListCommand(), newIngestionResumeCommand())
-	return cmd
+		newIngestionListCommand(), newIngestionResumeCommand())
 }
 
 func newIngestionListCommand() *cobra.Command {
 	var flags *clientFlags
-	var output *outputFlag
+	var output *string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the partitions: position, lag, owner, and why one stands still",
-		Long: `List the partitions: the offset of the next event to ingest, the end of the log, how far that is (in offsets, and as the age of the
-oldest event that waits), and which process has the partition. Below the table is the reason of each partition that stands still.
+		Short: "List the partitions: position, lag, owner, and why one is halted",
+		Long: `List the partitions: the offset of the next event to ingest, the end of the log, the lag (in offsets, and as the age of the oldest
+event not yet ingested), and the process that owns the partition. The reasons of halted partitions follow the table.
 
-Any process of the rating service answers, from what its metrics tell. "-" is what nobody knows: the topic is there no more, or the brokers
-have not answered yet. While they do not answer, the numbers are as of when they did, and the lag in time grows.
+Any process of the rating service answers, with the values of its metrics. "-" means unknown: the topic does not exist, or the
+brokers have not answered yet. While they do not answer, the numbers are those of their last answer, and the lag in time grows.
 
-Exit codes: 0 every partition is ingested, 1 it failed, 3 a partition is halted or no process has it, 4 the rating service or Kafka cannot be reached.`,
+Exit codes: 0 every partition is ingested, 1 failed, 3 a partition is halted or has no owner, 4 the rating service or Kafka cannot
+be reached.`,
 		Example: `  movieexample ingestion list
   movieexample ingestion list -o json`,
 		Args: noArgs,
@@ -59,7 +53,7 @@ Exit codes: 0 every partition is ingested, 1 it failed, 3 a partition is halted 
 	return cmd
 }
 
-func listIngestion(cmd *cobra.Command, c *client.Client, output outputFlag) error {
+func listIngestion(cmd *cobra.Command, c *client.Client, output string) error {
 	list, brokersError, err := c.Ingestion(cmd.Context())
 	if err != nil {
 		return err
@@ -78,10 +72,10 @@ func listIngestion(cmd *cobra.Command, c *client.Client, output outputFlag) erro
 	return ingestionTrouble(list, brokersError)
 }
 
-// ingestionTrouble says what keeps events from being ingested; nil if nothing does.
+// ingestionTrouble says why events are not ingested; nil if they are.
 func ingestionTrouble(list []client.IngestPartition, brokersError string) error {
 	if brokersError != "" {
-		return &codedError{code: exitUnreachable, err: fmt.Errorf("the brokers do not tell everything, and what they told may be old: %s", brokersError)}
+		return &codedError{code: exitUnreachable, err: fmt.Errorf("the brokers do not answer, and the numbers may be old: %s", brokersError)}
 	}
 	halted, unowned := 0, 0
 	for _, p := range list {
@@ -94,10 +88,10 @@ func ingestionTrouble(list []client.IngestPartition, brokersError string) error 
 	}
 	var says []string
 	if halted > 0 {
-		says = append(says, counted(int64(halted), "partition stands", "partitions stand")+" still: 'movieexample ingestion resume' lets one go on")
+		says = append(says, counted(int64(halted), "partition is", "partitions are")+" halted: resume with 'movieexample ingestion resume'")
 	}
 	if unowned > 0 {
-		says = append(says, "no process ingests "+counted(int64(unowned), "partition", "partitions")+": start a rating service, or wait for one that has just started or stopped")
+		says = append(says, counted(int64(unowned), "partition has", "partitions have")+" no owner: start a rating service, or wait if one has just started or stopped")
 	}
 	if len(says) == 0 {
 		return nil
@@ -135,7 +129,7 @@ func printIngestion(w io.Writer, list []client.IngestPartition) error {
 	}
 	for _, p := range list {
 		if p.Halted != "" {
-			if _, err := fmt.Fprintf(w, "\n%s[%d] (topic id %s) stands still: %s\n", p.Topic, p.Partition, p.TopicID, printable([]byte(p.Halted), 2000)); err != nil {
+			if _, err := fmt.Fprintf(w, "\n%s[%d] (topic id %s) is halted: %s\n", p.Topic, p.Partition, p.TopicID, printable([]byte(p.Halted), 2000)); err != nil {
 				return err
 			}
 		}
@@ -145,7 +139,7 @@ func printIngestion(w io.Writer, list []client.IngestPartition) error {
 
 type resumeFlags struct {
 	*clientFlags
-	output        *outputFlag
+	output        *string
 	topic         string
 	partitions    []int32
 	all           bool
@@ -157,18 +151,18 @@ func newIngestionResumeCommand() *cobra.Command {
 	f := &resumeFlags{}
 	cmd := &cobra.Command{
 		Use:   "resume --topic TOPIC --partition N --from earliest|OFFSET|end",
-		Short: "Let partitions that stand still go on",
-		Long: `Let partitions that stand still go on, and say what is given up by that.
+		Short: "Resume halted partitions",
+		Long: `Resume halted partitions, and list the events that are lost.
 
-  --from earliest  at the oldest event that the log has: everything that is left is ingested. Read again, an event changes nothing.
-  --from OFFSET    at that offset; events of the log before it that were not ingested never will be.
-  --from end       behind the newest event: nothing that is in the log now is ingested.
+  --from earliest  at the oldest event in the log: ingest everything that is left. An event that is read twice changes nothing.
+  --from OFFSET    at that offset: skip earlier events that were not ingested.
+  --from end       after the newest event: skip everything that is in the log now.
 
-Nothing needs a restart: the command ends when the process that has the partition goes on there, and fails if that takes more than two
-seconds. Any process of the rating service takes the command. Where several partitions are given and one fails, those before it are done.
+No restart is needed. The command returns when the owner of the partition has resumed, and fails if that takes more than two
+seconds. Any process of the rating service takes the command. Partitions are resumed in order, up to the first that fails.
 
-Exit codes: 0 done, 1 it failed (the partition does not stand still, or moved meanwhile), 2 wrong usage, 4 the rating service or Kafka cannot be
-reached, or the process that has the partition has not taken the command up in time.`,
+Exit codes: 0 done, 1 failed (the partition is not halted, or has moved meanwhile), 2 wrong usage, 4 the rating service or Kafka
+cannot be reached, or the owner of the partition did not resume in time.`,
 		Example: `  movieexample ingestion resume --topic ratings --partition 3 --from earliest --dry-run
   movieexample ingestion resume --topic ratings --partition 3 --from 120456
   movieexample ingestion resume --topic ratings --all --from earliest`,
@@ -178,11 +172,11 @@ reached, or the process that has the partition has not taken the command up in t
 	f.clientFlags = newClientFlags(cmd, client.Rating)
 	f.output = newOutputFlag(cmd)
 	cmd.Flags().StringVar(&f.topic, "topic", "ratings", "Kafka topic of rating events")
-	cmd.Flags().Int32SliceVar(&f.partitions, "partition", nil, "number of the partition; several are separated by commas")
-	cmd.Flags().BoolVar(&f.all, "all", false, "every partition of the topic that stands still")
-	cmd.Flags().StringVar(&f.from, "from", "", "where to go on: earliest, an offset, or end; required")
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only tell what would be given up; change nothing")
-	cmd.Flags().BoolVar(&f.force, "force", false, "also move a partition that does not stand still")
+	cmd.Flags().Int32SliceVar(&f.partitions, "partition", nil, "number of the partition; separate several by commas")
+	cmd.Flags().BoolVar(&f.all, "all", false, "every halted partition of the topic")
+	cmd.Flags().StringVar(&f.from, "from", "", "where to resume: earliest, an offset, or end (required)")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only show what would be lost; change nothing")
+	cmd.Flags().BoolVar(&f.force, "force", false, "move a partition that is not halted, too")
 	return cmd
 }
 
@@ -206,9 +200,9 @@ func (f *resumeFlags) run(cmd *cobra.Command) error {
 	case f.all && len(f.partitions) > 0:
 		return usagef("give --partition or --all, not both")
 	case f.all && f.force:
-		return usagef("--all means the partitions that stand still; --force needs --partition")
+		return usagef("--all means the halted partitions; --force needs --partition")
 	case !f.all && len(f.partitions) == 0:
-		return usagef("say which partition by --partition ('movieexample ingestion list' shows them), or --all that stand still")
+		return usagef("name the partition with --partition ('movieexample ingestion list' shows them), or give --all for the halted ones")
 	}
 	for _, n := range f.partitions {
 		if n < 0 {
@@ -234,12 +228,12 @@ func (f *resumeFlags) resume(cmd *cobra.Command, c *client.Client, r client.Resu
 		}
 	}
 	if f.all && !slices.Contains(topics, f.topic) {
-		known := "none is known yet"
+		known := "no topic is known yet"
 		slices.Sort(topics)
 		if topics = slices.Compact(topics); len(topics) > 0 {
-			known = "known are " + strings.Join(topics, ", ")
+			known = "known topics are " + strings.Join(topics, ", ")
 		}
-		return fmt.Errorf("no partition of topic %q is known, so none can be resumed; of the topics, %s", f.topic, known)
+		return fmt.Errorf("no partition of topic %q is known, so none can be resumed; %s", f.topic, known)
 	}
 	slices.Sort(numbers)
 	done := []client.Resumed{}
@@ -262,30 +256,30 @@ func (f *resumeFlags) resume(cmd *cobra.Command, c *client.Client, r client.Resu
 		return errors.Join(failed, printJSON(cmd.OutOrStdout(), map[string]any{"resumed": done}))
 	}
 	if failed == nil && len(done) == 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "no partition of topic %q stands still\n", f.topic)
+		fmt.Fprintf(cmd.ErrOrStderr(), "no partition of topic %q is halted\n", f.topic)
 	}
 	return failed
 }
 
 func printResumed(w io.Writer, r client.Resumed) error {
 	var b strings.Builder
-	verb := "goes on"
+	verb := "resumes"
 	if r.DryRun {
-		verb = "would go on"
+		verb = "would resume"
 	}
 	fmt.Fprintf(&b, "%s[%d] %s at offset %d", r.Topic, r.Partition, verb, r.NewOffset)
 	if r.OldOffset != nil {
-		fmt.Fprintf(&b, " (it stood at %d)", *r.OldOffset)
+		fmt.Fprintf(&b, " (it was at %d)", *r.OldOffset)
 	}
 	fmt.Fprintf(&b, ": %s skipped, %s lost, %s read again\n", grouped(r.Skipped), grouped(r.Lost), grouped(r.Repeated))
 	if len(r.GivenUp) == 0 {
-		b.WriteString("  nothing is given up\n")
+		b.WriteString("  no events are lost\n")
 	}
 	for _, g := range r.GivenUp {
-		fmt.Fprintf(&b, "  given up: %s\n", printable([]byte(g), 500))
+		fmt.Fprintf(&b, "  lost: %s\n", printable([]byte(g), 500))
 	}
 	if !r.DryRun && !r.TakenUp {
-		b.WriteString("  no process has the partition now: the one that gets it begins there\n")
+		b.WriteString("  the partition has no owner now: its next owner starts there\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -48,7 +48,7 @@ func (r *running) await(t *testing.T, what string, cond func([]client.IngestPart
 	}
 }
 
-// The topic is made anew under a running system. The list says so, a dry run tells what is given up, and the command lets it go on.
+// The topic is recreated under a running system. The list says so, a dry run shows what would be lost, and the command resumes ingestion.
 func TestIngestionCommands(t *testing.T) {
 	r := startSystem(t)
 	event := write(t, filepath.Join(t.TempDir(), "e.json"), `[{"userId":"u","recordId":"r","recordType":"movie","value":7}]`)
@@ -65,9 +65,9 @@ func TestIngestionCommands(t *testing.T) {
 	if o := r.run(t, "ingestion", "list"); o.code != exitOK || !strings.HasPrefix(o.stdout, "PARTITION ") || strings.Count(o.stdout, "runs\n") != 4 {
 		t.Errorf("list: %+v", o)
 	}
-	r.run(t, "ingestion", "resume", "--all", "--from", "end").want(t, exitOK, "", `no partition of topic "ratings" stands still`)
+	r.run(t, "ingestion", "resume", "--all", "--from", "end").want(t, exitOK, "", `no partition of topic "ratings" is halted`)
 	r.run(t, "ingestion", "resume", "--all", "--from", "end", "--topic", "rating").want(t, exitFailed, "",
-		`no partition of topic "rating" is known, so none can be resumed; of the topics, known are ratings`)
+		`no partition of topic "rating" is known, so none can be resumed; known topics are ratings`)
 	if o := r.run(t, "ingestion", "resume", "--partition", "1", "--from", "end"); o.code != exitFailed || !strings.Contains(o.stderr, "does not stand still") {
 		t.Errorf("resume of a partition that runs: %+v", o)
 	}
@@ -97,14 +97,14 @@ func TestIngestionCommands(t *testing.T) {
 			return got == n
 		}
 	}
-	r.await(t, "four partitions to stand still", halted(4))
+	r.await(t, "four halted partitions", halted(4))
 	publish()
-	if o := r.run(t, "ingestion", "list"); o.code != exitRefused || !strings.Contains(o.stderr, "stand still: 'movieexample ingestion resume'") || strings.Count(o.stdout, "HALTED\n") < 4 || !strings.Contains(o.stdout, "stands still: topic \"ratings\" was deleted and made anew") {
+	if o := r.run(t, "ingestion", "list"); o.code != exitRefused || !strings.Contains(o.stderr, "are halted: resume with 'movieexample ingestion resume'") || strings.Count(o.stdout, "HALTED\n") < 4 || !strings.Contains(o.stdout, "is halted: topic \"ratings\" was deleted and made anew") {
 		t.Errorf("list: %+v", o)
 	}
 	if o := r.run(t, "ingestion", "resume", "--partition", "0,1,2,3", "--from", "earliest", "--dry-run"); o.code != exitOK ||
-		strings.Count(o.stdout, "] would go on at offset 0") != 4 ||
-		strings.Count(o.stdout, ": 0 skipped, 0 lost, 0 read again\n  given up: what the topic that was here before (id ") != 4 {
+		strings.Count(o.stdout, "] would resume at offset 0") != 4 ||
+		strings.Count(o.stdout, ": 0 skipped, 0 lost, 0 read again\n  lost: what the topic that was here before (id ") != 4 {
 		t.Errorf("dry run: %+v", o)
 	}
 	r.await(t, "nothing to have changed", halted(4))
@@ -120,7 +120,7 @@ func TestIngestionCommands(t *testing.T) {
 	})
 }
 
-// Kafka that cannot be reached is no success, and what is said is why.
+// An unreachable Kafka is a failure, and the message names the reason.
 func TestIngestionListWithoutKafka(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -139,7 +139,7 @@ func TestIngestionListWithoutKafka(t *testing.T) {
 	}
 }
 
-// Mistakes in the new flags are told with the flag's name.
+// Messages about wrong flags name the flag.
 func TestIngestionMistakes(t *testing.T) {
 	empty := write(t, filepath.Join(t.TempDir(), "empty"), "\n")
 	password := write(t, filepath.Join(t.TempDir(), "password"), "secret\n")
@@ -147,7 +147,7 @@ func TestIngestionMistakes(t *testing.T) {
 		"ingestion resume":                                      "--from is required: earliest, an offset, or end",
 		"ingestion resume --from now --all":                     `--from must be earliest, an offset (0 or more), or end; got "now"`,
 		"ingestion resume --from -1 --all":                      "--from must be earliest",
-		"ingestion resume --from end":                           "say which partition by --partition",
+		"ingestion resume --from end":                           "name the partition with --partition",
 		"ingestion resume --from end --all --partition 1":       "give --partition or --all, not both",
 		"ingestion resume --from end --all --force":             "--force needs --partition",
 		"ingestion resume --from end --partition -1":            "--partition must be 0 or more, got -1",

@@ -1,4 +1,4 @@
-// Command movieexample is the whole of MovieExample: every service, and every command for those who use and run them.
+// Command movieexample is all of MovieExample: the services, and the commands of users and operators.
 package main
 
 import (
@@ -12,8 +12,8 @@ func main() {
 	os.Exit(run())
 }
 
-// run turns signals into the end of a context and errors into exit codes. The first signal asks for an orderly stop; a
-// second one, no longer caught, ends the process as signals do.
+// run turns signals into the end of a context and errors into exit codes. The first signal stops the process in order. A second
+// one is no longer caught and kills it.
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

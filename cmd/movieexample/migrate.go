@@ -15,24 +15,17 @@ import (
 )
 
 func newMigrateCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "migrate",
-		Short: "Show or update the schemas of the databases",
-		Long: `Show or update the schemas of the databases.
+	return newGroupCommand("migrate", "Show or update the schemas of the databases",
+		`Show or update the schemas of the databases.
 
-Each service updates the schema of its own database when it starts, behind a lock, so that any number
-of processes may start at once; this command is for those who give the services a user without the
-right to change tables, or want to do it at a time of their own. Migrations only add: the release
-before runs on the new schema, so the order is migrate first, then restart the services one by one.`,
-		Example: `  movieexample migrate status rating --database mysql://rating:…@db.example:3306/rating
+Each service updates the schema of its database when it starts. A lock lets any number of
+processes start at once. Use this command if the database user of the services may not change tables,
+or to choose the time of the update. Migrations only add, so the previous release runs on the new
+schema: migrate first, then restart the services one by one.`,
+		`  movieexample migrate status rating --database mysql://rating:…@db.example:3306/rating
   MOVIEEXAMPLE_DATABASE_FILE=/run/secrets/rating-url movieexample migrate up rating`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(
 		newMigrationsCommand("up", "Bring the schemas up to date", app.Migrate),
 		newMigrationsCommand("status", "Show which migrations the databases have", app.ReadMigrations))
-	return cmd
 }
 
 func newMigrationsCommand(use, short string, run func(context.Context, app.Config, app.Options) ([]app.Migrations, error)) *cobra.Command {
@@ -40,10 +33,10 @@ func newMigrationsCommand(use, short string, run func(context.Context, app.Confi
 	cmd := &cobra.Command{
 		Use:               use + " [SERVICE…]",
 		Short:             short,
-		Long:              short + ".\n\nWithout arguments it is about all services that keep data. Settings are those of serve; most do not matter here.\n\nExit codes: 0 the schemas are up to date, 1 they are not.",
+		Long:              short + ".\n\nWithout arguments, all services that keep data are meant.\n\nExit codes: 0 the schemas are up to date, 1 they are not.",
 		Example:           fmt.Sprintf("  movieexample migrate %[1]s\n  movieexample migrate %[1]s rating --database mysql://rating:…@db.example:3306/rating", use),
 		ValidArgsFunction: completeServices,
-		Args:              func(_ *cobra.Command, args []string) error { return checkServices(args) },
+		Args:              checkServices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.read(func(cfg app.Config) error { return cfg.ValidateData(args) }); err != nil {
 				return err
@@ -59,29 +52,29 @@ func newMigrationsCommand(use, short string, run func(context.Context, app.Confi
 			return printMigrations(cmd.OutOrStdout(), all)
 		},
 	}
-	mustAddFlags(cmd, s)
+	mustAddFlags(cmd, s, "config", "data", "database", "databases-metadata", "databases-rating", "log-format", "log-level")
 	return cmd
 }
 
-// printMigrations prints the migrations as a table; its error says which service's schema is not up to date.
+// printMigrations prints the migrations as a table. Its error names the services whose schema is not up to date.
 func printMigrations(w io.Writer, all []app.Migrations) error {
 	var behind []string
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, m := range all {
 		fmt.Fprintf(table, "%s\t%s\n", m.Service, m.Database)
 		if len(m.List) == 0 {
-			fmt.Fprintf(table, "  no database yet\tthe service makes it when it starts, and so does 'migrate up'\n")
+			fmt.Fprintf(table, "  no database yet\tthe service creates it when it starts, and so does 'migrate up'\n")
 		}
 		for _, one := range m.List {
 			name, state := one.File, one.AppliedAt.Format(time.RFC3339)
 			if name == "" {
-				name = fmt.Sprintf("%05d (of a newer release)", one.Version)
+				name = fmt.Sprintf("%05d (from a newer release)", one.Version)
 			}
 			if one.AppliedAt.IsZero() {
 				state = "pending"
 			}
 			if one.Interrupted {
-				state = "pending: an earlier run did not get to its end; 'migrate up' repeats it"
+				state = "pending: an earlier run was interrupted; 'migrate up' repeats it"
 			}
 			fmt.Fprintf(table, "  %s\t%s\n", name, state)
 		}

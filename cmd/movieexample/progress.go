@@ -13,26 +13,26 @@ import (
 	"movieexample.com/client"
 )
 
-// progressView shows on standard error how far a load is: a bar on a terminal, a line now and then elsewhere. Lines of
-// other content go through println, so that they do not end up in the bar.
+// progressView shows the progress of a load on standard error: as a bar on a terminal, as a line every two seconds elsewhere. Other
+// lines go through println, so that they do not mix with the bar.
 type progressView struct {
 	mu       sync.Mutex
 	w        io.Writer
 	terminal bool
-	drawn    bool // a bar stands on the current line
+	drawn    bool // the current line has a bar
 
 	phase   client.Phase
 	began   time.Time       // of the phase
-	full    time.Time       // when all of it was done, although the phase may go on
-	printed time.Time       // last line, where there is no bar
+	full    time.Time       // when all of it was done; the phase may last longer
+	printed time.Time       // last line, without a bar
 	shown   bool            // something was printed about this phase
-	said    client.Progress // what the last line was about
+	said    client.Progress // the progress that the last line showed
 	first   client.Progress
 	last    client.Progress
 	took    time.Duration // until last
 }
 
-// lineInterval is how often a line is printed where there is no terminal.
+// lineInterval is how often a line is printed without a terminal.
 const lineInterval = 2 * time.Second
 
 func newProgressView(w io.Writer) *progressView {
@@ -43,7 +43,7 @@ func newProgressView(w io.Writer) *progressView {
 	return v
 }
 
-// update shows the progress; it is what client calls Progress.
+// update shows the progress; it is the Progress function of package client.
 func (v *progressView) update(p client.Progress) { v.updateAt(p, time.Now()) }
 
 func (v *progressView) updateAt(p client.Progress, now time.Time) {
@@ -59,7 +59,7 @@ func (v *progressView) updateAt(p client.Progress, now time.Time) {
 		if v.full.IsZero() {
 			v.full = now
 		}
-		v.took = v.full.Sub(v.began) // what is waited for then is not a matter of speed
+		v.took = v.full.Sub(v.began) // waiting after that says nothing about the speed
 	}
 	if v.terminal {
 		fmt.Fprintf(v.w, "\r%s\x1b[K", progressText(v.first, p, v.took, true))
@@ -72,7 +72,7 @@ func (v *progressView) updateAt(p client.Progress, now time.Time) {
 	}
 }
 
-// line prints where the phase is, unless nothing has moved since the line before: what time is left is then anybody's guess.
+// line prints the progress of the phase, unless it has not changed since the previous line.
 func (v *progressView) line() {
 	if v.last != v.said {
 		v.said = v.last
@@ -80,7 +80,7 @@ func (v *progressView) line() {
 	}
 }
 
-// end leaves the phase: the bar stays as it is, and the next text starts on a line of its own.
+// end ends the phase: the bar stays, and the next text starts on a new line.
 func (v *progressView) end() {
 	switch {
 	case v.drawn:
@@ -110,8 +110,8 @@ func (v *progressView) println(text string) {
 	fmt.Fprintln(v.w, text)
 }
 
-// progressText is one line: what, how much of it, how fast, and how long still. first is the first progress of the phase, which
-// may begin with something done: ratings are aggregated while others are still read.
+// progressText is one line: what is done, how much of it, how fast, and the time left. first is the first progress of the phase,
+// which may start above zero, because ratings are aggregated while others are still read.
 func progressText(first, p client.Progress, took time.Duration, bar bool) string {
 	what, noun := "aggregating", "ratings"
 	switch p.Phase {
@@ -140,7 +140,7 @@ func progressText(first, p client.Progress, took time.Duration, bar bool) string
 	rows, gained := p.Rows-first.Rows, done-share(first)
 	if s := took.Seconds(); s >= 0.1 && rows > 0 {
 		fmt.Fprintf(&b, "  %s/s", grouped(int64(float64(rows)/s)))
-		// Before a twentieth is done, an estimate is a guess.
+		// Before a twentieth is done, an estimate is worthless.
 		if gained >= 0.05 && done < 1 {
 			left := time.Duration((1 - done) / gained * float64(took))
 			fmt.Fprintf(&b, "  %s left", max(left.Round(time.Second), time.Second))

@@ -19,21 +19,20 @@ FILE is a JSON array of events, or one event per line; "-" is standard input. An
 
   {"userId":"105","recordId":"tt0111161","recordType":"movie","value":9,"providerId":"my-app","eventType":"put","ratedAt":"2026-01-31T20:15:00Z"}
 
-value is 1 to 10. eventType is put (the default) or delete, which has no value. ratedAt says when the user rated; without it the time at
-which Kafka gets the event counts. providerId is optional.
+value is 1 to 10. eventType is put (the default) or delete, which has no value. ratedAt is the time at which the user rated; the
+default is the time at which Kafka receives the event. providerId is optional.
 
-Events are keyed by record, so that those of one record stay in order. Events that are not valid are listed on standard error with
-their place in the file and the reason; the others are sent. Lines and items are counted from 1. Nothing waits for ever for a broker
-that is gone.
+Events are keyed by record, so those of one record stay in order. Invalid events are listed on standard error with their
+position in the file and the reason; the others are sent. Lines and items are counted from 1.
 
-With -o json, "read", "accepted", "refused", "notSent" and "outcomeUnknown" are numbers of events, and "refusals" lists the first 100 of
-those that were refused, each with "position" and "reason".
+With -o json, "read", "accepted", "refused", "notSent" and "outcomeUnknown" are numbers of events. "refusals" lists the first 100
+refused events, each with "position" and "reason".
 
-Exit codes: 0 Kafka has every event, 3 some were refused, 4 the broker cannot be reached or does not let us in, 130 interrupted.`
+Exit codes: 0 Kafka has every event, 3 some were refused, 4 the broker cannot be reached or refuses the login, 130 interrupted.`
 
 type publishFlags struct {
 	*clientFlags
-	output  *outputFlag
+	output  *string
 	stall   time.Duration
 	rejects string
 }
@@ -117,7 +116,7 @@ type publishResult struct {
 	Refusals []refusal `json:"refusals"`
 }
 
-// refusal is an event that did not go in.
+// refusal is an event that was refused.
 type refusal struct {
 	Position string `json:"position"`
 	Reason   string `json:"reason"`
@@ -127,7 +126,7 @@ func refusalOf(bad *events.RefusedError) refusal {
 	return refusal{Position: bad.Position.String(), Reason: bad.Err.Error()}
 }
 
-func printPublish(w io.Writer, o outputFlag, s publishResult) error {
+func printPublish(w io.Writer, o string, s publishResult) error {
 	if o == outputJSON {
 		return printJSON(w, s)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -10,18 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"movieexample.com/internal/fault"
+	"movieexample.com/internal/config"
 	"movieexample.com/internal/telemetry"
-)
-
-// Exit codes; the root command's help documents them.
-const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitRefused     = 3
-	exitUnreachable = 4
-	exitInterrupted = 130
 )
 
 const rootHelp = `MovieExample is a self-hosted movie catalogue and rating platform.
@@ -29,17 +18,17 @@ const rootHelp = `MovieExample is a self-hosted movie catalogue and rating platf
 One process runs everything with nothing else installed: a metadata, a rating and a movie service over gRPC, a gateway
 with web pages and a REST API, an embedded Kafka broker for rating events, and SQLite databases.
 
-Results go to standard output, messages and progress to standard error. Output has no colours, with or without NO_COLOR.
+Results go to standard output, messages and progress to standard error. Output is never coloured.
 
 Exit codes:
   0    done
-  1    it failed, or an audit found differences
+  1    failed, or an audit found differences
   2    wrong usage: an unknown flag, a bad argument, a bad configuration
   3    done, but some rows or events were refused
   4    the system or the Kafka broker cannot be reached
-  130  interrupted before it was done
+  130  interrupted
 
-serve and demo end with 0 when they are stopped, by Ctrl-C or SIGTERM, after they were ready.`
+serve and demo exit with 0 when Ctrl-C or SIGTERM stops them after they were ready.`
 
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -53,12 +42,12 @@ func newRootCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:          showHelp,
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%s; see '%s --help'", flagMistake(err), cmd.CommandPath())
+		return usagef("%s; see '%s --help'", flagMistake(cmd, err), cmd.CommandPath())
 	})
 	root.AddCommand(
 		newDemoCommand(),
@@ -78,14 +67,39 @@ func newRootCommand() *cobra.Command {
 		newDeadLettersCommand(),
 		newIngestionCommand(),
 		newCompletionCommand(),
+		newVersionCommand(),
 	)
 	root.SetHelpCommand(newHelpCommand())
-	root.InitDefaultHelpCmd() // adds it, so that it is like all others from here
+	root.InitDefaultHelpCmd() // adds it, so that speakUsage meets it too
 	speakUsage(root)
 	return root
 }
 
-// newHelpCommand replaces cobra's, which answers a wrong name with the wrong exit code.
+// showHelp is what a command does that has only subcommands.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// newGroupCommand returns a command that has only subcommands.
+func newGroupCommand(use, short, long, example string, subcommands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.NoArgs, RunE: showHelp}
+	cmd.AddCommand(subcommands...)
+	return cmd
+}
+
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Long:    "Print version, revision, Go release and platform of this binary, as --version does.",
+		Example: "  movieexample version",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", cmd.Root().Name(), cmd.Root().Version)
+			return err
+		},
+	}
+}
+
+// newHelpCommand replaces cobra's help command, which exits with the wrong code for an unknown command.
 func newHelpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
@@ -107,7 +121,7 @@ func newHelpCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			of, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return usagef("there is no command %q; see 'movieexample --help'", strings.Join(args, " "))
+				return noCommand(of, strings.Join(args, " "), rest)
 			}
 			of.InitDefaultHelpFlag()
 			of.InitDefaultVersionFlag()
@@ -116,9 +130,54 @@ func newHelpCommand() *cobra.Command {
 	}
 }
 
-// flagMistake is what is wrong with a flag: its name, what is allowed, and what was given. Flags of our own say what is allowed;
-// for the others pflag says what went wrong in strconv.
-func flagMistake(err error) string {
+// noCommand is the error for a command that parent does not have: typed is the whole line, rest what parent was given.
+func noCommand(parent *cobra.Command, typed string, rest []string) error {
+	var names []string
+	for _, c := range parent.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	hint := ""
+	if len(rest) > 0 {
+		hint = didYouMean(config.Nearest(rest[0], names))
+	}
+	return usagef("there is no command %q%s; see '%s --help'", typed, hint, parent.CommandPath())
+}
+
+// didYouMean is the suggestion in an error about an unknown name; empty without one.
+func didYouMean(name string) string {
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", name)
+}
+
+// renamedFlags are old names of flags with the names they have now.
+func renamedFlags() map[string]string {
+	return map[string]string{"gateway": "gateway-addr", "admin": "admin-addr"}
+}
+
+// unknownFlag is the message for a flag that cmd does not have.
+func unknownFlag(cmd *cobra.Command, name string) string {
+	if now := renamedFlags()[name]; now != "" && cmd.Flags().Lookup(now) != nil {
+		return fmt.Sprintf("unknown flag: --%s; its name is --%s now", name, now)
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, "--"+f.Name)
+		}
+	})
+	return "unknown flag: --" + name + didYouMean(config.Nearest("--"+name, names))
+}
+
+// flagMistake says what is wrong with a flag: its name, what is allowed, and what was given. Flags of our own say what is
+// allowed; for others, pflag passes on the error of strconv.
+func flagMistake(cmd *cobra.Command, err error) string {
+	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
+		return unknownFlag(cmd, unknown.GetSpecifiedName())
+	}
 	bad := (*pflag.InvalidValueError)(nil)
 	if !errors.As(err, &bad) {
 		return err.Error()
@@ -132,7 +191,7 @@ func flagMistake(err error) string {
 	case number:
 		cause = "must be a whole number"
 	case of == "duration" && strings.HasPrefix(cause, "time: "):
-		cause = "must be a time with its unit, as 500ms, 30s or 5m"
+		cause = "must be a duration with a unit, such as 500ms, 30s or 5m"
 	}
 	if !strings.HasPrefix(cause, "must ") {
 		name += ":"
@@ -143,15 +202,7 @@ func flagMistake(err error) string {
 	return name + " " + cause
 }
 
-// noArgs is cobra.NoArgs in better words: cobra calls an argument where none belongs an unknown command.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usagef("%s takes no arguments, got %q; see '%s --help'", cmd.Name(), args[0], cmd.CommandPath())
-	}
-	return nil
-}
-
-// speakUsage makes every complaint about arguments a usage error that says where to read on.
+// speakUsage turns every error about arguments into a usage error that names the help to read.
 func speakUsage(cmd *cobra.Command) {
 	check := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -159,65 +210,16 @@ func speakUsage(cmd *cobra.Command) {
 			return nil
 		}
 		err := check(cmd, args)
-		name := strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name())) // as typed behind the program's
+		name := strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name())) // as typed after the program's name
 		switch {
 		case err == nil || errors.As(err, new(*codedError)):
 			return err
 		case strings.HasPrefix(err.Error(), "unknown command") && cmd.HasSubCommands():
-			return usagef("there is no command %q; see '%s --help'", strings.TrimSpace(name+" "+args[0]), cmd.CommandPath())
+			return noCommand(cmd, strings.TrimSpace(name+" "+args[0]), args)
 		}
 		return usagef("%w; see '%s --help'", err, cmd.CommandPath())
 	}
 	for _, sub := range cmd.Commands() {
 		speakUsage(sub)
 	}
-}
-
-// codedError is an error with the exit code it asks for. A silent one has said what it had to say already.
-type codedError struct {
-	code   int
-	err    error
-	silent bool
-}
-
-func (e *codedError) Error() string { return e.err.Error() }
-func (e *codedError) Unwrap() error { return e.err }
-
-// usagef is an error about how the command was called.
-func usagef(format string, args ...any) error {
-	return &codedError{code: exitUsage, err: fmt.Errorf(format, args...)}
-}
-
-// exitCode tells the user what went wrong and returns the process's exit code.
-func exitCode(cmd *cobra.Command, err error) int {
-	if err == nil {
-		return exitOK
-	}
-	code := exitFailed
-	coded := (*codedError)(nil)
-	switch {
-	case errors.As(err, &coded):
-		code = coded.code
-	case errors.Is(err, context.Canceled):
-		code = exitInterrupted
-	case fault.KindOf(err) == fault.KindUnavailable:
-		code = exitUnreachable
-	case isCobraUsage(err):
-		code = exitUsage
-	}
-	if coded == nil || !coded.silent {
-		fmt.Fprintf(cmd.ErrOrStderr(), "movieexample: %v\n", err)
-	}
-	return code
-}
-
-// isCobraUsage recognises the errors that cobra makes of missing flags; they have no type of their own and do not go
-// through the functions for flags and arguments.
-func isCobraUsage(err error) bool {
-	for _, begin := range []string{"required flag", "if any flags in the group"} {
-		if strings.HasPrefix(err.Error(), begin) {
-			return true
-		}
-	}
-	return false
 }

@@ -11,13 +11,14 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"movieexample.com/app"
 	"movieexample.com/internal/config"
 	"movieexample.com/internal/telemetry"
 )
 
-// settings is the configuration of a command that runs services: one struct, and where each value comes from.
+// settings is the configuration of a command: one struct, and the origin of each value.
 type settings struct {
 	cfg       app.Config
 	set       *config.Set
@@ -26,7 +27,7 @@ type settings struct {
 	fileNamed func() bool // by a flag
 }
 
-// addFlags gives the command a flag for every setting, and those for the configuration itself.
+// addFlags adds a flag for every setting, and --config.
 func (s *settings) addFlags(cmd *cobra.Command) error {
 	s.cfg = app.DefaultConfig()
 	set, err := config.New(&s.cfg)
@@ -45,12 +46,12 @@ func (s *settings) addFlags(cmd *cobra.Command) error {
 	)
 }
 
-// load works the configuration out for a process that runs the services, all where none is named.
+// load reads the configuration of a process that runs the services, or all services if none is named.
 func (s *settings) load(services ...string) error {
 	return s.read(func(cfg app.Config) error { return cfg.ValidateFor(services) })
 }
 
-// read works the configuration out: flags, then environment, then file, then defaults.
+// read reads the configuration: flags win over the environment, the environment over the file, the file over defaults.
 func (s *settings) read(validate func(app.Config) error) error {
 	file, origin, named := s.file, "--config", s.fileNamed()
 	if !named {
@@ -59,7 +60,7 @@ func (s *settings) read(validate func(app.Config) error) error {
 	}
 	var err error
 	if named && file == "" {
-		err = errors.New(origin + ": must not be empty: name the configuration file, or leave it out where there is none")
+		err = errors.New(origin + ": must not be empty: name the configuration file, or leave it out")
 	} else {
 		err = s.set.Load(config.LoadOptions{
 			File: file, Environ: os.Environ(), IgnoreEnv: []string{"MOVIEEXAMPLE_CONFIG"},
@@ -72,7 +73,7 @@ func (s *settings) read(validate func(app.Config) error) error {
 	return nil
 }
 
-// isDefault reports whether nobody set the setting.
+// isDefault reports whether the setting has its default value.
 func (s *settings) isDefault(path string) bool {
 	for _, st := range s.set.Settings() {
 		if st.Path == path {
@@ -82,7 +83,7 @@ func (s *settings) isDefault(path string) bool {
 	return false
 }
 
-// start builds the app, and logs to the command's standard error.
+// start builds the app. It logs to the command's standard error.
 func (s *settings) start(ctx context.Context, cmd *cobra.Command, services []string) (*app.App, error) {
 	if s.addresses != "" {
 		if info, err := os.Stat(filepath.Dir(s.addresses)); err != nil || !info.IsDir() {
@@ -97,16 +98,16 @@ func (s *settings) start(ctx context.Context, cmd *cobra.Command, services []str
 	if err != nil {
 		return nil, err
 	}
-	// Whoever waits for the file must not find that of an earlier run. Only now: before, the data might have been another
-	// process's, and so the file.
+	// A program that waits for the file must not find that of an earlier run. The file is removed only now, because until the
+	// data directory was locked, the file could have belonged to another process.
 	if s.addresses != "" {
 		_ = os.Remove(s.addresses) // if it cannot be removed, it cannot be written, and that is reported
 	}
 	return a, nil
 }
 
-// run serves until the context ends. As soon as the system is ready it calls ready and writes the addresses; an error
-// of ready stops the system.
+// run serves until the context ends. When the system is ready, run calls ready and writes the addresses. An error of ready
+// stops the system.
 func (s *settings) run(ctx context.Context, a *app.App, ready func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -124,7 +125,7 @@ func (s *settings) run(ctx context.Context, a *app.App, ready func(context.Conte
 		}
 		if err != nil {
 			failed <- err
-			cancel(err) // the log then says why it stops
+			cancel(err) // the log gives the cause of the stop
 		}
 	}()
 	err := a.Run(ctx)
@@ -132,23 +133,23 @@ func (s *settings) run(ctx context.Context, a *app.App, ready func(context.Conte
 	return errors.Join(<-failed, err)
 }
 
-const serveHelp = `Run the services named, or all of them, until interrupted.
+const serveHelp = `Run the named services, or all of them, until interrupted.
 
 Services: %s.
 
-Data is kept in the user's data directory ($XDG_DATA_HOME/movieexample, else
-~/.local/share/movieexample) unless --data says otherwise. Every setting is a flag, an environment
-variable (MOVIEEXAMPLE_…) and a key of the YAML file; flags win over the environment, that over the
-file. 'movieexample config print' shows what comes out and from where.
+Data is stored in the user's data directory ($XDG_DATA_HOME/movieexample, or
+~/.local/share/movieexample); --data names another one. Every setting is a flag, an environment
+variable (MOVIEEXAMPLE_…) and a key of the YAML file. Flags win over the environment, the environment
+over the file. 'movieexample config print' shows every value and its origin.
 
-A process that runs some of the services needs to be told how to find those that they call
-(--discovery, or --connect-… for a single address), and rating alone where Kafka is
-(--rating-brokers). A database on a server (--database) is shared by all processes of a service;
-what is not there yet, database, Kafka or registry, is waited for.
+A process that runs only some services must know how to find the services that they call
+(--discovery, or --connect-… for a single address). A process that runs only rating must know the
+Kafka brokers (--rating-brokers). All processes of a service share a database on a server
+(--database). The process waits for a database, Kafka or a registry that is not up yet.
 
-SIGTERM and Ctrl-C stop in order and lose nothing, with exit code 0: not ready any more, taken back
-from the registry, calls under way finished, then the batch of events being written, then all is
-closed. A second one ends at once.`
+SIGTERM and Ctrl-C stop the process in order, without loss and with exit code 0. It turns unready,
+deregisters, finishes the calls in flight and the current batch of events, and closes everything.
+A second signal ends it at once.`
 
 func newServeCommand() *cobra.Command {
 	s := &settings{}
@@ -163,9 +164,7 @@ func newServeCommand() *cobra.Command {
   movieexample serve movie --connect-metadata 127.0.0.1:8081 --connect-rating 127.0.0.1:8082
   movieexample serve --config movieexample.yaml`,
 		ValidArgsFunction: completeServices,
-		Args: func(_ *cobra.Command, args []string) error {
-			return checkServices(args)
-		},
+		Args:              checkServices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.load(args...); err != nil {
 				return err
@@ -191,17 +190,36 @@ func newServeCommand() *cobra.Command {
 	return cmd
 }
 
-func addAddressesFlag(cmd *cobra.Command, s *settings) {
-	cmd.Flags().StringVar(&s.addresses, "addresses", "", "write the addresses chosen to this JSON file as soon as the system is ready")
+// writeAddresses lists every listener.
+func writeAddresses(b *strings.Builder, a app.Addresses, topic string) {
+	row := func(what, where string) {
+		if where != "" {
+			fmt.Fprintf(b, "  %-22s %s\n", what, where)
+		}
+	}
+	row("Web pages", a.Gateway)
+	if a.Gateway != "" {
+		row("REST API", a.Gateway+"/docs")
+	}
+	row("gRPC metadata", a.Metadata)
+	row("gRPC rating", a.Rating)
+	row("gRPC movie", a.Movie)
+	row("Kafka, topic "+topic, a.Kafka)
+	row("Health and metrics", a.Admin)
 }
 
-// completeServices proposes the services that are not named yet.
+func addAddressesFlag(cmd *cobra.Command, s *settings) {
+	cmd.Flags().StringVar(&s.addresses, "addresses", "", "write the addresses to this JSON file when the system is ready")
+}
+
+// completeServices completes to the services that are not named yet.
 func completeServices(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	left := slices.DeleteFunc(app.ServiceNames(), func(s string) bool { return slices.Contains(args, s) })
 	return left, cobra.ShellCompDirectiveNoFileComp
 }
 
-func checkServices(args []string) error {
+// checkServices checks arguments that name services.
+func checkServices(_ *cobra.Command, args []string) error {
 	seen := map[string]bool{}
 	for _, a := range args {
 		if !slices.Contains(app.ServiceNames(), a) {
@@ -215,9 +233,19 @@ func checkServices(args []string) error {
 	return nil
 }
 
-// mustAddFlags panics on a mistake in the declaration of the settings, which a test would have met first.
-func mustAddFlags(cmd *cobra.Command, s *settings) {
+// mustAddFlags adds a flag for every setting. A command that reads only some of them names their flags; the others are accepted,
+// so that it takes the arguments of serve, but its help does not show them. A mistake in the declaration of the settings panics.
+func mustAddFlags(cmd *cobra.Command, s *settings, reads ...string) {
 	if err := s.addFlags(cmd); err != nil {
 		panic(err)
+	}
+	if len(reads) == 0 {
+		return
+	}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = !slices.Contains(reads, f.Name) })
+	for _, name := range reads {
+		if cmd.Flags().Lookup(name) == nil {
+			panic("there is no flag --" + name)
+		}
 	}
 }

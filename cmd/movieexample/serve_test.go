@@ -115,7 +115,7 @@ func TestSecondSignal(t *testing.T) {
 	if _, err := conn.Write([]byte(head)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.Read(make([]byte, 12)); err != nil { // the body is asked for: the request is in flight
+	if _, err := conn.Read(make([]byte, 12)); err != nil { // the server waits for the body: the request is in flight
 		t.Fatal(err)
 	}
 	p.signal(t, syscall.SIGINT)

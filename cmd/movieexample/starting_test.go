@@ -65,7 +65,7 @@ func TestWaitEnds(t *testing.T) {
 	}
 }
 
-// freeAddress is one that nobody listens on.
+// freeAddress is an address without a listener.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -22,7 +22,7 @@ func openTerminal(t *testing.T) (keyboard, screen *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = keyboard.Close() })
-	conn, err := keyboard.SyscallConn() // Fd would make reads block for ever
+	conn, err := keyboard.SyscallConn() // Fd would make reads block forever
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func openTerminal(t *testing.T) (keyboard, screen *os.File) {
 	return keyboard, screen
 }
 
-// startOnTerminal starts the program on a terminal of its own; what it shows goes to stdout.
+// startOnTerminal starts the program on its own terminal; what it shows goes to stdout.
 func startOnTerminal(t *testing.T, env []string, args ...string) (p *program, keyboard *os.File) {
 	t.Helper()
 	keyboard, screen := openTerminal(t)

@@ -89,7 +89,7 @@ func TestDataThatCannotBeWritten(t *testing.T) {
 			return nil
 		}
 	}
-	locked := func(file string) func() error { // of another user, or of nobody's where the tests cannot make such
+	locked := func(file string) func() error { // of another user, or immutable where the tests cannot create one
 		return func() error {
 			if err := os.WriteFile(file, nil, 0o600); err != nil {
 				return err

@@ -15,25 +15,25 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-const verifyHelp = `Ask a running system, through every door it has, whether it keeps its promises.
+const verifyHelp = `Check, through every API, that a running system keeps its promises.
 
-It may be any system: one process or a cluster, empty or in production. Each address may be several, separated by commas:
-every instance is asked, and what was written through one is looked for at the others. Without any address, the
-places are asked where 'movieexample serve' listens by default; with one or more, or with --addresses, only those.
-What cannot be asked because no address was given is shown as not asked, with the flag that would ask it.
+It can be any system: one process or a cluster, empty or in production. Give several addresses of a service separated by
+commas: every instance is checked, and what was written through one is read at the others. Without addresses, the default
+addresses of 'movieexample serve' are checked; with an address or --addresses, only those given. Checks without an address
+are shown as not asked, with the flag that gives it.
 
-It writes films, ratings and events of its own, with ids that begin with "verify-" and a random part, judges only those,
-and takes them away again; its dead letters are dropped by id. What no API can remove stays: the tombstones of its
-ratings with the empty aggregates that go with them, and its events in the topic. What else was left, because the system did not let it be taken away, is listed.
+It writes its own films, ratings and events, with ids that begin with "verify-" and a random part, checks only those, and
+removes them again; it drops its dead letters by id. Some of it cannot be removed through an API and stays: the tombstones
+of its ratings with their empty aggregates, and its events in the topic. Anything else that could not be removed is listed.
 
-Exit codes: 0 everything that was asked holds, 1 something fails, 2 wrong usage, 4 something cannot be reached, and nothing fails.`
+Exit codes: 0 every check holds, 1 a check fails, 2 wrong usage, 4 something cannot be reached, and no check fails.`
 
-// verifyFlags say whom to ask what.
+// verifyFlags are the flags of verify.
 type verifyFlags struct {
 	target  string
 	file    string
 	only    string
-	output  *outputFlag
+	output  *string
 	targets verify.Targets
 }
 
@@ -41,12 +41,12 @@ func newVerifyCommand() *cobra.Command {
 	var f *verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Ask a running system whether it keeps its promises",
+		Short: "Check that a running system keeps its promises",
 		Long:  verifyHelp,
 		Example: `  movieexample verify
   movieexample verify --target http://127.0.0.1:8080
   movieexample verify --target addresses.json --only 'events|search'
-  movieexample verify --gateway http://10.0.0.1:8080,http://10.0.0.2:8080 --movie-addr 10.0.0.1:8083,10.0.0.2:8083`,
+  movieexample verify --gateway-addr http://10.0.0.1:8080,http://10.0.0.2:8080 --movie-addr 10.0.0.1:8083,10.0.0.2:8083`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runVerify(cmd, f) },
 	}
@@ -54,7 +54,7 @@ func newVerifyCommand() *cobra.Command {
 	return cmd
 }
 
-// newVerifyFlags gives the command its flags.
+// newVerifyFlags adds the flags.
 func newVerifyFlags(cmd *cobra.Command) *verifyFlags {
 	f := &verifyFlags{targets: verify.Targets{Topic: verify.DefaultTargets().Topic}}
 	flags := cmd.Flags()
@@ -62,14 +62,14 @@ func newVerifyFlags(cmd *cobra.Command) *verifyFlags {
 		flags.StringSliceVar(p.addresses(&f.targets), p.flag, nil, p.usage)
 	}
 	flags.StringVar(&f.targets.Topic, "topic", f.targets.Topic, "Kafka topic of rating events")
-	flags.StringVar(&f.target, "target", "", "the system to ask: the URL of a gateway, or a file as for --addresses")
-	flags.StringVar(&f.file, "addresses", "", "JSON file with the addresses, as 'serve --addresses FILE' writes it; each may be several; flags win over it")
-	flags.StringVar(&f.only, "only", "", "ask only what matches this regular expression, in its area or its promise; case does not count")
+	flags.StringVar(&f.target, "target", "", "the system to check: the URL of a gateway, or a file as for --addresses")
+	flags.StringVar(&f.file, "addresses", "", "JSON file with the addresses, as 'serve --addresses FILE' and 'make cluster' write it; flags win over the file")
+	flags.StringVar(&f.only, "only", "", "run only the checks whose area or promise matches this regular expression; case is ignored")
 	f.output = newOutputFlag(cmd)
 	return f
 }
 
-// verifyPart is a part of the system with the flag that says where it is.
+// verifyPart is a part of the system with the flag that has its addresses.
 type verifyPart struct {
 	part        verify.Part
 	flag, usage string
@@ -78,41 +78,41 @@ type verifyPart struct {
 
 func verifyParts() []verifyPart {
 	return []verifyPart{
-		{verify.Gateway, "gateway", "URLs of gateways", func(t *verify.Targets) *[]string { return &t.Gateways }},
+		{verify.Gateway, "gateway-addr", "URLs of gateways", func(t *verify.Targets) *[]string { return &t.Gateways }},
 		{verify.Metadata, "metadata-addr", "gRPC addresses of the metadata service", func(t *verify.Targets) *[]string { return &t.Metadata }},
 		{verify.Rating, "rating-addr", "gRPC addresses of the rating service", func(t *verify.Targets) *[]string { return &t.Rating }},
 		{verify.Movie, "movie-addr", "gRPC addresses of the movie service", func(t *verify.Targets) *[]string { return &t.Movie }},
 		{verify.Kafka, "kafka-brokers", "addresses of Kafka brokers of one cluster", func(t *verify.Targets) *[]string { return &t.Brokers }},
-		{verify.Admin, "admin", "URLs of admin listeners", func(t *verify.Targets) *[]string { return &t.Admin }},
+		{verify.Admin, "admin-addr", "URLs of admin listeners", func(t *verify.Targets) *[]string { return &t.Admin }},
 	}
 }
 
-// aimed returns the addresses given by flags, --target among them, and the file with the others.
+// aimed returns the addresses given by flags, including --target, and the file with the others.
 func (f *verifyFlags) aimed() (targets verify.Targets, file string, err error) {
 	url := strings.HasPrefix(f.target, "http://") || strings.HasPrefix(f.target, "https://")
 	switch {
 	case f.target == "":
 		return f.targets, f.file, nil
 	case url && len(f.targets.Gateways) > 0:
-		return f.targets, "", usagef("--target %s is the URL of a gateway, and --gateway is given too: name all gateways there", f.target)
+		return f.targets, "", usagef("--target %s is the URL of a gateway, and --gateway-addr is given, too: name all gateways there", f.target)
 	case url:
 		targets = f.targets
 		targets.Gateways = []string{f.target}
 		return targets, f.file, nil
 	case f.file != "":
-		return f.targets, "", usagef("--target %s is a file of addresses, and --addresses is given too: give one of them", f.target)
+		return f.targets, "", usagef("--target %s is a file with addresses, and --addresses is given, too: give one of them", f.target)
 	}
 	return f.targets, f.target, nil
 }
 
-// whom returns the addresses to ask.
+// whom returns the addresses to check.
 func (f *verifyFlags) whom(cmd *cobra.Command) (verify.Targets, error) {
 	targets, file, err := f.aimed()
 	if err != nil {
 		return targets, err
 	}
 	given := func(flag string) bool {
-		return cmd.Flags().Changed(flag) || flag == "gateway" && len(targets.Gateways) > 0
+		return cmd.Flags().Changed(flag) || flag == "gateway-addr" && len(targets.Gateways) > 0
 	}
 	base, some := verify.DefaultTargets(), false
 	if file != "" {
@@ -154,7 +154,7 @@ func runVerify(cmd *cobra.Command, f *verifyFlags) (err error) {
 		}
 		opt.Only = func(s verify.Scenario) bool { return pattern.MatchString(string(s.Area) + ": " + s.Promise) }
 		if !slices.ContainsFunc(verify.Scenarios(), opt.Only) {
-			return usagef("--only %q matches none of the %d scenarios; 'verify -o json' lists them", f.only, len(verify.Scenarios()))
+			return usagef("--only %q matches none of the %d checks; 'verify -o json' lists them", f.only, len(verify.Scenarios()))
 		}
 	}
 	system, err := verify.Open(cmd.Context(), targets)
@@ -162,7 +162,7 @@ func runVerify(cmd *cobra.Command, f *verifyFlags) (err error) {
 	case fault.KindInvalid:
 		return usagef("%w", err)
 	case fault.KindUnavailable:
-		return &codedError{code: exitUnreachable, err: fmt.Errorf("%w: is it running? Other addresses are given by --gateway and the like, or --addresses", err)}
+		return &codedError{code: exitUnreachable, err: fmt.Errorf("%w: is it running? Set its address with --gateway-addr, --rating-addr and so on, or --addresses", err)}
 	}
 	if err != nil {
 		return err
@@ -183,7 +183,7 @@ func runVerify(cmd *cobra.Command, f *verifyFlags) (err error) {
 	case report.Count(verify.Fails) > 0:
 		return &codedError{code: exitFailed, silent: true, err: errors.New("a promise is not kept")}
 	case report.Count(verify.Holds) == 0 && len(report.Unreached) == 0:
-		return usagef("nothing was asked: the addresses given reach none of the parts that a scenario needs; the lines above name the flags that would")
+		return usagef("nothing was checked: no check can run with the given addresses; the lines above name the missing flags")
 	case len(report.Unreached) > 0:
 		return &codedError{code: exitUnreachable, silent: true, err: errors.New("a part of the system cannot be reached")}
 	}
@@ -197,7 +197,7 @@ type column struct {
 	title   string
 }
 
-// columnsOf are the instances that the results are about, in order, numbered where a part has several.
+// columnsOf returns the instances in the results, in order. If a part has several, they are numbered.
 func columnsOf(results []verify.Result) []column {
 	var columns []column
 	count := map[verify.Part]int{}
@@ -212,7 +212,7 @@ func columnsOf(results []verify.Result) []column {
 	}
 	for _, r := range results {
 		if count[r.Door] == 0 {
-			add(r) // a part without instances has a column all the same
+			add(r) // a part without instances has a column, too
 		}
 	}
 	for i := range columns {
@@ -223,13 +223,12 @@ func columnsOf(results []verify.Result) []column {
 	return columns
 }
 
-// shows reports whether the result stands in the column. One without an address stands in the part's first.
+// shows reports whether the result belongs in the column. A result without an address belongs in the first column of its part.
 func (c column) shows(r verify.Result) bool {
 	return c.part == r.Door && (c.address == r.Address || r.Address == "" && (c.title == string(c.part) || strings.HasSuffix(c.title, " 1")))
 }
 
-// printReport prints the matrix: a table for each area with a line for each promise and a column for each instance, and what is wrong
-// under the line that it is about.
+// printReport prints a table for each area, with a line for each promise and a column for each instance. Failures follow their line.
 func printReport(w io.Writer, report *verify.Report) error {
 	var b strings.Builder
 	all := columnsOf(report.Results)
@@ -311,7 +310,7 @@ func printPromise(b *strings.Builder, columns []column, results []verify.Result)
 	}
 }
 
-// hint says what would have a scenario asked.
+// hint says what a check that did not run needs.
 func hint(o verify.Outcome, missing []verify.Part) string {
 	var names []string
 	for _, p := range verifyParts() {
@@ -329,7 +328,7 @@ func hint(o verify.Outcome, missing []verify.Part) string {
 	return "no answer from " + strings.Join(names, " and ")
 }
 
-// printSummary prints what it comes to.
+// printSummary prints what could not be reached or removed, and the counts.
 func printSummary(b *strings.Builder, report *verify.Report) {
 	b.WriteString("\n")
 	for _, u := range report.Unreached {

@@ -61,7 +61,7 @@ left behind: film verify-1: gone away
 	}
 }
 
-// Whom to ask: the defaults where nobody says anything, only what is said where somebody does, and flags before the file.
+// The targets: the defaults without flags, only those given with flags, and flags win over the file.
 func TestVerifyTargets(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args []string
@@ -70,7 +70,7 @@ func TestVerifyTargets(t *testing.T) {
 	}{
 		"nothing":       {nil, func(w *verify.Targets) { *w = verify.DefaultTargets() }, ""},
 		"one part":      {[]string{"--rating-addr", "a:1,b:1"}, func(w *verify.Targets) { w.Rating = []string{"a:1", "b:1"} }, ""},
-		"several flags": {[]string{"--gateway", "http://a", "--gateway", "http://b"}, func(w *verify.Targets) { w.Gateways = []string{"http://a", "http://b"} }, ""},
+		"several flags": {[]string{"--gateway-addr", "http://a", "--gateway-addr", "http://b"}, func(w *verify.Targets) { w.Gateways = []string{"http://a", "http://b"} }, ""},
 		"a topic alone": {[]string{"--topic", "votes"}, func(w *verify.Targets) { *w = verify.DefaultTargets(); w.Topic = "votes" }, ""},
 		"no topic":      {[]string{"--topic", ""}, nil, "--topic must not be empty"},
 		"no file":       {[]string{"--addresses", "nowhere.json"}, nil, "--addresses: read addresses"},
@@ -81,7 +81,7 @@ func TestVerifyTargets(t *testing.T) {
 			fileTargets(w)
 			w.Gateways = []string{"https://c"}
 		}, ""},
-		"a target and a gateway": {[]string{"--target", "http://a", "--gateway", "http://b"}, nil, "--gateway is given too"},
+		"a target and a gateway": {[]string{"--target", "http://a", "--gateway-addr", "http://b"}, nil, "--gateway-addr is given, too"},
 		"two files":              {[]string{"--target", "x.json", "--addresses", "y.json"}, nil, "give one of them"},
 		"a file and flags":       {[]string{"--addresses", "testdata/verify-addresses.json", "--movie-addr", "m:1"}, func(w *verify.Targets) { fileTargets(w); w.Movie = []string{"m:1"} }, ""},
 	} {

@@ -19,9 +19,19 @@ type Entry[V, S any] struct {
 	Read  S             // the stamp from before the load
 	Took  time.Duration // how long the load took, by the clock of the caches
 
-	refreshing atomic.Bool // a refresh was requested
-	expired    atomic.Bool // see Expire
+	refresh atomic.Int32 // idle, requested or failed
+	expired atomic.Bool  // see Expire
 }
+
+// The states of a refresh.
+const (
+	idle = iota
+	requested
+	failed
+)
+
+// Refreshing reports whether a refresh of the entry was requested, even if it failed meanwhile.
+func (e *Entry[V, S]) Refreshing() bool { return e.refresh.Load() != idle }
 
 // Options are the rules of a cache for values V under keys K, read with stamps S. Only Fresh is required.
 type Options[K comparable, V, S any] struct {
@@ -97,7 +107,14 @@ func New[K comparable, V, S any](g *Group, spec Spec, o Options[K, V, S]) (*Cach
 	if c.metrics, err = newMetrics(g.metrics, spec.Name, func() float64 { return float64(c.entries.EstimatedSize()) }); err != nil {
 		return nil, err
 	}
-	options := &otter.Options[K, *Entry[V, S]]{MaximumSize: spec.Entries, StatsRecorder: c.metrics}
+	options := &otter.Options[K, *Entry[V, S]]{
+		MaximumSize: spec.Entries,
+		OnAtomicDeletion: func(e otter.DeletionEvent[K, *Entry[V, S]]) {
+			if e.WasEvicted() {
+				c.metrics.evictions.Inc()
+			}
+		},
+	}
 	if spec.Bytes > 0 {
 		options.MaximumWeight = uint64(spec.Bytes)
 		options.Weigher = func(key K, e *Entry[V, S]) uint32 { return o.Weigh(key, e.Value) }
@@ -321,7 +338,7 @@ func (c *Cache[K, V, S]) run(ctx context.Context, keys []K, started []*call[V, S
 			c.entries.Invalidate(key)
 		default:
 			if e, ok := c.entries.GetIfPresent(key); ok {
-				e.refreshing.Store(false)
+				e.refresh.CompareAndSwap(requested, failed) // it may be requested again
 			}
 		}
 	}

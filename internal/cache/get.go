@@ -8,10 +8,13 @@ import (
 // Result is what a reader is served.
 type Result[V, S any] struct {
 	Value V
-	Read  S    // the stamp from before the load
 	Stale bool // the last known value: the source is away
 	Err   error
+	read  *S
 }
+
+// Read is the stamp from before the load, also of one that failed.
+func (r *Result[V, S]) Read() S { return *r.read }
 
 // Pending is a read that was begun: a result, or a load to wait for.
 type Pending[K comparable, V, S any] struct {
@@ -42,7 +45,7 @@ func (c *Cache[K, V, S]) Start(ctx context.Context, now S, key K, load func(cont
 	switch {
 	case ok && c.isFresh(e, now):
 		c.hit(ctx, e, now, key, load)
-		return Pending[K, V, S]{result: Result[V, S]{Value: e.Value, Read: e.Read}}
+		return Pending[K, V, S]{result: Result[V, S]{Value: e.Value, read: &e.Read}}
 	case ok && c.Source.rests():
 		return Pending[K, V, S]{result: c.lastKnown(e)}
 	}
@@ -53,9 +56,26 @@ func (c *Cache[K, V, S]) Start(ctx context.Context, now S, key K, load func(cont
 // hit counts a hit and requests a refresh of the entry if one is due.
 func (c *Cache[K, V, S]) hit(ctx context.Context, e *Entry[V, S], now S, key K, load func(context.Context, K) (V, error)) {
 	c.metrics.hits.Inc()
-	if c.RefreshDue != nil && c.RefreshDue(e, now) && !e.refreshing.Load() && e.refreshing.CompareAndSwap(false, true) {
+	c.requestRefresh(ctx, e, now, key, load)
+}
+
+func (c *Cache[K, V, S]) requestRefresh(ctx context.Context, e *Entry[V, S], now S, key K, load func(context.Context, K) (V, error)) {
+	if c.RefreshDue == nil || !c.RefreshDue(e, now) {
+		return
+	}
+	if state := e.refresh.Load(); state != requested && e.refresh.CompareAndSwap(state, requested) {
 		c.refresh.add(ctx, now, key, load)
 	}
+}
+
+// Touch returns the value of key if it is fresh, and requests a refresh by load if one is due. It counts as no read.
+func (c *Cache[K, V, S]) Touch(ctx context.Context, now S, key K, load func(context.Context, K) (V, error)) (v V, ok bool) {
+	e, ok := c.Peek(now, key)
+	if ok {
+		c.requestRefresh(ctx, e, now, key, load)
+		v = e.Value
+	}
+	return v, ok
 }
 
 // bound is ctx for waiting on a load.
@@ -71,7 +91,15 @@ func (s *Source) rests() bool { return s.Breaker != nil && s.Breaker.IsOpen() &&
 
 func (c *Cache[K, V, S]) lastKnown(e *Entry[V, S]) Result[V, S] {
 	c.metrics.stale.Inc()
-	return Result[V, S]{Value: e.Value, Read: e.Read, Stale: true}
+	return Result[V, S]{Value: e.Value, read: &e.Read, Stale: true}
+}
+
+// Loading returns the stamp of the load that Wait waits for; ok is false if the result is there.
+func (p *Pending[K, V, S]) Loading() (read S, ok bool) {
+	if p.call == nil {
+		return read, false
+	}
+	return p.call.read, true
 }
 
 // Wait returns the result.
@@ -88,7 +116,7 @@ func (p *Pending[K, V, S]) Wait(ctx context.Context) Result[V, S] {
 func (c *Cache[K, V, S]) wait(ctx, bounded context.Context, key K, n *call[V, S]) Result[V, S] {
 	v, err := n.wait(bounded)
 	if err == nil {
-		return Result[V, S]{Value: v, Read: n.read}
+		return Result[V, S]{Value: v, read: &n.read}
 	}
 	if bounded.Err() != nil && c.Source.Late != nil {
 		err = c.Source.Late(err)
@@ -98,7 +126,7 @@ func (c *Cache[K, V, S]) wait(ctx, bounded context.Context, key K, n *call[V, S]
 			return c.lastKnown(e)
 		}
 	}
-	return Result[V, S]{Read: n.read, Err: err}
+	return Result[V, S]{read: &n.read, Err: err}
 }
 
 // GetAll reads keys, with one load for all that need one. Each result has its own error.
@@ -113,7 +141,7 @@ func (c *Cache[K, V, S]) GetAll(ctx context.Context, now S, keys []K) []Result[V
 		switch {
 		case ok && c.isFresh(e, now):
 			c.hit(ctx, e, now, key, c.Load)
-			all[i] = Result[V, S]{Value: e.Value, Read: e.Read}
+			all[i] = Result[V, S]{Value: e.Value, read: &e.Read}
 		case ok && rests():
 			all[i] = c.lastKnown(e)
 		default:

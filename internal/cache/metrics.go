@@ -2,12 +2,11 @@ package cache
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the metrics of one cache. It is otter's recorder, of which it uses the evictions.
+// metrics are the metrics of one cache.
 type metrics struct {
 	hits, misses, loads, loadErrors, stale, evictions prometheus.Counter
 }
@@ -41,18 +40,3 @@ func newMetrics(reg prometheus.Registerer, name string, entries func() float64) 
 	}
 	return m, nil
 }
-
-// RecordEviction implements stats.Recorder.
-func (m *metrics) RecordEviction(uint32) { m.evictions.Inc() }
-
-// RecordHits implements stats.Recorder. Whether a look-up was a hit is decided by the rules of the cache, not by presence.
-func (m *metrics) RecordHits(int) {}
-
-// RecordMisses implements stats.Recorder.
-func (m *metrics) RecordMisses(int) {}
-
-// RecordLoadSuccess implements stats.Recorder.
-func (m *metrics) RecordLoadSuccess(time.Duration) {}
-
-// RecordLoadFailure implements stats.Recorder.
-func (m *metrics) RecordLoadFailure(time.Duration) {}

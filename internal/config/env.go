@@ -111,7 +111,7 @@ func (s *Set) unknownVariable(name string) string {
 		}
 	}
 	reason := "unknown variable"
-	if near := nearest(name, candidates); near != "" {
+	if near := Nearest(name, candidates); near != "" {
 		return reason + "; did you mean " + near + "?"
 	}
 	return reason + "; every variable that begins with " + EnvPrefix + " must be a setting: remove or rename it"

@@ -236,7 +236,7 @@ func (r *fileReader) unknownKey(g *group, key string) string {
 	for _, m := range g.members {
 		here = append(here, m.key)
 	}
-	if near := nearest(key, here); near != "" {
+	if near := Nearest(key, here); near != "" {
 		return fmt.Sprintf("unknown key; did you mean %s?", g.child(near))
 	}
 	// The right key in the wrong section is the other common slip.

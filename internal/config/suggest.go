@@ -2,9 +2,9 @@ package config
 
 import "strings"
 
-// nearest returns the candidate that name was probably meant to be, or "" where none is close. Case and the choice of separator do not
-// count: chartMinVotes and chart-min-votes are chart_min_votes.
-func nearest(name string, candidates []string) string {
+// Nearest returns the candidate that name was probably meant to be, or "" if none is close. Case and separators do not count:
+// chartMinVotes and chart-min-votes are chart_min_votes.
+func Nearest(name string, candidates []string) string {
 	fold := func(s string) string {
 		return strings.NewReplacer("_", "", "-", "", ".", "").Replace(strings.ToLower(s))
 	}

@@ -67,7 +67,7 @@ type Options struct {
 	Logger *slog.Logger
 
 	// Wrap, where set, stands between database/sql and the driver. Tests inject
-	// faults with it (see package sqlfault). It is called once for the writing
+	// faults with it (see package faultdriver). It is called once for the writing
 	// and once for the reading side, and for MySQL on each Migrate; the connector of
 	// the reading side has a method ReadOnly() bool that answers true.
 	Wrap func(driver.Connector) driver.Connector

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 )
 
 // transfer moves an amount and returns what is left; it ignores nothing.
@@ -40,8 +40,8 @@ func transfer(ctx context.Context, db *sqldb.DB, amount int) error {
 // Whatever operation fails, and however: a transfer took place or did not, the answer
 // says which, and the database goes on working.
 func TestEveryOperationMayFail(t *testing.T) {
-	fired := map[sqlfault.Mode]int{}
-	for plan := range sqlfault.Sweep(sqlfault.Modes()...) {
+	fired := map[faultdriver.Mode]int{}
+	for plan := range faultdriver.Sweep(faultdriver.Modes()...) {
 		db := open(t, sqldb.Options{ReadConns: 1, Wrap: plan.Wrap}, accounts)
 		if err := errors.Join(set(t.Context(), db, "a", 100), set(t.Context(), db, "b", 0)); err != nil {
 			t.Fatal(err)
@@ -72,10 +72,10 @@ func TestEveryOperationMayFail(t *testing.T) {
 			fired[plan.Mode]++
 			// A connection found dead at BEGIN is replaced, and so is one for a single
 			// query: nobody notices. Everything else must be reported.
-			if err == nil && checkErr == nil && plan.Mode != sqlfault.LostBefore {
+			if err == nil && checkErr == nil && plan.Mode != faultdriver.LostBefore {
 				t.Errorf("%v: nobody noticed", plan)
 			}
-			if err != nil && !errors.Is(err, sqlfault.ErrInjected) && !errors.Is(err, driver.ErrBadConn) {
+			if err != nil && !errors.Is(err, faultdriver.ErrInjected) && !errors.Is(err, driver.ErrBadConn) {
 				t.Errorf("%v: an error of another cause: %v", plan, err)
 			}
 		}
@@ -83,7 +83,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 			t.Errorf("%v: close: %v", plan, err)
 		}
 	}
-	for _, mode := range sqlfault.Modes() {
+	for _, mode := range faultdriver.Modes() {
 		// begin, query, three times next, two upserts, commit; check: query, next
 		if fired[mode] < 10 {
 			t.Errorf("%v: %d operations failed, want at least 10", mode, fired[mode])

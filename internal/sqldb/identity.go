@@ -18,8 +18,8 @@ const (
 )
 
 // Identity returns the random UUID by which this database is told from every other one. [DB.Migrate] makes it, once, whatever
-// the number of processes that migrate at the same time. It moves with the data: a [Copy] has the identity of its source, and so
-// has a restored backup. It is "" for a database that was never migrated by a program that knows identities.
+// the number of processes that migrate at the same time. It moves with the data: a copy has the identity of its source, and so has a
+// restored backup. It is "" for a database that was never migrated by a program that knows identities.
 func (db *DB) Identity(ctx context.Context) (string, error) {
 	if known := db.identity.Load(); known != nil {
 		return *known, nil
@@ -79,15 +79,11 @@ func (db *DB) makeIdentity(ctx context.Context, pool *sql.DB) (id string, err er
 	return id, err
 }
 
-// inherit gives a copy the identity of its source, which has none only if no program that knows identities has used it.
-func (c *Copy) inherit(ctx context.Context, tx *Tx) error {
-	id, err := c.from.Identity(ctx)
-	if err != nil || id == "" {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, tx.dialect.Upsert(identityTable, []string{"id"}, []string{"uuid"}, 1), identityRow, id)
+// SetIdentity gives a finished copy the identity of its source, in the transaction that finishes it.
+func (db *DB) SetIdentity(ctx context.Context, tx *Tx, id string) error {
+	_, err := tx.ExecContext(ctx, tx.dialect.Upsert(identityTable, []string{"id"}, []string{"uuid"}, 1), identityRow, id)
 	if err == nil {
-		c.to.identity.Store(&id)
+		db.identity.Store(&id)
 	}
 	return err
 }

@@ -29,7 +29,7 @@ const migrateTimeout = time.Minute
 // Calling it again with the same migrations does nothing: whoever builds a service and the service itself may both call it.
 //
 // Several processes may call Migrate on the same database at once; they take turns. A
-// database that an unfinished [Copy] stands in is refused. One without [DB.Identity] gets one.
+// database that is an unfinished copy is refused. One without [DB.Identity] gets one.
 //
 // # Migrations for MySQL
 //
@@ -57,7 +57,7 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 		}
 	}
 	if err == nil {
-		err = db.refuseHalfCopy(ctx)
+		err = db.RefuseUnfinishedCopy(ctx)
 	}
 	if err == nil && db.dialect == MySQL {
 		err = db.migrateMySQL(ctx, fsys)

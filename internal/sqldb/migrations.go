@@ -66,14 +66,11 @@ func (db *DB) listMigrations(ctx context.Context, fsys fs.FS) ([]Migration, erro
 
 // knownMigrations reads the table of versions, if there is one.
 func (db *DB) knownMigrations(ctx context.Context) (map[int64]Migration, error) {
-	exists, text := "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?",
-		"SELECT version_id, is_applied, CAST(unixepoch(tstamp) AS INTEGER) * 1000000 FROM "+versionTableName+" ORDER BY id"
+	text := "SELECT version_id, is_applied, CAST(unixepoch(tstamp) AS INTEGER) * 1000000 FROM " + versionTableName + " ORDER BY id"
 	if db.dialect == MySQL {
-		exists, text = "SELECT count(*) FROM information_schema.tables WHERE table_schema = database() AND table_name = ?",
-			"SELECT version_id, is_applied, tstamp FROM "+versionTableName
+		text = "SELECT version_id, is_applied, tstamp FROM " + versionTableName
 	}
-	var n int
-	if err := db.readers.QueryRowContext(ctx, exists, versionTableName).Scan(&n); err != nil || n == 0 {
+	if exists, err := db.hasTable(ctx, versionTableName); err != nil || !exists {
 		return nil, err
 	}
 	rows, err := db.readers.QueryContext(ctx, text)

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
@@ -32,7 +32,7 @@ func TestMySQLMigrateAfterACrashAnywhere(t *testing.T) {
 	server := sqltest.MySQL(t)
 	both := files("00001_films.sql", films, "00002_accounts.sql", accounts)
 	interrupted, fired := 0, 0
-	for plan := range sqlfault.Sweep(sqlfault.LostAfter) {
+	for plan := range faultdriver.Sweep(faultdriver.LostAfter) {
 		at := server.Database(t)
 		db, err := sqldb.Open(t.Context(), at, sqldb.Options{ReadConns: 1, WriteConns: 1, Wrap: plan.Wrap})
 		if err != nil {

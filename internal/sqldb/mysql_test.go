@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
@@ -194,7 +194,7 @@ CREATE TABLE films (
 
 // As on SQLite, each new connection must have the settings that the promises rest on.
 func TestMySQLSettingsOfEveryConnection(t *testing.T) {
-	plan := &sqlfault.Plan{N: 1, Mode: sqlfault.LostBefore, Writer: true, Ops: []sqlfault.Op{sqlfault.Commit}}
+	plan := &faultdriver.Plan{N: 1, Mode: faultdriver.LostBefore, Writer: true, Ops: []faultdriver.Op{faultdriver.Commit}}
 	db := openMySQL(t, sqldb.Options{BusyTimeout: 1500 * time.Millisecond, Wrap: plan.Wrap}, accounts)
 	check := func(q sqldb.Queryer, isolation string, readOnly int) {
 		t.Helper()

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 )
 
 // openedNow is how many sessions were opened, as one call of Session learns it.
@@ -24,7 +24,7 @@ func openedNow(t *testing.T, db *sqldb.DB) (opened uint64) {
 }
 
 func TestSessionCountsSessions(t *testing.T) {
-	plan := &sqlfault.Plan{N: 1, Mode: sqlfault.LostBefore, Readers: true}
+	plan := &faultdriver.Plan{N: 1, Mode: faultdriver.LostBefore, Readers: true}
 	db := open(t, sqldb.Options{Wrap: plan.Wrap}, accounts)
 	first := openedNow(t, db)
 	if again := openedNow(t, db); again != first || first == 0 {
@@ -60,8 +60,8 @@ func TestSessionCountsSessions(t *testing.T) {
 
 // A session that turns out to be dead is replaced only together with the number that says so.
 func TestSessionIsNotReplaced(t *testing.T) {
-	for _, mode := range []sqlfault.Mode{sqlfault.LostBefore, sqlfault.LostAfter} {
-		plan := &sqlfault.Plan{N: 2, Ops: []sqlfault.Op{sqlfault.Query}, Mode: mode, Readers: true}
+	for _, mode := range []faultdriver.Mode{faultdriver.LostBefore, faultdriver.LostAfter} {
+		plan := &faultdriver.Plan{N: 2, Ops: []faultdriver.Op{faultdriver.Query}, Mode: mode, Readers: true}
 		db := open(t, sqldb.Options{Wrap: plan.Wrap}, accounts)
 		var calls []uint64
 		plan.Start()
@@ -79,10 +79,10 @@ func TestSessionIsNotReplaced(t *testing.T) {
 		if !plan.Fired() {
 			t.Fatalf("%v", plan)
 		}
-		if mode == sqlfault.LostBefore && (err != nil || len(calls) != 2 || calls[1] != calls[0]+1) {
+		if mode == faultdriver.LostBefore && (err != nil || len(calls) != 2 || calls[1] != calls[0]+1) {
 			t.Errorf("%v: calls with %d, %v; want two, the second with another session", plan, calls, err)
 		}
-		if mode == sqlfault.LostAfter && (!errors.Is(err, sqlfault.ErrInjected) || len(calls) != 1) {
+		if mode == faultdriver.LostAfter && (!errors.Is(err, faultdriver.ErrInjected) || len(calls) != 1) {
 			t.Errorf("%v: calls with %d, %v; want one that fails", plan, calls, err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"movieexample.com/internal/sqldb"
-	"movieexample.com/internal/sqldb/sqlfault"
+	"movieexample.com/internal/sqldb/faultdriver"
 )
 
 func TestWritesTakeTurns(t *testing.T) {
@@ -243,15 +243,15 @@ func TestDuplicateLeavesTheTransactionUsable(t *testing.T) {
 }
 
 func TestFailedCommitIsAnUnknownOutcome(t *testing.T) {
-	for _, mode := range sqlfault.Modes() {
+	for _, mode := range faultdriver.Modes() {
 		t.Run(mode.String(), func(t *testing.T) {
-			plan := &sqlfault.Plan{N: 1, Mode: mode, Ops: []sqlfault.Op{sqlfault.Commit}}
+			plan := &faultdriver.Plan{N: 1, Mode: mode, Ops: []faultdriver.Op{faultdriver.Commit}}
 			db := open(t, sqldb.Options{Wrap: plan.Wrap}, accounts)
 			plan.Start()
 			err := set(t.Context(), db, "a", 1)
 			plan.Stop()
 			var unknown *sqldb.CommitError
-			if !errors.As(err, &unknown) || !errors.Is(err, sqlfault.ErrInjected) {
+			if !errors.As(err, &unknown) || !errors.Is(err, faultdriver.ErrInjected) {
 				t.Fatalf("error %v, want a CommitError around the injected one", err)
 			}
 			if sqldb.Transient(err) {
@@ -261,7 +261,7 @@ func TestFailedCommitIsAnUnknownOutcome(t *testing.T) {
 				t.Errorf("message %q", err)
 			}
 			want := 0
-			if mode == sqlfault.ErrorAfter || mode == sqlfault.LostAfter {
+			if mode == faultdriver.ErrorAfter || mode == faultdriver.LostAfter {
 				want = 1
 			}
 			if n, _ := count(t, db.Read()); n != want {
@@ -361,7 +361,7 @@ func TestTransactionEndsWithWrite(t *testing.T) {
 // The promises of durability and isolation rest on settings that each new connection
 // must have, also one that replaces a connection that was dropped.
 func TestSettingsOfEveryConnection(t *testing.T) {
-	plan := &sqlfault.Plan{N: 1, Mode: sqlfault.LostBefore, Writer: true, Ops: []sqlfault.Op{sqlfault.Commit}}
+	plan := &faultdriver.Plan{N: 1, Mode: faultdriver.LostBefore, Writer: true, Ops: []faultdriver.Op{faultdriver.Commit}}
 	db := openFile(t, sqldb.Options{Wrap: plan.Wrap}, accounts)
 	check := func(q sqldb.Queryer, want map[string]string) {
 		t.Helper()

@@ -39,7 +39,7 @@ func TestAllocationsPerWarmDetails(t *testing.T) {
 			if err := tc.call(); err != nil {
 				t.Fatal(err)
 			}
-			// Many runs: the cached rating is read anew once a second, and that must not show.
+			// Many runs: the cached rating is read again once a second, and that must not show.
 			got := testing.AllocsPerRun(2000, func() {
 				if err := tc.call(); err != nil {
 					t.Fatal(err)

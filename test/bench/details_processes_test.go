@@ -29,10 +29,10 @@ import (
 
 // coldFilms is how many films there are to ask for, each with a rating, in this order and once around. They are many more than the
 // movie service keeps in any cache (10,000 films, 50,000 last known summaries), so whatever comes around again has been
-// forgotten; and until then no film was asked for before.
+// forgotten; and until then no film was requested before.
 const coldFilms = 60_000
 
-// fresh counts the films that were answered with ratings that the rating service was asked for.
+// fresh counts the films that were answered with ratings read from the rating service.
 const fresh = `movieexample_movie_responses_total{rating_status="fresh"}`
 
 // detailsCallers ask at the same time, on one connection: few, who leave the processors idle while a question travels, and as many
@@ -83,7 +83,7 @@ func (t threeProcesses) fill(b *testing.B, films int) {
 			id := recordOfFilm(int64(i))
 			req.Movies = append(req.Movies, &metadatav1.Movie{
 				Id: id, Title: "The Film of Number " + strconv.Itoa(i), Year: &year, RuntimeMinutes: &minutes, Genres: []string{"Crime", "Drama"},
-				Director:    "Somebody Who Directs",
+				Director:    "Directed By Jane Doe",
 				Description: "A banker sentenced to life keeps a small hammer, a long plan and a friend who can get things.",
 				ExternalIds: &metadatav1.ExternalIds{Imdb: id, Movielens: strconv.Itoa(i + 1)},
 			})
@@ -118,7 +118,7 @@ func (t threeProcesses) awaitIngested(b *testing.B, n int) {
 	}
 }
 
-// bareServer starts a bare gRPC server in a process of its own and returns its address.
+// bareServer starts a bare gRPC server in its own process and returns its address.
 func bareServer(b *testing.B, bin string, args ...string) string {
 	b.Helper()
 	cmd := exec.Command(bin, args...)
@@ -178,11 +178,11 @@ func (t threeProcesses) answers(b *testing.B) string {
 	return dir
 }
 
-// BenchmarkDetailsProcesses compares movie details over gRPC, with each service in a process of its own, with bare
+// BenchmarkDetailsProcesses compares movie details over gRPC, with each service in its own process, with bare
 // servers of grpc-go in as many processes, which answer with the same bytes.
 //
 // Warm is one film, from the caches of the movie service. Uncached asks for films that are in no cache, so that both services
-// are asked for each, which is checked; the calls are shared by the callers of a moment, and how many there were is told. Once with the data on MariaDB, as in production, once in SQLite files, to tell the calls
+// are called for each, which is checked; concurrent callers share calls, and their number is printed. Once with the data on MariaDB, as in production, once in SQLite files, to tell the calls
 // from the question to the database server.
 func BenchmarkDetailsProcesses(b *testing.B) {
 	s := startServers(b, serverPool, redoLog)

@@ -215,7 +215,7 @@ func zipf(films []listed, r *rand.Rand) func() listed {
 	return func() listed { return films[min(sort.SearchFloat64s(sums, r.Float64()*sum), len(films)-1)] }
 }
 
-// typed is what somebody types who looks for the title: half of the time the beginning of it, sometimes a word of it, sometimes
+// typed is what a user types to find the title: half of the time the beginning of it, sometimes a word of it, sometimes
 // all of it, sometimes with two letters exchanged.
 func typed(title string, r *rand.Rand) string {
 	letters := []rune(title)

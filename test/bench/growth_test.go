@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"movieexample.com/api/events"
-	"movieexample.com/client/load"
+	"movieexample.com/client/loadtest"
 	"movieexample.com/test/system"
 )
 
@@ -35,7 +35,7 @@ const (
 )
 
 // BenchmarkGrowth ingests a great number of ratings through Kafka into MariaDB and shows that the millionth costs what the
-// first did, and that readers notice nothing. Only the backlog is ingested while the clock runs; nobody publishes.
+// first did, and that readers notice nothing. Only the backlog is ingested while the clock runs; nothing is published.
 func BenchmarkGrowth(b *testing.B) {
 	s := startServers(b, growthPool, growthLog)
 	n := *growthRatings
@@ -61,7 +61,7 @@ func BenchmarkGrowth(b *testing.B) {
 		threeProcesses{metadata: metadata, rating: ratings, movie: movie}.fill(b, growthFilms)
 		before := readers(b, gateway)
 
-		// The rest is published while nobody ingests, and ingested while nobody asks.
+		// The rest is published while no process ingests, and ingested without readers.
 		stop(b, gateway, movie, ratings)
 		published := s.publish(b, topic, taken(all, head, n))
 		if published != n-head {
@@ -109,7 +109,7 @@ func BenchmarkGrowth(b *testing.B) {
 	}
 }
 
-func latencies(k load.Kind) string {
+func latencies(k loadtest.Kind) string {
 	return fmt.Sprintf("%.2f ms, %.2f ms", k.Latency.P50, k.Latency.P99)
 }
 
@@ -127,22 +127,22 @@ func taken(all iter.Seq2[events.Event, error], from, to int) iter.Seq2[events.Ev
 }
 
 // readers is what viewers meet who ask for films, charts and searches.
-func readers(b *testing.B, gateway *system.Process) load.Report {
+func readers(b *testing.B, gateway *system.Process) loadtest.Report {
 	b.Helper()
-	targets := load.DefaultTargets()
+	targets := loadtest.DefaultTargets()
 	targets.Gateways = []string{gateway.Gateway}
 	if err := targets.Mix.Set("rest-details=60,rest-chart=20,rest-search=20"); err != nil {
 		b.Fatal(err)
 	}
-	doors, err := load.Connect(b.Context(), targets)
+	system, err := loadtest.Connect(b.Context(), targets)
 	if err != nil {
 		b.Fatal(err)
 	}
-	report, err := load.Run(b.Context(), load.Plan{Rate: growthRate, Duration: 15 * time.Second, Warmup: 5 * time.Second, Seed: 1}, doors.Source())
+	report, err := loadtest.Run(b.Context(), loadtest.Plan{Rate: growthRate, Duration: 15 * time.Second, Warmup: 5 * time.Second, Seed: 1}, system.Source())
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := doors.Close(); err != nil {
+	if err := system.Close(); err != nil {
 		b.Fatal(err)
 	}
 	return report

@@ -149,7 +149,7 @@ func (p *ratingProcess) await(b *testing.B, n int) {
 			moved, last = time.Now(), done
 		}
 		if time.Since(moved) > time.Minute {
-			b.Fatalf("ingestion stands still after %d of %d events", done, n)
+			b.Fatalf("ingestion stalls after %d of %d events", done, n)
 		}
 	}
 }

@@ -154,7 +154,7 @@ func (s *realServers) loadData(b *testing.B, rows []bareRow) float64 {
 	return float64(len(rows)) / took.Seconds()
 }
 
-// oneByOneRows writes ratings, each in a statement and a transaction of its own. No aggregates.
+// oneByOneRows writes ratings, each in its own statement and transaction. No aggregates.
 func (s *realServers) oneByOneRows(b *testing.B, rows []bareRow) float64 {
 	b.Helper()
 	_, db, drop := s.bareTables(b, "single", false)

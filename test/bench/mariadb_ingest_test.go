@@ -21,7 +21,7 @@ const (
 )
 
 // BenchmarkKafkaToMariaDB compares ingestion through a real broker into a real server, durable and exact, with three ways to
-// write the same rows without either. Ours is the binary in a process of its own; the clock runs from its first transaction on.
+// write the same rows without either. Ours is the binary in its own process; the clock runs from its first transaction on.
 func BenchmarkKafkaToMariaDB(b *testing.B) {
 	s := startServers(b, serverPool, redoLog)
 	all := ratingEvents(b)

@@ -64,7 +64,7 @@ func startServers(b *testing.B, bufferPool, log int64) *realServers {
 	return &realServers{db: db, kafka: broker, bin: system.Build(b)}
 }
 
-// name returns one that nobody has yet.
+// name returns an unused one.
 func (s *realServers) name(what string) string {
 	s.n++
 	return what + strconv.Itoa(s.n)
@@ -158,7 +158,7 @@ func (s *realServers) publish(b *testing.B, topic string, all iter.Seq2[events.E
 	return n
 }
 
-// made are events of the shape of MovieLens, read from a file as they are asked for.
+// made are events of the shape of MovieLens, read from a file on demand.
 func made(ctx context.Context, b *testing.B, users, ratings, movies int) iter.Seq2[events.Event, error] {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "made")
@@ -229,7 +229,7 @@ type mark struct {
 }
 
 // follow watches ingestion in the database until n events are durable, and returns how it came there: a mark at each
-// change. Ingestion that stands still for two minutes ends the benchmark.
+// change. Ingestion that stalls for two minutes ends the benchmark.
 func (s *realServers) follow(b *testing.B, database string, n int, every time.Duration) []mark {
 	b.Helper()
 	tick := time.NewTicker(every)
@@ -247,7 +247,7 @@ func (s *realServers) follow(b *testing.B, database string, n int, every time.Du
 		case now.done >= n:
 			return marks
 		case now.at.Sub(last.at) > 2*time.Minute:
-			b.Fatalf("ingestion stands still after %d of %d events", now.done, n)
+			b.Fatalf("ingestion stalls after %d of %d events", now.done, n)
 		}
 		<-tick.C
 	}

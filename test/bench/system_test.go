@@ -19,7 +19,7 @@ import (
 	"movieexample.com/rating"
 )
 
-// film is the one that is asked for, with the text of a usual length.
+// film is the one requested, with the text of a usual length.
 const film = "tt0111161"
 
 // movieProcess is metadata, rating and movie wired as one process wires them: movie calls the others in process.

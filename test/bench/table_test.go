@@ -19,7 +19,7 @@ type row struct {
 	holds      bool
 }
 
-// print writes the line at once and on a line of its own, so that a run that is cut short has said what it found.
+// print writes the line at once and on its own line, so that a run that is cut short has said what it found.
 func (r row) print(b *testing.B) {
 	b.Helper()
 	ratio, holds := "–", "no"

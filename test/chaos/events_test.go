@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 // item is one record to publish.
@@ -37,13 +37,13 @@ const (
 
 func filmID(n int) string { return fmt.Sprintf("film-%d", n) }
 
-// stream makes events with every disorder that a log can have, for ever.
+// stream makes events with every disorder that a log can have, forever.
 type stream struct {
 	rng    *rand.Rand
 	name   string // of the run; makes what has to be unique so across runs
 	made   int
 	poison int
-	known  []judge.Key
+	known  []oracle.Key
 	later  [duplicateWithin][]item // duplicates, by when they are due
 }
 
@@ -71,15 +71,15 @@ func (s *stream) next() []item {
 var firstRated = time.Date(2012, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (s *stream) event(n int) item {
-	e := judge.Event{ProviderID: "chaos"}
+	e := oracle.Event{ProviderID: "chaos"}
 	// Anywhere in ten years, whatever was before: order in the log is not order in time. The microseconds make each unique.
 	at := firstRated.Add(time.Duration(s.rng.IntN(10*365*24*3600))*time.Second + time.Duration(n%1_000_000)*time.Microsecond)
 	e.RatedAt = at.Format(time.RFC3339Nano)
-	var k judge.Key
+	var k oracle.Key
 	switch roll := s.rng.Float64(); {
 	case roll < undatedShare:
-		// Of a user of its own, so that the time of sending competes with no other.
-		k = judge.Key{RecordType: "movie", RecordID: s.record(), UserID: fmt.Sprintf("undated-%s-%d", s.name, n)}
+		// From its own user, so that the time of sending competes with no other.
+		k = oracle.Key{RecordType: "movie", RecordID: s.record(), UserID: fmt.Sprintf("undated-%s-%d", s.name, n)}
 		e.RatedAt = ""
 		e.Value = 1 + s.rng.IntN(10)
 	case roll < undatedShare+deleteShare && len(s.known) > 0:
@@ -89,7 +89,7 @@ func (s *stream) event(n int) item {
 		k = s.known[s.rng.IntN(len(s.known))]
 		e.Value = 1 + s.rng.IntN(10)
 	default:
-		k = judge.Key{RecordType: "movie", RecordID: s.record(), UserID: fmt.Sprintf("u%d", s.rng.IntN(userCount))}
+		k = oracle.Key{RecordType: "movie", RecordID: s.record(), UserID: fmt.Sprintf("u%d", s.rng.IntN(userCount))}
 		if n%50 == 0 {
 			k.RecordType = "series"
 		}
@@ -136,11 +136,11 @@ func (s *stream) bad() item {
 	return item{key: []byte("movie:r1"), value: []byte(values[n%len(values)]), poison: true}
 }
 
-// TestStream wants every disorder in the stream, and of each event that it means what the judge reads in it.
+// TestStream wants every disorder in the stream, and of each event that it means what the oracle reads in it.
 func TestStream(t *testing.T) {
 	s := newStream("test", rand.New(rand.NewPCG(1, 2)))
 	times, poison, keyless, undated, deletes, early := map[string]int{}, 0, 0, 0, 0, 0
-	latest := map[judge.Key]int64{}
+	latest := map[oracle.Key]int64{}
 	sent := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	for s.made < 2000 {
 		for _, it := range s.next() {
@@ -148,14 +148,14 @@ func TestStream(t *testing.T) {
 			if it.poison {
 				poison++
 				if times[string(it.value)] > 1 {
-					t.Errorf("the poison %q is there twice: the judge knows it by its text", it.value)
+					t.Errorf("the poison %q is there twice: the oracle knows it by its text", it.value)
 				}
 				continue
 			}
 			if it.key == nil {
 				keyless++
 			}
-			k, r, err := judge.Meaning(it.value, sent)
+			k, r, err := oracle.Meaning(it.value, sent)
 			if err != nil || k.RecordType == "" || k.RecordID == "" || k.UserID == "" {
 				t.Errorf("%s means a rating of %v: %v", it.value, k, err)
 			}

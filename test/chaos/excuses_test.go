@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestExcuses: a failure is excused where a fault that may harm its kind was on while it was under way, and nowhere else; and a
-// fault under which nothing went on proves nothing.
+// TestExcuses: a failure is excused where a fault that may harm its kind was on while it was in flight, and nowhere else; and a
+// fault under which nothing continued proves nothing.
 func TestExcuses(t *testing.T) {
 	at := func(seconds float64) time.Time {
 		return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(seconds * float64(time.Second)))
@@ -38,7 +38,7 @@ func TestExcuses(t *testing.T) {
 			}
 		})
 	}
-	t.Run("nothing went on", func(t *testing.T) {
+	t.Run("nothing continued", func(t *testing.T) {
 		tr := newTraffic(at(0))
 		tr.open(at(10), []kind{rate})
 		tr.close(at(15))

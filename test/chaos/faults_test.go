@@ -153,7 +153,7 @@ func ratingKill(s *scene) {
 	s.await("events", func(context.Context) error { return s.acknowledgedSince(before, events) })
 }
 
-// oneKill kills one process of a service, whose other one goes on.
+// oneKill kills one process of a service, whose other one continues.
 func oneKill(service string, harmed ...kind) func(s *scene) {
 	return func(s *scene) {
 		processes := s.rig.c.Of(service)
@@ -164,7 +164,7 @@ func oneKill(service string, harmed ...kind) func(s *scene) {
 	}
 }
 
-// everything but events: what a database that is away harms.
+// everything but events: what the outage of a database harms.
 func butEvents() []kind { return append(reads(), writes()...) }
 
 func mariadbKill(s *scene) {

@@ -135,7 +135,7 @@ type resets struct {
 const resetEvery = 300 * time.Millisecond
 
 func (r *resets) verdict(d servers.Direction, b []byte) servers.Verdict {
-	// A packet of its own: three bytes of length, one of sequence, the command for a query, its text.
+	// A separate packet: three bytes of length, one of sequence, the command for a query, its text.
 	if d != servers.ToServer || !bytes.HasSuffix(b, []byte("\x00\x00\x00\x03COMMIT")) {
 		return servers.Forward
 	}
@@ -180,7 +180,7 @@ func commitReset(s *scene) {
 		r.before, r.after, retries)
 }
 
-// diskFull fills the disk of the database until writes are refused, and frees it. Reads go on, unless the server gives up; then it
+// diskFull fills the disk of the database until writes are refused, and frees it. Reads continue, unless the server gives up; then it
 // is started again.
 func diskFull(s *scene) {
 	db := s.rig.c.MariaDB
@@ -190,7 +190,7 @@ func diskFull(s *scene) {
 			s.must(s.rig.disk.Fill())
 			s.await("the full disk to be noticed", func(context.Context) error {
 				if db.Running() && s.logged("rating", fullText) == noted {
-					return errors.Join(errors.New("nobody says that the disk is full"), s.rig.disk.Fill()) // what has become free since
+					return errors.Join(errors.New("no server reports a full disk"), s.rig.disk.Fill()) // what has become free since
 				}
 				return nil
 			})

@@ -18,7 +18,7 @@ import (
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 // weight says how much is asked of the system at a time.
@@ -30,7 +30,7 @@ type weight struct {
 	once bool
 }
 
-// load is traffic under way.
+// load is traffic in flight.
 type load struct {
 	rig     *rig
 	name    string // of the run: makes keys its own
@@ -75,7 +75,7 @@ func (r *rig) startLoad(ctx context.Context, name string, w weight) (*load, erro
 	return l, nil
 }
 
-// stop ends the load and waits for what is under way, and for the answers to all events.
+// stop ends the load and waits for what is in flight, and for the answers to all events.
 func (l *load) stop() error {
 	var err error
 	if l.events != nil {
@@ -101,7 +101,7 @@ func (l *load) rest(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Requests that are under way when the load ends are finished: what they did shall be known.
+// Requests that are in flight when the load ends are finished: what they did shall be known.
 func (l *load) note(k kind, began time.Time, err error) { l.traffic.note(k, began, time.Now(), err) }
 
 func (l *load) read(ctx context.Context, rng *rand.Rand) {
@@ -129,21 +129,21 @@ func (l *load) read(ctx context.Context, rng *rand.Rand) {
 
 // rateAll sets ratings and takes them back, in turn for each of a worker's keys. Half of the keys are of events too, so that both
 // ways meet in one row. A key whose outcome is not known is given up for a new one.
-func (l *load) rateAll(ctx context.Context, rng *rand.Rand, worker int, k kind, put func(context.Context, judge.Key, int) (int64, error)) {
+func (l *load) rateAll(ctx context.Context, rng *rand.Rand, worker int, k kind, put func(context.Context, oracle.Key, int) (int64, error)) {
 	serial := 0
-	fresh := func() judge.Key {
+	fresh := func() oracle.Key {
 		serial++
 		if serial%2 == 0 {
-			// Nobody else's: workers have users apart, and a run begins behind the one before.
+			// Not shared: workers have users apart, and a run begins behind the one before.
 			user := (worker*97 + serial*13 + l.rig.serial*1009) % userCount
-			key := judge.Key{RecordType: "movie", RecordID: filmID(rng.IntN(filmCount)), UserID: fmt.Sprintf("u%d", user)}
+			key := oracle.Key{RecordType: "movie", RecordID: filmID(rng.IntN(filmCount)), UserID: fmt.Sprintf("u%d", user)}
 			if l.rig.claim(key) {
 				return key
 			}
 		}
-		return judge.Key{RecordType: "movie", RecordID: filmID(rng.IntN(filmCount)), UserID: fmt.Sprintf("sync-%s-%d-%d", l.name, worker, serial)}
+		return oracle.Key{RecordType: "movie", RecordID: filmID(rng.IntN(filmCount)), UserID: fmt.Sprintf("sync-%s-%d-%d", l.name, worker, serial)}
 	}
-	keys := make([]judge.Key, 40)
+	keys := make([]oracle.Key, 40)
 	for i := range keys {
 		keys[i] = fresh()
 	}
@@ -163,7 +163,7 @@ func (l *load) rateAll(ctx context.Context, rng *rand.Rand, worker int, k kind, 
 	}
 }
 
-func (l *load) rateREST(ctx context.Context, k judge.Key, value int) (int64, error) {
+func (l *load) rateREST(ctx context.Context, k oracle.Key, value int) (int64, error) {
 	path := "/v1/records/" + k.RecordType + "/" + k.RecordID + "/ratings/" + k.UserID
 	if value == 0 {
 		_, err := l.http.do(ctx, http.MethodDelete, path, "")
@@ -186,7 +186,7 @@ func (l *load) rateREST(ctx context.Context, k judge.Key, value int) (int64, err
 	return answer.RatedAt.UnixMicro(), nil
 }
 
-func (l *load) rateGRPC(ctx context.Context, k judge.Key, value int) (int64, error) {
+func (l *load) rateGRPC(ctx context.Context, k oracle.Key, value int) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if value == 0 {
@@ -201,7 +201,7 @@ func (l *load) rateGRPC(ctx context.Context, k judge.Key, value int) (int64, err
 	return resp.GetRating().GetRatedAt().AsTime().UnixMicro(), nil
 }
 
-// editAll puts films again and again, each time with a title of its own, and removes some.
+// editAll puts films again and again, each time with its own title, and removes some.
 func (l *load) editAll(ctx context.Context, name string, k kind, put func(context.Context, string, string) error) {
 	const films = 10
 	given := make([]int, films) // how often a place was given to a new film
@@ -226,7 +226,7 @@ func (l *load) editREST(ctx context.Context, id, title string) error {
 	if title == "" {
 		_, err := l.http.do(ctx, http.MethodDelete, "/v1/movies/"+id, "")
 		if refused := (*refusal)(nil); errors.As(err, &refused) && refused.status == http.StatusNotFound {
-			err = nil // nobody but us edits it
+			err = nil // only this test edits it
 		}
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 const topic = "ratings"
@@ -78,7 +78,7 @@ func (p *producer) produce(it item) {
 			p.rig.ledger.Unanswered()
 			return
 		}
-		p.rig.ledger.Sent(judge.Place{Partition: r.Partition, Offset: r.Offset}, r.Value)
+		p.rig.ledger.Sent(oracle.Place{Partition: r.Partition, Offset: r.Offset}, r.Value)
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 // database is where MariaDB is read past the services, so that none of their mistakes hides another.
@@ -47,14 +47,14 @@ func (r *rig) replicated(ctx context.Context) error {
 
 // drained waits until everything that is in the log is ingested.
 func (r *rig) drained(ctx context.Context) error {
-	ends, err := judge.Ends(ctx, r.c.Kafka.Bootstrap(), topic)
+	ends, err := oracle.Ends(ctx, r.c.Kafka.Bootstrap(), topic)
 	if err != nil {
 		return err
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		next, err := judge.NextOffsets(ctx, r.database(), ratingTables)
+		next, err := oracle.NextOffsets(ctx, r.database(), ratingTables)
 		if err == nil && maps.EqualFunc(ends, next, func(end, next int64) bool { return next >= end }) {
 			return nil
 		}
@@ -66,9 +66,9 @@ func (r *rig) drained(ctx context.Context) error {
 	}
 }
 
-// outcome reads everything that is stored; nothing may be under way. Of the log it reads what is new, or all of it again where
+// outcome reads everything that is stored; nothing may be in flight. Of the log it reads what is new, or all of it again where
 // the log itself was in danger.
-func (r *rig) outcome(ctx context.Context, logAgain bool) (o judge.Outcome, err error) {
+func (r *rig) outcome(ctx context.Context, logAgain bool) (o oracle.Outcome, err error) {
 	if err := r.drained(ctx); err != nil {
 		return o, err
 	}

@@ -56,7 +56,7 @@ func (s *scene) restart(p *cluster.Process) {
 	}
 }
 
-// futureSchema applies, under load, migrations that a later release might have, and then starts today's binary anew on what there
+// futureSchema applies, under load, migrations that a later release might have, and then restarts today's binary on what there
 // is: it says that the schema is newer, and everything holds. It cannot be undone, so it is a cluster's last fault but
 // those that do not care.
 func futureSchema(s *scene) {

@@ -24,7 +24,7 @@ import (
 	"movieexample.com/internal/discovery"
 	"movieexample.com/internal/rpc"
 	"movieexample.com/test/cluster"
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 	"movieexample.com/test/servers"
 )
 
@@ -52,13 +52,13 @@ type rig struct {
 	admin    ratingv1.RatingAdminServiceClient
 	metadata metadatav1.MetadataServiceClient
 
-	ledger *judge.Ledger
-	log    []judge.Entry // read so far
-	serial int           // of the run
+	ledger *oracle.Ledger
+	log    []oracle.Entry // read so far
+	serial int            // of the run
 
 	mu     sync.Mutex
 	rng    *rand.Rand
-	claims map[judge.Key]bool
+	claims map[oracle.Key]bool
 }
 
 // smallDisk is room for MariaDB's own files, for what a run writes, and for not much more.
@@ -68,7 +68,7 @@ const smallDisk = 320 << 20
 func startRig(ctx context.Context, s setup, seed uint64, binary string) (_ *rig, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
-	r := &rig{setup: s, ledger: judge.NewLedger(), rng: rand.New(rand.NewPCG(seed, uint64(s.brokers))), claims: map[judge.Key]bool{}}
+	r := &rig{setup: s, ledger: oracle.NewLedger(), rng: rand.New(rand.NewPCG(seed, uint64(s.brokers))), claims: map[oracle.Key]bool{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -141,7 +141,7 @@ func (r *rig) close() error {
 	return errors.Join(errs...)
 }
 
-// newRand is a source of its own, which the seed decides.
+// newRand is its own source, which the seed decides.
 func (r *rig) newRand() *rand.Rand {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,7 +156,7 @@ func (r *rig) between(least, most time.Duration) time.Duration {
 }
 
 // claim reports whether a key is the first one's that asks for it.
-func (r *rig) claim(k judge.Key) bool {
+func (r *rig) claim(k oracle.Key) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.claims[k] {

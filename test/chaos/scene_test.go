@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 // patience bounds what a run waits for; it is a bound for what hangs, not a measurement.
@@ -38,7 +38,7 @@ func (rs *rigs) run(t *testing.T, f fault, rep *report) {
 	s := &scene{T: t, rig: r, report: rep, fault: f.name, times: f.times(), logInDanger: f.logInDanger}
 	t.Cleanup(func() {
 		if t.Failed() {
-			rs.drop(t) // what it left behind is nobody else's business
+			rs.drop(t) // what it left behind concerns no other test
 		}
 	})
 	var err error
@@ -46,7 +46,7 @@ func (rs *rigs) run(t *testing.T, f fault, rep *report) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.watch.stop)
-	// Not the test's context: what is under way when the test ends is finished.
+	// Not the test's context: what is in flight when the test ends is finished.
 	if s.load, err = r.startLoad(context.Background(), fmt.Sprintf("%s%d", strings.ReplaceAll(f.name, "_", "-"), r.serial), f.weight()); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func (s *scene) judge() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	if found := s.rig.ledger.Judge(o); len(found) > 0 {
+	if found := s.rig.ledger.Check(o); len(found) > 0 {
 		s.Errorf("%d violations:\n%s", len(found), found)
 	}
 	checked, differ, err := s.rig.audit(ctx)
@@ -94,7 +94,7 @@ func (s *scene) judge() {
 		s.Error(err)
 	}
 	if len(differ) > 0 || checked < recordCount/2 {
-		s.Errorf("the audit looked at %d records and found:\n%s", checked, judge.Violations(differ))
+		s.Errorf("the audit looked at %d records and found:\n%s", checked, oracle.Violations(differ))
 	}
 	if found := s.traffic.check(); len(found) > 0 {
 		s.Errorf("%d failures of traffic:\n%s", len(found), found)
@@ -124,7 +124,7 @@ func (s *scene) awaitFor(limit time.Duration, what string, holds func(context.Co
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			s.Fatalf("waited %s in vain for %s: %v", limit, what, err)
+			s.Fatalf("waited %s for %s: %v", limit, what, err)
 		}
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
-// kind is a kind of traffic: what has a recovery time of its own, and what a fault may or may not harm.
+// kind is a kind of traffic: what has its own recovery time, and what a fault may or may not harm.
 type kind string
 
 // The kinds.
@@ -36,7 +36,7 @@ type request struct {
 	err        error
 }
 
-// window is the time of a fault: what of the kinds named is under way meanwhile may fail.
+// window is the time of a fault: what of the kinds named is in flight meanwhile may fail.
 type window struct {
 	from, to time.Time // to is zero while it is open
 	allow    []kind
@@ -157,11 +157,11 @@ func (tr *traffic) total() (n, failed int) {
 	return n, failed
 }
 
-// check returns failures that no window excuses, and whole seconds of a fault in which nothing went on.
-func (tr *traffic) check() judge.Violations {
+// check returns failures that no window excuses, and whole seconds of a fault in which nothing continued.
+func (tr *traffic) check() oracle.Violations {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	var v judge.Violations
+	var v oracle.Violations
 	for _, k := range kinds() {
 		for _, r := range tr.failed[k] {
 			if !slices.ContainsFunc(tr.windows, func(w window) bool { return w.excuses(k, r) }) {
@@ -181,7 +181,7 @@ func (tr *traffic) check() judge.Violations {
 
 // flowed wants traffic in one whole second of a window: something that the fault may not harm has to have succeeded. Without a
 // database that is events, which Kafka takes.
-func (tr *traffic) flowed(w window, second int, v *judge.Violations) {
+func (tr *traffic) flowed(w window, second int, v *oracle.Violations) {
 	n, may := 0, false
 	for _, k := range kinds() {
 		if !slices.Contains(w.allow, k) {

@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"movieexample.com/test/judge"
+	"movieexample.com/test/oracle"
 )
 
 // watch follows the consumer group and ingestion, by Kafka and the database and not by what the services say of themselves.
@@ -27,10 +27,10 @@ type watch struct {
 
 	mu      sync.Mutex
 	owners  map[int32]int   // process ids, by partition
-	asked   time.Time       // when owners were asked for
+	asked   time.Time       // when owners were requested
 	members map[int]bool    // process ids
 	changes int             // of the set of members
-	next    map[int32]int64 // where ingestion goes on
+	next    map[int32]int64 // where ingestion continues
 	read    time.Time       // when next was read
 }
 
@@ -69,7 +69,7 @@ func (w *watch) stop() {
 	w.client.Close()
 }
 
-// group asks who has which partition. While the group is between two assignments nobody has any.
+// group asks who has which partition. While the group is between two assignments no member has any.
 func (w *watch) group(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -110,7 +110,7 @@ func (w *watch) offsets(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	began := time.Now()
-	next, err := judge.NextOffsets(ctx, w.rig.database(), ratingTables)
+	next, err := oracle.NextOffsets(ctx, w.rig.database(), ratingTables)
 	if err != nil {
 		return
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // samples are texts that a pattern allows, and texts that it does not. A pattern of the document that is not here fails the test:
-// nobody can derive them.
+// they cannot be derived.
 var samples = map[string]struct{ good, bad []string }{
 	`^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$`: {
 		good: []string{"a", "...", "a/b ü?", "%2F", "日本"},
@@ -266,7 +266,7 @@ func (p *probe) body(doc *document) {
 	}
 }
 
-// property tries the edges of one property, those of its entries and of its own properties.
+// property tries the edges of one property, those of its entries and its properties.
 func (p *probe) property(doc *document, field, at string, s schema, put func(any) map[string]any) {
 	s, ok := doc.resolve(s)
 	if !ok {

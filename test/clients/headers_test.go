@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// testLinks follows every link of the reference page, as somebody would who has just started the demo.
+// testLinks follows every link of the reference page, as a user would after starting the demo.
 func testLinks(t *testing.T, gateway string) {
 	res, page := ask(t, http.MethodGet, gateway+"/docs", nil, nil)
 	if res.StatusCode != http.StatusOK {

@@ -25,7 +25,7 @@ func TestRunning(t *testing.T) {
 // films is how many the demo has.
 const films = 320
 
-// start starts the demo on free ports, in a directory of its own, and waits until search and numbers have followed the films.
+// start starts the demo on free ports, in its own directory, and waits until search and numbers have followed the films.
 func start(t *testing.T) *system.Process {
 	t.Helper()
 	p, err := system.TryStart(t, system.Build(t), "demo", "--data", t.TempDir())

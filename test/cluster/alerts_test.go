@@ -61,7 +61,7 @@ type fault struct {
 
 // TestAlerts causes every alert of docs/operations.md, on a real Prometheus with the rules of deploy/prometheus: none fires before,
 // those of a fault do while it lasts, and none does when it is over. Each metric of a rule, and each that the text names, exists while
-// all is well: one that comes with the first failure is not there when somebody writes an alert.
+// all is well: one that comes with the first failure is not there when an alert is written.
 func TestAlerts(t *testing.T) {
 	text, names := rules(t)
 	c := start(t, cluster.Config{Instances: small(), Args: map[string][]string{"rating": {"--rating-dead-letter-bytes", "1MiB"}}})
@@ -353,7 +353,7 @@ func deleteEvents(t *testing.T, c *cluster.Cluster, rating *cluster.Process) err
 	if err = errors.Join(err, before.Error()); err != nil {
 		return err
 	}
-	// All partitions have to go on: a stopped process has committed no more than was there.
+	// All partitions have to continue: a stopped process has committed no more than was there.
 	eventually(t, "events of which the rating service knows nothing", func(ctx context.Context) error {
 		now, err := admin.ListEndOffsets(ctx, cluster.Topic)
 		if err != nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // TestRestoreToAPointInTime does what docs/operations.md says under "Backup of MariaDB": a dump and a copy of the binary log are
-// made while films and ratings are written; then somebody deletes ratings, which nobody notices for a while; then the system is
+// made while films and ratings are written; then a user deletes ratings, unnoticed for a while; then the system is
 // restored on a new server to the instant before. Everything acknowledged until then is there, and events after it come again
 // from Kafka.
 func TestRestoreToAPointInTime(t *testing.T) {

@@ -79,7 +79,7 @@ func Start(ctx context.Context, config Config) (*Cluster, error) {
 	return c, nil
 }
 
-// start starts all processes at once: whoever comes too early waits.
+// start starts all processes at once: a process that is early waits.
 func (c *Cluster) start(ctx context.Context) error {
 	if err := c.Launch(); err != nil {
 		return err
@@ -179,7 +179,7 @@ func (c *Cluster) kafka() servers.KafkaConfig {
 	return k
 }
 
-// below is a server's directory where the cluster's was given, and otherwise empty: then the server has a room of its own,
+// below is a server's directory where the cluster's was given, and otherwise empty: then the server has its own room,
 // which the user that it runs as can reach.
 func (c *Cluster) below(name string) string {
 	if c.config.Dir == "" {

@@ -88,7 +88,7 @@ func await(t *testing.T, limit, pause time.Duration, what string, holds func(con
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("waited %s in vain for %s: %v", limit, what, err)
+			t.Fatalf("waited %s for %s: %v", limit, what, err)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"movieexample.com/test/servers"
 )
 
-// The passwords in deploy/mysql, which whoever uses these files replaces.
+// The passwords in deploy/mysql, which operators replace.
 const (
 	servicePlaceholder = "'REPLACE-THIS-PASSWORD'"
 	migratePlaceholder = "'REPLACE-THIS-PASSWORD-TOO'"
@@ -24,7 +24,7 @@ func database(service string) string { return "movieexample_" + service }
 
 const migrateSuffix = "_migrate"
 
-// password is that of a user in MariaDB, which nobody but this machine reaches.
+// password is that of a user in MariaDB, which only this machine reaches.
 func password(user string) string { return user + "-secret" }
 
 // createDatabase makes a service's database and its two users, as an operator does: with the file in deploy/mysql.

@@ -10,7 +10,7 @@
 //     for those who want another order.
 //   - Each process has a name (rating-1), a directory, a log, and ports that stay the same in all its lives; it can be
 //     killed, stopped, paused, and started again, as another version too.
-//   - Each service has a database of its own, and a user that may do there what deploy/mysql says and nothing else. Passwords
+//   - Each service has its own database, and a user that may do there what deploy/mysql says and nothing else. Passwords
 //     are in files and on no command line.
 //   - Nothing outlives the program that started the cluster, whatever way that ends. A directory that was not given is removed.
 //

@@ -159,7 +159,7 @@ func (s *secured) configuration(user string) string {
 	).Replace(s.manual.configuration)
 }
 
-// serve starts a process of one service with an SQLite database of its own, and waits until it is ready.
+// serve starts a process of one service with its own SQLite database, and waits until it is ready.
 func (s *secured) serve(t *testing.T, name, service string, env []string, args ...string) (p *servers.Process, address, admin string) {
 	t.Helper()
 	var err1, err2 error

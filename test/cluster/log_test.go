@@ -110,8 +110,8 @@ func TestLogOfAnOutage(t *testing.T) {
 	}
 	address := c.MariaDB.Address()
 
-	outage("the database is away", c.MariaDB.Stop, func() error { return c.MariaDB.Start(t.Context()) }, 200, func() {
-		says("metadata-1", "level=ERROR", "search index cannot read the catalogue; it answers as of the last success and tries again", address)
+	outage("the database is down", c.MariaDB.Stop, func() error { return c.MariaDB.Start(t.Context()) }, 200, func() {
+		says("metadata-1", "level=ERROR", "search index cannot read the catalogue; it answers as of the last success and retries", address)
 		says("metadata-1", "level=WARN", "the catalogue's database is busy or was lost: nothing was written; retry", address, "connection refused")
 		says("rating-1", "level=WARN", "ingestion waits for the database, and goes on by itself", address, "connection refused")
 		says("movie-1", "level=WARN", "metadata service cannot be reached, movies are answered as they were last known")
@@ -140,7 +140,7 @@ func TestLogOfAnOutage(t *testing.T) {
 		says("gateway-1", "level=WARN", "suppressed=")
 	}, recovered)
 
-	outage("Kafka is away", c.Kafka.Stop, func() error { return c.Kafka.Brokers[0].Start(t.Context()) }, 0, func() {
+	outage("Kafka is down", c.Kafka.Stop, func() error { return c.Kafka.Brokers[0].Start(t.Context()) }, 0, func() {
 		says("rating-1", "level=WARN", "reading rating events", c.Kafka.Bootstrap()[0], "connection refused")
 	}, func() { once("rating-1", "reading rating events again") })
 }

@@ -20,7 +20,7 @@ import (
 	"movieexample.com/test/servers"
 )
 
-// laptop is one process as docs/operations.md starts it, with directories of its own in the place of the system's.
+// laptop is one process as docs/operations.md starts it, with its own directories in the place of the system's.
 type laptop struct {
 	root string // for /var/lib/movieexample, /run, /var/backups
 	env  []string
@@ -172,7 +172,7 @@ func TestOneProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.start(t, &at)
-	send(event("event-0")) // which is ingested, so no partition stands still
+	send(event("event-0")) // which is ingested, so no partition is halted
 	votes(23)
 
 	// Backup while it is written to.

@@ -98,7 +98,7 @@ func Environment() []string {
 }
 
 // Stop asks the process to end (SIGTERM) and tells how it did: exit code 0 is an orderly stop. It resumes one that is paused.
-// One that still runs after 25 seconds is an error, and goes on.
+// One that still runs after 25 seconds is an error, and keeps running.
 func (p *Process) Stop() (servers.End, error) { return p.Terminate(stopTimeout) }
 
 // Restart is Stop, then Start, on the same ports. An end with another code than 0 is an error.

@@ -33,7 +33,7 @@ func small() map[string]int {
 
 // TestStopOrder holds a rating process in the middle of a call and of a transaction of ingestion, by a lock on a row of its
 // database, and asks it to stop: it says that it is not ready, is out of Consul while it still takes connections, takes no
-// more then, still ingests while the call is under way, and when the row is free answers the call, ends its transaction,
+// more then, still ingests while the call is in flight, and when the row is free answers the call, ends its transaction,
 // leaves the consumer group and ends with exit code 0.
 func TestStopOrder(t *testing.T) {
 	c := start(t, cluster.Config{Instances: small(), DrainDelay: time.Second})
@@ -69,9 +69,9 @@ func TestStopOrder(t *testing.T) {
 	if took := time.Since(asked); took < time.Second {
 		t.Errorf("the listener was closed %s after SIGTERM, before the drain delay of a second was over", took)
 	}
-	// The call is under way, and nothing behind it has ended.
+	// The call is in flight, and nothing behind it has ended.
 	if !p.Running() {
-		t.Fatal("it has ended with a call under way")
+		t.Fatal("it has ended with a call in flight")
 	}
 	if n := members(t, c); n != 1 {
 		t.Errorf("the consumer group has %d members while calls are drained, want 1: ingestion ends after them", n)
@@ -82,7 +82,7 @@ func TestStopOrder(t *testing.T) {
 
 	held.release(t)
 	if err := <-held.answer; err != nil {
-		t.Errorf("the call under way was not answered: %v", err)
+		t.Errorf("the call in flight was not answered: %v", err)
 	}
 	end, err := p.AwaitEnd(asked, 25*time.Second)
 	if err != nil {
@@ -113,7 +113,7 @@ func TestStopOrder(t *testing.T) {
 	awaitVotes(t, c, "held", 3)
 }
 
-// TestSecondSignal: who asks twice does not wait for a call under way.
+// TestSecondSignal: who asks twice does not wait for a call in flight.
 func TestSecondSignal(t *testing.T) {
 	c := start(t, cluster.Config{Instances: small(), StaticDiscovery: true})
 	p := c.Process("rating-1")
@@ -128,7 +128,7 @@ func TestSecondSignal(t *testing.T) {
 		return nil
 	})
 	if !p.Running() {
-		t.Fatal("it has ended with a call under way")
+		t.Fatal("it has ended with a call in flight")
 	}
 	again := time.Now()
 	if err := p.Signal(syscall.SIGTERM); err != nil {
@@ -140,11 +140,11 @@ func TestSecondSignal(t *testing.T) {
 	}
 	held.release(t)
 	if err := <-held.answer; err == nil {
-		t.Error("the call under way was answered by a process that is gone")
+		t.Error("the call in flight was answered by a process that is gone")
 	}
 }
 
-// TestStopWithoutServers: nothing that is away, Consul, Kafka or MariaDB, holds up a stop or makes a failure of it, and a start
+// TestStopWithoutServers: no missing server, Consul, Kafka or MariaDB, holds up a stop or makes a failure of it, and a start
 // that waits can be ended too.
 func TestStopWithoutServers(t *testing.T) {
 	c := start(t, cluster.Config{Instances: small()})
@@ -212,7 +212,7 @@ func TestStopsUnderLoad(t *testing.T) {
 	var served, events atomic.Int64
 	ctx, end := context.WithCancel(t.Context())
 	var load sync.WaitGroup
-	defer load.Wait()
+	defer loadtest.Wait()
 	defer end()
 	// Gateways are asked as a load balancer would: the one that is ready.
 	pick := func(n int) string {
@@ -223,7 +223,7 @@ func TestStopsUnderLoad(t *testing.T) {
 		return "http://" + c.Of("gateway")[(n+1)%2].Address
 	}
 	for worker := range 4 {
-		load.Go(func() {
+		loadtest.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				gateway := pick(n + worker)
 				var err error
@@ -240,7 +240,7 @@ func TestStopsUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	load.Go(func() {
+	loadtest.Go(func() {
 		client, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka.Bootstrap()...), kgo.DefaultProduceTopic("ratings"), kgo.UnknownTopicRetries(-1))
 		if err != nil {
 			t.Error(err)
@@ -314,7 +314,7 @@ func holdRating(t *testing.T, c *cluster.Cluster, p *cluster.Process) *heldRatin
 	}
 	go func() { h.answer <- put("bob") }()
 	publish(t, c, `{"userId":"carol","recordId":"held","recordType":"movie","value":4,"providerId":"test"}`)
-	// InnoDB keeps this table for whoever asks again within a tenth of a second, so one who asks faster never sees a change.
+	// InnoDB keeps this table for a client that asks again within a tenth of a second, so one who asks faster never sees a change.
 	eventuallyEvery(t, 250*time.Millisecond, "the call and ingestion to wait for the row", func(ctx context.Context) error {
 		var waiting int
 		err := h.root.QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'").Scan(&waiting)

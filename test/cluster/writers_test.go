@@ -24,7 +24,7 @@ const (
 	afterMistake               // begun when the mistake had been made
 )
 
-// written is one rating by a user of its own, or the last title of a film.
+// written is one rating by its own user, or the last title of a film.
 type written struct {
 	phase int32
 	value int
@@ -109,7 +109,7 @@ func (w *writers) run(one func(n int) error, ctx context.Context) {
 	})
 }
 
-// write does a write and keeps it when it was acknowledged. A write that was under way when the phase changed belongs to neither.
+// write does a write and keeps it when it was acknowledged. A write that was in flight when the phase changed belongs to neither.
 func (w *writers) write(kept map[string]written, key string, value int, do func() error) error {
 	begun := w.now.Load()
 	if err := do(); err != nil {

@@ -57,7 +57,7 @@ func (d *SmallDisk) Free() error {
 	return nil
 }
 
-// Close unmounts the disk, whoever still has files there open. It may be called twice.
+// Close unmounts the disk, even if files there are open. It may be called twice.
 func (d *SmallDisk) Close() error {
 	if len(d.room.locks) == 0 {
 		return nil

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package servers starts real servers for tests, on this machine: MariaDB, Apache Kafka, Consul. Each has a directory,
-// loopback ports, a log and a process of its own; it can be killed, stopped, paused, and started again on the same data
+// loopback ports, a log and its own process; it can be killed, stopped, paused, and started again on the same data
 // and ports. A Proxy stands between a client and a server and breaks connections at the byte a test names; a SmallDisk
 // runs full.
 //

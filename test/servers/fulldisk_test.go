@@ -18,7 +18,7 @@ import (
 )
 
 // TestFullDisk runs the system on a small tmpfs, fills it, and frees it again: a writer gets an error that a person
-// understands, what was acknowledged stays, and afterwards everything goes on by itself.
+// understands, what was acknowledged stays, and afterwards everything resumes automatically.
 func TestFullDisk(t *testing.T) {
 	disk, err := servers.NewSmallDisk(48 << 20)
 	if err != nil {

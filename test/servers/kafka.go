@@ -31,7 +31,7 @@ type KafkaConfig struct {
 	// Brokers is how many, each a controller as well: 1 (also 0) or 3. Of three, two have to be in sync for a record that
 	// is acknowledged by all, and topics have three replicas unless they say otherwise.
 	Brokers int
-	// Users may connect, with SCRAM-SHA-256 or SCRAM-SHA-512. Without any, everybody may.
+	// Users may connect, with SCRAM-SHA-256 or SCRAM-SHA-512. Without any, all users may.
 	Users []KafkaUser
 	// TLS encrypts what clients say; the certificate is for 127.0.0.1 and localhost, by the authority in Kafka.TLS.
 	TLS bool

@@ -18,7 +18,7 @@ import (
 	"movieexample.com/test/servers"
 )
 
-// dial makes a client that does not wait for ever.
+// dial makes a client that does not wait forever.
 func dial(t *testing.T, brokers []string, options ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	client, err := kgo.NewClient(append([]kgo.Opt{
@@ -127,7 +127,7 @@ func TestKafka(t *testing.T) {
 	}
 }
 
-// TestKafkaThreeBrokers kills the leader of a partition; what was acknowledged stays, and producing goes on.
+// TestKafkaThreeBrokers kills the leader of a partition; what was acknowledged stays, and producing continues.
 func TestKafkaThreeBrokers(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
 	began := time.Now()

@@ -85,7 +85,7 @@ func TestForeignProducer(t *testing.T) {
 			t.Errorf("%d ratings of %d, want %d", got.Histogram[value-1], value, want[value])
 		}
 	}
-	// The record that is no event lies in a partition of its own choosing, and may be ingested last.
+	// The record that is no event is in a partition of kcat's choice, and may be ingested last.
 	for {
 		r := system.Run(ctx, t, p.Binary(), "dead-letters", "list", "--addresses", p.File, "-o", "json")
 		if r.Code != 0 {

@@ -172,7 +172,7 @@ func letIn(dir string, as *syscall.Credential) error {
 
 // unprivileged returns the credentials of the user that a server runs as when we are root, and nil otherwise.
 //
-// The server could change its user by itself, but then the kernel forgets that it is to die with us.
+// The server could change its user, but then the kernel forgets that it is to die with us.
 func unprivileged(name string) (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil

@@ -87,7 +87,7 @@ func (p *Process) launch() error {
 	cmd.Dir = p.dir
 	cmd.Env = p.env
 	cmd.Stdout, cmd.Stderr = log, log
-	// A process group of its own, so that Ctrl-C in a terminal reaches only who decides about the server.
+	// A separate process group, so that Ctrl-C in a terminal does not reach the server.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: p.user}
 	l := &life{exited: make(chan struct{})}
 	started := make(chan error, 1)
@@ -152,7 +152,7 @@ func (p *Process) current() *life {
 	return p.life
 }
 
-// Start starts the server again after Kill, Stop or an end of its own, and returns when it answers. A server that is
+// Start starts the server again after it was killed, stopped or has exited, and returns when it answers. A server that is
 // running is an error.
 func (p *Process) Start(ctx context.Context) error {
 	if err := p.launch(); err != nil {
@@ -217,7 +217,7 @@ func (p *Process) Pause() error {
 	})
 }
 
-// Resume thaws a paused server; it goes on as if no time had passed.
+// Resume thaws a paused server; it continues as if no time had passed.
 func (p *Process) Resume() error {
 	return p.signalled("resume", func(l *life) error {
 		if err := syscall.Kill(l.pid, syscall.SIGCONT); err != nil {
@@ -302,11 +302,11 @@ func (p *Process) Log() (string, error) {
 	return string(text), nil
 }
 
-// errorLine matches what servers write about a failure; a Java exception has a line of its own.
+// errorLine matches what servers write about a failure; a Java exception has its own line.
 var errorLine = regexp.MustCompile(`ERROR|^(Caused by: )?[A-Za-z.]+(Exception|Error): `)
 
 // logTail is what of the log belongs into an error's message: the last lines that say ERROR, and the end. A server that
-// fails goes on to report each step of its own shutdown, and the reason is far above the end.
+// fails continues to report each step of its shutdown, and the reason is far above the end.
 func (p *Process) logTail() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {

@@ -56,7 +56,7 @@ func (p *Process) Signal(s syscall.Signal) error {
 type End struct {
 	// Code is the exit code, or -1 when a signal ended the process.
 	Code int
-	// Signal is that signal; 0 when it ended by itself.
+	// Signal is that signal; 0 when it was not signalled.
 	Signal syscall.Signal
 	// Took is the time between asking and the end.
 	Took time.Duration
@@ -110,7 +110,7 @@ func (p *Process) AwaitEnd(since time.Time, within time.Duration) (End, error) {
 	return end, nil
 }
 
-// Room is a directory and loopback ports that belong to nobody else until it is closed. Where the program that has it dies, the
+// Room is a directory and loopback ports that belong to no other program until it is closed. Where the program that has it dies, the
 // next program that makes one removes the directory.
 type Room struct{ room *room }
 

@@ -120,7 +120,7 @@ func (p *Proxy) Accept() error {
 	return nil
 }
 
-// Refuse makes new connections fail as if nobody listened. Those that are open stay.
+// Refuse makes new connections fail as without a listener. Those that are open stay.
 func (p *Proxy) Refuse() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -290,7 +290,7 @@ func (p *Proxy) open(l *link, d Direction) bool {
 	}
 }
 
-// pass hands on the bytes that were read, as the watcher wants it. It reports whether the link goes on.
+// pass hands on the bytes that were read, as the watcher wants it. It reports whether the link continues.
 func (p *Proxy) pass(l *link, d Direction, to *net.TCPConn, b []byte) bool {
 	if !p.open(l, d) {
 		return false

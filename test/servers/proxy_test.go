@@ -267,7 +267,7 @@ func TestProxyWatch(t *testing.T) {
 	}
 }
 
-// TestProxyWithoutServer connects while nobody listens behind the proxy.
+// TestProxyWithoutServer connects without a listener behind the proxy.
 func TestProxyWithoutServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

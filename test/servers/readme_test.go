@@ -122,7 +122,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// newcomersEnv is the environment of somebody who has set nothing: the program refuses the variables that tests have.
+// newcomersEnv is the environment of a user who has set nothing: the program refuses the variables that tests have.
 func newcomersEnv() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MOVIEEXAMPLE_") })
 }

@@ -18,7 +18,7 @@ import (
 // until it is closed.
 //
 // Rooms lie in one directory per user. Who holds the lock of a room owns it; the kernel frees the lock when the owner dies,
-// so the next program sees which rooms nobody needs any more and removes them.
+// so the next program sees which rooms are unused and removes them.
 type room struct {
 	dir   string
 	made  bool // by us, and ours to remove
@@ -42,7 +42,7 @@ func newRoom(what, dir string) (*room, error) {
 		}
 		return r, nil
 	}
-	// Between a room and its lock nobody may sweep.
+	// Between a room and its lock no process may sweep.
 	doorway, err := lock(filepath.Join(base, "lock"), syscall.LOCK_EX)
 	if err != nil {
 		return nil, err
@@ -76,12 +76,12 @@ func roomsDir() (string, error) {
 		return "", fmt.Errorf("make the directory of test servers: %w", err)
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(stat.Uid) != os.Getuid() {
-		return "", fmt.Errorf("%s is needed for test servers, and belongs to somebody else: remove it or set TMPDIR", dir)
+		return "", fmt.Errorf("%s is needed for test servers, and belongs to someone else: remove it or set TMPDIR", dir)
 	}
 	return dir, nil
 }
 
-// sweep removes the rooms whose owners are dead. What cannot be removed stays for the next one: it is nobody's error.
+// sweep removes the rooms whose owners are dead. What cannot be removed stays for the next one: it is not an error.
 func sweep(base string) {
 	owners, _ := filepath.Glob(filepath.Join(base, "*.owner")) // fails only for a bad pattern
 	for _, owner := range owners {
@@ -117,7 +117,7 @@ func lock(path string, how int) (*os.File, error) {
 	return f, nil
 }
 
-// port reserves a port of 127.0.0.1 that nobody listens on, for the life of the room.
+// port reserves a port of 127.0.0.1 without a listener, for the life of the room.
 //
 // It lies outside the range from which the kernel takes the ports of outgoing connections. Otherwise a client that dials a
 // server while it is down gets that very port for its own end sooner or later, is connected to itself, and the server
@@ -161,7 +161,7 @@ func (r *room) ports(n int) ([]int, error) {
 	return out, nil
 }
 
-// portRange returns the ports [low, high) that the kernel gives to nobody by itself.
+// portRange returns the ports [low, high) that the kernel does not assign.
 func portRange() (low, high int, err error) {
 	const file = "/proc/sys/net/ipv4/ip_local_port_range"
 	text, err := os.ReadFile(file)

@@ -1,5 +1,5 @@
-// Package system runs the real binary as tests see it: built once, started on free loopback ports with a data directory
-// of its own, stopped by the pid it was started with.
+// Package system runs the real binary as tests see it: built once, started on free loopback ports with its own data
+// directory, stopped by the pid it was started with.
 package system
 
 import (

@@ -117,7 +117,7 @@ func BenchmarkWarm(b *testing.B) {
 	}
 }
 
-// BenchmarkFilteredChart composes pages that nobody asked for a moment ago, of charts that somebody did: any filter, any size.
+// BenchmarkFilteredChart composes pages that were not requested a moment ago, of charts that were: any filter, any size.
 func BenchmarkFilteredChart(b *testing.B) {
 	s := benchCatalogue(b)
 	handler := s.handlers["movieexample.movie.v1.MovieService"].(moviev1.MovieServiceServer)

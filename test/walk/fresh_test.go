@@ -17,7 +17,7 @@ import (
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 )
 
-// atMost is how long the movie service may go on showing what another process has changed; what is left of two seconds is for the
+// atMost is how long the movie service may still show what another process has changed; what is left of two seconds is for the
 // caches of those who ask it.
 const atMost = 1001 * time.Millisecond
 
@@ -70,7 +70,7 @@ func (s *services) shownOf(ctx context.Context) (map[string]map[string]string, e
 
 const freshFilms = 6
 
-// Whoever writes films, and whatever was asked for before: through this process a write shows in the next answer, and another process's
+// Whichever service writes films, and whatever was requested before: through this process a write shows in the next answer, and another process's
 // a second later, in every view, and then all views agree.
 func TestWritesShowInTime(t *testing.T) {
 	s := newServices(t, false)
@@ -197,7 +197,7 @@ func TestSearchFollows(t *testing.T) {
 	if _, err := s.another.SyncVotes(t.Context(), &metadatav1.SyncVotesRequest{Votes: []*metadatav1.SyncVotesRequest_MovieVotes{{MovieId: "f1", Votes: 5}}}); err != nil {
 		t.Fatal(err)
 	}
-	// Somebody may have synced what is rated, which is nothing, at the same time: then the order is the one from before again.
+	// Another process may have synced what is rated, which is nothing, at the same time: then the order is the one from before again.
 	until(t, "the order changed", func() bool {
 		_, err := s.another.SyncVotes(t.Context(), &metadatav1.SyncVotesRequest{Votes: []*metadatav1.SyncVotesRequest_MovieVotes{{MovieId: "f1", Votes: 5}}})
 		if err != nil {

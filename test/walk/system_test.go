@@ -28,7 +28,7 @@ type services struct {
 	movie    moviev1.MovieServiceClient
 	handlers captured // the movie service's, without a transport
 
-	// another is a second metadata process on the same database: what is written through it, nobody tells the movie service.
+	// another is a second metadata process on the same database: the movie service is not told of writes through it.
 	another metadatav1.MetadataServiceClient
 
 	mu  sync.Mutex

@@ -129,7 +129,7 @@ func newWalker(t *rapid.T, s *services) *walker {
 	return w
 }
 
-// Whoever walks a list, a chart or the hits of a search sees each film that nobody touches exactly once, whatever happens to the
+// A walk through a list, a chart or the hits of a search shows each unchanged film exactly once, whatever happens to the
 // others meanwhile, through this process or another one, and however the movie service's caches stand: its clock moves only
 // when a step says so.
 func TestWalkSeesEachUntouchedFilmOnce(t *testing.T) {
@@ -228,7 +228,7 @@ func TestWalkSeesEachUntouchedFilmOnce(t *testing.T) {
 	})
 }
 
-// While a film that is rated is deleted and put back, whoever reads through the same process sees what was done last.
+// While a film that is rated is deleted and put back, a read through the same process shows the last write.
 func TestReadYourWrites(t *testing.T) {
 	s := newServices(t, false)
 	s.put(t, []*metadatav1.Movie{untouchedFilm(1), untouchedFilm(2)})

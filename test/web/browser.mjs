@@ -8,14 +8,14 @@ export const full = process.env.WEB_FORM === "full";
 export const base = process.env.BASE_URL?.replace(/\/$/, "");
 if (!base) throw new Error("BASE_URL is not set: start these tests with test/web/run");
 
-/** The flags under which Chromium runs as root, in a container, and asks nobody anything on its own account. */
+/** The flags under which Chromium runs as root, in a container, and contacts no server unasked. */
 export const flags = [
   ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
   "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
   "--disable-dev-shm-usage",
 ];
 
-/** Starts Chromium; whoever starts it closes it. */
+/** Starts Chromium; the caller closes it. */
 export function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM, args: flags, timeout: 60_000 });
 }

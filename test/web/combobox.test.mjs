@@ -1,4 +1,4 @@
-// The suggestions where things go wrong: while an input method composes, when nobody answers, on the way back, in a small window.
+// The suggestions where things go wrong: while an input method composes, without an answer, on the way back, in a small window.
 import { strict as assert } from "node:assert";
 import { after, before, test } from "node:test";
 
@@ -70,7 +70,7 @@ for (const [how, answer] of [
     await page.route("**/search/suggest**", answer);
     await page.keyboard.type("zilla");
     await closes(page);
-    await page.keyboard.press("ArrowDown"); // asks once more, in vain
+    await page.keyboard.press("ArrowDown"); // asks once more, without success
     assert.equal(await active(page), null);
     await Promise.all([page.waitForURL("**/search?**"), page.keyboard.press("Enter")]);
   }));

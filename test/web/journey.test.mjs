@@ -41,7 +41,7 @@ test("by keyboard alone: search, film, chart", () => withPage(browser, {}, async
   assert.equal(await list.locator('[aria-selected="true"]').count(), 1);
   await page.keyboard.press("ArrowDown");
   const second = await active();
-  assert.notEqual(second, first, "ArrowDown goes on");
+  assert.notEqual(second, first, "ArrowDown continues");
   assert.equal(await list.locator('[aria-selected="true"]').count(), 1);
   await page.keyboard.press("ArrowUp");
   assert.equal(await active(), first, "ArrowUp goes back");

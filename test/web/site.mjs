@@ -1,4 +1,4 @@
-// The pages under test, and the films that the tests put into the catalogue for them: one that nobody rated, and one
+// The pages under test, and the films that the tests put into the catalogue for them: one without ratings, and one
 // whose every field attacks the page that shows it.
 import { base } from "./browser.mjs";
 
@@ -20,10 +20,10 @@ export async function until(what, look) {
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`waited 60 s in vain until ${what}`);
+  throw new Error(`waited 60 s until ${what}`);
 }
 
-export const unrated = { id: "web-test-unrated", title: "Quizzical Unrated Interlude", year: 2001, genres: ["Drama"], director: "Nobody Known", description: "A film that nobody has rated." };
+export const unrated = { id: "web-test-unrated", title: "Quizzical Unrated Interlude", year: 2001, genres: ["Drama"], director: "An Unknown", description: "A film without ratings." };
 
 /** Each field has its own number, so that an alert tells which field it came from. */
 const attack = (n) => `Xqzy${n} "'><script>alert(${n})</script><img src=x onerror=alert(${n})></title></script><!--<script>{{7*7}}\${7*7}</style><svg/onload=alert(${n})>\u2028&lt;b&gt;javascript:alert(${n})`;
@@ -80,7 +80,7 @@ export const pages = [
   { name: "movie", path: moviePath },
   ...(attacked ? [{ name: "movie-unrated", path: `/movies/${unrated.id}` }, { name: "movie-hostile", path: hostilePath }] : []),
   { name: "user", path: `/users/${encodeURIComponent(person)}` },
-  { name: "user-unknown", path: "/users/nobody-of-that-name", status: 404 },
+  { name: "user-unknown", path: "/users/no-such-user", status: 404 },
   { name: "about", path: "/about" },
   { name: "problems", path: "/problems" },
   { name: "problem", path: "/problems/not-found" },

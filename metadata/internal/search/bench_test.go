@@ -14,7 +14,7 @@ import (
 	"movieexample.com/metadata/internal/search"
 )
 
-// generator makes a catalogue up: titles of one to eight words, frequent and rare ones as in a language.
+// generator generates a catalogue: titles of one to eight words, frequent and rare ones as in a language.
 // The same seed gives the same films.
 type generator struct {
 	r *rand.Rand
@@ -106,7 +106,7 @@ func (g *generator) film(i int) search.Film {
 	return f
 }
 
-// prefixQuery is what somebody has typed so far who looks for the film: one to three words, the last of
+// prefixQuery is the start of a query for the film: one to three words, the last of
 // them up to its eighth letter.
 func (g *generator) prefixQuery(f search.Film) search.Query {
 	words := strings.Fields(strings.ToLower(f.Title))
@@ -170,7 +170,7 @@ func BenchmarkMillion(b *testing.B) {
 	x.Wait()
 	b.Logf("%d films: built in %.1f s, %d bytes each", films, time.Since(start).Seconds(), (heap()-before)/films)
 
-	// target is the p99 aimed at, 0 where there is no aim. Every query of the list is asked twice in "make bench".
+	// target is the p99 aimed at, 0 where there is no aim. "make bench" runs every query of the list twice.
 	measure := func(name string, target time.Duration, query func(search.Film) search.Query) {
 		queries := make([]search.Query, 2000)
 		for i := range queries {

@@ -16,11 +16,11 @@ import (
 //
 // The terms are the keys of a finite state transducer, which finds the ends of ranges (prefixes) and
 // what an automaton accepts (typos) without looking at other terms. Its values are the terms' numbers
-// in their order. The films of all terms stand one after the other in that order, so those of a
-// prefix are one run of numbers, however many terms begin with it.
+// in their order. The films of all terms are stored in that order, so those of a
+// prefix are one run, however many terms have it.
 type dictionary struct {
 	fst *vellum.FST // nil if there are no terms
-	// ends are where the films of each term end, and those of the next begin; 0 comes first.
+	// ends are where the films of each term end and those of the next start; 0 comes first.
 	ends  []uint32
 	films []uint32
 }
@@ -59,8 +59,8 @@ func (b *dictionaryBuilder) build() dictionary {
 	for i, term := range terms {
 		number[b.ids[term]] = uint32(i)
 	}
-	// A counting sort, which keeps the films of a term in order; a film that has a term twice has its
-	// pairs one after the other there.
+	// A counting sort keeps the films of a term in order; the pairs of a film that has a term twice become
+	// neighbours.
 	next := make([]uint32, n+1)
 	for _, p := range b.pairs {
 		next[number[p.term]+1]++
@@ -86,53 +86,41 @@ func (b *dictionaryBuilder) build() dictionary {
 	}
 	d.films = slices.Clip(d.films)
 
-	fst := newFST(n)
-	for i, term := range terms {
-		fst.insert([]byte(term), uint64(i))
-	}
-	d.fst = fst.load()
+	d.fst = buildFST(n, func(insert func([]byte)) {
+		for _, term := range terms {
+			insert([]byte(term))
+		}
+	})
 	return d
 }
 
-// fstBuilder builds a transducer in memory.
-type fstBuilder struct {
-	out     *bytes.Buffer
-	builder *vellum.Builder
-	err     error
-}
-
-// newFST begins one of about n terms.
-func newFST(n int) *fstBuilder {
-	b := &fstBuilder{out: new(bytes.Buffer)}
+// buildFST builds a transducer of about n terms in memory. insertAll inserts the terms in order; their numbers are their places.
+func buildFST(n int, insertAll func(insert func(term []byte))) *vellum.FST {
+	var out bytes.Buffer
 	// The registry finds equal ends of terms, which makes the transducer small, and is cleared first.
-	b.builder, b.err = vellum.New(b.out, &vellum.BuilderOpts{Encoder: 1, RegistryTableSize: min(n, 10_000), RegistryMRUSize: 1})
-	return b
-}
-
-// insert adds a term behind those before it.
-func (b *fstBuilder) insert(term []byte, number uint64) {
-	if b.err == nil {
-		b.err = b.builder.Insert(term, number)
-	}
-}
-
-func (b *fstBuilder) load() *vellum.FST {
-	if b.err == nil {
-		b.err = b.builder.Close()
+	b, err := vellum.New(&out, &vellum.BuilderOpts{Encoder: 1, RegistryTableSize: min(n, 10_000), RegistryMRUSize: 1})
+	number := uint64(0)
+	insertAll(func(term []byte) {
+		if err == nil {
+			err = b.Insert(term, number)
+		}
+		number++
+	})
+	if err == nil {
+		err = b.Close()
 	}
 	var fst *vellum.FST
-	if b.err == nil {
-		fst, b.err = vellum.Load(bytes.Clone(b.out.Bytes()))
+	if err == nil {
+		fst, err = vellum.Load(bytes.Clone(out.Bytes()))
 	}
-	if b.err != nil {
-		// The terms are in order and the buffer takes any number of bytes.
-		panic(fmt.Sprintf("build a dictionary in memory: %v", b.err))
+	if err != nil { // cannot happen: the terms are in order and the buffer takes any number of bytes
+		panic(fmt.Sprintf("build a dictionary in memory: %v", err))
 	}
 	return fst
 }
 
-// keyBuilder collects terms most of which only one film has, as names and pairs of words: a table of all different
-// ones, as a dictionaryBuilder has, would take many times the memory of the terms, and that of a million films at once
+// keyBuilder collects terms most of which only one film has, such as names and pairs of words. A dictionaryBuilder has a table
+// of the different terms, which would take many times the memory of these, for a million films at once
 // when large segments are merged. The zero value is empty.
 type keyBuilder struct {
 	text []byte
@@ -170,23 +158,23 @@ func (b *keyBuilder) build() dictionary {
 		return cmp.Or(bytes.Compare(term(r), term(s)), cmp.Compare(r.film, s.film))
 	})
 	d := dictionary{ends: []uint32{0}, films: make([]uint32, 0, len(b.refs))}
-	fst := newFST(len(b.refs))
-	for i, r := range b.refs {
-		switch {
-		case i == 0 || !bytes.Equal(term(r), term(b.refs[i-1])):
-			if i > 0 {
-				d.ends = append(d.ends, uint32(len(d.films)))
+	d.fst = buildFST(len(b.refs), func(insert func([]byte)) {
+		for i, r := range b.refs {
+			switch {
+			case i == 0 || !bytes.Equal(term(r), term(b.refs[i-1])):
+				if i > 0 {
+					d.ends = append(d.ends, uint32(len(d.films)))
+				}
+				insert(term(r))
+			case r.film == b.refs[i-1].film:
+				continue
 			}
-			fst.insert(term(r), uint64(len(d.ends)-1))
-		case r.film == b.refs[i-1].film:
-			continue
+			d.films = append(d.films, r.film)
 		}
-		d.films = append(d.films, r.film)
-	}
-	d.ends = slices.Clip(append(d.ends, uint32(len(d.films))))
-	d.films = slices.Clip(d.films)
-	*b = keyBuilder{} // what comes next needs the room
-	d.fst = fst.load()
+		d.ends = slices.Clip(append(d.ends, uint32(len(d.films))))
+		d.films = slices.Clip(d.films)
+		*b = keyBuilder{} // frees the memory before the transducer is copied
+	})
 	return d
 }
 
@@ -216,7 +204,7 @@ func (d *dictionary) prefixed(into bitset, prefix string) {
 func (d *dictionary) numberFrom(key []byte) uint64 {
 	it, err := d.fst.Iterator(key, nil)
 	if err != nil {
-		return uint64(len(d.ends) - 1) // there is none
+		return uint64(len(d.ends) - 1) // all terms are less
 	}
 	_, number := it.Current()
 	return number
@@ -224,7 +212,7 @@ func (d *dictionary) numberFrom(key []byte) uint64 {
 
 // near adds the films that have a term which the automaton accepts to the set of the term's distance.
 // keep, if not nil, decides about a term and its distance.
-func (d *dictionary) near(into []bitset, a fuzzy, keep func(term []byte, n int) bool) {
+func (d *dictionary) near(into []bitset, a vellum.FuzzyAutomaton, keep func(term []byte, n int) bool) {
 	if d.fst == nil {
 		return
 	}

@@ -1,77 +1,77 @@
-// Package search owns how films are found: what matches a query, in which order, with which counts, and
-// which films are like one another. Its front door is an [Index], which holds a catalogue in memory: some 380
+// Package search finds films: it decides what matches a query, in which order, with which counts, and
+// which films are similar. Its front door is an [Index], which holds a catalogue in memory, in some 380
 // bytes for each film.
 //
 // # What matches
 //
-// A query is text, and no character of it is an operator. It is folded (package text) and split into words.
+// A query is text without operators. It is folded (package text) and split into words.
 // A film is found if every word is in one of its names (title, original title, alternative titles, directors),
 // or is its year. In detail:
 //
-//   - The last word may be the beginning of one. Other words are whole.
-//   - A word of five letters or more may have one typo, of nine or more two, whichever of the two words is so
-//     long, the film's or the one that was typed: "shrk" finds Shark. So may the beginning of a word of which so
-//     many letters have been typed. A typo is a letter too much, one missing, a wrong one, or two neighbours
-//     swapped. Numbers have no typos, nor do the digits that a word begins or ends with.
-//   - A leading article of eight languages need not match, unless it is all there is. An elided "l'" is an
+//   - The last word may be a prefix. Other words are whole.
+//   - A word of five letters or more may have one typo, of nine or more two. The longer of the film's word and the
+//     typed word counts: "shrk" finds Shark. A prefix of that many letters may have typos, too. A typo is an
+//     additional letter, a missing one, a wrong one, or two neighbours swapped. Numbers have no typos, and neither do
+//     the digits at the start or end of a word.
+//   - A leading article of eight languages need not match, unless it is the whole query. An elided "l'" is an
 //     article too; "Matrix, The" is "The Matrix".
 //   - A number from 1870 to 2100 is a word, or the film's year.
-//   - The numbers from 1 to 20 are also found as they are written otherwise: "2", "II" and "two". Numerals
-//     of a single letter, V and X, count behind another word only, and so does I, for a typed "1".
-//   - A title is also found in one word ("pulpfiction"), and so are, in five letters or more, the first pairs of
-//     neighbours in a name ("starwars") and what it has in front of a colon or dash ("lordoftherings"). A word
+//   - The numbers from 1 to 20 match their other forms: "2", "II" and "two". The single-letter numerals
+//     V and X count only after another word, and so does I, for a typed "1".
+//   - A title also matches as one word ("pulpfiction"), and so do, in five letters or more, the first pairs of
+//     neighbours in a name ("starwars") and the part before a colon or dash ("lordoftherings"). A word
 //     of three letters or more with a number is also the two ("terminator2").
-//   - Initials ("E.T.") are one word, whatever stands between them.
-//   - What is written with punctuation inside is also found in one word and in its parts ("Spider-Man",
-//     "WALL·E", "M*A*S*H"), what is written with an apostrophe also by what stands before or behind it ("Schindler",
+//   - Initials ("E.T.") are one word, whatever separates them.
+//   - A word with punctuation inside also matches as one word and by its parts ("Spider-Man",
+//     "WALL·E", "M*A*S*H"), a word with an apostrophe also by the part before or after it ("Schindler",
 //     "été"), "&" as "and", and number signs written out ("8½" as "8 1/2").
-//   - Scripts that put no spaces between words have long words: a title in them is found from its
-//     beginning, and from behind each sign or space.
+//   - Scripts without spaces between words have long words: a title in them matches from its
+//     start, and from after each sign or space.
 //
-// The first [MaxQuery] characters of a query count. Twelve words of it must match; further ones only
-// count where the query is compared with whole names. Typos are not looked for in words of more than 40 and
-// names of more than 64 characters.
+// The first [MaxQuery] characters of a query count. Twelve words of it must match; further ones
+// count only where the query is compared with whole names. Words of more than 40 and names of more than 64
+// characters are not searched for typos.
 //
 // # Order
 //
-// Films come in tiers. Within a tier those with more votes come first, then by the title's sort key, then by id.
+// Films come in tiers. Within a tier, films with more votes come first, then by the title's sort key, then by id.
 //
 //  0. One of the titles is the query, punctuation and accents included: "C#" is not "C++".
-//  1. One is, but for those.
-//  2. One is, but for leading articles on either side, the film's year in the query, or words that are joined,
-//     spelled or without the spaces between them.
-//  3. The query begins with an article, and one of the titles begins with the query: for "the king", The King's
-//     Speech is before The Return of the King. Or the query can be initials, and one begins with these: "et".
+//  1. One is the query, apart from these.
+//  2. One is the query, apart from leading articles on either side, the film's year in the query, or words that are
+//     joined, spelled out or without the spaces between them.
+//  3. The query starts with an article, and one of the titles starts with the query: for "the king", The King's
+//     Speech is before The Return of the King. Or the query can be initials, and one starts with these: "et".
 //  4. One of the titles has every word.
-//  5. One has every word but the film's year.
+//  5. One has every word except the film's year.
 //  6. Every word is there, but not in one title: in several, or in the director's name.
-//  7. Every word is there, if numbers may be written otherwise and neighbours as one.
-//  8. One of the titles is the query but for typos in the whole of it (five characters or more have
+//  7. Every word is there, counting other forms of numbers, and neighbours as one word.
+//  8. One of the titles is the query with typos counted over the whole of it (five characters or more have
 //     one, nine or more two). So "teh matrx" finds The Matrix, though no word of it would.
 //  9. Every word is there, as in 7, with one typo in all.
 //  10. Every word is there, with more typos.
 //
-// Words spread over several titles are no better than a director's name, as nobody expects them: a film
-// that has them in one name goes first. A word that is matched whole is no better than one of which it
-// is the beginning: who types "god" on the way to The Godfather shall see it there already.
+// Words spread over several titles rank with a director's name, as few people search that way: a film
+// that has them in one name comes first. A whole word ranks with a prefix: "god", typed on the way to
+// The Godfather, already shows that film.
 //
-// All tiers always count. If typos were only looked for where nothing else is found, a film that is put between
-// two pages could take others off the second.
+// All tiers always count. If typos counted only where nothing else is found, a film that is put between
+// two pages could remove others from the second.
 //
 // # Promises
 //
-// Answers are a pure function of the films, their votes and the query: two indexes with the same films answer the
-// same, whatever the order and size of the changes that led there. A [Position] is a place in that order, so a
+// Answers are a pure function of the films, their votes and the query: two indexes with the same films give the
+// same answers, whatever the order and size of the changes. A [Position] is a place in that order, so a
 // walk over pages shows a film that does not change exactly once, whatever other films do. Readers never wait, and
 // see all of an Apply or nothing. Any text is accepted, invalid UTF-8 included.
 //
 // # How
 //
 // The index is a list of immutable segments, each a batch of films with dictionaries of its words and names.
-// A change puts films into a new segment and marks them as gone in older ones; small segments are merged
+// A change puts films into a new segment and marks them as deleted in older ones; small segments are merged
 // in the background in levels, as in Lucene. Dictionaries are finite state transducers (vellum), on which a prefix is a range and a
-// Levenshtein automaton a walk. Sets of films are bit by bit; a query makes one for each tier and then looks at the
-// films of the best tiers only, the votes of which are in an array.
+// Levenshtein automaton a walk. Sets of films are bitsets; a query makes one for each tier and then looks only at the
+// films of the best tiers, whose votes are in an array.
 //
-// The package refuses to know where films come from, and to keep anything: who starts it fills it.
+// The package does not know where films come from and stores nothing on disk: its user fills it at each start.
 package search

@@ -73,7 +73,7 @@ func isShort(s string) bool {
 	return utf8.RuneCountInString(s) <= search.MaxQuery && utf8.ValidString(s)
 }
 
-// checkPieces holds that the pieces are one of the names, cut between characters.
+// checkPieces checks that the pieces are one of the names, cut between characters.
 func checkPieces(t *testing.T, pieces []search.Piece, names ...string) {
 	t.Helper()
 	var b strings.Builder

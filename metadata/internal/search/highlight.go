@@ -14,19 +14,19 @@ import (
 // hit is a ranked film as the query's hit.
 func (q *query) hit(r ranked) Hit {
 	film := r.view.film(r.film)
-	known := record{id: film.ID, title: film.Title, director: film.Director, others: film.Alternatives}
-	name, kind := q.matchedName(known, r.tier, film.Year)
-	h := Hit{ID: film.ID, Kind: kind, Title: q.pieces(film.Title, r.tier, film.Year), film: film}
+	name, kind := q.matchedName(film, r.tier)
+	h := Hit{ID: film.ID, Kind: kind, Title: q.highlight(film.Title, r.tier, film.Year), film: film}
 	if name != film.Title {
-		h.MatchedName = q.pieces(name, r.tier, film.Year)
+		h.MatchedName = q.highlight(name, r.tier, film.Year)
 	}
 	return h
 }
 
-// matchedName is the name of the film that matches, the title before others, and the kind of match it
-// is. A title with every word is that name even if another one earned the film its tier, being the
+// matchedName is the name of the film that matches, the title before others, and the kind of the
+// match. A title with every word is that name even if the film has its tier because another name is the
 // query itself.
-func (q *query) matchedName(film record, tier, year int) (name string, kind Kind) {
+func (q *query) matchedName(film Film, tier int) (name string, kind Kind) {
+	year := film.Year
 	earns := func(string) bool { return false }
 	switch tier {
 	case tierSame:
@@ -38,19 +38,19 @@ func (q *query) matchedName(film record, tier, year int) (name string, kind Kind
 	case tierBegins:
 		kind, earns = Title, q.begins
 	case tierTitle, tierYear:
-		kind, earns = Title, func(name string) bool { _, ok := q.matches(name, year); return ok }
+		kind, earns = Title, func(name string) bool { _, ok := q.matches(year, name); return ok }
 	case tierName:
 		kind, earns = Spelling, func(name string) bool { return q.isName(name, year, nearKey) }
 	case tierAll:
 		kind = Director
-		if q.inTitles(film, year) {
+		if _, ok := q.matches(year, film.titles()...); ok {
 			kind = Title
 		}
 	default:
 		kind = Spelling
 	}
-	if q.isWholly(film.title, tier, year) {
-		return film.title, kind
+	if q.isWholly(film.Title, tier, year) {
+		return film.Title, kind
 	}
 	for _, name := range film.titles() {
 		if earns(name) {
@@ -58,12 +58,12 @@ func (q *query) matchedName(film record, tier, year int) (name string, kind Kind
 		}
 	}
 	if kind == Director {
-		return film.director, kind
+		return film.Director, kind
 	}
-	// The name in which most words are.
+	// The name with most of the words.
 	read := readingOf(tier)
-	name, most := film.title, q.wordsIn(film.title, read)
-	for _, other := range append(film.others, film.director) {
+	name, most := film.Title, q.wordsIn(film.Title, read)
+	for _, other := range append(film.Alternatives, film.Director) {
 		if n := q.wordsIn(other, read); n > most {
 			name, most = other, n
 		}
@@ -74,7 +74,7 @@ func (q *query) matchedName(film record, tier, year int) (name string, kind Kind
 // isWholly reports whether all of the query is in a name, or is the film's year.
 func (q *query) isWholly(name string, tier, year int) bool {
 	if tier < tierForms {
-		_, ok := q.matches(name, year)
+		_, ok := q.matches(year, name)
 		return ok || tier <= tierExact && (q.isName(name, year, sameKey) || q.isSolid(name))
 	}
 	read := readingOf(tier)
@@ -83,18 +83,18 @@ func (q *query) isWholly(name string, tier, year int) bool {
 	})
 }
 
-// begins reports whether a name begins with the query's article or initials and what follows.
+// begins reports whether a name starts with the query's article and what follows it, or with its initials.
 func (q *query) begins(name string) bool {
 	return q.article != "" && strings.HasPrefix(text.Fold(name), q.article) || q.initials != "" && initialsOf(name) == q.initials
 }
 
-// isSolid reports whether the query is the name but for spaces.
+// isSolid reports whether the query is the name without its spaces.
 func (q *query) isSolid(name string) bool {
 	k := keysOf(name)
 	return slices.ContainsFunc(append(solidOf(k), k.all...), func(key string) bool { return slices.Contains(q.solid, key) })
 }
 
-// isName reports whether the query, or what is left without the film's year, is the same as a key.
+// isName reports whether the query, or its rest without the film's year, is the same as a key.
 func (q *query) isName(name string, year int, same func(mine, key string) bool) bool {
 	all := keysOf(name).all
 	match := func(mine []string) bool {
@@ -114,24 +114,10 @@ func nearKey(mine, key string) bool {
 	return isNear(mine, key, distance([]rune(mine), []rune(key), false))
 }
 
-// inTitles reports whether each word is in one of the titles, or is the year.
-func (q *query) inTitles(film record, year int) bool {
-	var words []string
-	for _, name := range film.titles() {
-		eachWord(name, func(w string, _, _ int) { words = append(words, w) })
-	}
-	for _, g := range q.groups {
-		if !g.matches(words) && (g.year == 0 || g.year != year) {
-			return false
-		}
-	}
-	return true
-}
-
-// readings of words, each with all that those before it find.
+// Readings of words; each finds all that the ones before it find.
 const (
 	asTyped   = iota
-	inAnyForm // numbers written otherwise, words written together
+	inAnyForm // other forms of numbers, words written together
 	withTypos // and typos
 )
 
@@ -146,7 +132,7 @@ func readingOf(tier int) int {
 	return withTypos
 }
 
-// wordsIn is the number of groups of which a name has a word.
+// wordsIn is the number of groups that have a word in the name.
 func (q *query) wordsIn(name string, read int) int {
 	n := 0
 	for _, g := range q.groups {
@@ -167,12 +153,12 @@ func (g group) isMarked(name string, read int) bool {
 // mark is a part of a name.
 type mark struct{ start, end int }
 
-// pieces takes a name of a film of the tier and year apart into what the query found and the rest.
-func (q *query) pieces(name string, tier, year int) []Piece {
+// highlight splits a name of a film of the tier and year into the parts that the query found and the rest.
+func (q *query) highlight(name string, tier, year int) []Piece {
 	var marks []mark
-	_, inWords := q.matches(name, year)
+	_, inWords := q.matches(year, name)
 	if tier == tierName && q.isName(name, year, nearKey) || tier == tierExact && !inWords && q.isSolid(name) {
-		// The name as a whole is what was found.
+		// The query found the name as a whole.
 		if cs := chunks(name); len(cs) > 0 {
 			marks = append(marks, mark{cs[0].start, cs[len(cs)-1].end})
 		}
@@ -180,23 +166,15 @@ func (q *query) pieces(name string, tier, year int) []Piece {
 		for _, g := range q.groups {
 			marks = append(marks, g.marks(name, readingOf(tier))...)
 		}
-		if q.leading != "" {
-			marks = append(marks, leadingMarks(name, q.leading)...)
+		// The leading article, if the name starts with it.
+		if cs := chunks(name); q.leading != "" && len(cs) > 0 && len(cs[0].parts) == 1 && cs[0].parts[0].Text == q.leading {
+			marks = append(marks, mark{cs[0].start, cs[0].end})
 		}
 	}
 	return cutAt(name, marks)
 }
 
-// leadingMarks marks the article that a query begins with at the beginning of a name.
-func leadingMarks(name, article string) []mark {
-	cs := chunks(name)
-	if len(cs) == 0 || len(cs[0].parts) != 1 || cs[0].parts[0].Text != article {
-		return nil
-	}
-	return []mark{{cs[0].start, cs[0].end}}
-}
-
-// marks are the parts of a name that words of the group find.
+// marks are the parts of a name that the words of the group find.
 func (g group) marks(name string, read int) []mark {
 	var out []mark
 	for _, r := range g.readings {
@@ -226,37 +204,38 @@ func (w word) marks(name string, read int) []mark {
 		}
 		out = append(out, mark{start, end})
 	}
-	eachWord(name, func(other string, start, end int) {
+	whole := func(other string, start, end int) bool {
 		switch {
-		case other == w.text || read >= inAnyForm && slices.Contains(w.forms, other):
+		case other == w.text:
 			add(0, start, end)
 		case w.prefix && strings.HasPrefix(other, w.text):
 			add(0, start, start+prefixEnd(name[start:end], w.text))
-		case read == withTypos:
-			add(w.away(other), start, end)
+		default:
+			return false
+		}
+		return true
+	}
+	eachWord(name, func(other string, start, end int) {
+		if read >= inAnyForm && slices.Contains(w.forms, other) {
+			add(0, start, end)
+		} else if !whole(other, start, end) && read == withTypos {
+			add(w.typosTo(other), start, end)
 		}
 	})
 	if w.joins && read >= inAnyForm {
-		eachJoin(name, func(other string, start, end int) {
-			switch {
-			case other == w.text:
-				add(0, start, end)
-			case w.prefix && strings.HasPrefix(other, w.text):
-				add(0, start, start+prefixEnd(name[start:end], w.text))
-			}
-		})
+		eachJoin(name, func(other string, start, end int) { whole(other, start, end) })
 	}
 	return out
 }
 
-// away is how many typos the word is away from a name's; far if more than it may have.
-func (w word) away(other string) int {
+// typosTo is how many typos separate the word from a name's; far if more than it may have.
+func (w word) typosTo(other string) int {
 	if w.most() == 0 {
 		return far
 	}
 	mine, its := []rune(w.text), []rune(other)
 	n := far
-	if d := distance(mine, its, false); d <= w.allowed(len(its)) && (w.loose || w.digits() == edgeDigits(other)) {
+	if d := distance(mine, its, false); d <= w.allowed(len(its)) && (w.loose || w.fixedDigits() == edgeDigits(other)) {
 		n = d
 	}
 	if w.nearBeginnings() {
@@ -267,8 +246,8 @@ func (w word) away(other string) int {
 	return n
 }
 
-// prefixEnd is where the shortest beginning of s ends that folds to something with the prefix; all of
-// s if none does. It is never between a letter and its accent.
+// prefixEnd is the length of the shortest start of s that folds to a text with the prefix; all of
+// s if none does. It never separates a letter from its accent.
 func prefixEnd(s, prefix string) int {
 	ends := make([]int, 0, len(s))
 	for at := 0; at < len(s); {

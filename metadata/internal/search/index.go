@@ -1,13 +1,11 @@
 package search
 
 import (
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
-	"movieexample.com/metadata/internal/text"
+	"movieexample.com/internal/guard"
 )
 
 // Index finds films. It is safe for concurrent use; readers never wait for writers.
@@ -16,41 +14,24 @@ type Index struct {
 	levels levels
 	// sets lends bitsets to queries.
 	sets sync.Pool
-	// now is what queries see. Who replaces it holds mu.
+	// now is what queries see. It is replaced under mu.
 	now atomic.Pointer[snapshot]
 
 	mu     sync.Mutex
 	counts counts
 	// merged is closed when no merge is running in the background; nil if none is.
 	merged chan struct{}
-	// broken is the panic of a merge, until the next change.
+	// broken is the panic of a merge, until the next change reports it.
 	broken error
 }
 
-// snapshot is a state of the index. It is not changed, but for votes in its segments.
+// snapshot is a state of the index. Only votes in its segments change.
 type snapshot struct {
 	views []view // by size, largest first
 	stats Stats
 	// spelling is how a genre is shown, by its key.
 	spelling map[string]string
 }
-
-// view is a segment with the films of it that are still there.
-type view struct {
-	*segment
-	live bitset
-	// alive is the number of films in live.
-	alive int
-}
-
-// counts are kept up to date with each change, as counting a million films for each is too slow.
-type counts struct {
-	films   int
-	genres  map[string]int // by spelling
-	decades map[int]int
-}
-
-func newCounts() counts { return counts{genres: map[string]int{}, decades: map[int]int{}} }
 
 // New returns an index without films.
 func New() *Index {
@@ -66,9 +47,9 @@ func newIndex(l levels) *Index {
 // Apply puts and deletes films; the next query sees all of them. Of several changes of one film in
 // one call the last one counts.
 //
-// A call costs some milliseconds and some ten microseconds for each film. Merging what is there
-// already goes on in the background, see [Index.Wait]. Who has many films at hand should pass
-// many at once: a million in calls of 50,000 take half the time of calls of 200.
+// A call costs some milliseconds and some ten microseconds for each film. Existing segments are
+// merged in the background, see [Index.Wait]. Large calls are faster: a million films in calls of
+// 50,000 take half the time of calls of 200.
 func (x *Index) Apply(changes []Change) {
 	last := make(map[string]int, len(changes))
 	for i, c := range changes {
@@ -103,7 +84,7 @@ func (x *Index) Apply(changes []Change) {
 		x.counts.add(e.film, 1)
 		weight += weightOf(e.film)
 	}
-	// Small segments become one with the new films, so there is at most one.
+	// Small segments and the new films become one, so there is at most one.
 	views = slices.DeleteFunc(views, func(v view) bool {
 		if len(fresh) > 0 && v.weight()+weight <= x.levels.smallest {
 			weight += v.weight()
@@ -117,29 +98,6 @@ func (x *Index) Apply(changes []Change) {
 	}
 	x.publish(views)
 	x.mergeInBackground()
-}
-
-func newView(s *segment) view {
-	v := view{segment: s, live: make(bitset, bitsetLen(s.n)), alive: s.n}
-	v.live.fill(s.n)
-	return v
-}
-
-// entries are the films that are still there.
-func (v view) entries() []entry {
-	out := make([]entry, 0, v.alive)
-	v.live.each(func(film uint32) { out = append(out, entryOf(v.film(film))) })
-	return out
-}
-
-// locate finds the film with the id.
-func locate(views []view, id string) (at int, film uint32, ok bool) {
-	for i, v := range views {
-		if film, ok := v.find(id); ok && v.live.has(film) {
-			return i, film, true
-		}
-	}
-	return 0, 0, false
 }
 
 // publish makes the views what queries see. x.mu is held.
@@ -169,58 +127,142 @@ func (x *Index) Stats() Stats {
 	return s
 }
 
-// add counts a film by times.
-func (c *counts) add(f Film, times int) {
-	c.films += times
-	for _, g := range f.Genres {
-		if c.genres[g] += times; c.genres[g] == 0 {
-			delete(c.genres, g)
+// levels say when segments are merged. The first level has segments of up to the weight smallest, each further
+// one those of up to fanout times as much. When a level has fanout segments, they become one
+// of the next. So a film is indexed again only a few times, however large the catalogue becomes, and
+// a query looks into some twenty segments at most.
+type levels struct{ smallest, fanout int }
+
+// of is the level of a segment of a weight.
+func (l levels) of(weight int) int {
+	level := 0
+	for size := l.smallest; weight > size; size *= l.fanout {
+		level++
+	}
+	return level
+}
+
+// toMerge are the segments to merge next, nil if there are none: a full level, or a
+// segment that has lost more than half of its films.
+func (l levels) toMerge(views []view) []*segment {
+	byLevel := map[int][]*segment{}
+	for _, v := range views {
+		level := l.of(v.weight())
+		byLevel[level] = append(byLevel[level], v.segment)
+		if len(byLevel[level]) == l.fanout {
+			return byLevel[level]
 		}
 	}
-	if f.Year != 0 {
-		decade := f.Year / 10 * 10
-		if c.decades[decade] += times; c.decades[decade] == 0 {
-			delete(c.decades, decade)
+	for _, v := range views {
+		if v.n > l.smallest && v.alive < v.n/2 {
+			return []*segment{v.segment}
 		}
+	}
+	return nil
+}
+
+// mergeInBackground starts merging if there is something to merge and no merge runs yet. x.mu is held.
+func (x *Index) mergeInBackground() {
+	if x.merged != nil || x.levels.toMerge(x.now.Load().views) == nil {
+		return
+	}
+	if err := x.broken; err != nil {
+		x.broken = nil
+		panic(err) // in the goroutine of a job, which is guarded and has a log
+	}
+	done := make(chan struct{})
+	x.merged = done
+	go func() {
+		defer close(done)
+		_, err := guard.Catch("merge segments", func() (struct{}, error) {
+			for x.mergeOnce() {
+			}
+			return struct{}{}, nil
+		})
+		if err != nil { // nothing was published: answers stay right
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			x.merged, x.broken = nil, err
+		}
+	}()
+}
+
+// Wait returns when no merge is running. Answers do not depend on it; a process that ends, or a test
+// that counts goroutines, calls it after the last Apply.
+func (x *Index) Wait() {
+	for {
+		x.mu.Lock()
+		done := x.merged
+		x.mu.Unlock()
+		if done == nil {
+			return
+		}
+		<-done
 	}
 }
 
-// stats are the counts, and how each genre is spelled.
-func (c *counts) stats() (spelling map[string]string, s Stats) {
-	spelling = make(map[string]string, len(c.genres))
-	byKey := make(map[string]int, len(c.genres))
-	for _, g := range slices.Sorted(maps.Keys(c.genres)) {
-		key := text.GenreKey(g)
-		byKey[key] += c.genres[g]
-		if before, ok := spelling[key]; !ok || c.genres[g] > c.genres[before] {
-			spelling[key] = g
+// mergeOnce merges some segments and reports whether it did. Building a large one takes seconds, in which
+// other changes may apply; mergeOnce applies what they did to the merged films in the end.
+func (x *Index) mergeOnce() bool {
+	x.mu.Lock()
+	var from []view
+	merging := x.levels.toMerge(x.now.Load().views)
+	if merging == nil {
+		x.merged = nil
+		x.mu.Unlock()
+		return false
+	}
+	for _, v := range x.now.Load().views {
+		if slices.Contains(merging, v.segment) {
+			from = append(from, v)
 		}
 	}
-	s.Films = c.films
-	s.Genres, s.OtherGenres = genreCounts(byKey, spelling)
-	for _, decade := range slices.Sorted(maps.Keys(c.decades)) {
-		s.Decades = append(s.Decades, DecadeCount{Decade: decade, Count: c.decades[decade]})
-	}
-	return spelling, s
-}
+	x.mu.Unlock()
 
-// genreCounts are the greatest counts by key in the order in which they are shown, and how many others there are.
-func genreCounts(byKey map[string]int, spelling map[string]string) (out []GenreCount, others int) {
-	for key, n := range byKey {
-		name, ok := spelling[key]
-		if !ok {
-			name = key
-		}
-		out = append(out, GenreCount{Genre: name, Count: n})
+	var entries []entry
+	for _, v := range from {
+		entries = append(entries, v.entries()...)
 	}
-	slices.SortFunc(out, func(a, b GenreCount) int {
-		if a.Count != b.Count {
-			return b.Count - a.Count
+	into := newView(newSegment(entries))
+
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var views []view
+	for _, v := range x.now.Load().views {
+		at := slices.IndexFunc(from, func(f view) bool { return f.segment == v.segment })
+		if at < 0 {
+			views = append(views, v)
+			continue
 		}
-		return strings.Compare(a.Genre, b.Genre)
-	})
-	if others = len(out) - MaxGenreCounts; others <= 0 {
-		return out, 0
+		// Films only ever leave a segment: a changed one is in another.
+		from[at].live.each(func(film uint32) {
+			to, ok := into.find(v.id(film))
+			switch {
+			case !ok:
+			case v.live.has(film):
+				into.votes[to] = v.votesOf(film)
+			default:
+				into.live.unset(to)
+				into.alive--
+			}
+		})
+		from[at].segment = nil
 	}
-	return slices.Clone(out[:MaxGenreCounts]), others
+	// A segment that Apply has merged into a small one since then is gone, and so are its films.
+	for _, f := range from {
+		if f.segment == nil {
+			continue
+		}
+		f.live.each(func(film uint32) {
+			if to, ok := into.find(f.id(film)); ok && into.live.has(to) {
+				into.live.unset(to)
+				into.alive--
+			}
+		})
+	}
+	if into.alive > 0 {
+		views = append(views, into)
+	}
+	x.publish(views)
+	return true
 }

@@ -8,20 +8,20 @@ import (
 	"movieexample.com/metadata/internal/text"
 )
 
-// The bounds of what is indexed of a name as words written together.
+// The bounds of the joined words that are indexed of a name.
 const (
-	// minJoin is how many letters of such a word must have been typed.
+	// minJoin is how many letters of such a word must be typed.
 	minJoin = 5
-	// maxJoins is how many pairs of words of a name can be written as one. What people write so stands at the
-	// beginning.
+	// maxJoins is how many pairs of words of a name can be written as one. People write the first words
+	// so.
 	maxJoins = 3
-	// maxJoin is how long the beginning of a name may be that is written as one, in bytes.
+	// maxJoin is the greatest length of the start of a name that can be written as one word, in bytes.
 	maxJoin = 48
 )
 
-// eachJoin calls f with words that several neighbours of a name become when they are written together, and where
-// these stand: pairs from the beginning ("starwars", "harrypotter"), and what is in front of a colon
-// or a dash ("lordoftherings"). None begins with an article or another word that says nothing, or each
+// eachJoin calls f with words that several neighbours of a name become when they are written together, and their
+// places: the first pairs ("starwars", "harrypotter"), and the part before a colon
+// or a dash ("lordoftherings"). None starts with an article or another filler word, or
 // "there" would find all films with "The Re…".
 func eachJoin(name string, f func(word string, start, end int)) {
 	cs := chunks(name)
@@ -50,7 +50,7 @@ func eachJoin(name string, f func(word string, start, end int)) {
 	}
 }
 
-// headOf is the last chunk in front of the first colon or dash of a name; -1 if it has none.
+// headOf is the last chunk before the first colon or dash of a name; -1 if it has none.
 func headOf(name string, cs []chunk) int {
 	for i := range len(cs) - 1 {
 		if between := name[cs[i].end:cs[i+1].start]; strings.ContainsAny(between, ":-–—") {
@@ -60,8 +60,8 @@ func headOf(name string, cs []chunk) int {
 	return -1
 }
 
-// isFiller reports whether a word is one of those that many titles have and nobody writes together with
-// the next. It is not isArticle: "die" is one in German.
+// isFiller reports whether many titles have the word and it is not written together with
+// the next. It differs from isArticle: "die" is an article in German.
 func isFiller(word string) bool {
 	switch word {
 	case
@@ -73,15 +73,7 @@ func isFiller(word string) bool {
 	return false
 }
 
-// whole is the chunk as one word.
-func (c chunk) whole() string {
-	if c.joined != "" {
-		return c.joined
-	}
-	return c.parts[0].Text
-}
-
-// initials are the letters of a chunk that is nothing but single ones, such as "E.T."; empty for any other.
+// initials are the letters of a chunk of single letters, such as "E.T."; empty for any other chunk.
 func (c chunk) initials() string {
 	if slices.ContainsFunc(c.parts, func(w text.Word) bool { return utf8.RuneCountInString(w.Text) > 1 || isDigits(w.Text) }) {
 		return ""
@@ -89,7 +81,7 @@ func (c chunk) initials() string {
 	return c.joined
 }
 
-// initialsOf are the initials that a name begins with, or empty.
+// initialsOf are the initials at the start of a name, or empty.
 func initialsOf(name string) string {
 	if cs := chunks(name); len(cs) > 1 {
 		return cs[0].initials()
@@ -97,8 +89,8 @@ func initialsOf(name string) string {
 	return ""
 }
 
-// solidOf are keys of a name of several words without their spaces, for whoever writes it as one
-// word or puts the spaces elsewhere.
+// solidOf are the keys of a name without their spaces, for queries that are one
+// word or have the spaces elsewhere.
 func solidOf(k keys) []string {
 	var out []string
 	for _, key := range k.all {

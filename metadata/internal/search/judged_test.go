@@ -13,14 +13,14 @@ import (
 	"movieexample.com/movielens"
 )
 
-// judgement is a line of testdata/judged.jsonl: a query, and which film somebody who looks at the
-// catalogue and its numbers of ratings expects first. Judgements were made before the engine was
-// asked, and stay as they are when it answers otherwise.
+// judgement is a line of testdata/judged.jsonl: a query, and the film that a person who sees the
+// catalogue and its numbers of ratings expects first. Judgements were made before the engine ran,
+// and do not change when it answers differently.
 type judgement struct {
 	Query string `json:"query"`
 	// Want is the film's id, "" if no film should be found.
 	Want string `json:"want"`
-	// Film is its title and year, for whoever reads the file.
+	// Film is its title and year, for readers of the file.
 	Film  string `json:"film"`
 	Class string `json:"class"`
 	Note  string `json:"note"`
@@ -116,7 +116,7 @@ func judgements(t *testing.T) []judgement {
 }
 
 // lensFilms are the films of ml-latest-small with their numbers of ratings as votes, filled from the demo
-// catalogue as an import does. The data set may be tested with but not passed on, so MOVIELENS_DIR says where
+// catalogue as an import does. The data set's licence forbids redistribution, so MOVIELENS_DIR says where
 // it is; without it they are nil.
 func lensFilms(t *testing.T) []search.Change {
 	t.Helper()

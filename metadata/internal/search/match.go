@@ -10,24 +10,23 @@ import (
 // What a film is found by decides its tier, lower ones first. Within a tier films with more votes
 // come first, then by title, then by id.
 const (
-	tierSame    = iota // one of its titles is the query, punctuation and all
-	tierAsTyped        // one is but for accents, punctuation and the like
-	tierExact          // one is, but for articles, the year, or how it is written
-	tierBegins         // the query begins with an article or is initials, and one of its titles begins with it
+	tierSame    = iota // one of its titles is the query, punctuation included
+	tierAsTyped        // one is, apart from accents, punctuation and the like
+	tierExact          // one is, apart from articles, the year, or spelling
+	tierBegins         // the query starts with an article or is initials, and one of its titles starts with it
 	tierTitle          // one of its titles has every word
-	tierYear           // one has every word but the film's year
+	tierYear           // one has every word except the film's year
 	tierAll            // every word is in its titles and its director's name, or is its year
-	tierForms          // it is if words may be numbers written otherwise, or several words in one
-	tierName           // one of its titles is the query but for typos
+	tierForms          // it is, counting other forms of numbers and several words in one
+	tierName           // one of its titles is the query with typos
 	tierTypo           // as tierForms, with one typo in all
 	tierTypos          // with more
 	tiers
 )
 
-// found are the films of a view that a query finds, by tier. No film is in two tiers, but for
-// tierTitle and tierYear: these hold films with every word in any of their titles, and those of
-// them that are in uncertain may lack a title that has all. Such films are of a later one of the tiers
-// up to tierAll.
+// found are the films of a view that a query finds, by tier. No film is in two tiers, except that
+// tierTitle and tierYear have films with every word in any of their titles; the films in uncertain may lack
+// a title that has all words. Those belong to a later tier, tierAll at the most.
 type found struct {
 	tiers [tiers]bitset
 	// all are the films of all tiers.
@@ -35,11 +34,11 @@ type found struct {
 	uncertain bitset
 }
 
-// wordSets are the films of a view that match something, by how.
+// wordSets are the films of a view that match something, by kind of match.
 type wordSets struct {
 	// title: in a title, as it was typed. anywhere: in any name.
 	title, anywhere bitset
-	// typos: in any name and any form, with so many typos at most.
+	// typos: in any name and any form, with at most that many typos.
 	typos [3]bitset
 }
 
@@ -47,46 +46,15 @@ type wordSets struct {
 type matcher struct {
 	view
 	scratch *scratch
-	// automata are those of the query's words and keys, which all views share.
+	// automata are those of the query's words and keys, shared by all views.
 	automata *automata
-}
-
-// automata builds automata once for a query.
-type automata struct {
-	typos typos
-	made  map[automatonKey]fuzzy
-}
-
-type automatonKey struct {
-	text   string
-	typos  int
-	prefix bool
-}
-
-func (a *automata) of(s string, n int, prefix bool) fuzzy {
-	key := automatonKey{text: s, typos: n, prefix: prefix}
-	if made, ok := a.made[key]; ok {
-		return made
-	}
-	var made fuzzy
-	if dfa := a.typos.of(s, n); dfa != nil {
-		made = dfa
-		if prefix {
-			made = prefixAutomaton{dfa: dfa, max: n}
-		}
-	}
-	if a.made == nil {
-		a.made = map[automatonKey]fuzzy{}
-	}
-	a.made[key] = made
-	return made
 }
 
 // find finds the films of the view.
 func (m *matcher) find(q *query) found {
 	f := found{all: m.scratch.take(), uncertain: m.scratch.take()}
 	m.exact(q, &f)
-	m.words(q, &f)
+	m.byWords(q, &f)
 	m.nearNames(q, &f)
 	f.all.and(m.live)
 	seen := m.scratch.take()
@@ -120,13 +88,13 @@ func (f *found) put(tier int, b bitset) {
 	f.all.or(b)
 }
 
-// exact finds the films with a title that is the query, or begins with it.
+// exact finds the films with a title that is the query, or starts with it.
 func (m *matcher) exact(q *query, f *found) {
 	typed := m.scratch.take()
 	m.names.whole(typed, q.keys.full)
 	same := m.scratch.take()
 	typed.each(func(film uint32) {
-		if slices.ContainsFunc(m.record(film).titles(), func(name string) bool { return text.GenreKey(name) == q.typed }) {
+		if slices.ContainsFunc(m.texts(film).titles(), func(name string) bool { return text.GenreKey(name) == q.typed }) {
 			same.set(film)
 		}
 	})
@@ -134,20 +102,10 @@ func (m *matcher) exact(q *query, f *found) {
 	f.put(tierAsTyped, typed)
 
 	exact := m.scratch.take()
-	m.named(exact, q.keys.all)
+	m.withYears(exact, q, m.named)
 	m.named(exact, q.solid)
 	for _, key := range q.solid {
 		m.solids.whole(exact, key)
-	}
-	for _, y := range q.years {
-		of, ok := m.byYear[int16(y.year)]
-		if !ok {
-			continue
-		}
-		rest := m.scratch.take()
-		m.named(rest, y.keys.all)
-		rest.and(m.inYear(of))
-		exact.or(rest)
 	}
 	f.put(tierExact, exact)
 
@@ -159,6 +117,20 @@ func (m *matcher) exact(q *query, f *found) {
 		m.initials.whole(begins, q.initials)
 	}
 	f.put(tierBegins, begins)
+}
+
+// withYears adds the films that find finds by the query's keys, and those of a year in the query that it finds by the
+// keys of the rest of the query.
+func (m *matcher) withYears(into bitset, q *query, find func(into bitset, all []string)) {
+	find(into, q.keys.all)
+	for _, y := range q.years {
+		if of, ok := m.byYear[int16(y.year)]; ok {
+			rest := m.scratch.take()
+			find(rest, y.keys.all)
+			rest.and(m.inYear(of))
+			into.or(rest)
+		}
+	}
 }
 
 // named adds the films with a title that has one of the keys.
@@ -177,15 +149,15 @@ func (m *matcher) inYear(of posting) bitset {
 	return b
 }
 
-// words finds the films by their words.
-func (m *matcher) words(q *query, f *found) {
+// byWords finds the films by their words.
+func (m *matcher) byWords(q *query, f *found) {
 	titles, years, anywhere := m.scratch.take(), m.scratch.take(), m.scratch.take()
 	titles.fill(m.n)
 	years.fill(m.n)
 	anywhere.fill(m.n)
 	var groups []wordSets
 	for _, g := range q.groups {
-		sets := m.group(g)
+		sets := m.byGroup(g)
 		titles.and(sets.title)
 		withYear := sets.title
 		if g.year != 0 {
@@ -207,22 +179,20 @@ func (m *matcher) words(q *query, f *found) {
 	f.put(tierYear, years)
 	sums := m.sums(groups)
 	f.put(tierAll, anywhere)
-	f.put(tierForms, sums[0])
-	if sums[1] != nil {
-		f.put(tierTypo, sums[1])
-	}
-	if sums[2] != nil {
-		f.put(tierTypos, sums[2])
+	for typos, b := range sums {
+		if b != nil {
+			f.put([]int{tierForms, tierTypo, tierTypos}[typos], b)
+		}
 	}
 }
 
-// group finds the films that match one of the group's readings.
-func (m *matcher) group(g group) wordSets {
+// byGroup finds the films that match one of the group's readings.
+func (m *matcher) byGroup(g group) wordSets {
 	var out wordSets
 	for _, r := range g.readings {
 		var words []wordSets
 		for _, w := range r.words {
-			words = append(words, m.word(w))
+			words = append(words, m.byWord(w))
 		}
 		one := words[0]
 		if len(words) > 1 {
@@ -242,14 +212,14 @@ func (m *matcher) group(g group) wordSets {
 			out.anywhere.or(one.anywhere)
 		}
 		for i := range out.typos {
-			// Without a set for so many typos the one for fewer holds.
+			// Without a set for i typos, the one for fewer applies.
 			out.typos[i] = m.unite(out.typos, one.typos, i)
 		}
 	}
 	return out
 }
 
-// unite are the films of either with at most n typos; nil if neither has films with n.
+// unite are the films of either with at most n typos; nil if neither has a set for n.
 func (m *matcher) unite(a, b [3]bitset, n int) bitset {
 	if a[n] == nil && b[n] == nil {
 		return nil
@@ -267,8 +237,8 @@ func atMost(sets [3]bitset, n int) bitset {
 	return sets[n]
 }
 
-// word finds the films that have a word.
-func (m *matcher) word(w word) wordSets {
+// byWord finds the films that have a word.
+func (m *matcher) byWord(w word) wordSets {
 	title, anywhere := m.scratch.take(), m.scratch.take()
 	if w.prefix {
 		m.titles.prefixed(title, w.text)
@@ -278,7 +248,6 @@ func (m *matcher) word(w word) wordSets {
 		m.directors.whole(anywhere, w.text)
 	}
 	anywhere.or(title)
-	out := wordSets{title: title, anywhere: anywhere}
 	near := [3]bitset{m.scratch.copyOf(anywhere)}
 	for _, form := range w.forms {
 		m.titles.whole(near[0], form)
@@ -295,16 +264,13 @@ func (m *matcher) word(w word) wordSets {
 		near[i] = m.scratch.take()
 	}
 	m.nearWord(near, w)
-	out.typos = near
-	for i := 1; i <= 2; i++ {
-		if near[i] != nil {
-			near[i].or(near[i-1])
-		}
+	for i := 1; i <= w.most(); i++ {
+		near[i].or(near[i-1])
 	}
-	return out
+	return wordSets{title: title, anywhere: anywhere, typos: near}
 }
 
-// nearWord adds the films that have a word but for typos to the set of their number.
+// nearWord adds the films that have the word with typos to the set of their number of typos.
 func (m *matcher) nearWord(near [3]bitset, w word) {
 	find := func(most int, prefix bool, keep func(term []byte, n int) bool) {
 		if a := m.automata.of(w.text, most, prefix); a != nil {
@@ -320,45 +286,29 @@ func (m *matcher) nearWord(near [3]bitset, w word) {
 		}
 	}
 	if most > 0 {
-		digits := w.digits()
+		digits := w.fixedDigits()
 		find(most, false, func(term []byte, n int) bool {
 			return n <= w.allowed(utf8.RuneCount(term)) && (w.loose || edgeDigits(string(term)) == digits)
 		})
 	}
 }
 
-// sums finds the films that match all of some words (or groups), by the number of typos in all: none, at most
-// one, any number that the words allow. A set is nil where it would be the one before.
+// sums finds the films that match all of some words (or groups), by the total number of typos: none, at most
+// one, any number that the words allow. A set that would equal the one before is nil.
 func (m *matcher) sums(words []wordSets) [3]bitset {
-	var out [3]bitset
-	var most int
-	for _, w := range words {
-		for i, b := range w.typos {
-			if b != nil {
-				most = max(most, i)
-			}
-		}
-	}
-	out[0] = m.scratch.copyOf(words[0].typos[0])
-	for _, w := range words[1:] {
-		out[0].and(w.typos[0])
-	}
-	if most == 0 {
-		return out
-	}
-	// One typo is in one of the words, and none in those before and behind it.
 	none := m.scratch.copyOf(words[0].typos[0])
 	one := m.scratch.copyOf(atMost(words[0].typos, 1))
 	all := m.scratch.copyOf(atMost(words[0].typos, 2))
-	several := most == 2
-	withTypo := 0
+	withTypo, two := 0, false
 	for i, w := range words {
 		if w.typos[1] != nil || w.typos[2] != nil {
 			withTypo++
+			two = two || w.typos[2] != nil
 		}
 		if i == 0 {
 			continue
 		}
+		// One typo is in one of the words, and none in those before and after it.
 		one.and(w.typos[0])
 		here := m.scratch.copyOf(none)
 		here.and(atMost(w.typos, 1))
@@ -366,31 +316,23 @@ func (m *matcher) sums(words []wordSets) [3]bitset {
 		none.and(w.typos[0])
 		all.and(atMost(w.typos, 2))
 	}
-	out[1] = one
-	if several || withTypo > 1 {
-		out[2] = all
+	switch {
+	case withTypo == 0:
+		return [3]bitset{none}
+	case withTypo == 1 && !two:
+		return [3]bitset{none, one}
 	}
-	return out
+	return [3]bitset{none, one, all}
 }
 
-// nearNames finds the films with a title that is the query but for typos.
+// nearNames finds the films with a title that is the query with typos.
 func (m *matcher) nearNames(q *query, f *found) {
 	near := m.scratch.take()
-	m.near(near, q.keys.all)
-	for _, y := range q.years {
-		of, ok := m.byYear[int16(y.year)]
-		if !ok {
-			continue
-		}
-		rest := m.scratch.take()
-		m.near(rest, y.keys.all)
-		rest.and(m.inYear(of))
-		near.or(rest)
-	}
+	m.withYears(near, q, m.near)
 	f.put(tierName, near)
 }
 
-// near adds the films with a title of which a key has few typos to one of these.
+// near adds the films with a title whose key is one of these with few typos.
 func (m *matcher) near(into bitset, all []string) {
 	for _, key := range all {
 		length := utf8.RuneCountInString(key)
@@ -408,12 +350,12 @@ func (m *matcher) near(into bitset, all []string) {
 	}
 }
 
-// titleTier is the tier of a film among those by words of titles: the first name that has every word
-// decides. It is tierAll if no name has.
+// titleTier is the tier that the titles of a film give it: the first title that has every word
+// decides. It is tierAll if none has.
 func (q *query) titleTier(titles []string, year int) int {
 	best := tierAll
 	for _, name := range titles {
-		withYear, ok := q.matches(name, year)
+		withYear, ok := q.matches(year, name)
 		if !ok {
 			continue
 		}
@@ -425,10 +367,12 @@ func (q *query) titleTier(titles []string, year int) int {
 	return best
 }
 
-// matches reports whether a name has every word, and whether it takes the film's year for that.
-func (q *query) matches(name string, year int) (withYear, ok bool) {
+// matches reports whether the names together have every word, and whether they need the film's year for that.
+func (q *query) matches(year int, names ...string) (withYear, ok bool) {
 	var words []string
-	eachWord(name, func(w string, _, _ int) { words = append(words, w) })
+	for _, name := range names {
+		eachWord(name, func(w string, _, _ int) { words = append(words, w) })
+	}
 	for _, g := range q.groups {
 		switch {
 		case g.matches(words):
@@ -455,6 +399,3 @@ func (w word) in(words []string) bool {
 	}
 	return false
 }
-
-// titles are all titles of a film, the one that is shown first.
-func (r record) titles() []string { return append([]string{r.title}, r.others...) }

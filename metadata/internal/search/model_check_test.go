@@ -100,14 +100,14 @@ func answerOf(t *rapid.T, x *Index, films model, q Query) answer {
 		p := Position{Tier: films.tier(parsed, f), Votes: f.Votes, Key: entryOf(f).key, ID: f.ID}
 		a.Hits = append(a.Hits, p)
 		if i == len(r.Hits)-1 && r.Next != nil && *r.Next != p {
-			t.Errorf("%+q: the next page is behind %+v, want %+v", q.Text, *r.Next, p)
+			t.Errorf("%+q: the next page starts after %+v, want %+v", q.Text, *r.Next, p)
 		}
 		checkHit(t, q.Text, f, h, p.Tier)
 	}
 	return a
 }
 
-// checkHit holds a hit against its film and tier.
+// checkHit checks a hit against its film and tier.
 func checkHit(t *rapid.T, queryText string, f Film, h Hit, tier int) {
 	kinds := map[int][]Kind{
 		tierSame: {Exact}, tierAsTyped: {Exact}, tierExact: {Exact}, tierBegins: {Title}, tierTitle: {Title}, tierYear: {Title},
@@ -123,7 +123,7 @@ func checkHit(t *rapid.T, queryText string, f Film, h Hit, tier int) {
 		return
 	}
 	parsed := parse(queryText)
-	if _, ok := parsed.matches(f.Title, f.Year); ok {
+	if _, ok := parsed.matches(f.Year, f.Title); ok {
 		t.Errorf("%+q: %+v matches by %+v, though its title has every word", queryText, f, h.MatchedName)
 	}
 	if got := joined(h.MatchedName); !slices.Contains(append(slices.Clone(f.Alternatives), f.Director), got) {
@@ -139,8 +139,8 @@ func joined(pieces []Piece) string {
 	return b.String()
 }
 
-// TestModel changes a catalogue in batches of any size and cut, on an index that merges all the time, and holds
-// every answer against the model's.
+// TestModel changes a catalogue in batches of any size and cut, on an index that merges all the time, and compares
+// every answer with the model's.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		films := model{}
@@ -154,7 +154,7 @@ func TestModel(t *testing.T) {
 				films.apply(changes)
 			},
 			"votes": func(t *rapid.T) {
-				votes := map[string]int32{"nobody": 5}
+				votes := map[string]int32{"missing": 5}
 				for id := range films {
 					votes[id] = rapid.Int32Range(0, 3).Draw(t, "votes")
 				}

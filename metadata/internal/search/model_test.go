@@ -9,8 +9,8 @@ import (
 	"movieexample.com/metadata/internal/text"
 )
 
-// model is what an Index promises, done the slow way: every query looks at every film by itself. It
-// shares the reading of texts with the index (chunks, keysOf, parse) and nothing behind that.
+// model is a slow implementation of an Index: every query looks at every film. It
+// shares the parsing of texts with the index (chunks, keysOf, parse) and nothing else.
 type model map[string]Film
 
 func (m model) apply(changes []Change) {
@@ -32,7 +32,7 @@ func (m model) setVotes(votes map[string]int32) {
 	}
 }
 
-// osa is the restricted distance of Damerau and Levenshtein between a and each beginning of b, the empty one
+// osa is the restricted Damerau-Levenshtein distance between a and each prefix of b, the empty one
 // first, by the textbook's table.
 func osa(a, b []rune) []int {
 	d := make([][]int, len(a)+1)
@@ -86,8 +86,8 @@ func namesOf(all ...string) names {
 	return n
 }
 
-// typosTo is how many typos the word is away from the nearest of some words; never if more than it may have. In a
-// form in which it was not typed it is away if literal is set.
+// typosTo is how many typos the word is from the nearest of some words; never if more than it may have. If literal is
+// set, its other forms do not count.
 func typosTo(w word, n names, literal bool) int {
 	is := func(other string) bool { return other == w.text || w.prefix && strings.HasPrefix(other, w.text) }
 	if slices.ContainsFunc(n.words, is) {
@@ -306,5 +306,5 @@ func (m model) stats() Stats {
 			decades[f.Year/10*10]++
 		}
 	}
-	return Stats{Films: len(m), Genres: m.genreCounts(genres), Decades: decadeCounts(decades)}
+	return Stats{Films: len(m), Counts: Counts{Genres: m.genreCounts(genres), Decades: decadeCounts(decades)}}
 }

@@ -23,9 +23,9 @@ func numerals() []written {
 	return out
 }
 
-// otherNumerals are the other ways to write the number that a word of a query is; nil if it is none. A
-// numeral of Rome that is a single letter is only taken for one behind another word, as "V" and "X"
-// are titles and begin some; and "I" never, though a "1" behind a word may stand for it.
+// otherNumerals are the other forms of a word of a query that is a number; nil for other words. A
+// Roman numeral of a single letter counts only after another word, as "V" and "X"
+// are titles and start some; "I" never counts, though a "1" after a word may mean it.
 func otherNumerals(all []written, w string, behind bool) []string {
 	at := slices.IndexFunc(all, func(n written) bool {
 		return w == n.digits || w == n.word || w == n.roman && w != "i" && (behind || len(w) > 1)
@@ -42,8 +42,8 @@ func otherNumerals(all []written, w string, behind bool) []string {
 	return out
 }
 
-// edgeDigits are the digits that the words of a text begin or end with. They have no typos: "terminator2"
-// is not "terminator", while the "7" of "se7en" stands for a letter.
+// edgeDigits are the digits at the starts and ends of the words of a text. They have no typos: "terminator2"
+// is not "terminator", while the "7" of "se7en" replaces a letter.
 func edgeDigits(s string) string {
 	if strings.IndexFunc(s, unicode.IsDigit) < 0 {
 		return ""
@@ -61,19 +61,19 @@ func edgeDigits(s string) string {
 	return b.String()
 }
 
-// digitsAround are the digits in front of and behind the rest of a word; only in front if it is a
-// number.
+// digitsAround are the digits before and after the rest of a word; if it is a number, all are
+// before.
 func digitsAround(w string) (front, back string) {
 	rest := strings.TrimLeftFunc(w, unicode.IsDigit)
 	front = w[:len(w)-len(rest)]
 	return front, rest[len(strings.TrimRightFunc(rest, unicode.IsDigit)):]
 }
 
-// minBesideDigits is how many characters of a word are not taken for a name of their own with its digits, as
-// "x2" and "8mm" are.
+// minBesideDigits is how many characters a word has besides its digits to be split from them; "x2" and "8mm"
+// are names.
 const minBesideDigits = 3
 
-// atDigits takes a word apart that has digits in front or behind: "apollo13" is also "apollo", "13".
+// atDigits splits a word with digits at its start or end: "apollo13" is also "apollo", "13".
 // It returns nil for other words.
 func atDigits(w string) []string {
 	front, back := digitsAround(w)

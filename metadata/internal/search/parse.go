@@ -11,7 +11,7 @@ import (
 const (
 	// MaxQuery is how many characters of a query's text are read.
 	MaxQuery = 200
-	// maxWords is how many words of a query must match; those behind them only count where the
+	// maxWords is how many words of a query must match; further ones count only where the
 	// query is compared with whole names.
 	maxWords = 12
 	// maxTypoWord is the longest word that typos are looked for in, in characters, and
@@ -27,24 +27,24 @@ const (
 	lastYear  = 2100
 )
 
-// query is a Query's text, understood.
+// query is a parsed Query.Text.
 type query struct {
 	keys keys
-	// article is what the query begins with as typed, if it begins with an article that
-	// something follows: names that begin so go before others. Else empty.
+	// article is the key of the query as typed, if it starts with an article and continues:
+	// names that start so come before others. Otherwise it is empty.
 	article string
-	// leading is an article that the query begins with and that need not match.
+	// leading is an article at the start of the query that need not match.
 	leading string
-	// groups are what must match; each of them, whatever their order.
+	// groups must all match, in any order.
 	groups []group
-	// years are the years that stand in the query, with the keys of the rest of it.
+	// years are the years in the query, with the keys of the rest of it.
 	years []yearKeys
-	// typed is the query with its case folded and nothing else.
+	// typed is the query with only its case folded.
 	typed string
-	// initials are the query in one word, if it can be initials that a title begins with ("E.T."). Else
-	// empty.
+	// initials are the query in one word, if it can be the initials at the start of a title ("E.T."). Otherwise
+	// it is empty.
 	initials string
-	// solid are the keys of a query of one word: titles may be those but for spaces. A query with spaces is
+	// solid are the keys of a query of one word: titles match them without their spaces. A query with spaces has
 	// none, as "toy s" is on its way to "Toy Story", not "Toys".
 	solid []string
 }
@@ -59,22 +59,22 @@ type group struct {
 // reading is a way to read a chunk: all its words must match.
 type reading struct {
 	words []word
-	// guessed: it is not what was typed, so films that it finds come behind others.
+	// guessed: it is not what was typed, so the films that it finds come after others.
 	guessed bool
 }
 
 // word is one word to be matched.
 type word struct {
 	text string
-	// prefix: words that begin with it match too.
+	// prefix: words that start with it match too.
 	prefix bool
-	// typos is how many are allowed whatever it stands for, 0 to 2; see allowed.
+	// typos is how many are allowed by its own length, 0 to 2; see allowed.
 	typos int
 	// forms are other words for it, as "ii" for "2".
 	forms []string
 	// joins: it can be several words of a name written together.
 	joins bool
-	// loose: digits at its ends may be typos, as signs stood between ("matrix~2").
+	// loose: digits at its ends may be typos, as signs separated them ("matrix~2").
 	loose bool
 }
 
@@ -99,12 +99,12 @@ func (w word) most() int {
 	return mostTypos(utf8.RuneCountInString(w.text))
 }
 
-// nearBeginnings reports whether the word is looked for at the beginning of words with typos. Digits at the
-// end of what is typed must be those at the end of the word, so there it is all of it.
-func (w word) nearBeginnings() bool { return w.prefix && w.typos > 0 && w.digits() == "" }
+// nearBeginnings reports whether the word may be a prefix with typos. Digits at the
+// end of what was typed must be those at the end of the film's word, so such a word is whole.
+func (w word) nearBeginnings() bool { return w.prefix && w.typos > 0 && w.fixedDigits() == "" }
 
-// digits are those that must be the same in a word that is it but for typos.
-func (w word) digits() string {
+// fixedDigits are those that must be the same in a word that is this one with typos.
+func (w word) fixedDigits() string {
 	if w.loose {
 		return ""
 	}
@@ -116,7 +116,7 @@ type yearKeys struct {
 	keys keys
 }
 
-// parse understands a text. It takes any text; of nothing comes a query without groups.
+// parse parses any text; an empty one is a query without groups.
 func parse(s string) query {
 	s = strings.TrimSpace(strings.ToValidUTF8(s, "\uFFFD"))
 	if utf8.RuneCountInString(s) > MaxQuery {
@@ -198,7 +198,7 @@ func (c chunk) year() int {
 	return y
 }
 
-// group is what a chunk of a query asks for; the first n words of it count. behind: it is not the first.
+// group is the group of a chunk of a query; the first n words of it count. behind: it is not the first chunk.
 func (c chunk) group(n int, last bool, numerals []written, behind bool) group {
 	g := group{year: c.year()}
 	cut := len(c.parts) > n
@@ -206,7 +206,7 @@ func (c chunk) group(n int, last bool, numerals []written, behind bool) group {
 	for _, w := range c.parts[:min(n, len(c.parts))] {
 		parts = append(parts, w.Text)
 	}
-	// Initials are one word. Their letters, each by itself, are in any title.
+	// Initials are one word. Single letters are in any title.
 	if c.initials() == "" {
 		g.add(parts, last && !cut, false)
 	}
@@ -227,14 +227,6 @@ func (c chunk) group(n int, last bool, numerals []written, behind bool) group {
 		}
 	}
 	return g
-}
-
-func texts(words []text.Word) []string {
-	var out []string
-	for _, w := range words {
-		out = append(out, w.Text)
-	}
-	return out
 }
 
 // add adds a reading, if it has words at all.
@@ -264,8 +256,8 @@ func typosIn(n int) int {
 	return 0
 }
 
-// mostTypos is how many typos a text of n characters may be away from one of any length, as the longer of
-// the two decides: of a longer one this many are lost.
+// mostTypos is how many typos a text of n characters may be away from a text of any length, as the longer of
+// the two decides: a longer one may have lost this many characters.
 func mostTypos(n int) int {
 	for typos := 2; typos > typosIn(n); typos-- {
 		if typosIn(n+typos) >= typos {
@@ -275,7 +267,7 @@ func mostTypos(n int) int {
 	return typosIn(n)
 }
 
-// isNear reports whether a key of a query is one of a whole name but for so many typos. Names with other
+// isNear reports whether a key of a query may be the key of a whole name with that many typos. Names with other
 // numbers are other names.
 func isNear(mine string, key string, typos int) bool {
 	n := utf8.RuneCountInString(mine)

@@ -71,7 +71,7 @@ func shelf(t *testing.T) *search.Index {
 	return x
 }
 
-// find are the ids of what a text finds, with the kind of match.
+// find returns the ids of the hits of a text, with the kind of match.
 func find(x *search.Index, text string) []string {
 	kinds := map[search.Kind]string{search.Exact: "exact", search.Title: "title", search.Director: "director", search.Spelling: "spelling"}
 	var out []string
@@ -88,15 +88,15 @@ func TestRules(t *testing.T) {
 	}{
 		{"a whole title before one with more words or votes", "alien", "alien exact, aliens title"},
 		{"case does not matter", "ALIEN", "alien exact, aliens title"},
-		{"the last word may be a beginning", "alie", "aliens title, alien title"},
+		{"the last word may be a prefix", "alie", "aliens title, alien title"},
 		{"words before the last are whole", "inc nolan", ""},
 		{"words in any order", "hard die", "diehard2 title, diehard title"},
 		{"without its article", "matrix", "matrix exact, matrix2 title"},
 		{"with an article too much", "the alien", "alien exact, aliens title"},
 		{"with another article", "a matrix", "matrix exact, matrix2 title"},
-		{"an article behind a comma", "Matrix, The", "matrix exact, matrix2 title"},
+		{"an article after a comma", "Matrix, The", "matrix exact, matrix2 title"},
 		{"an article that is a word", "die hard", "diehard exact, diehard2 title"},
-		{"titles that begin so go first", "the king", "kingspeech title, king3 title"},
+		{"titles that start so come first", "the king", "kingspeech title, king3 title"},
 		{"an article that must not match", "die matr", "matrix2 title, matrix title"},
 		{"French", "haine", "haine exact"},
 		{"Italian, elided", "avventura", "avventura exact"},
@@ -132,7 +132,7 @@ func TestRules(t *testing.T) {
 		{"a missing letter", "matrx", "matrix spelling, matrix2 spelling"},
 		{"typos spread over a whole title", "teh matrx", "matrix spelling"},
 		{"a typo in the director's name", "wachowsky", "matrix2 spelling, matrix spelling"},
-		{"a typo in a beginning", "incpeti", "inception spelling"},
+		{"a typo in a prefix", "incpeti", "inception spelling"},
 		{"no typo in a number", "toy story 2", "toy2 exact"},
 		{"right spelling before wrong", "aliens", "aliens exact, alien spelling"},
 		{"joined", "spiderman", "spiderman exact"},
@@ -154,14 +154,14 @@ func TestRules(t *testing.T) {
 		{"sharp s", "strasse", "strasse exact"},
 		{"ligatures", "film fluff", "film exact"},
 		{"accents", "amelie", "of2001 exact"},
-		{"Chinese characters, from the beginning", "千と千", "sen title"},
+		{"Chinese characters, from the start", "千と千", "sen title"},
 		{"one letter that is a title", "m", "m exact"},
 		{"a letter and a digit", "r2", "r2 exact"},
 		{"a sign that is a title", "$", "dollar exact"},
 		{"dots that are a title", "...", "dots exact"},
 		{"a sign that is none", "#", ""},
 		{"operators are text", `"alien" AND NOT title:matrix*`, ""},
-		{"quotes and stars are nothing, a digit behind them a typo", `"matrix*"^2~`, "matrix2 spelling, matrix spelling"},
+		{"quotes and stars do not count, a digit after them is a typo", `"matrix*"^2~`, "matrix2 spelling, matrix spelling"},
 		{"quotes and stars are nothing", `"matrix*"~`, "matrix exact"},
 		{"five letters in the title, one missing", "alin", "alien spelling"},
 		{"five letters in the title, as a word before others", "alin 1979", "alien spelling"},
@@ -176,14 +176,14 @@ func TestRules(t *testing.T) {
 		{"two words as one, being typed", "toysto", "toy3 spelling, toy2 spelling"},
 		{"what is before a colon as one", "lordoftherings", "king3 spelling"},
 		{"a director as one", "christophernolan", "inception spelling"},
-		{"a number behind a word", "toystory2", "toy2 exact"},
+		{"a number after a word", "toystory2", "toy2 exact"},
 		{"digits have no typos", "matrix2", ""},
-		{"digits have no typos, as beginning", "alien3", ""},
+		{"digits have no typos, in a prefix", "alien3", ""},
 		{"digits are apart", "diehard2 1990", "diehard2 spelling"},
-		{"initials a title begins with", "et", "et title"},
+		{"initials at the start of a title", "et", "et title"},
 		{"initials with dots", "e.t.", "et title"},
 		{"initials with spaces", "e t", "et title"},
-		{"initials as they stand", "E.T. the Extra", "et title"},
+		{"initials as written", "E.T. the Extra", "et title"},
 		{"initials being typed", "m.a.s", "mash title"},
 		{"signs decide among equals", "C#", "csharp exact, cplus exact"},
 		{"signs decide among equals, the other way", "c++", "cplus exact, csharp exact"},
@@ -203,7 +203,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestOrder holds the order within a tier: votes, then the sort key of the title, then the id.
+// TestOrder checks the order within a tier: votes, then the sort key of the title, then the id.
 func TestOrder(t *testing.T) {
 	x := search.New()
 	t.Cleanup(x.Wait)
@@ -217,7 +217,7 @@ func TestOrder(t *testing.T) {
 	if got := fmt.Sprint(find(x, "star")); got != "[1 title 2 title 3 title 4 title 0 title]" {
 		t.Error(got)
 	}
-	x.SetVotes(map[string]int32{"0": 5, "1": 0, "nobody": 3})
+	x.SetVotes(map[string]int32{"0": 5, "1": 0, "missing": 3})
 	if got := fmt.Sprint(find(x, "star")); got != "[0 title 2 title 3 title 4 title 1 title]" {
 		t.Error(got)
 	}
@@ -267,7 +267,7 @@ func TestFilters(t *testing.T) {
 	if len(r.Hits) != 2 || r.Next == nil || r.Total != 0 || r.Genres != nil || r.Decades != nil {
 		t.Errorf("%+v", r)
 	}
-	if got := fmt.Sprintf("%+v", x.Stats()); got != "{Films:30 Genres:[{Genre:Drama Count:29} {Genre:Sci-Fi Count:10}] OtherGenres:0 Decades:[{Decade:1970 Count:10} {Decade:1980 Count:10} {Decade:1990 Count:9}]}" {
+	if got := fmt.Sprintf("%+v", x.Stats()); got != "{Films:30 Counts:{Genres:[{Genre:Drama Count:29} {Genre:Sci-Fi Count:10}] OtherGenres:0 Decades:[{Decade:1970 Count:10} {Decade:1980 Count:10} {Decade:1990 Count:9}]}}" {
 		t.Error(got)
 	}
 }

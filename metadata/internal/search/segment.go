@@ -11,16 +11,16 @@ import (
 	"movieexample.com/metadata/internal/text"
 )
 
-// segment holds some films, and is not changed after it was built, but for votes. Films are numbered
-// in the order of their titles' sort keys, then ids: the order of a film among those of equal
-// rank is its number.
+// segment has some films. Only their votes change after it was built. Films are numbered
+// in the order of their titles' sort keys, then ids: films of equal rank are in the order of their
+// numbers.
 type segment struct {
 	n int
 	// weight is the sum of weightOf over them.
 	weight int
-	// records hold what is read back of the films, one after the other from starts[film]; see
-	// appendRecord. One string costs nothing for the garbage collector, and cutting names out of it
-	// costs nothing at all.
+	// records have the texts of the films, one film after the other from starts[film]; see
+	// appendRecord. One string costs the garbage collector nothing, and slicing names out of it
+	// does not allocate.
 	records string
 	starts  []uint32
 	// votes are read and written atomically.
@@ -49,50 +49,8 @@ type segment struct {
 	seed  maphash.Seed
 }
 
-// posting is some films of a segment, in a form that is small for few.
+// posting is some films of a segment, in a form that is small if they are few.
 type posting []uint32
-
-// record is what is read back of a film.
-type record struct {
-	id, title, director string
-	// others are the other titles, the original one first.
-	others []string
-}
-
-// normal is f as it is indexed: nothing empty, nothing twice, nothing out of range.
-func normal(f Film) Film {
-	if f.Year < 1 || f.Year > 9999 {
-		f.Year = 0
-	}
-	f.Votes = max(f.Votes, 0)
-	var genres, seen []string
-	for _, g := range f.Genres {
-		g = strings.TrimSpace(g)
-		if key := text.GenreKey(g); key != "" && !slices.Contains(seen, key) && len(seen) < maxGenres {
-			seen, genres = append(seen, key), append(genres, g)
-		}
-	}
-	f.Genres = genres
-	others := make([]string, 0, len(f.Alternatives)+1)
-	for _, name := range append([]string{f.Original}, f.Alternatives...) {
-		if name != "" && name != f.Title && !slices.Contains(others, name) {
-			others = append(others, name)
-		}
-	}
-	f.Original, f.Alternatives = "", others
-	return f
-}
-
-// maxGenres bounds the genres of one film, and with it what a set of genres costs.
-const maxGenres = 64
-
-// entry is a film on its way into a segment.
-type entry struct {
-	film Film // normal
-	key  string
-}
-
-func entryOf(f Film) entry { return entry{film: f, key: text.SortKey(f.Title)} }
 
 // newSegment builds a segment of films with different ids. It sorts the entries.
 func newSegment(entries []entry) *segment {
@@ -128,11 +86,7 @@ func newSegment(entries []entry) *segment {
 		if len(f.Alternatives) > 0 {
 			s.several.set(film)
 		}
-		for j := -1; j < len(f.Alternatives); j++ {
-			name := f.Title
-			if j >= 0 {
-				name = f.Alternatives[j]
-			}
+		for _, name := range f.titles() {
 			eachWord(name, func(word string, _, _ int) { titles.add(word, film) })
 			k := keysOf(name)
 			names.add(k.full, film)
@@ -192,7 +146,7 @@ func (t *setNumbers) number(s *segment, genres []string) uint32 {
 	return set
 }
 
-// appendRecord appends the texts of a film, each behind its length.
+// appendRecord appends the texts of a film, each after its length.
 func appendRecord(dst []byte, f Film) []byte {
 	put := func(s string) {
 		dst = binary.AppendUvarint(dst, uint64(len(s)))
@@ -208,7 +162,7 @@ func appendRecord(dst []byte, f Film) []byte {
 	return dst
 }
 
-// cut takes a text off the front of a record.
+// cut splits the first text off a record.
 func cut(s string) (text, rest string) {
 	n, s := cutNumber(s)
 	return s[:n], s[n:]
@@ -236,27 +190,24 @@ func (s *segment) title(film uint32) string {
 	return title
 }
 
-func (s *segment) record(film uint32) record {
-	var r record
+// texts is the film with only its texts, which is faster than film.
+func (s *segment) texts(film uint32) (f Film) {
 	rest := s.records[s.starts[film]:]
-	r.id, rest = cut(rest)
-	r.title, rest = cut(rest)
-	r.director, rest = cut(rest)
+	f.ID, rest = cut(rest)
+	f.Title, rest = cut(rest)
+	f.Director, rest = cut(rest)
 	n, rest := cutNumber(rest)
-	r.others = make([]string, n)
-	for i := range r.others {
-		r.others[i], rest = cut(rest)
+	f.Alternatives = make([]string, n)
+	for i := range f.Alternatives {
+		f.Alternatives[i], rest = cut(rest)
 	}
-	return r
+	return f
 }
 
-// film is the film as it was put, but normal and with its present votes.
+// film is the film as it was put, but normal and with its current votes.
 func (s *segment) film(film uint32) Film {
-	r := s.record(film)
-	f := Film{
-		ID: r.id, Title: r.title, Alternatives: r.others, Director: r.director,
-		Year: int(s.years[film]), Votes: s.votesOf(film),
-	}
+	f := s.texts(film)
+	f.Year, f.Votes = int(s.years[film]), s.votesOf(film)
 	for _, g := range s.sets[s.genreSet[film]] {
 		f.Genres = append(f.Genres, s.genres[g])
 	}
@@ -295,7 +246,7 @@ func (s *segment) find(id string) (film uint32, ok bool) {
 	return 0, false
 }
 
-// firstBehind is the first film whose sort key and id are behind those given; n if there is none.
+// firstBehind is the first film whose sort key and id come after the given ones; n if there is none.
 func (s *segment) firstBehind(key, id string) uint32 {
 	film, _ := slices.BinarySearchFunc(s.starts, struct{}{}, func(start uint32, _ struct{}) int {
 		mine, rest := cut(s.records[start:])
@@ -307,3 +258,37 @@ func (s *segment) firstBehind(key, id string) uint32 {
 	})
 	return uint32(film)
 }
+
+// view is a segment with the set of its films that were not deleted.
+type view struct {
+	*segment
+	live bitset
+	// alive is the number of films in live.
+	alive int
+}
+
+func newView(s *segment) view {
+	v := view{segment: s, live: make(bitset, bitsetLen(s.n)), alive: s.n}
+	v.live.fill(s.n)
+	return v
+}
+
+// entries are the films that were not deleted.
+func (v view) entries() []entry {
+	out := make([]entry, 0, v.alive)
+	v.live.each(func(film uint32) { out = append(out, entryOf(v.film(film))) })
+	return out
+}
+
+// locate finds the film with the id.
+func locate(views []view, id string) (at int, film uint32, ok bool) {
+	for i, v := range views {
+		if film, ok := v.find(id); ok && v.live.has(film) {
+			return i, film, true
+		}
+	}
+	return 0, 0, false
+}
+
+// weight is the cost of indexing the films that were not deleted.
+func (v view) weight() int { return v.segment.weight * v.alive / v.n }

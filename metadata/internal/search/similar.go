@@ -2,51 +2,32 @@ package search
 
 import (
 	"cmp"
-	"container/heap"
 	"math"
 	"slices"
 	"strings"
 )
 
-// unknownYear is the factor between films of which one has no year.
+// unknownYear is the factor between two films if one has no year.
 const unknownYear = 0.25
 
-// likeness is a film of a view and how like it is.
+// likeness is a film of a view and how similar it is.
 type likeness struct {
 	similarity float64
 	votes      int32
 	id         string
 }
 
-func (a likeness) before(b likeness) bool {
-	switch {
-	case a.similarity != b.similarity:
-		return a.similarity > b.similarity
-	case a.votes != b.votes:
-		return a.votes > b.votes
-	}
-	return a.id < b.id
+func (a likeness) compare(b likeness) int {
+	return cmp.Or(cmp.Compare(b.similarity, a.similarity), cmp.Compare(b.votes, a.votes), strings.Compare(a.id, b.id))
 }
 
-// leastFirst is a heap of likenesses with the least on top.
-type leastFirst []likeness
+func (a likeness) before(b likeness) bool { return a.compare(b) < 0 }
 
-func (h leastFirst) Len() int           { return len(h) }
-func (h leastFirst) Less(i, j int) bool { return h[j].before(h[i]) }
-func (h leastFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *leastFirst) Push(l any)        { *h = append(*h, l.(likeness)) }
-func (h *leastFirst) Pop() any {
-	last := len(*h) - 1
-	l := (*h)[last]
-	*h = (*h)[:last]
-	return l
-}
-
-// Similar returns the films most like one, at most limit; ok is false if there is no such film.
+// Similar returns the films most similar to one, at most limit; ok is false if there is no such film.
 //
 // The similarity of two films is the share of genres that they have in common (Jaccard: those of both by
 // those of either) times 2^(-|difference in years|/10), or times 0.25 where a year is unknown.
-// Films without a common genre are not like each other. Most similar films come first, then those with
+// Films without a common genre are not similar. Most similar films come first, then those with
 // more votes, then by id.
 func (x *Index) Similar(id string, limit int) (like []Neighbour, ok bool) {
 	now := x.now.Load()
@@ -65,7 +46,7 @@ func (x *Index) Similar(id string, limit int) (like []Neighbour, ok bool) {
 	}
 	factors := yearFactors(int(year))
 
-	var best leastFirst
+	var best top[likeness]
 	for i, v := range now.views {
 		jaccard := v.jaccard(keys)
 		v.live.each(func(other uint32) {
@@ -83,25 +64,17 @@ func (x *Index) Similar(id string, limit int) (like []Neighbour, ok bool) {
 				return
 			}
 			l.id = v.id(other)
-			switch {
-			case !full:
-				heap.Push(&best, l)
-			case l.before(best[0]):
-				best[0] = l
-				heap.Fix(&best, 0)
-			}
+			best.offer(l, limit)
 		})
 	}
-	slices.SortFunc(best, func(a, b likeness) int {
-		return cmp.Or(cmp.Compare(b.similarity, a.similarity), cmp.Compare(b.votes, a.votes), strings.Compare(a.id, b.id))
-	})
+	slices.SortFunc(best, likeness.compare)
 	for _, l := range best {
 		like = append(like, Neighbour{ID: l.id, Similarity: l.similarity})
 	}
 	return like, true
 }
 
-// jaccard is how like each set of genres of the view is to the genres of the keys.
+// jaccard is how similar each set of genres of the view is to the genres of the keys.
 func (v view) jaccard(keys []string) []float64 {
 	out := make([]float64, len(v.sets))
 	for i, set := range v.sets {

@@ -7,9 +7,9 @@ import (
 	"github.com/blevesearch/vellum/levenshtein"
 )
 
-// typos makes automata that accept what is a few typos away from a word. A typo is a character too
-// much, one too few, a wrong one, or two neighbours in the wrong order (the restricted distance of
-// Damerau and Levenshtein: no part of a text is changed twice).
+// typos makes automata that accept texts a few typos away from a word. A typo is an additional
+// character, a missing one, a wrong one, or two neighbours swapped (the restricted Damerau-Levenshtein
+// distance: no part of a text is changed twice).
 type typos struct {
 	one, two *levenshtein.LevenshteinAutomatonBuilder
 }
@@ -26,30 +26,50 @@ func newTypos() typos {
 	return t
 }
 
-// of returns an automaton for what is up to n typos away from the text, 1 or 2; nil if the text is
-// too long for one, which texts within maxTypoName and maxTypoWord are not.
-func (t typos) of(text string, n int) *levenshtein.DFA {
-	builder := t.one
-	if n == 2 {
-		builder = t.two
-	}
-	dfa, err := builder.BuildDfa(text, uint8(n))
-	if err != nil {
-		return nil
-	}
-	return dfa
+// automata builds each automaton once for a query.
+type automata struct {
+	typos typos
+	made  map[automatonKey]vellum.FuzzyAutomaton
 }
 
-// prefixAutomaton accepts texts of which a beginning is accepted by another automaton. The distance
-// of a text is the least one of its beginnings.
+type automatonKey struct {
+	text   string
+	typos  int
+	prefix bool
+}
+
+// of returns an automaton for texts up to n typos away from the text, 1 or 2, or from a prefix of them; nil if the text is
+// too long for one, which texts within maxTypoName and maxTypoWord are not.
+func (a *automata) of(text string, n int, prefix bool) vellum.FuzzyAutomaton {
+	key := automatonKey{text: text, typos: n, prefix: prefix}
+	made, ok := a.made[key]
+	if ok {
+		return made
+	}
+	builder := a.typos.one
+	if n == 2 {
+		builder = a.typos.two
+	}
+	if dfa, err := builder.BuildDfa(text, uint8(n)); err == nil {
+		made = dfa
+		if prefix {
+			made = prefixAutomaton{dfa: dfa, max: n}
+		}
+	}
+	a.made[key] = made
+	return made
+}
+
+// prefixAutomaton accepts texts with a prefix that another automaton accepts. The distance
+// of a text is the least one of its prefixes.
 //
-// A state is the other's state and the least distance so far; far stands for none.
+// A state is the other's state and the least distance so far; far means none.
 type prefixAutomaton struct {
 	dfa *levenshtein.DFA
 	max int
 }
 
-const far = 3 // more than every distance that is looked for
+const far = 3 // more than every distance that is accepted
 
 var _ vellum.FuzzyAutomaton = prefixAutomaton{}
 
@@ -60,7 +80,7 @@ func (a prefixAutomaton) state(inner, best int) int {
 		best = min(best, int(a.dfa.EditDistance(inner)))
 	}
 	if best == 0 {
-		inner = 0 // it does not get better
+		inner = 0 // it cannot get less
 	}
 	return inner<<2 | best
 }
@@ -92,8 +112,8 @@ func (a prefixAutomaton) MatchAndDistance(input string) (bool, uint8) {
 	return a.IsMatch(state), a.EditDistance(state)
 }
 
-// distance is the number of typos between two words: of a prefix of b that is nearest if prefix is
-// set, of all of b else. It is at most far, which stands for more.
+// distance is the number of typos between two words: between a and all of b, or the nearest prefix of b if prefix is
+// set. It is at most far, which stands for more.
 func distance(a, b []rune, prefix bool) int {
 	if !prefix && (len(a)-len(b) >= far || len(b)-len(a) >= far) {
 		return far
@@ -105,13 +125,7 @@ func distance(a, b []rune, prefix bool) int {
 	for i := range last {
 		last[i] = i
 	}
-	best := far
-	if len(a) < best {
-		best = len(a)
-	}
-	if !prefix {
-		best = far
-	}
+	best := min(far, len(a)) // without any of b
 	for j, c := range b {
 		this[0] = j + 1
 		least := this[0]
@@ -128,21 +142,12 @@ func distance(a, b []rune, prefix bool) int {
 			least = min(least, n)
 		}
 		before, last, this = last, this, before
-		if prefix {
-			best = min(best, last[len(a)])
+		if d := min(far, last[len(a)]); !prefix || d < best {
+			best = d
 		}
 		if least >= far {
-			break // no later column is less than this one, but for a transposition of far
+			break // no later column is less, except for a transposition, which is far as well
 		}
 	}
-	if prefix {
-		return best
-	}
-	if len(b) == 0 {
-		return min(far, len(a))
-	}
-	return min(far, last[len(a)])
+	return best
 }
-
-// fuzzy is an automaton of a word or name.
-type fuzzy = vellum.FuzzyAutomaton

@@ -6,7 +6,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestAutomataFit: the longest texts that typos are looked for in have an automaton, of whatever characters.
+// TestAutomataFit: the longest texts that may have typos have an automaton, whatever their characters.
 func TestAutomataFit(t *testing.T) {
 	typos := newTypos()
 	for _, first := range []rune{'a', 'à', '一', '\U00020000'} {
@@ -20,7 +20,7 @@ func TestAutomataFit(t *testing.T) {
 	}
 }
 
-// TestDistances holds the automata and the distance that highlighting goes by against the textbook's table.
+// TestDistances compares the automata, and the distance that highlighting uses, with the textbook's table.
 func TestDistances(t *testing.T) {
 	typos := newTypos()
 	word := rapid.StringOfN(rapid.SampledFrom([]rune("abcé漢")), 1, 9, -1)

@@ -12,7 +12,7 @@ import (
 	"movieexample.com/metadata/internal/search"
 )
 
-// TestWalk pages through an answer while films are put, changed and deleted: a film that nobody touches
+// TestWalk pages through an answer while films are put, changed and deleted: a film that does not change
 // is on the pages exactly once, and none is twice at the same place.
 func TestWalk(t *testing.T) {
 	titles := rapid.SampledFrom([]string{"Star", "The Star", "Stars", "Starr", "Star Wars", "Wars of a Star", "Dust"})
@@ -83,7 +83,7 @@ func TestSmallPages(t *testing.T) {
 	}
 }
 
-// TestReadersAndWriters lets everything happen at once; the race detector and the invariants of an answer watch.
+// TestReadersAndWriters runs everything at once, under the race detector, and checks the invariants of answers.
 func TestReadersAndWriters(t *testing.T) {
 	x := search.New()
 	film := func(i, version int) search.Change {
@@ -168,7 +168,7 @@ func TestSimilar(t *testing.T) {
 	if like, ok := x.Similar("empty", 10); !ok || like != nil {
 		t.Errorf("without genres: %v, %v", like, ok)
 	}
-	if like, ok := x.Similar("nobody", 10); ok || like != nil {
+	if like, ok := x.Similar("missing", 10); ok || like != nil {
 		t.Errorf("of no film: %v, %v", like, ok)
 	}
 	x.Apply([]search.Change{{Film: search.Film{ID: "same"}, Deleted: true}})

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A film with as much text as a film may have takes as long to build as a hundred others. Such films are not built again with each
+// A film with the longest texts takes as long to index as a hundred others. Such films are not indexed again with each
 // change of another film.
 func TestHeavyFilms(t *testing.T) {
 	x := New()

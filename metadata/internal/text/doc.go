@@ -1,6 +1,6 @@
-// Package text owns what makes two texts the same for a person who looks for a film: Fold, which
-// forgets case, accents, width, punctuation and spacing; SortKey, which titles are ordered by; and
-// GenreKey, by which genres are compared.
+// Package text compares texts as people who search for a film do: Fold
+// ignores case, accents, width, punctuation and spacing; SortKey orders titles; and
+// GenreKey compares genres.
 //
 // Titles are stored under the keys that this package makes, and the search index is built with them.
 // It promises that they are pure functions of the text, that folding twice is folding once, and that

@@ -48,12 +48,12 @@ func Fold(s string) string {
 	if b.Len() == 0 {
 		return strings.TrimSpace(norm.NFC.String(strings.ToLower(s)))
 	}
-	// Decomposing took Hangul syllables apart; a search for one must find it whole.
+	// Decomposing split Hangul syllables; a search for one must find it whole.
 	return norm.NFC.String(b.String())
 }
 
-// foldASCII is Fold for texts of which no character needs Unicode's tables, which most titles are:
-// an index of a million films is built in a third of the time. ok is false for other texts.
+// foldASCII is Fold for ASCII texts, which most titles are: with it, an index of a million films is built in a
+// third of the time. ok is false for other texts.
 func foldASCII(s string) (folded string, ok bool) {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
@@ -89,14 +89,14 @@ func foldASCII(s string) (folded string, ok bool) {
 // foldCase folds case. The second step is for Cherokee, whose two cases the first one exchanges.
 func foldCase(s string) string { return strings.ToLower(cases.Fold().String(s)) }
 
-// IsWordRune tells what a word consists of. Marks are part of it: vowels of Indic scripts are
+// IsWordRune reports whether r is part of a word. Marks are: vowels of Indic scripts are
 // marks, and leaving them out would change the word.
 func IsWordRune(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r)
 }
 
 // isAccent reports whether r only modifies the letter before it: combining marks that belong
-// to no script of their own, and Hebrew points. The two Japanese sound marks are excepted;
+// to no particular script, and Hebrew points. The two Japanese sound marks are excepted;
 // without them another syllable is left.
 func isAccent(r rune) bool {
 	if r == '\u3099' || r == '\u309A' {
@@ -105,7 +105,7 @@ func isAccent(r rune) bool {
 	return unicode.Is(unicode.Mn, r) && unicode.In(r, unicode.Inherited, unicode.Hebrew)
 }
 
-// IsApostrophe reports whether r stands inside a word and leaves no trace when it is folded.
+// IsApostrophe reports whether r is inside a word and is left out when the word is folded.
 func IsApostrophe(r rune) bool {
 	switch r {
 	case '\'', '’', '‘', 'ʼ', 'ʻ', '`':
@@ -114,8 +114,8 @@ func IsApostrophe(r rune) bool {
 	return false
 }
 
-// plainLetters spells a letter that no decomposition takes apart, and that people who do not
-// have it on their keyboard write otherwise; "" for all others. r is case folded.
+// plainLetters spells a letter that Unicode does not decompose, and that people without it on
+// their keyboard write differently; "" for all others. r is case folded.
 func plainLetters(r rune) string {
 	switch r {
 	case 'ø':

@@ -23,8 +23,8 @@ func SortKey(title string) string {
 	return key[:end]
 }
 
-// withoutArticle leaves out the first word of a title if it is an article and something with a
-// letter or digit follows, and what punctuation stands before that word.
+// withoutArticle leaves out the first word of a title if it is an article and a
+// letter or digit follows, and any punctuation before that word.
 //
 // A title does not say which language it is in, and an article of one language is another word
 // in the next: "Die Hard", "Den of Thieves", "O Brother, Where Art Thou?", "As Good as It Gets",
@@ -80,7 +80,7 @@ func isArticle(word string) bool {
 	return false
 }
 
-// isName reports whether what looks like an article is the first word of a name.
+// isName reports whether an apparent article is the first word of a name.
 func isName(article, next string) bool {
 	switch article + " " + next {
 	case "los angeles", "las vegas", "la la":

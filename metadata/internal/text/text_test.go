@@ -14,7 +14,7 @@ import (
 
 func TestSortKey(t *testing.T) {
 	for title, want := range map[string]string{
-		// Case, accents, letters of their own.
+		// Case, accents, special letters.
 		"Amélie":                "amelie",
 		"AMÉLIE":                "amelie",
 		"Ame\u0301lie":          "amelie",
@@ -88,7 +88,7 @@ func TestSortKey(t *testing.T) {
 		"Ett hål i mitt hjärta":   "hal i mitt hjarta",
 		"The The Band":            "the band", // one article, not two
 
-		// What looks like an article and is none, or may be none.
+		// Apparent articles that are none, or may be none.
 		"The":                        "the",
 		"A":                          "a",
 		"The ...":                    "the",
@@ -163,7 +163,7 @@ func TestGenreKey(t *testing.T) {
 	}
 }
 
-// TestFoldASCII holds the short way for ASCII texts against the long one, which a letter behind the
+// TestFoldASCII compares the fast path for ASCII texts with the slow one, which a letter after the
 // text forces.
 func TestFoldASCII(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -173,7 +173,7 @@ func TestFoldASCII(t *testing.T) {
 			want = text.Fold(s) + " e"
 		}
 		if got := text.Fold(s + " É"); got != want {
-			t.Errorf("fold(%q) is %q, but %q with É behind it", s, text.Fold(s), got)
+			t.Errorf("fold(%q) is %q, but %q with É after it", s, text.Fold(s), got)
 		}
 	})
 }
@@ -212,7 +212,7 @@ func TestWordsAreFold(t *testing.T) {
 		last := 0
 		for _, w := range words {
 			folded = append(folded, w.Text)
-			// Two words may come of one character, as of "㎯", but never stand in the wrong order.
+			// Two words may come of one character, as of "㎯", but never in the wrong order.
 			if w.Text == "" || w.Start >= w.End || w.Start < last && w.End < last || w.End > len(s) {
 				t.Errorf("word %+v of %+q", w, s)
 			}

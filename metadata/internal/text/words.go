@@ -12,12 +12,12 @@ import (
 type Word struct {
 	// Text is the word, folded. It is never empty.
 	Text string
-	// Start and End are the bytes of the text that it was made of. They never cut a character, and
-	// an accent never stands apart from its letter.
+	// Start and End are its bytes in the text. They never split a character, or an accent from
+	// its letter.
 	Start, End int
 }
 
-// Words takes a text apart. The words, joined by spaces, are Fold of the text; a text without any
+// Words splits a text. The words, joined by spaces, are Fold of the text; a text without any
 // letter or digit has none.
 func Words(s string) []Word {
 	words := make([]Word, 0, 8)
@@ -59,7 +59,7 @@ func Words(s string) []Word {
 		size = max(1, norm.NFD.NextBoundaryInString(s[i:], true))
 		char := strings.ToValidUTF8(s[i:i+size], "\uFFFD")
 		// Fold does these steps over the whole text. None of them looks further than the marks of a
-		// character, but for composing in the end, which is done word by word.
+		// character, except composing at the end, which is done word by word.
 		for _, d := range norm.NFD.String(foldCase(width.Fold.String(norm.NFD.String(char)))) {
 			switch {
 			case isAccent(d):

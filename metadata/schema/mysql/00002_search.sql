@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS movie_votes (
     INDEX movie_votes_by_seq (seq, movie_id)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
--- Rows that a killed run left are kept: somebody may have gone on from them.
+-- Rows that a killed run left are kept: another process may have continued from them.
 INSERT INTO sequences (name, last_number) VALUES ('movies', 1), ('votes', 0)
     ON DUPLICATE KEY UPDATE name = VALUES(name);
 

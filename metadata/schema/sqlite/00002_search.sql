@@ -3,7 +3,7 @@
 -- The numbers that were last given out. A transaction that changes films, or votes, takes one
 -- number with UPDATE … SET last_number = last_number + 1 and stamps what it changed. The lock on
 -- this row then lasts until the transaction's end, so that numbers become visible in their order:
--- a reader who has seen number n will never meet a smaller one later, and can go on behind n. It
+-- a reader who has seen number n will never meet a smaller one later, and can continue after n. It
 -- is why no clock and no auto-increment is used: transactions that commit in another order than
 -- they took their times or numbers would be passed by, in one process with several connections
 -- as well as in several processes.
@@ -14,7 +14,7 @@ CREATE TABLE sequences (
 );
 
 -- The change feed: one row per film that there is or was, with the number of its last change. A
--- film that was deleted keeps its row, or nobody would hear of it.
+-- film that was deleted keeps its row, or readers would miss the deletion.
 CREATE TABLE movie_changes (
     movie_id VARCHAR(128) NOT NULL,
     seq      BIGINT       NOT NULL,

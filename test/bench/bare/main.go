@@ -72,7 +72,7 @@ func run(args []string) error {
 	}
 	fmt.Println(ln.Addr())
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // ends with whoever started it
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends with its parent
 		server.Stop()
 	}()
 	return server.Serve(ln)
@@ -81,7 +81,7 @@ func run(args []string) error {
 type movieServer struct {
 	moviev1.UnimplementedMovieServiceServer
 	answer   *moviev1.GetMovieResponse
-	metadata metadatav1.MetadataServiceClient // nil: nobody is asked
+	metadata metadatav1.MetadataServiceClient // nil: not called
 	rating   ratingv1.RatingServiceClient
 }
 

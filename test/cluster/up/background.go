@@ -22,7 +22,7 @@ func lockFile(dir string) string { return filepath.Join(dir, "lock") }
 func logFile(dir string) string  { return filepath.Join(dir, "cluster.log") }
 
 // lock takes the lock that a running cluster holds; nil where it is held. The kernel frees it when its holder dies, so that an
-// old pid misleads nobody.
+// old pid misleads no one.
 func lock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(lockFile(dir), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -160,6 +160,6 @@ func stop(ctx context.Context, o options, stdout io.Writer) error {
 	if len(left) > 0 {
 		return fmt.Errorf("these still run: %v", left)
 	}
-	fmt.Fprintf(stdout, "Stopped after %s. The data are in %s: remove that to begin anew.\n", time.Since(began).Round(time.Millisecond), o.dir)
+	fmt.Fprintf(stdout, "Stopped after %s. The data are in %s: remove it to start over.\n", time.Since(began).Round(time.Millisecond), o.dir)
 	return nil
 }

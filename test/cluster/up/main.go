@@ -6,7 +6,7 @@
 //	up stop  [--dir D]                                             stops it, and says what did not stop
 //	up run   [--dir D] …                                           is what start starts: the cluster in the foreground
 //
-// The data stay in D; the next start goes on with them, on other ports. A process of the system that ends is started again
+// The data stay in D; the next start continues with them, on other ports. A process of the system that ends is started again
 // after two seconds, as a container would be; whatever ends `up run` ends everything.
 package main
 

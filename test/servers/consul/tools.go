@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package tools is a module of its own: it pins the Consul that the tests run against, and
+// Package tools is a separate module: it pins the Consul that the tests run against, and
 // its go.sum checks what is downloaded to build it.
 package tools
 

@@ -5,7 +5,7 @@
 //	go run ./test/servers/up [mariadb] [kafka|kafka=3] [consul] [--dir D] [--stop-with-parent]
 //
 // When all answer, it prints one line of JSON with their addresses. SIGTERM or SIGINT stops them. With --dir the data stay
-// there, and the next up goes on with them, on new ports; without it they are gone. What ends this program in any other way
+// there, and the next up continues with them, on new ports; without it they are gone. What ends this program in any other way
 // ends the servers too.
 package main
 
@@ -97,7 +97,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		}
 	}
 	if flags.NArg() == 0 {
-		return options{}, errors.New("no server was asked for: give mariadb, kafka, kafka=3, consul, or several of them")
+		return options{}, errors.New("no server was named: give mariadb, kafka, kafka=3, consul, or several of them")
 	}
 	return o, nil
 }
@@ -196,7 +196,7 @@ func watch(ctx context.Context, stderr io.Writer, m *servers.MariaDB, k *servers
 		watches.Go(func() error {
 			select {
 			case <-s.exited:
-				fmt.Fprintf(stderr, "up: %s ended; the others go on\n", s.name)
+				fmt.Fprintf(stderr, "up: %s ended; the others continue\n", s.name)
 			case <-ctx.Done():
 			}
 			return nil

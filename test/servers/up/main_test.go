@@ -12,8 +12,8 @@ func TestArguments(t *testing.T) {
 	for _, tc := range []struct {
 		args, message string
 	}{
-		{"", "no server was asked for: give mariadb"},
-		{"--dir d", "no server was asked for"},
+		{"", "no server was named: give mariadb"},
+		{"--dir d", "no server was named"},
 		{"mysql", `there is no server "mysql": give mariadb, kafka, kafka=3 or consul`},
 		{"kafka=2", `there is no server "kafka=2"`},
 		{"mariadb --directory d", "unknown flag: --directory"},

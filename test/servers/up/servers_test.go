@@ -62,7 +62,7 @@ func start(t *testing.T, path string, args ...string) (*exec.Cmd, addresses) {
 	return cmd, a
 }
 
-// alive reports whether a process runs. One that nobody has waited for yet does not.
+// alive reports whether a process runs. A zombie that was not waited for does not.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !bytes.Contains(stat, []byte(") Z "))
@@ -120,7 +120,7 @@ func TestKilled(t *testing.T) {
 	}
 	start(t, bin, "mariadb")
 	if !missing(t, dir) {
-		t.Errorf("the next start leaves %s, which nobody needs", dir)
+		t.Errorf("the next start leaves %s, which is unused", dir)
 	}
 }
 

@@ -1,0 +1,57 @@
+package movie
+
+import (
+	"context"
+	"strconv"
+
+	"google.golang.org/grpc/metadata"
+)
+
+// Read-your-writes: a caller that made a write sees it with its next read, although this service caches what it reads and the
+// write may have gone through another instance. There are three ways to know of a write, and no other code has to:
+//
+//   - A film written through this instance is dropped from the cache (details.go), and what was derived from films belongs to an
+//     epoch that has ended (readView.epoch).
+//   - A service in the same process reports each write before it is answered (RatingChanged, MovieChanged).
+//   - A caller that knows of a write sends its time with the request: no film, or no summary, that was read before it is used, and
+//     no load that began before it is joined. The gateway does so for 2 s after each write through it, for requests that name the
+//     film; other callers may do the same. The times of ratings and of films are separate, because films are rated far more
+//     often than they are written, and a rating need not cost a call to the metadata service.
+
+// The metadata keys of the demands. Their values are in microseconds since 1970-01-01 UTC, decimal numbers.
+const (
+	ratingsAfterKey = "x-read-after"
+	filmsAfterKey   = "x-film-read-after"
+)
+
+// RatingChanged is called by a rating service in the same process after a rating of the film was written and before the write is
+// answered: what is read of the film from now on has it.
+func (s *Service) RatingChanged(id string) { s.summaries.Expire(id) }
+
+// MovieChanged is RatingChanged for a film that was written or deleted.
+func (s *Service) MovieChanged(id string) { s.films.Drop(id) }
+
+// demands returns the times before which no rating and no film may have been read for the caller, in microseconds since 1970; 0
+// without a demand, or with one that cannot be read.
+func demands(ctx context.Context) (ratings, films int64) {
+	demand := func(key string) int64 {
+		values := metadata.ValueFromIncomingContext(ctx, key)
+		if len(values) != 1 {
+			return 0
+		}
+		µs, err := strconv.ParseInt(values[0], 10, 64)
+		if err != nil {
+			return 0
+		}
+		return max(0, µs)
+	}
+	return demand(ratingsAfterKey), demand(filmsAfterKey)
+}
+
+// ratingsMeet and filmsMeet report whether ratings or films read at read meet the demand of the caller. They only ever refuse: an
+// entry also has to be fresh otherwise, so that a caller whose clock is behind ours, and demands too little, sees what it would see
+// without a demand.
+func (now readView) ratingsMeet(read readView) bool { return read.since(now.ratingsAfter) }
+func (now readView) filmsMeet(read readView) bool   { return read.since(now.filmsAfter) }
+
+func (now readView) since(µs int64) bool { return µs == 0 || now.at.UnixMicro() >= µs }
