@@ -40,7 +40,7 @@ type Deps struct {
 }
 
 // Endpoint is an address for the pages: Name says what answers there, for example "metadata (gRPC)".
-type Endpoint struct{ Name, Addr string }
+type Endpoint = pages.Endpoint
 
 // Service is the gateway. It is safe for concurrent use.
 type Service struct {
@@ -75,8 +75,8 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 		Logger:    deps.Logger,
 		Movie:     movie,
 		Rating:    rating,
-		Problems:  explanations(),
-		Endpoints: endpoints(deps.Endpoints),
+		Problems:  problem.Explanations(),
+		Endpoints: deps.Endpoints,
 		PublicURL: cfg.PublicURL,
 		Caches:    s.caches,
 	})
@@ -151,22 +151,4 @@ func (s *Service) Shutdown(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("wait for requests in progress: %w", err), s.server.Close())
 	}
 	return nil
-}
-
-// explanations are the problem types for the pages that explain them.
-func explanations() []pages.Problem {
-	types := problem.Explanations()
-	list := make([]pages.Problem, len(types))
-	for i, t := range types {
-		list[i] = pages.Problem(t)
-	}
-	return list
-}
-
-func endpoints(given []Endpoint) []pages.Endpoint {
-	list := make([]pages.Endpoint, len(given))
-	for i, e := range given {
-		list[i] = pages.Endpoint(e)
-	}
-	return list
 }

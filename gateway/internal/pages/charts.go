@@ -182,7 +182,7 @@ func waysOn(name string, f filter) (ways, years []way) {
 	return ways, years
 }
 
-// readFilter reads what narrows a list, and the place to go on from. A complaint says what is wrong with the address.
+// readFilter reads what narrows a list, and where the page begins. A complaint says what is wrong with the address.
 func readFilter(query url.Values) (f filter, token, complaint string) {
 	f.Genre = strings.TrimSpace(query.Get("genre"))
 	if d := query.Get("decade"); d != "" {

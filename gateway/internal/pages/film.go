@@ -16,10 +16,6 @@ import (
 
 const similarFilms = 6
 
-// asOfMark stands in a ready page for the time of its numbers, which is the one thing that differs each time. No text of a
-// film can be taken for it, because theirs come out escaped.
-const asOfMark = `<time datetime="AS-OF">AS-OF</time>`
-
 // moviePage is what film.html shows.
 type moviePage struct {
 	Head       head

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"movieexample.com/gateway/internal/problem"
 	"movieexample.com/internal/cache"
 )
 
@@ -49,18 +50,7 @@ type Deps struct {
 }
 
 // Problem is a problem type of the API and its explanation.
-type Problem struct {
-	// Slug is the last element of the type's address, /problems/{slug}.
-	Slug string
-	// Title is the problem's title, the same as in the API's answers.
-	Title string
-	// Status is the HTTP status it comes with.
-	Status int
-	// Meaning says what happened, Remedy what to do about it; plain text, paragraphs parted by an empty line.
-	Meaning, Remedy string
-	// Example is an answer of that type, or empty.
-	Example string
-}
+type Problem = problem.Explanation
 
 // Endpoint is an address for the about page: Name says what answers there, for example "metadata (gRPC)".
 type Endpoint struct{ Name, Addr string }

@@ -74,7 +74,7 @@ func parseTemplates() (map[string]*template.Template, error) {
 	return pages, nil
 }
 
-// drawPoster draws a film's poster. It escapes what it draws by itself.
+// drawPoster draws a film's poster. Its text is escaped.
 func drawPoster(f *film, size poster.Size) template.HTML {
 	return poster.SVG(posterFilm(f), size)
 }

@@ -94,7 +94,7 @@ func sendXML(w http.ResponseWriter, body []byte) {
 	_, _ = w.Write(body) // a client that is gone misses nothing
 }
 
-// robots lets everybody in, but not where programs talk to programs.
+// robots allows all crawlers everything but the API.
 func (p *Pages) robots(w http.ResponseWriter, r *http.Request) {
 	var b strings.Builder
 	b.WriteString("User-agent: *\nDisallow: /v1/\nDisallow: /search/suggest\n")

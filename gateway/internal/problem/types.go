@@ -27,11 +27,12 @@ const (
 
 // Explanation is a type of problem as the page at its address explains it.
 type Explanation struct {
-	Slug            string
-	Title           string
-	Status          int
+	Slug   string // the last element of the type's address, /problems/{slug}
+	Title  string // as in the API's answers
+	Status int    // of HTTP
+	// Meaning says what happened, Remedy what to do about it; plain text, paragraphs separated by an empty line.
 	Meaning, Remedy string
-	Example         string
+	Example         string // an answer of that type
 }
 
 // base begins the type of every problem. It is a relative reference (RFC 9457 §3.1.1), so it resolves to a page of this system
@@ -136,7 +137,7 @@ var kindTypes = map[fault.Kind]explained{
 	fault.KindExhausted: {
 		meaning: "A limit is reached: too many requests at a time, or too much in one.",
 		remedy:  "Wait a little and send the request again, less often or smaller, as detail says.",
-		detail:  "too many requests are under way: try again later", path: "/v1/movies",
+		detail:  "too many requests are in progress: try again later", path: "/v1/movies",
 	},
 	fault.KindUnavailable: {
 		meaning: "A service that the answer needs cannot be reached at the moment. Of a write it is not known whether it was done.",
@@ -214,7 +215,7 @@ func (t Type) problem() fault.Problem {
 	return p
 }
 
-// OfStatus returns the problem that an HTTP status says by itself, and whether there is one.
+// OfStatus returns the problem that an HTTP status stands for, and whether there is one.
 func OfStatus(status int) (fault.Problem, bool) {
 	if status == http.StatusNotFound {
 		return NoSuchRoute.Error("there is nothing at this address; the API is described at /docs, the pages begin at /").Problem, true

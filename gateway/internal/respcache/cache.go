@@ -221,7 +221,7 @@ func (c *Cache[R]) Write(scope Scope) (done func()) {
 	return func() { scope.Add(1) }
 }
 
-// Join returns the composition for the key that is under way, or a new one, which the caller leads; or an entry that was cached
+// Join returns the composition for the key that is in flight, or a new one, which the caller leads; or an entry that was cached
 // since the caller looked.
 func (c *Cache[R]) Join(key Key, scope Scope) (f *Flight[R], leads bool, e *Entry[R]) {
 	now := c.now()
@@ -242,8 +242,7 @@ func (c *Cache[R]) Join(key Key, scope Scope) (f *Flight[R], leads bool, e *Entr
 	return f, true, nil
 }
 
-// Alone returns a composition that no request can join, for a client that refuses cached responses. Its result is cached all the
-// same.
+// Alone returns a composition that no request can join, for a client that refuses cached responses. Its result is cached too.
 func (c *Cache[R]) Alone(key Key, scope Scope) *Flight[R] {
 	c.counts.bypass.Inc()
 	return c.flight(flightKey{key, c.stamp(scope)}, scope, c.now())

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"embed"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"io"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -70,7 +72,7 @@ func merge(into, from *object) {
 			}
 			merge(into.object(key), v)
 		case []any:
-			into.set(key, slices.Concat([]any{}, into.list(key), v))
+			into.set(key, append(append([]any{}, into.list(key)...), v...)) // a list that is empty stays one
 		default:
 			into.set(key, v)
 		}
@@ -127,9 +129,13 @@ func indented(v any) ([]byte, error) {
 // parse reads YAML, of which JSON is a part: objects become *object, numbers stay as they are written. "!example name" is the content
 // of a file in examples/.
 func parse(text []byte) (*object, error) {
-	var n yaml.Node
-	if err := yaml.Unmarshal(text, &n); err != nil {
+	var n, more yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	if err := dec.Decode(&n); err != nil {
 		return nil, err
+	}
+	if err := dec.Decode(&more); err != io.EOF {
+		return nil, fmt.Errorf("there is more than one value (%v)", err)
 	}
 	v, err := valueOf(&n)
 	if err != nil {
@@ -161,7 +167,7 @@ func valueOf(n *yaml.Node) (any, error) {
 	case yaml.MappingNode:
 		o := obj()
 		for i := 0; i < len(n.Content); i += 2 {
-			key, v := n.Content[i], any(nil)
+			key := n.Content[i]
 			if key.Kind == yaml.AliasNode {
 				key = key.Alias
 			}
@@ -169,11 +175,10 @@ func valueOf(n *yaml.Node) (any, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", key.Value, err)
 			}
-			if inherited, ok := v.(*object); ok && key.Tag == "!!merge" {
-				merge(o, inherited)
-			} else {
-				o.set(key.Value, v)
+			if _, twice := o.values[key.Value]; twice {
+				return nil, fmt.Errorf("line %d: %s is there twice", key.Line, key.Value)
 			}
+			o.set(key.Value, v)
 		}
 		return o, nil
 	}
@@ -186,4 +191,54 @@ func valueOf(n *yaml.Node) (any, error) {
 	var v any
 	err := n.Decode(&v)
 	return v, err
+}
+
+//go:embed examples
+var examples embed.FS
+
+// example reads a recorded answer.
+func example(name string) (*object, error) {
+	text, err := examples.ReadFile("examples/" + name + ".json")
+	if err != nil {
+		return nil, fmt.Errorf("%w: record it with go test ./test/clients -run Examples -update", err)
+	}
+	return parse(text)
+}
+
+const schemaPrefix = "#/components/schemas/"
+
+// reference is a reference to a schema.
+func reference(name string) *object { return obj("$ref", schemaPrefix+name) }
+
+// referenced is the name of the schema that a reference is to; "" where v is none.
+func referenced(o *object) string { return strings.TrimPrefix(o.text("$ref"), schemaPrefix) }
+
+// camel is protobuf's rule for JSON names.
+func camel(name string) string {
+	parts := strings.Split(name, "_")
+	for i := 1; i < len(parts); i++ {
+		parts[i] = sentence(parts[i])
+	}
+	return strings.Join(parts, "")
+}
+
+// snake is the name of a field whose JSON name is name.
+func snake(name string) string {
+	var b strings.Builder
+	for _, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			b.WriteByte('_')
+			c += 'a' - 'A'
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// sentence begins with a capital.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }

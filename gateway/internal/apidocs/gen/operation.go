@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,18 +14,6 @@ import (
 
 	"movieexample.com/internal/fault"
 )
-
-//go:embed examples
-var examples embed.FS
-
-// example reads a recorded answer.
-func example(name string) (*object, error) {
-	text, err := examples.ReadFile("examples/" + name + ".json")
-	if err != nil {
-		return nil, fmt.Errorf("%w: record it with go test ./test/clients -run Examples -update", err)
-	}
-	return parse(text)
-}
 
 var pathField = regexp.MustCompile(`\{[^}]*\}`)
 

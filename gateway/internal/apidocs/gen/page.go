@@ -207,7 +207,7 @@ func (e entry) schema() *object {
 	return e.object
 }
 
-// Type names the type, with a link where it has a place of its own.
+// Type names the type, with a link if it is listed under Types.
 func (e entry) Type() template.HTML { return typeOf(e.schema()) }
 
 func typeOf(s *object) template.HTML {

@@ -24,52 +24,6 @@ type completion struct {
 	schemas   *object
 }
 
-// document returns the whole document: what is generated is merged into what is written by hand.
-func (c *completion) document() (*object, error) {
-	doc := obj("openapi", c.skeleton.text("openapi"))
-	merge(doc, c.supplement.object("document"))
-	c.used, c.responses, c.schemas = map[string]bool{}, map[string]string{}, obj()
-	responses := doc.object("components", "responses")
-	for _, name := range responses.keys {
-		status := fmt.Sprint(get[any](responses, name, "content", "application/problem+json", "example", "status"))
-		c.responses[status] = name
-	}
-	if err := c.makeSchemas(); err != nil {
-		return nil, err
-	}
-	paths, err := c.paths()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.inputSchemas(); err != nil {
-		return nil, err
-	}
-	merge(c.schemas, c.supplement.object("types"))
-	merge(doc, obj("paths", paths, "components", obj("schemas", c.schemas)))
-	slices.Sort(doc.object("components", "schemas").keys)
-	return doc, c.unused()
-}
-
-// unused complains about what the supplement says of things that are not there.
-func (c *completion) unused() error {
-	var left []string
-	for _, section := range c.supplement.keys {
-		if section == "document" || section == "fields" {
-			continue
-		}
-		for _, key := range c.supplement.object(section).keys {
-			if name := section + " " + key; !c.used[name] {
-				left = append(left, name)
-			}
-		}
-	}
-	if len(left) > 0 {
-		slices.Sort(left)
-		return fmt.Errorf("supplement.yaml describes what the protos do not have: %s", strings.Join(left, ", "))
-	}
-	return nil
-}
-
 // take returns what a section of the supplement has for a key, and marks it as used.
 func (c *completion) take(section, key string) any {
 	c.used[section+" "+key] = true
@@ -81,14 +35,6 @@ func (c *completion) name(full string) string {
 	short, _ := c.take("names", full).(string)
 	return cmp.Or(short, full[strings.LastIndexByte(full, '.')+1:])
 }
-
-const schemaPrefix = "#/components/schemas/"
-
-// reference is a reference to a schema.
-func reference(name string) *object { return obj("$ref", schemaPrefix+name) }
-
-// referenced is the name of the schema that a reference is to; "" where v is none.
-func referenced(o *object) string { return strings.TrimPrefix(o.text("$ref"), schemaPrefix) }
 
 // makeSchemas names the types of the skeleton and completes them.
 func (c *completion) makeSchemas() error {
@@ -257,34 +203,4 @@ func (c *completion) paragraphs(comment string) string {
 		})
 	}
 	return strings.Join(parts, "\n\n")
-}
-
-// camel is protobuf's rule for JSON names.
-func camel(name string) string {
-	parts := strings.Split(name, "_")
-	for i := 1; i < len(parts); i++ {
-		parts[i] = sentence(parts[i])
-	}
-	return strings.Join(parts, "")
-}
-
-// snake is the name of a field whose JSON name is name.
-func snake(name string) string {
-	var b strings.Builder
-	for _, c := range name {
-		if c >= 'A' && c <= 'Z' {
-			b.WriteByte('_')
-			c += 'a' - 'A'
-		}
-		b.WriteRune(c)
-	}
-	return b.String()
-}
-
-// sentence begins with a capital.
-func sentence(s string) string {
-	if s == "" {
-		return ""
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
 }
