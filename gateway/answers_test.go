@@ -135,7 +135,7 @@ func TestNothingIsKept(t *testing.T) {
 	}
 }
 
-// TestKeptAnswersAreTheSame sends the whole contract to a gateway that keeps answers, all twice: nobody can tell.
+// TestKeptAnswersAreTheSame sends the whole contract to a gateway with a response cache, all twice: the answers are the same.
 func TestKeptAnswersAreTheSame(t *testing.T) {
 	plain := httptest.NewServer(newGateway(t, gateway.Config{}, &fakeMovie{}, nil).Handler())
 	t.Cleanup(plain.Close)
@@ -234,7 +234,7 @@ func TestHowLongAnswersAreKept(t *testing.T) {
 	}
 }
 
-// Whoever asks for an answer made anew gets it, and so does who asks next.
+// A client that refuses a cached response gets a new one, and so does the next client.
 func TestReload(t *testing.T) {
 	var title atomic.Pointer[string]
 	movie := &titledMovie{title: &title}
@@ -257,7 +257,7 @@ func (m *titledMovie) GetMovie(_ context.Context, r *moviev1.GetMovieRequest) (*
 	return &moviev1.GetMovieResponse{Movie: &moviev1.Movie{Id: r.GetId(), Title: *m.title.Load()}}, nil
 }
 
-// What is kept never takes more memory than it may, compressed forms included, and what is asked for most stays.
+// What is kept never takes more memory than it may, compressed forms included, and the most frequent requests stay.
 func TestKeptAnswersAreBounded(t *testing.T) {
 	const most = 1 << 20
 	registry := prometheus.NewRegistry()
@@ -273,7 +273,7 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 	before := calls.Load()
 	b.want(b.ask("GET", "/v1/movies?page_token=popular", ""), 200)
 	if calls.Load() != before {
-		t.Error("what was asked for all the time was not kept")
+		t.Error("the most frequent response was not kept")
 	}
 	size := func() float64 { return gauge(t, registry, "movieexample_http_response_cache_bytes") }
 	for size() > most { // it is made smaller in the background
@@ -301,11 +301,11 @@ func gauge(t testing.TB, registry *prometheus.Registry, name string) float64 {
 	return 0
 }
 
-// A film that is rated or changed through this gateway is read anew, and by pages too; other films' ratings leave it alone.
+// A film that is rated or changed through this gateway is read again, by pages too; other films' ratings leave it alone.
 func TestWritesEndAnswers(t *testing.T) {
 	for _, tc := range []struct {
 		method, path, body string
-		film, list         bool // what is read anew
+		film, list         bool // what is read again
 	}{
 		{"PUT", "/v1/movies/a", `{"title":"T"}`, true, true},
 		{"PUT", "/v1/movies/other", `{"title":"T"}`, true, true}, // films are in each other's answers
@@ -320,21 +320,21 @@ func TestWritesEndAnswers(t *testing.T) {
 	} {
 		t.Run(tc.method+tc.path+tc.body, func(t *testing.T) {
 			b, calls := keeping(t, &fakeMovie{}, nil)
-			anew := func(path string) bool {
+			composed := func(path string) bool {
 				before := calls.Load()
 				b.want(b.ask("GET", path, ""), 200)
 				return calls.Load() != before
 			}
 			want := map[string]bool{"/v1/movies/a": tc.film, "/v1/movies/a/similar": tc.film, "/movies/a": tc.film, "/v1/movies": tc.list, "/v1/charts/top": tc.list, "/": tc.list}
 			for path := range want {
-				if !anew(path) || anew(path) {
+				if !composed(path) || composed(path) {
 					t.Fatalf("%s was not made once", path)
 				}
 			}
 			b.ask(tc.method, tc.path, tc.body)
 			for path, want := range want {
-				if got := anew(path); got != want {
-					t.Errorf("%s was read anew: %v, want %v", path, got, want)
+				if got := composed(path); got != want {
+					t.Errorf("%s was read again: %v, want %v", path, got, want)
 				}
 			}
 		})
@@ -372,9 +372,9 @@ func TestKeptAnswersAreSeen(t *testing.T) {
 # TYPE movieexample_http_requests_total counter
 movieexample_http_requests_total{method="GET",route="/v1/movies/{id}",status="200"} 4
 movieexample_http_requests_total{method="GET",route="/v1/users/{userId}/ratings",status="200"} 1
-# HELP movieexample_http_response_cache_requests_total Reads whose answers may be kept: sent as kept (hit), with what was being made for another (joined), made (miss), made because the client wanted it (anew).
+# HELP movieexample_http_response_cache_requests_total Reads whose responses may be cached, by result: cached (hit), composed for another request (joined), composed (miss), composed because the client refused a cached one (bypass).
 # TYPE movieexample_http_response_cache_requests_total counter
-movieexample_http_response_cache_requests_total{result="anew"} 1
+movieexample_http_response_cache_requests_total{result="bypass"} 1
 movieexample_http_response_cache_requests_total{result="hit"} 2
 movieexample_http_response_cache_requests_total{result="joined"} 0
 movieexample_http_response_cache_requests_total{result="miss"} 1

@@ -52,14 +52,14 @@ func (w warmMovie) SearchMovies(context.Context, *moviev1.SearchMoviesRequest) (
 	return w.search, nil
 }
 
-// BenchmarkREST compares what is asked for most with a bare net/http handler that writes the same bytes, over kept-alive
+// BenchmarkREST compares the most frequent requests with a bare net/http handler that writes the same bytes, over kept-alive
 // loopback connections whose client end does as little as possible, and with services that have their answers ready: it is the gateway's
 // own cost. For details the target is bare/ours ≥ 0.5.
 //
 // "ratio" asks both in turn and reports the median of the pairs, so that whatever else the machine does meets both alike; the
 // others are for profiles.
 func BenchmarkREST(b *testing.B) {
-	anew := newGateway(b, gateway.Config{}, newWarmMovie(), nil).Handler()
+	uncached := newGateway(b, gateway.Config{}, newWarmMovie(), nil).Handler()
 	kept := newGateway(b, gateway.DefaultConfig(), newWarmMovie(), nil).Handler()
 	for _, bench := range []struct{ name, path, header string }{
 		{"kept-details", "/v1/movies/tt0111161", ""},
@@ -76,7 +76,7 @@ func BenchmarkREST(b *testing.B) {
 			target := "GET " + bench.path + " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: application/json\r\n" + bench.header + "\r\n"
 			var body []byte
 			status := http.StatusOK
-			ours := anew
+			ours := uncached
 			if strings.HasPrefix(bench.name, "kept-") {
 				ours = kept
 			}
@@ -140,7 +140,7 @@ func median(list []float64) float64 {
 	return list[len(list)/2]
 }
 
-// client is a connection to a server of its own.
+// client is a connection to its own server.
 type client struct {
 	conn net.Conn
 	in   *bufio.Reader
@@ -206,7 +206,7 @@ func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		return // the race detector allocates
 	}
-	anew := newGateway(t, gateway.Config{}, newWarmMovie(), nil).Handler()
+	uncached := newGateway(t, gateway.Config{}, newWarmMovie(), nil).Handler()
 	stopped := time.Now()
 	kept := newGateway(t, gateway.DefaultConfig(), newWarmMovie(), func(d *gateway.Deps) { d.Now = func() time.Time { return stopped } }).Handler()
 	for _, tc := range []struct {
@@ -223,7 +223,7 @@ func TestAllocations(t *testing.T) {
 		{"/v1/movies/tt0111161?fields=id,title", "", 72},
 	} {
 		path, again := strings.CutPrefix(tc.path, "kept ")
-		h := anew
+		h := uncached
 		if again {
 			h = kept
 		}
@@ -238,7 +238,7 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// discard is an answer that nobody reads.
+// discard is a response that is not read.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header       { return d.header }

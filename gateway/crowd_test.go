@@ -25,7 +25,7 @@ import (
 )
 
 // catalogue is both services, without any cache: a film's title is the number of times it was written, its votes those of
-// ratings. It is the connection itself, so that a test decides when a call goes on.
+// ratings. It is the connection itself, so that a test decides when a call continues.
 type catalogue struct {
 	mu     sync.Mutex
 	titles map[string]int
@@ -98,7 +98,7 @@ func send(ctx context.Context, h http.Handler, method, path, body string) *httpt
 	return w
 }
 
-// What is too old to be given again is let go, also when nobody comes any more.
+// Expired responses are removed, also if no request comes any more.
 func TestAnswersAreLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, registry := newCatalogue(), prometheus.NewRegistry()
@@ -118,7 +118,7 @@ func TestAnswersAreLetGo(t *testing.T) {
 			<-time.After(3 * time.Minute)
 			synctest.Wait()
 			if size() != 0 {
-				t.Errorf("round %d: %v bytes are kept of what nobody can get", round, size())
+				t.Errorf("round %d: %v bytes of expired responses are kept", round, size())
 			}
 		}
 	})
@@ -134,7 +134,7 @@ func TestCrowd(t *testing.T) {
 		"all stay":        {gone: 0, calls: 1},
 		"the leader goes": {gone: 1, calls: 1},
 		"one stays":       {gone: 9, calls: 1},
-		"nobody stays":    {gone: 10, calls: 1},
+		"none stays":      {gone: 10, calls: 1},
 		"it fails":        {fails: true, calls: 10},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestCrowd(t *testing.T) {
 				if len(ids) != len(stayed) {
 					t.Errorf("%d request ids for %d requests", len(ids), len(stayed))
 				}
-				// Who goes while somebody else leads makes a call that ends at once: it only finds out that it is gone.
+				// A client that leaves while another one leads makes a call that ends at once: it only finds out that it is gone.
 				if got := calls.Load(); got < tc.calls || got > tc.calls+int64(max(tc.gone-1, 0)) {
 					t.Errorf("%d calls, want %d", got, tc.calls)
 				}
@@ -225,7 +225,7 @@ func versionsIn(t interface{ Fatalf(string, ...any) }, h http.Handler, path stri
 	return title, votes
 }
 
-// Who wrote reads what was written, whoever else reads at the same time: writers of different films among readers of all.
+// A writer reads what it wrote, with other readers at the same time: writers of different films among readers of all.
 func TestReadYourWritesInACrowd(t *testing.T) {
 	c := newCatalogue()
 	h := c.gateway(t)
@@ -336,7 +336,7 @@ func TestReadYourWrites(t *testing.T) {
 			},
 			"end a slow read": func(rt *rapid.T) {
 				if len(under) == 0 {
-					rt.Skip("none is under way")
+					rt.Skip("none is in flight")
 				}
 				finish(rapid.IntRange(0, len(under)-1).Draw(rt, "which"))
 			},

@@ -35,7 +35,7 @@ func (*longList) ListMovies(context.Context, *moviev1.ListMoviesRequest) (*movie
 
 // Every coding has the same content and the same ETag, HEAD has the headers of GET, and 304 has no body in any.
 func TestCodings(t *testing.T) {
-	t.Run("composed anew", func(t *testing.T) { testCodings(t, gateway.Config{}) })
+	t.Run("not cached", func(t *testing.T) { testCodings(t, gateway.Config{}) })
 	t.Run("kept", func(t *testing.T) { testCodings(t, gateway.DefaultConfig()) })
 }
 

@@ -20,6 +20,7 @@ import (
 	"movieexample.com/gateway/internal/respcache"
 	"movieexample.com/gateway/internal/transcode"
 	"movieexample.com/gateway/internal/upstream"
+	"movieexample.com/internal/cache"
 )
 
 // Deps is what the gateway needs from outside.
@@ -39,11 +40,13 @@ type Deps struct {
 }
 
 // Endpoint is an address for the pages: Name says what answers there, for example "metadata (gRPC)".
-type Endpoint struct{ Name, Addr string }
+type Endpoint = pages.Endpoint
 
 // Service is the gateway. It is safe for concurrent use.
 type Service struct {
 	edge    *edge.Handler
+	caches  *cache.Group
+	specs   []cache.Spec
 	handler http.Handler
 	server  *http.Server
 	leaving atomic.Bool
@@ -67,19 +70,20 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build the gateway's routes: %w", err)
 	}
+	s := &Service{caches: cache.NewGroup(deps.Metrics, deps.Now)}
 	site, err := pages.New(pages.Config{}, pages.Deps{
 		Logger:    deps.Logger,
 		Movie:     movie,
 		Rating:    rating,
-		Problems:  explanations(),
-		Endpoints: endpoints(deps.Endpoints),
+		Problems:  problem.Explanations(),
+		Endpoints: deps.Endpoints,
 		PublicURL: cfg.PublicURL,
+		Caches:    s.caches,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the pages: %w", err)
 	}
 	name, version := apidocs.Title()
-	s := &Service{}
 	s.edge, err = edge.New(edge.Options{
 		Transcoder:  api,
 		FilmService: upstream.MovieService().FullName(),
@@ -100,6 +104,7 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.specs = append(s.caches.Specs(), respcache.Spec(cfg.AnswerCacheBytes))
 	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.leaving.Load() {
 			w.Header().Set("Connection", "close")
@@ -122,6 +127,9 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 // Handler returns the gateway's handler, for a server of the caller's.
 func (s *Service) Handler() http.Handler { return s.handler }
 
+// Caches returns the declarations of all caches.
+func (s *Service) Caches() []cache.Spec { return s.specs }
+
 // Serve answers requests on l until Shutdown, and then returns nil. It closes l. If l listens on a loopback address, writes are
 // accepted only for hosts that no other site can be reached by.
 func (s *Service) Serve(l net.Listener) error {
@@ -138,26 +146,9 @@ func (s *Service) Leave() { s.leaving.Store(true) }
 
 // Shutdown stops accepting requests and waits for those in progress. If ctx ends first they are cut off, and ctx's error is returned.
 func (s *Service) Shutdown(ctx context.Context) error {
+	defer s.caches.Close()
 	if err := s.server.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("wait for requests in progress: %w", err), s.server.Close())
 	}
 	return nil
-}
-
-// explanations are the problem types for the pages that explain them.
-func explanations() []pages.Problem {
-	types := problem.Explanations()
-	list := make([]pages.Problem, len(types))
-	for i, t := range types {
-		list[i] = pages.Problem(t)
-	}
-	return list
-}
-
-func endpoints(given []Endpoint) []pages.Endpoint {
-	list := make([]pages.Endpoint, len(given))
-	for i, e := range given {
-		list[i] = pages.Endpoint(e)
-	}
-	return list
 }

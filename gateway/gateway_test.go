@@ -279,7 +279,7 @@ func TestConfig(t *testing.T) {
 }
 
 // TestManyRefusalsFewLines: what a client can make happen thousands of times a second does not fill the disk; every request is
-// counted, and what is of another kind has its line all the same.
+// counted, and what is of another kind has its line nevertheless.
 func TestManyRefusalsFewLines(t *testing.T) {
 	var log lines
 	registry := prometheus.NewRegistry()

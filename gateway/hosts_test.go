@@ -33,7 +33,7 @@ type elsewhere struct{ net.Listener }
 
 func (elsewhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero, Port: 80} }
 
-// On loopback, a page whose name was made to mean this machine can read what everybody may, and write nothing.
+// On loopback, a page whose name was made to mean this machine can read what is public, and write nothing.
 func TestRebinding(t *testing.T) {
 	const allowed, refused = 200, 403
 	plain := served(t, gateway.Config{}, func(l net.Listener) net.Listener { return l })
@@ -62,7 +62,7 @@ func TestRebinding(t *testing.T) {
 		{named, "FILMS.LAN:1", allowed},
 		{named, "other.lan.", allowed},
 		{named, "x.films.example", refused},
-		{public, "evil.example", allowed}, // who listens for everybody is called by any name
+		{public, "evil.example", allowed}, // a gateway on a public address has any name
 	} {
 		for _, q := range []request{
 			{method: "PUT", path: "/v1/movies/a", body: `{"title":"T"}`},

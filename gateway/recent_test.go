@@ -22,7 +22,7 @@ import (
 // half a second, unless the caller says that numbers read so early will not do.
 type votes struct {
 	now   func() time.Time
-	fail  error // of writes, which are made all the same
+	fail  error // of writes, which are made nevertheless
 	mu    sync.Mutex
 	count map[string]int32
 	kept  map[string]reading

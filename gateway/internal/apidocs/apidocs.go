@@ -34,10 +34,10 @@ func Title() (name, version string) {
 	return d.Info.Title, d.Info.Version
 }
 
-// Options are what the page takes from those who mount it. The zero value works.
+// Options configure the page. The zero value works.
 type Options struct {
-	// FontURL is the path on this server of League Gothic (WOFF2, with its axis of width) for the masthead and the title. Empty means that
-	// the page loads no font, and takes the narrow one that the reader has.
+	// FontURL is the path on this server of League Gothic (WOFF2, with its axis of width) for the masthead and the title. If it is empty,
+	// the page loads no font and uses a narrow one of the reader's machine.
 	FontURL string
 }
 
@@ -47,8 +47,8 @@ const (
 	policy   = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-// Handler answers GET and HEAD of /openapi.json, /docs and /docs/docs.css, and nothing else: a path that is not its own is 404, and
-// another method 405, in plain text. Answers have an ETag, and conditional and range requests are understood. Of several options the last counts.
+// Handler answers GET and HEAD of /openapi.json, /docs and /docs/docs.css; other paths are 404 and other methods 405, in plain text.
+// Responses have an ETag, and conditional and range requests are supported. Of several options the last counts.
 func Handler(options ...Options) http.Handler {
 	policy, style := policy, style
 	for _, o := range options {
@@ -69,7 +69,7 @@ func Handler(options ...Options) http.Handler {
 	return mux
 }
 
-// fontFace is the rule that loads the font. It says nothing of what else the font could do: the page sets its masthead and title in it.
+// fontFace is the rule that loads the font.
 func fontFace(path string) string {
 	address := url.URL{Path: path} // escapes what would end the text in quotes
 	return `@font-face { font-family: "League Gothic"; src: url("` + address.EscapedPath() + `") format("woff2"); font-weight: 400; font-stretch: 75% 100%; font-display: swap; }` + "\n\n"
@@ -78,7 +78,7 @@ func fontFace(path string) string {
 // file answers with one file.
 func file(contentType string, content []byte, headers map[string]string) http.Handler {
 	sum := sha256.Sum256(content)
-	// Weak, because whoever compresses the answer later does not change what it says.
+	// Weak, because the response may be compressed later.
 	etag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

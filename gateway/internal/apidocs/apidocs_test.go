@@ -101,7 +101,7 @@ func TestPageNeedsNobody(t *testing.T) {
 	}
 }
 
-// TestFont: whoever has the font says where it is, and then the page may load it.
+// TestFont: with the address of the font, the page may load it.
 func TestFont(t *testing.T) {
 	get := func(path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
@@ -123,7 +123,7 @@ func TestFont(t *testing.T) {
 	}
 }
 
-// TestOperations: whoever adds a route also describes it.
+// TestOperations: every route is described.
 func TestOperations(t *testing.T) {
 	var doc struct {
 		Paths map[string]map[string]struct {
@@ -181,15 +181,19 @@ func TestOperations(t *testing.T) {
 			if ok := op.Responses["200"]; ok.Description == "" || ok.Content["application/json"].Example == nil {
 				t.Errorf("%s: 200 has no description or no example", at)
 			}
-			for _, status := range []string{"400", "500", "503", "504"} {
+			failures := []string{"400", "500", "503", "504"}
+			if at == "get /v1" {
+				failures = failures[:2] // the index calls no service
+			}
+			for _, status := range failures {
 				if op.Responses[status].Ref == "" {
 					t.Errorf("%s: does not describe %s", at, status)
 				}
 			}
 		}
 	}
-	if count < 18 {
-		t.Errorf("%d operations, want 18 or more", count)
+	if count < 19 {
+		t.Errorf("%d operations, want 19 or more", count)
 	}
 	for name, s := range doc.Components.Schemas {
 		if s.Description == "" {

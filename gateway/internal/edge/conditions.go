@@ -72,7 +72,7 @@ func preconditionOf(r *transcode.Route, header http.Header) (*upstream.Precondit
 	return p, nil
 }
 
-// shown is a header's value for a message. It has quotes of its own, so none are put around it.
+// shown is a header's value for a message. It contains quotes, so none are added.
 func shown(lines []string) string {
 	return problem.Shorten(strings.ToValidUTF8(strings.Join(lines, ", "), "\uFFFD"))
 }

@@ -13,16 +13,20 @@ import (
 // newIndex makes the answer to GET /v1: what the API is, and where to find its description and everything that can be read. The
 // links are read from the routes: those with a field in the path are URI templates (RFC 6570).
 func newIndex(name, version string, t *transcode.Transcoder, m *metrics) (*response, error) {
+	type link struct {
+		Operation string `json:"operation"`
+		Path      string `json:"path"`
+	}
 	index := struct {
-		Name    string            `json:"name"`
-		Version string            `json:"version"`
-		OpenAPI string            `json:"openapi"`
-		Docs    string            `json:"docs"`
-		Links   map[string]string `json:"links"`
-	}{name, version, descriptionPath, docsPath, map[string]string{}}
+		Name    string `json:"name"`
+		Version string `json:"version"`
+		OpenAPI string `json:"openapi"`
+		Docs    string `json:"docs"`
+		Links   []link `json:"links"`
+	}{Name: name, Version: version, OpenAPI: descriptionPath, Docs: docsPath}
 	for _, r := range t.Routes() {
 		if r.Method == http.MethodGet {
-			index.Links[strings.ToLower(r.Name[:1])+r.Name[1:]] = r.Pattern // the operationId of the description
+			index.Links = append(index.Links, link{strings.ToLower(r.Name[:1]) + r.Name[1:], r.Pattern}) // the operationId of the description
 		}
 	}
 	body, err := json.Marshal(index)

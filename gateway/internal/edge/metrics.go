@@ -42,7 +42,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 }
 
 // routeMetrics are one route's children of the vectors, looked up once. Routes are labelled by pattern, never by path: a
-// series per film would fill the memory of whoever scrapes.
+// series per film would fill the memory of the monitoring system.
 type routeMetrics struct {
 	vec           *prometheus.CounterVec
 	method, route string
@@ -56,8 +56,8 @@ func (m *metrics) of(method, route string) *routeMetrics {
 	return &routeMetrics{vec: m.requests, method: method, route: route, seconds: m.seconds.WithLabelValues(method, route)}
 }
 
-// line reports whether to log a request that was answered so, and how many lines were skipped. What is away makes every request
-// fail: that is said once in a while.
+// line reports whether to log a request that was answered with the status, and how many lines were skipped. A service that is down
+// makes every request fail; that is logged once in a while.
 func (r *routeMetrics) line(status int, now time.Time) (skipped int, ok bool) {
 	switch status {
 	case http.StatusServiceUnavailable:

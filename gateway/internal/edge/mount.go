@@ -13,14 +13,14 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// mount is a handler of documents (pages, assets, the API's description), which are only read.
+// mount is a handler of documents (pages, assets, the API's description), which are read-only.
 type mount struct {
 	handler http.Handler
 	counted func(path string) *routeMetrics
-	slashes bool // a path with a slash at its end leads to the page of the path without
+	slashes bool // a path with a slash at its end is redirected to the path without
 }
 
-// pageMount mounts the pages. Each kind of page is counted by itself.
+// pageMount mounts the pages. Each kind of page has its own metrics.
 func pageMount(h http.Handler, m *metrics) mount {
 	routes := make(map[string]*routeMetrics, len(pageRoutes))
 	for _, route := range pageRoutes {
@@ -43,7 +43,7 @@ func (m mount) serve(h *Handler, x *requestState, r *http.Request) {
 	}
 	x.metrics = m.counted(x.path)
 	if !validHost(r.Host) {
-		// Pages name themselves by it (rel=canonical, the sitemap), where no public address is set. Nothing else believes it.
+		// Pages name themselves by it (rel=canonical, the sitemap) if no public address is set. Nothing else uses it.
 		x.fail(problem.Invalid(fault.Field{Name: "Host", Reason: "must be a host name or address, with a port or without, got " + problem.Quote(r.Host)}))
 		return
 	}
@@ -63,18 +63,18 @@ func (m mount) serve(h *Handler, x *requestState, r *http.Request) {
 
 var deny = []string{"DENY"}
 
-// maxDocument is the size up to which a document is held back until it is whole, to give it an ETag and a length.
+// maxDocument is the size up to which a document is buffered, to give it an ETag and a length.
 const maxDocument = 512 << 10
 
-// document is a document on its way out. It gives what has none an ETag, answers 304, and turns a page that is an error into a
-// problem for those who are no browsers.
+// document is the http.ResponseWriter of a document. It adds an ETag where there is none, answers 304, and turns an error page into
+// a problem for clients that are no browsers.
 type document struct {
 	x         *requestState
 	header    http.Header       // its own, beside that which every answer has
 	out       *transcode.Buffer // its memory
 	wantsPage bool
 	status    int
-	sent      bool // the header is out: it was too long to be held back
+	sent      bool // the header is sent: the document is too long for the buffer
 	failures  upstream.Failures
 }
 
@@ -108,14 +108,13 @@ func (d *document) Write(p []byte) (int, error) {
 	return d.x.Write(p)
 }
 
-// isProblem reports whether the document is a page for nobody: it is an error that a problem can say too, and the client is no
-// browser.
+// isProblem reports whether the document is an error page that is sent as a problem, because the client is no browser.
 func (d *document) isProblem() bool {
 	_, known := problem.OfStatus(d.status)
 	return known && !d.wantsPage
 }
 
-// fail answers with the problem that the page is, as the service put it where it came from one.
+// fail answers with the problem that the page shows, in the words of the service that it came from.
 func (d *document) fail(because error) {
 	d.x.Header()["X-Frame-Options"] = deny
 	p, _ := problem.OfStatus(d.status)
@@ -137,7 +136,7 @@ func (d *document) begin() {
 	d.x.WriteHeader(d.status)
 }
 
-// finish sends what was held back.
+// finish sends what was buffered.
 func (d *document) finish(h *Handler) {
 	if d.sent {
 		return
@@ -158,14 +157,14 @@ func (d *document) finish(h *Handler) {
 			d.header.Set("Content-Length", strconv.Itoa(len(d.out.Bytes)))
 		}
 		d.begin()
-		_, _ = d.x.Write(d.out.Bytes) // a client that is gone misses nothing
+		_, _ = d.x.Write(d.out.Bytes) // errors mean that the client is gone
 	}
 	if because != nil {
 		d.x.because(because)
 	}
 }
 
-// read answers with a document that is whole and right.
+// read answers with a complete document.
 func (d *document) read(h *Handler) {
 	r := &response{
 		metrics: d.x.metrics, body: d.out.Bytes, contentType: d.header["Content-Type"], control: d.header["Cache-Control"],
@@ -204,8 +203,8 @@ func (d *document) isShareable(r *response) bool {
 	return !strings.Contains(control, "no-store") && !strings.Contains(control, "private")
 }
 
-// prefersHTML reports whether a client asks for HTML by name, and for JSON less: a browser that goes to an address does, what a
-// script fetches and curl do not.
+// prefersHTML reports whether a client accepts HTML by name, and prefers it to JSON: a browser that opens an address does, scripts
+// and curl do not.
 func prefersHTML(header http.Header) bool {
 	html, json := 0.0, 0.0
 	for part := range strings.SplitSeq(strings.Join(header["Accept"], ","), ",") {

@@ -10,10 +10,10 @@ import (
 )
 
 // newCORS lets pages of the origins use the API from a browser; nil where there are none. Credentials are never allowed: the API
-// has none that a browser would add by itself, and with "*" they would be everybody's.
+// has none that a browser would add automatically, and with "*" they would be open to all.
 func newCORS(origins []string) *cors.Cors {
 	if len(origins) == 0 {
-		return nil // not the library's default, which is everybody
+		return nil // the library's default is all origins
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,

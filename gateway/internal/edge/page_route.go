@@ -2,17 +2,16 @@ package edge
 
 import "strings"
 
-// otherPages is the route of what is no page.
+// otherPages is the route of all other paths.
 const otherPages = "pages-other"
 
-// pageRoutes are the routes of pages and what belongs to them, by which they are counted and logged: few, whatever paths clients
-// think of.
+// pageRoutes are the routes of pages and their assets in metrics and logs. Their number is fixed, whatever paths clients request.
 var pageRoutes = [...]string{
 	"/", "/search", "/search/suggest", "/about", "/problems", "/robots.txt", "/sitemap.xml", "/favicon.ico", "/favicon.svg",
 	"/charts/{chart}", "/movies/{id}", "/movies/{id}/poster.svg", "/users/{id}", "/problems/{slug}", "/assets/{file}", "/sitemap-{n}.xml", otherPages,
 }
 
-// pageRoute returns the route of an escaped path. That there is something at the path it does not say.
+// pageRoute returns the route of an escaped path, whether or not there is a page at it.
 func pageRoute(path string) string {
 	for _, route := range pageRoutes {
 		before, rest, varies := strings.Cut(route, "{")
@@ -33,8 +32,8 @@ func pageRoute(path string) string {
 	return otherPages
 }
 
-// withoutSlash returns the path of the page that a path with slashes at its end is meant for; it reports false where there is
-// none. What it returns is always one of the routes, so never the "//host" that a browser takes for another site.
+// withoutSlash removes slashes at the end of a path; it reports false if there is none, or no page without. The result is always one
+// of the routes, so never the "//host" that a browser takes for another site.
 func withoutSlash(path string) (string, bool) {
 	trimmed := strings.TrimRight(path, "/")
 	if trimmed == path || pageRoute(trimmed) == otherPages {

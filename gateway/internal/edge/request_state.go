@@ -154,7 +154,7 @@ func (x *requestState) because(err error) {
 // writeProblem answers with a problem. It is the only place that does.
 func (x *requestState) writeProblem(p fault.Problem) {
 	if x.status != 0 {
-		return // the response is under way
+		return // the response has begun
 	}
 	p.Instance = x.path
 	p.RequestID = x.requestID

@@ -13,7 +13,7 @@ import (
 	"movieexample.com/gateway/internal/respcache"
 )
 
-// A response to a read may be stored by anybody, and must be validated before it is used: "no-cache". Nothing here can prove a
+// A response to a read may be stored by any cache, and must be validated before it is used: "no-cache". Nothing here can prove a
 // max-age: a film may be edited and rated at any time, a write must be seen by the next read of the client who wrote, and
 // revalidation is cheap, because a 304 has no body. Responses to writes and problems are not stored at all.
 
@@ -26,7 +26,7 @@ var (
 	retryAfter   = []string{"1"} // seconds
 )
 
-// response is the whole response to a read, but for what each request gets of its own: its id, and what depends on its headers.
+// response is the whole response to a read, except for the request id and what depends on the request's headers.
 // Once it is cached, nothing of it changes but the coded forms, which are added.
 type response struct {
 	api         bool // not a page

@@ -14,7 +14,7 @@ import (
 //go:embed assets
 var assetFiles embed.FS
 
-// asset is one file as it is served. Its name carries the hash of its content, so that it may be kept for ever.
+// asset is one file as it is served. Its name contains the hash of its content, so it may be cached forever.
 type asset struct {
 	contentType string
 	body        []byte
@@ -99,26 +99,12 @@ func withoutComments(css []byte) []byte {
 	}
 }
 
-// asset answers with the file of that name.
-func (p *Pages) asset(w http.ResponseWriter, r *http.Request, name string) {
-	a, ok := p.assets.byName[name]
-	if !ok {
-		p.nowhere(w, r, "There is no such file. A newer version of the site may have replaced it: reload the page that asked for it.")
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", a.contentType)
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	h.Set("Content-Security-Policy", inertPolicy)
-	_, _ = w.Write(a.body) // a client that is gone misses nothing
-}
-
-// favicon answers both names with the same drawing: browsers that ask for .ico by themselves take what the type says.
+// favicon answers both names with the same drawing: browsers that request .ico unasked go by the type.
 func (a *assets) favicon(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "image/svg+xml")
 	h.Set("Cache-Control", "public, max-age=86400")
-	// It is the one asset that could be opened as a document of its own; it has an own style for the dark theme.
+	// It is the one asset that can be opened as a document; it has a style for the dark theme.
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 	_, _ = w.Write(a.icon)
 }

@@ -76,7 +76,7 @@ func TestHangingServiceCostsLittle(t *testing.T) {
 			{"/about", 200, 400 * time.Millisecond, 0},
 			{"/users/u1", 503, 2 * time.Second, 0},
 		} {
-			time.Sleep(1100 * time.Millisecond) // in the bubble: the gates of the page before are open again
+			time.Sleep(1100 * time.Millisecond) // in the bubble: the breakers that the page before opened let a call through
 			if got := took(c.path, c.status); got > c.first {
 				t.Errorf("%s took %v, want at most %v", c.path, got, c.first)
 			}
@@ -89,7 +89,7 @@ func TestHangingServiceCostsLittle(t *testing.T) {
 		}
 		s.rating.hangs, s.movie.hangs = false, false
 		time.Sleep(1100 * time.Millisecond)
-		if said := mainText(t, s.page(t, "/", 200)); strings.Contains(said, "cannot be had") {
+		if said := mainText(t, s.page(t, "/", 200)); strings.Contains(said, "unavailable just now") {
 			t.Errorf("a second later home says: %s", said)
 		}
 		s.page(t, "/users/u1", 200)
@@ -104,12 +104,12 @@ func TestGatesIgnoreClientsThatLeave(t *testing.T) {
 	cancel()
 	s.getWith(ctx, "/")
 	s.movie.hangs = false
-	if said := mainText(t, s.page(t, "/", 200)); strings.Contains(said, "cannot be had") {
+	if said := mainText(t, s.page(t, "/", 200)); strings.Contains(said, "unavailable just now") {
 		t.Errorf("home says: %s", said)
 	}
 }
 
-// A film's poster has an address, and is a document by itself.
+// A film's poster has an address, and is a separate document.
 func TestPosterDocument(t *testing.T) {
 	evil := &moviev1.Movie{Id: hostile("id"), Title: hostile("title"), Director: hostile("director"), RatingStatus: "unrated", Genres: []string{"Drama"}}
 	s := newSite(t, append(demoFilms(t), evil), nil)
@@ -150,7 +150,7 @@ func TestPosterDocument(t *testing.T) {
 	}
 	s.movie.down = errMetadataAway
 	if w := s.get(t, "/movies/tt0068646/poster.svg"); w.Code != http.StatusServiceUnavailable {
-		t.Errorf("while the catalogue is away: %d", w.Code)
+		t.Errorf("while the catalogue is down: %d", w.Code)
 	}
 }
 

@@ -169,7 +169,7 @@ func TestPersonPages(t *testing.T) {
 			t.Errorf("the page does not say %q:\n%s", want, said)
 		}
 	}
-	if said := mainText(t, s.page(t, "/users/nobody", 404)); !strings.Contains(said, "Nobody by the name “nobody” has rated a film here.") {
+	if said := mainText(t, s.page(t, "/users/nobody", 404)); !strings.Contains(said, "No user by the name “nobody” has rated a film here.") {
 		t.Errorf("nobody: %s", said)
 	}
 	s.movie.extras = errMetadataAway

@@ -22,7 +22,7 @@ type chartKind struct {
 func chartKinds() []chartKind {
 	return []chartKind{
 		{"top", "Top films", "The best rated, weighted so that a handful of enthusiasts cannot lift a film above one that thousands saw."},
-		{"popular", "Most rated", "The films that most people have an opinion about, whatever that opinion is."},
+		{"popular", "Most rated", "The films that most people have an opinion about, whatever it is."},
 		{"trending", "Trending", "The films that people rate now: every rating counts, and counts half as much a week later."},
 	}
 }
@@ -78,7 +78,7 @@ func (p *Pages) chart(w http.ResponseWriter, r *http.Request, name string) {
 		defer close(done)
 		p.together(r.Context(), p.cfg.ExtrasTimeout, part{"stats", func(ctx context.Context) error { return keep(&counts)(p.movies.stats(ctx)) }})
 	}()
-	err = p.gates.through(r.Context(), "the chart "+name, func() (err error) {
+	err = p.breakers.call(r.Context(), "the chart "+name, func() (err error) {
 		page.Chart, err = p.movies.chart(r.Context(), name, f, chartPageSize, token)
 		return err
 	})
@@ -162,7 +162,7 @@ func (p *Pages) unknownGenre(w http.ResponseWriter, r *http.Request, name string
 }
 
 // waysOn are the links from a chart that has no film with this filter: to the same chart with less of a filter, to the
-// chart that takes least to be in, and to the films of the decade, whether anybody rated them or not.
+// chart that takes least to be in, and to the films of the decade, rated or not.
 func waysOn(name string, f filter) (ways, years []way) {
 	if f.Genre != "" && f.HasDecade {
 		ways = append(ways, way{f.Genre + " of all decades", chartHref(name, filter{Genre: f.Genre}, "")},
@@ -182,7 +182,7 @@ func waysOn(name string, f filter) (ways, years []way) {
 	return ways, years
 }
 
-// readFilter reads what narrows a list, and the place to go on from. A complaint says what is wrong with the address.
+// readFilter reads what narrows a list, and where the page begins. A complaint says what is wrong with the address.
 func readFilter(query url.Values) (f filter, token, complaint string) {
 	f.Genre = strings.TrimSpace(query.Get("genre"))
 	if d := query.Get("decade"); d != "" {

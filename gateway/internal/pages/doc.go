@@ -9,7 +9,7 @@
 //   - Every page is complete without JavaScript: forms are GET, filters are links. The script only adds suggestions.
 //   - Nothing comes from another host, and the Content-Security-Policy says so: no inline style, no inline script.
 //   - What the catalogue says is text wherever it stands, in attributes and in JSON-LD too, because every page goes
-//     through html/template; the only ready-made HTML is the posters' and plots', which escape by themselves.
+//     through html/template; the only ready-made HTML is the posters' and plots', which are escaped.
 //   - A number that is not known is never shown as 0, and a page says how old its numbers are. What a page can do
 //     without (history, similar films, counts) is waited for shortly, and where it is missing the page says so. What failed
 //     a moment ago is not waited for again: a service that hangs costs one page a second its wait, and the others nothing.

@@ -43,7 +43,7 @@ func (p *Pages) explain(w http.ResponseWriter, r *http.Request, problem fault.Pr
 	case http.StatusNotFound:
 		title, remedy = "Not on the programme", "Perhaps the search finds what you were looking for."
 	case http.StatusServiceUnavailable:
-		title, remedy = "Back shortly", "A part of the system is away. Nothing is lost; reload the page in a moment."
+		title, remedy = "Back shortly", "A part of the system is unavailable. Nothing is lost; reload the page in a moment."
 		w.Header().Set("Retry-After", "2")
 	case http.StatusGatewayTimeout:
 		title, remedy = "That took too long", "The system is busy. Reload the page in a moment."
@@ -98,8 +98,7 @@ func firstPage(u *url.URL) string {
 	return u.EscapedPath() + "?" + query.Encode()
 }
 
-// complaint says in sentences what is wrong. A service names fields as the wire does; somebody who reads a page never saw
-// one.
+// complaint says in sentences what is wrong. A service names fields as in the proto, which readers of a page do not know.
 func complaint(problem *fault.Problem) string {
 	if namesField(problem, tokenField) {
 		return "This address names a place in a list that is not known: such addresses are good for three days and for the same filter, and this one is older, or was changed or cut off on the way."
@@ -130,17 +129,9 @@ func (p *Pages) refuse(w http.ResponseWriter, r *http.Request, status int, text 
 	p.Error(w, r, fault.Problem{Status: status, Title: http.StatusText(status), Detail: text})
 }
 
-// nowhere answers for an address that is nothing.
+// nowhere answers for an address without a page.
 func (p *Pages) nowhere(w http.ResponseWriter, r *http.Request, text string) {
 	p.refuse(w, r, http.StatusNotFound, text)
-}
-
-// failed answers when a page could not even be rendered. It must not render another.
-func (p *Pages) failed(w http.ResponseWriter, r *http.Request, err error) {
-	p.log.LogAttrs(r.Context(), slog.LevelError, "page failed", slog.String("path", r.URL.Path), slog.Any("error", err), slog.String("request_id", rpc.RequestID(r.Context())))
-	w.Header().Set("Content-Security-Policy", inertPolicy)
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, "The page could not be made: a defect of ours. Request id: "+rpc.RequestID(r.Context()), http.StatusInternalServerError)
 }
 
 // guess searches for what an address said. An address says more than a title, so what finds nothing is tried with less.
@@ -161,7 +152,7 @@ func (p *Pages) guess(ctx context.Context, text string) []hit {
 	}
 	for _, try := range tries {
 		var result found
-		err := p.gates.through(ctx, "guess", func() (err error) {
+		err := p.breakers.call(ctx, "guess", func() (err error) {
 			result, err = p.movies.search(ctx, try, filter{}, 6, "")
 			return err
 		})
@@ -190,27 +181,4 @@ func words(u *url.URL) string {
 		return !utf8.ValidString(w)
 	})
 	return shortened(strings.Join(list[:min(len(list), 8)], " "))
-}
-
-// shortened bounds a text that somebody else chose.
-func shortened(s string) string {
-	const limit = 100
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if utf8.RuneCountInString(s) <= limit {
-		return s
-	}
-	return string([]rune(s)[:limit]) + "…"
-}
-
-// sentence makes a sentence of a message, which by custom starts small and ends without a full stop.
-func sentence(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	if n == 0 {
-		return ""
-	}
-	s = string(unicode.ToUpper(r)) + s[n:]
-	if !strings.HasSuffix(s, ".") {
-		s += "."
-	}
-	return s
 }

@@ -352,7 +352,7 @@ func newSite(t testing.TB, films []*moviev1.Movie, change func(*pages.Deps)) *si
 		Rating: inProcess(t, func(r grpc.ServiceRegistrar) { ratingv1.RegisterRatingServiceServer(r, s.rating) }),
 		Problems: []pages.Problem{
 			{Slug: "invalid-argument", Title: "Invalid argument", Status: 400, Meaning: "A field of the request has a value that is not allowed.\n\nThe member errors names each.", Remedy: "Correct the fields that errors names.", Example: `{"type": "/problems/invalid-argument"}`},
-			{Slug: "not-found", Title: "Not found", Status: 404, Meaning: "What was asked for does not exist.", Remedy: "Check the id."},
+			{Slug: "not-found", Title: "Not found", Status: 404, Meaning: "It does not exist.", Remedy: "Check the id."},
 		},
 		Endpoints: []pages.Endpoint{{Name: "metadata (gRPC)", Addr: "127.0.0.1:8081"}, {Name: "rating events (Kafka)", Addr: "127.0.0.1:9092"}},
 		PublicURL: "https://films.example.org",

@@ -9,60 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/maypok86/otter/v2"
-
 	"movieexample.com/gateway/internal/pages/plot"
 	"movieexample.com/gateway/internal/pages/poster"
 	"movieexample.com/internal/fault"
 )
 
-const (
-	similarFilms = 6
-	// A ready movie page is used as long as the film and its numbers are those it was made of, which is asked every time.
-	// What is not asked every time is at most this old: the history, which does not change while the numbers do not (but
-	// for a rating that is given again), the similar films, and the prior in the explanation of the score. What was missing
-	// is tried again sooner.
-	readyFor      = 5 * time.Minute
-	incompleteFor = 2 * time.Second
-)
-
-// asOfMark stands in a ready page for the time of its numbers, which is the one thing that differs each time. No text of a
-// film can be taken for it, because theirs come out escaped.
-const asOfMark = `<time datetime="AS-OF">AS-OF</time>`
-
-// filmKey is all that a movie page is made of, but for what readyFor bounds.
-type filmKey struct {
-	etag, status, base string
-	votes              int
-	mean, weighted     float64
-	histogram          [10]int32
-}
-
-// filmPage is a movie page that was rendered.
-type filmPage struct {
-	key    filmKey
-	until  time.Time
-	before []byte // up to the time of the numbers
-	after  []byte // empty where the page tells no time
-}
-
-func (page *filmPage) send(w http.ResponseWriter, asOf time.Time) {
-	sendPage(w, http.StatusOK, page.before)
-	if len(page.after) > 0 {
-		// A client that is gone misses nothing.
-		_, _ = io.WriteString(w, `<time datetime="`+instant(asOf)+`">`+minute(asOf)+`</time>`)
-		_, _ = w.Write(page.after)
-	}
-}
-
-func newFilmCache(bytes int) (*otter.Cache[string, *filmPage], error) {
-	return otter.New(&otter.Options[string, *filmPage]{
-		MaximumWeight: uint64(bytes),
-		Weigher: func(id string, page *filmPage) uint32 {
-			return uint32(len(id) + len(page.before) + len(page.after) + 256)
-		},
-	})
-}
+const similarFilms = 6
 
 // moviePage is what film.html shows.
 type moviePage struct {
@@ -96,24 +48,33 @@ func (p *Pages) film(w http.ResponseWriter, r *http.Request, id string) {
 		etag: f.ETag, status: f.Status, base: p.baseOf(r),
 		votes: f.Summary.Votes, mean: f.Summary.Mean, weighted: f.Summary.Weighted, histogram: f.Summary.Histogram,
 	}
-	if ready, ok := p.films.GetIfPresent(id); ok && ready.key == key && p.now().Before(ready.until) {
-		ready.send(w, f.Summary.AsOf)
+	read := filmStamp{key, p.now()}
+	if ready, ok := p.films.Peek(read, id); ok {
+		sendFilm(w, ready.Value, f.Summary.AsOf)
 		return
 	}
 	page := p.moviePage(r, f)
-	until := p.now().Add(readyFor)
+	made := &filmPage{servable: readyFor}
 	if !page.HasHistory || !page.HasSimilar || page.Stats == nil {
-		until = p.now().Add(incompleteFor)
+		made.servable = incompleteFor
 	}
 	err = p.execute("film", &page, func(body []byte) {
-		made := &filmPage{key: key, until: until}
-		body = bytes.Clone(body)
-		made.before, made.after, _ = bytes.Cut(body, []byte(asOfMark))
-		p.films.Set(id, made)
-		made.send(w, f.Summary.AsOf)
+		made.before, made.after, _ = bytes.Cut(bytes.Clone(body), []byte(asOfMark))
+		p.films.Put(filmStamp{key, p.now()}, id, made)
+		sendFilm(w, made, f.Summary.AsOf)
 	})
 	if err != nil {
 		p.failed(w, r, err)
+	}
+}
+
+// sendFilm answers with a movie page, as of a time.
+func sendFilm(w http.ResponseWriter, page *filmPage, asOf time.Time) {
+	sendPage(w, http.StatusOK, page.before)
+	if len(page.after) > 0 {
+		// A client that is gone misses nothing.
+		_, _ = io.WriteString(w, `<time datetime="`+instant(asOf)+`">`+minute(asOf)+`</time>`)
+		_, _ = w.Write(page.after)
 	}
 }
 
@@ -122,7 +83,7 @@ func (p *Pages) moviePage(r *http.Request, f film) moviePage {
 	p.together(r.Context(), p.cfg.ExtrasTimeout,
 		part{"history", func(ctx context.Context) error {
 			if f.Status == "unrated" {
-				page.HasHistory = true // there is none, and nobody needs to be asked
+				page.HasHistory = true // there is none; a call would only confirm that
 				return nil
 			}
 			years, err := p.ratings.history(ctx, f.ID)
@@ -159,7 +120,7 @@ func (p *Pages) moviePage(r *http.Request, f film) moviePage {
 // but paper under the plot, so what stands out of it takes its place.
 const shortHistory = 9
 
-// LongHistory reports whether the table of the years is opened by whoever wants it.
+// LongHistory reports whether the table of the years is closed at first.
 func (page *moviePage) LongHistory() bool { return len(page.History) > shortHistory }
 
 // Peaks are the years of a history that stand out: of the highest mean, the lowest, and the most ratings.
@@ -181,7 +142,7 @@ func (page *moviePage) Peaks() (peaks struct{ High, Low, Most yearOfRatings }) {
 // Brief reports whether there is too little beside the poster to fill its height.
 func (page *moviePage) Brief() bool { return page.Film.Description == "" }
 
-// poster answers with a film's poster as a document of its own: what Open Graph and JSON-LD name as the film's image. Some
+// poster answers with a film's poster as a separate document: what Open Graph and JSON-LD name as the film's image. Some
 // networks show no SVG in their previews; they show the title and the description, as they would without a picture.
 func (p *Pages) poster(w http.ResponseWriter, r *http.Request, id string) {
 	f, err := p.movies.film(r.Context(), id)
@@ -215,24 +176,6 @@ func bars(s summary) []bar {
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// people splits the names of several directors.
-func people(names string) []string {
-	var list []string
-	for name := range strings.SplitSeq(names, ", ") {
-		if name = strings.TrimSpace(name); name != "" {
-			list = append(list, name)
-		}
-	}
-	return list
-}
-
-func titleWithYear(f *film) string {
-	if f.Year == 0 {
-		return f.Title
-	}
-	return f.Title + " (" + decimal(0, float64(f.Year)) + ")"
 }
 
 // filmDescription is the sentence that search engines and link previews show.

@@ -89,7 +89,7 @@ func TestMoviePage(t *testing.T) {
 func TestFreshnessInWords(t *testing.T) {
 	s := newSite(t, specialFilms(), nil)
 	for id, want := range map[string]string{
-		"unrated":     "Nobody has rated this film yet.",
+		"unrated":     "No ratings of this film yet.",
 		"unavailable": "whether and how people rated this film is not known just now",
 		"stale":       "These are the last numbers known, as of 2 January 2026, 03:04 UTC",
 		"one":         "As of 2 January 2026, 03:04 UTC.",
@@ -133,7 +133,7 @@ func TestMissingParts(t *testing.T) {
 	now := asOf
 	s := newSite(t, demoFilms(t), func(d *pages.Deps) { d.Now = func() time.Time { return now } })
 	s.movie.extras, s.rating.down = errRatingAway, errRatingAway
-	missing := []string{"The history of the ratings cannot be had just now.", "Similar films cannot be had just now.", "What they are now cannot be had at the moment."}
+	missing := []string{"The history of the ratings is unavailable just now.", "Similar films are unavailable just now.", "Their current values are unavailable."}
 	said := mainText(t, s.page(t, "/movies/tt0068646", http.StatusOK))
 	for _, want := range append(missing, "1,960") {
 		if !strings.Contains(said, want) {
@@ -143,7 +143,7 @@ func TestMissingParts(t *testing.T) {
 	if said := mainText(t, s.page(t, "/charts/top", http.StatusOK)); !strings.Contains(said, "The Shawshank Redemption") {
 		t.Errorf("no chart without counts: %s", said)
 	}
-	if said := mainText(t, s.page(t, "/about", http.StatusOK)); !strings.Contains(said, "The numbers cannot be had just now.") {
+	if said := mainText(t, s.page(t, "/about", http.StatusOK)); !strings.Contains(said, "The numbers are unavailable just now.") {
 		t.Errorf("about: %s", said)
 	}
 	s.movie.extras, s.rating.down = nil, nil
@@ -157,7 +157,7 @@ func TestMissingParts(t *testing.T) {
 
 	s.movie.down = errRatingAway
 	said = mainText(t, s.page(t, "/", http.StatusOK))
-	for _, want := range []string{"The chart cannot be had just now", "What is trending cannot be had just now", "Title, director or year"} {
+	for _, want := range []string{"The chart is unavailable just now", "What is trending is unavailable just now", "Title, director or year"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("home does not say %q:\n%s", want, said)
 		}
@@ -184,7 +184,7 @@ func TestReadyPagesStayTrue(t *testing.T) {
 	before := votes()
 	s.rating.years = nil
 	if got := votes(); got != before || s.movie.gets.Load() != 2 {
-		t.Errorf("%q became %q; the film was asked for %d times", before, got, s.movie.gets.Load())
+		t.Errorf("%q became %q; the film was requested %d times", before, got, s.movie.gets.Load())
 	}
 	if len(elements(s.page(t, "/movies/tt0068646", 200), "table")) != 2 {
 		t.Error("the page was made again although nothing changed")

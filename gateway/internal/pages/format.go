@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // thousands writes a count with commas between the groups.
@@ -17,7 +19,7 @@ func thousands(n int) string {
 	return s
 }
 
-// plural is a count and the noun in the number that it asks for.
+// plural is a count and its noun, in the singular or plural.
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -58,7 +60,7 @@ func date(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
 func filmHref(id string) string { return "/movies/" + url.PathEscape(id) }
 
-// posterSuffix is what a film's address goes on with to its poster.
+// posterSuffix is what the address of a film's poster adds to the film's.
 const posterSuffix = "/poster.svg"
 
 func posterHref(id string) string   { return filmHref(id) + posterSuffix }
@@ -109,3 +111,44 @@ func withQuery(address string, f filter, token string) string {
 
 // long reports whether a title needs a smaller size to stand well beside its poster.
 func long(title string) bool { return len(title) > 28 }
+
+// people splits the names of several directors.
+func people(names string) []string {
+	var list []string
+	for name := range strings.SplitSeq(names, ", ") {
+		if name = strings.TrimSpace(name); name != "" {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+func titleWithYear(f *film) string {
+	if f.Year == 0 {
+		return f.Title
+	}
+	return f.Title + " (" + decimal(0, float64(f.Year)) + ")"
+}
+
+// shortened bounds a text that a client chose.
+func shortened(s string) string {
+	const limit = 100
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	return string([]rune(s)[:limit]) + "…"
+}
+
+// sentence makes a sentence of a message, which starts with a small letter and ends without a full stop.
+func sentence(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return ""
+	}
+	s = string(unicode.ToUpper(r)) + s[n:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}

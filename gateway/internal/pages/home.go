@@ -7,18 +7,11 @@ import (
 )
 
 const (
-	// titlesTimeout bounds the wait for the titles of a person's films, without which that page is hardly one.
+	// titlesTimeout bounds the wait for the titles of a person's films, without which the page says little.
 	titlesTimeout = time.Second
-	// ratingTimeout bounds the wait for a person's ratings, without which there is no page.
+	// ratingTimeout bounds the wait for a person's ratings, which the page cannot do without.
 	ratingTimeout = 2 * time.Second
 )
-
-const siteName = "MovieExample"
-
-// head starts a page's head.
-func (p *Pages) head(title, description string) head {
-	return head{Title: title, Description: description, Assets: p.assets}
-}
 
 // homePage is what home.html shows. A part that could not be had is nil.
 type homePage struct {
@@ -53,17 +46,4 @@ func (p *Pages) home(w http.ResponseWriter, r *http.Request) {
 		page.Stale = &page.Stats.AsOf
 	}
 	p.show(w, r, http.StatusOK, "home", page)
-}
-
-// old is the moment before which numbers are older than they would be if every service answered: charts and statistics are
-// made anew within seconds.
-func (p *Pages) old() time.Time { return p.now().Add(-time.Minute) }
-
-// absolute returns the address of a path of this site, or "" where the request's host is none.
-func (p *Pages) absolute(r *http.Request, path string) string {
-	base := p.baseOf(r)
-	if base == "" {
-		return ""
-	}
-	return base + path
 }

@@ -39,7 +39,7 @@ type jsonRating struct {
 }
 
 // jsonLD describes a film for machines. The result may stand in a script element: json.Marshal writes <, > and & as
-// escapes, so neither "</script>" nor "<!--" can arise. A film that nobody rated has no rating, not one of 0.
+// escapes, so neither "</script>" nor "<!--" can arise. A film without ratings has no rating, not one of 0.
 func jsonLD(f *film, address, image string) template.JS {
 	m := jsonMovie{
 		Context: "https://schema.org", Type: "Movie", URL: address, Name: f.Title, Image: image, Description: f.Description, Genre: f.Genres,
@@ -68,39 +68,4 @@ func jsonLD(f *film, address, image string) template.JS {
 		return "null"
 	}
 	return template.JS(text)
-}
-
-// links are the film's pages elsewhere, by its ids there.
-func links(f film) []Endpoint {
-	var list []Endpoint
-	for _, l := range []Endpoint{{"IMDb", imdbHref(f.IMDb)}, {"TMDB", tmdbHref(f.TMDB)}} {
-		if l.Addr != "" {
-			list = append(list, l)
-		}
-	}
-	return list
-}
-
-// imdbHref and tmdbHref are the film's pages elsewhere, or "" without an id of the right form.
-func imdbHref(id string) string {
-	if len(id) < 3 || id[:2] != "tt" || !digits(id[2:]) {
-		return ""
-	}
-	return "https://www.imdb.com/title/" + id + "/"
-}
-
-func tmdbHref(id string) string {
-	if !digits(id) {
-		return ""
-	}
-	return "https://www.themoviedb.org/movie/" + id
-}
-
-func digits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s != ""
 }

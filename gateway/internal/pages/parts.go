@@ -5,21 +5,22 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"movieexample.com/internal/cache"
 	"movieexample.com/internal/fault"
 	"movieexample.com/internal/guard"
 	"movieexample.com/internal/rpc"
 )
 
-// part is something that a page can do without.
+// part is an optional part of a page.
 type part struct {
 	name string
 	load func(context.Context) error
 }
 
-// together loads parts side by side. What fails is logged and stays as it was; the answer has a sentence for each that
-// failed, by the part's name.
+// together loads parts concurrently. Failures are logged; the result has a sentence for each part that failed, by its name.
 func (p *Pages) together(outer context.Context, timeout time.Duration, parts ...part) (missing map[string]string) {
 	ctx, cancel := context.WithTimeout(outer, timeout)
 	defer cancel()
@@ -27,7 +28,7 @@ func (p *Pages) together(outer context.Context, timeout time.Duration, parts ...
 	errs := make([]error, len(parts))
 	for i, one := range parts {
 		wait.Go(func() {
-			errs[i] = p.gates.through(outer, one.name, func() error {
+			errs[i] = p.breakers.call(outer, one.name, func() error {
 				_, err := guard.Catch(one.name, func() (struct{}, error) { return struct{}{}, one.load(ctx) })
 				return err
 			})
@@ -42,7 +43,7 @@ func (p *Pages) together(outer context.Context, timeout time.Duration, parts ...
 			missing = make(map[string]string)
 		}
 		missing[parts[i].name] = sentence(reason(err))
-		if !errors.As(err, new(*shut)) { // it was logged when it happened
+		if !errors.As(err, new(*openError)) { // it was logged when it happened
 			p.log.LogAttrs(outer, slog.LevelInfo, "page goes without a part",
 				slog.String("part", parts[i].name), slog.Any("error", err), slog.String("request_id", rpc.RequestID(outer)))
 		}
@@ -50,7 +51,7 @@ func (p *Pages) together(outer context.Context, timeout time.Duration, parts ...
 	return missing
 }
 
-// reason is the text of a service's error for whoever reads the page.
+// reason is the text of a service's error for a page.
 func reason(err error) string {
 	problem := fault.ToProblem(fault.Status(err))
 	if problem.Detail == context.DeadlineExceeded.Error() {
@@ -69,58 +70,55 @@ func keep[T any](to **T) func(T, error) error {
 	}
 }
 
-// gatePause is how long a gate stays shut. A service that hangs costs each page its full wait; so long as a second holds,
-// one page a second pays it, and the others know already.
-const gatePause = time.Second
+// openFor is how long a breaker stays open. A service that hangs costs each page its full wait; as long as a breaker is open, one
+// page a second pays it.
+const openFor = time.Second
 
-// gates remember of each kind of call that it failed a moment ago: because the service behind it is away or hangs, never
-// because of what was asked for.
-type gates struct {
+// breakers are circuit breakers, one per kind of call. They open when the service behind it is down or hangs, whatever was
+// requested.
+type breakers struct {
 	now func() time.Time
 
-	mu   sync.Mutex
-	last map[string]*shut // by name; the names are those in the code
+	mu     sync.Mutex
+	byName map[string]*breaker // the names are those in the code
 }
 
-// shut is the error of a call that was not made, because the one before it failed.
-type shut struct {
-	err   error
-	until time.Time
+type breaker struct {
+	*cache.Breaker
+	last atomic.Pointer[openError]
 }
+
+// openError is the error of a call that was not made, because the one before it failed.
+type openError struct{ err error }
 
 // Error implements error.
-func (s *shut) Error() string { return s.err.Error() }
+func (e *openError) Error() string { return e.err.Error() }
 
 // Unwrap returns the error of the call that failed.
-func (s *shut) Unwrap() error { return s.err }
+func (e *openError) Unwrap() error { return e.err }
 
-// through makes the call unless the gate of that name is shut; then it returns what shut it. While it is shut one caller
-// each gatePause goes through to see. ctx is the request's: a client that leaves says nothing of a service.
-func (g *gates) through(ctx context.Context, name string, call func() error) error {
-	g.mu.Lock()
-	now := g.now()
-	if last := g.last[name]; last != nil {
-		if now.Before(last.until) {
-			g.mu.Unlock()
-			return last
-		}
-		// This caller is the one who sees; the others keep away meanwhile.
-		g.last[name] = &shut{err: last.err, until: now.Add(gatePause)}
+// call makes the call unless the breaker of that name is open; then it returns the error that opened it. ctx is the request's: a
+// client that leaves says nothing of a service.
+func (b *breakers) call(ctx context.Context, name string, call func() error) error {
+	b.mu.Lock()
+	one := b.byName[name]
+	if one == nil {
+		one = &breaker{Breaker: cache.NewBreaker(openFor, b.now)}
+		b.byName[name] = one
 	}
-	g.mu.Unlock()
-
+	b.mu.Unlock()
+	if last := one.last.Load(); !one.Allow() && last != nil {
+		return last
+	}
 	err := call()
 	kind := fault.KindOf(err)
-	away := err != nil && (kind == fault.KindUnavailable || kind == fault.KindDeadline)
-	if away && errors.Is(ctx.Err(), context.Canceled) {
-		return err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if away {
-		g.last[name] = &shut{err: err, until: g.now().Add(gatePause)}
-	} else {
-		delete(g.last, name)
+	switch away := err != nil && (kind == fault.KindUnavailable || kind == fault.KindDeadline); {
+	case away && errors.Is(ctx.Err(), context.Canceled):
+	case away:
+		one.last.Store(&openError{err})
+		one.Failed()
+	default:
+		one.Succeeded()
 	}
 	return err
 }

@@ -30,7 +30,7 @@ func (p *Pages) user(w http.ResponseWriter, r *http.Request, id string) {
 	token := r.URL.Query().Get("page_token")
 	var ratings []personRating
 	var next string
-	err := p.gates.through(r.Context(), "a person's ratings", func() (err error) {
+	err := p.breakers.call(r.Context(), "a person's ratings", func() (err error) {
 		ctx, cancel := context.WithTimeout(r.Context(), ratingTimeout)
 		defer cancel()
 		ratings, next, err = p.ratings.byPerson(ctx, id, personPageSize, token)
@@ -44,7 +44,7 @@ func (p *Pages) user(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	if len(ratings) == 0 && token == "" {
-		p.refuse(w, r, http.StatusNotFound, "Nobody by the name “"+shortened(id)+"” has rated a film here.")
+		p.refuse(w, r, http.StatusNotFound, "No user by the name “"+shortened(id)+"” has rated a film here.")
 		return
 	}
 	page := personPage{ID: id, Ratings: make([]ratedFilm, len(ratings))}
@@ -72,7 +72,7 @@ func (p *Pages) user(w http.ResponseWriter, r *http.Request, id string) {
 		page.First = personHref(id)
 	}
 	page.Head = p.head("Ratings of "+shortened(id), "The films that "+shortened(id)+" rated, newest first.")
-	// What somebody thinks of films can be read here, but it need not be found by their name elsewhere.
+	// Opinions on films can be read here, but search engines need not list them by the name of their author.
 	page.Head.NoIndex = true
 	p.show(w, r, http.StatusOK, "person", page)
 }

@@ -5,10 +5,12 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"net/http"
 	"sync"
 
 	"movieexample.com/gateway/internal/pages/poster"
+	"movieexample.com/internal/rpc"
 )
 
 //go:embed templates
@@ -19,7 +21,7 @@ var templateFiles embed.FS
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// inertPolicy is for what is no page.
+// inertPolicy is for everything but pages.
 const inertPolicy = "default-src 'none'; frame-ancestors 'none'"
 
 // head is what the layout needs of a page.
@@ -72,7 +74,7 @@ func parseTemplates() (map[string]*template.Template, error) {
 	return pages, nil
 }
 
-// drawPoster draws a film's poster. It escapes what it draws by itself.
+// drawPoster draws a film's poster. Its text is escaped.
 func drawPoster(f *film, size poster.Size) template.HTML {
 	return poster.SVG(posterFilm(f), size)
 }
@@ -84,7 +86,7 @@ func posterFilm(f *film) poster.Film {
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// execute renders a template whole before a byte is sent, so that what fails in the middle can still become an error page.
+// execute renders a template whole before a byte is sent, so that a failure can still become an error page.
 func (p *Pages) execute(name string, data any, use func([]byte)) error {
 	b := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(b)
@@ -128,5 +130,21 @@ func sendPage(w http.ResponseWriter, status int, body []byte) {
 		h["Cache-Control"] = notStored
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that is gone misses nothing
+	_, _ = w.Write(body) // errors mean that the client is gone
 }
+
+// failed answers when rendering failed. It must not render another page.
+func (p *Pages) failed(w http.ResponseWriter, r *http.Request, err error) {
+	p.log.LogAttrs(r.Context(), slog.LevelError, "page failed", slog.String("path", r.URL.Path), slog.Any("error", err), slog.String("request_id", rpc.RequestID(r.Context())))
+	w.Header().Set("Content-Security-Policy", inertPolicy)
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, "The page could not be made: a defect of ours. Request id: "+rpc.RequestID(r.Context()), http.StatusInternalServerError)
+}
+
+// searchBox is the search form. Every page has exactly one, so that its ids are unique.
+type searchBox struct {
+	Query string
+	Big   bool
+}
+
+func newSearchBox(query string, big bool) searchBox { return searchBox{Query: query, Big: big} }

@@ -12,18 +12,10 @@ const (
 	maxQuery       = 200 // characters, as the contract has it
 )
 
-// searchBox is the form; one stands on every page, and only one, so that its ids are unique.
-type searchBox struct {
-	Query string
-	Big   bool
-}
-
-func newSearchBox(query string, big bool) searchBox { return searchBox{Query: query, Big: big} }
-
 // searchPage is what search.html shows.
 type searchPage struct {
 	Head     head
-	Query    string // empty asks for one
+	Query    string // empty: the page shows the search form
 	Found    found
 	Near     []hit // those of Found.Hits that match by another spelling
 	Hits     []hit // the others
@@ -85,8 +77,8 @@ func (p *Pages) search(w http.ResponseWriter, r *http.Request) {
 	page.Stale, page.Outdated = stale(films, p.now()), outdated(films)
 	page.Head.Title = "“" + text + "”"
 	page.Head.Description = "Films found for “" + text + "”."
-	// Anybody's question makes an address here: what is found is indexed with the films, and all plain searches are one page
-	// for those who index. A token, besides, does not live long.
+	// Every query makes an address here: the films that it finds are indexed at their own addresses, and all plain searches are one
+	// page for search engines. A token, besides, does not live long.
 	page.Head.NoIndex = token != "" || page.Wide != "" || len(page.Found.Hits) == 0
 	if !page.Head.NoIndex {
 		page.Head.Canonical = p.absolute(r, "/search")

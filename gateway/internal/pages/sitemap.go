@@ -59,7 +59,7 @@ func (p *Pages) sitemapPage(w http.ResponseWriter, r *http.Request, n int) {
 
 // sitemapIndex lists the pages of the division that holds. As long as it is not known to its end (to read a million films
 // takes several requests) it lists as many more as the number of films allows, of which the last may turn out not to be
-// needed; whoever asks for it gets an address that is on the first page too.
+// needed; a request for it gets an address that is on the first page too.
 func (p *Pages) sitemapIndex(w http.ResponseWriter, r *http.Request) {
 	films := countUnknown
 	counts, err := p.movies.stats(r.Context())
@@ -94,7 +94,7 @@ func sendXML(w http.ResponseWriter, body []byte) {
 	_, _ = w.Write(body) // a client that is gone misses nothing
 }
 
-// robots lets everybody in, but not where programs talk to programs.
+// robots allows all crawlers everything but the API.
 func (p *Pages) robots(w http.ResponseWriter, r *http.Request) {
 	var b strings.Builder
 	b.WriteString("User-agent: *\nDisallow: /v1/\nDisallow: /search/suggest\n")

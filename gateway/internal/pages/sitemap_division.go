@@ -14,9 +14,9 @@ const (
 	// films that are added after the pages were divided have room, and so that it is made well within a request's time.
 	sitemapFilms = 10_000
 	sitemapMost  = 50_000
-	// A page is read anew after this time, and nobody else may keep it for longer: so soon are new films in it.
+	// A page is read again after this time, and caches may not keep it longer: so soon it has new films.
 	sitemapFresh = 30 * time.Second
-	// Pages are divided anew after this time, well before the tokens that they begin with end, or when this many films
+	// Pages are divided again after this time, well before the tokens that they begin with end, or when this many films
 	// came or went: until then the fullest page has its own films and these.
 	sitemapAge   = 24 * time.Hour
 	sitemapDrift = 10_000
@@ -35,7 +35,7 @@ type sitemap struct {
 // division knows where the pages begin: the token of the list of films by title, and the first films behind it. A token
 // names a place in the order of titles and keeps its meaning while films come and go, so page n is read from its own
 // beginning to the next page's, and a new film is in the page that its title belongs to. Where pages begin is found by
-// whoever asks for a page beyond those known, and what one request finds before its time is up the next one goes on from.
+// a request for a page beyond those known; a request that times out leaves what it found for the next one.
 type division struct {
 	since time.Time
 	films int // when it was made, or countUnknown

@@ -81,7 +81,7 @@ func TestSitemaps(t *testing.T) {
 	}
 }
 
-// What one request finds of the way before it fails, the next goes on from; and pages are divided anew after their time.
+// A request continues where an earlier one failed; and pages are divided again after their time.
 func TestSitemapGoesOn(t *testing.T) {
 	now := asOf
 	s := newSite(t, manyFilms(25_000), func(d *pages.Deps) { d.Now = func() time.Time { return now } })
@@ -89,7 +89,7 @@ func TestSitemapGoesOn(t *testing.T) {
 	before := s.movie.lists.Load()
 	s.movie.down = errMetadataAway
 	if w := s.get(t, "/sitemap-2.xml"); w.Code != http.StatusServiceUnavailable {
-		t.Errorf("while the catalogue is away: %d", w.Code)
+		t.Errorf("while the catalogue is down: %d", w.Code)
 	}
 	s.movie.down = nil
 	s.addresses(t, "/sitemap-2.xml")

@@ -22,7 +22,7 @@ type film struct {
 	Status  string // fresh, stale, unavailable or unrated
 	Summary summary
 
-	Outdated bool // what is told of it is the last known
+	Outdated bool // it is shown as last known
 }
 
 // Rated reports whether there are numbers to show.
@@ -161,4 +161,39 @@ type personRating struct {
 	FilmID  string
 	Value   int
 	RatedAt time.Time
+}
+
+// links are the film's pages elsewhere, by its ids there.
+func links(f film) []Endpoint {
+	var list []Endpoint
+	for _, l := range []Endpoint{{"IMDb", imdbHref(f.IMDb)}, {"TMDB", tmdbHref(f.TMDB)}} {
+		if l.Addr != "" {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// imdbHref and tmdbHref are the film's pages elsewhere, or "" without an id of the right form.
+func imdbHref(id string) string {
+	if len(id) < 3 || id[:2] != "tt" || !digits(id[2:]) {
+		return ""
+	}
+	return "https://www.imdb.com/title/" + id + "/"
+}
+
+func tmdbHref(id string) string {
+	if !digits(id) {
+		return ""
+	}
+	return "https://www.themoviedb.org/movie/" + id
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
 }

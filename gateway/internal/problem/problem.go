@@ -1,6 +1,6 @@
 // Package problem is the errors of the HTTP layer: what they say to a client (RFC 9457), and the pages that explain them.
 //
-// Errors of the services have a [fault.Kind]; what the gateway refuses by itself has a [Type]. Both have an entry in the
+// Errors of the services have a [fault.Kind]; what the gateway itself refuses has a [Type]. Both have an entry in the
 // tables of types.go, so no problem can have a type without an explanation.
 package problem
 

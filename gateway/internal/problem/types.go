@@ -27,11 +27,12 @@ const (
 
 // Explanation is a type of problem as the page at its address explains it.
 type Explanation struct {
-	Slug            string
-	Title           string
-	Status          int
+	Slug   string // the last element of the type's address, /problems/{slug}
+	Title  string // as in the API's answers
+	Status int    // of HTTP
+	// Meaning says what happened, Remedy what to do about it; plain text, paragraphs separated by an empty line.
 	Meaning, Remedy string
-	Example         string
+	Example         string // an answer of that type
 }
 
 // base begins the type of every problem. It is a relative reference (RFC 9457 §3.1.1), so it resolves to a page of this system
@@ -53,7 +54,7 @@ type explained struct {
 var httpTypes = [types]explained{
 	NoSuchRoute: {
 		slug: "no-such-route", title: "No such route", status: http.StatusNotFound,
-		meaning: "There is nothing at this address, whatever exists in the catalogue. It is not the answer for a film or a rating that does not exist: that is not-found.",
+		meaning: "There is nothing at this address, regardless of what exists in the catalogue. It is not the answer for a film or a rating that does not exist: that is not-found.",
 		remedy:  "Look at the path for a mistake in spelling: upper and lower case count, and a / at the end is another path. In an id, a / must be written %2F. All routes are at /docs.",
 		detail:  "the API has nothing at this path; its routes are described at /docs and in /openapi.json",
 		path:    "/v1/films",
@@ -61,7 +62,7 @@ var httpTypes = [types]explained{
 	MethodNotAllowed: {
 		slug: "method-not-allowed", title: "Method not allowed", status: http.StatusMethodNotAllowed,
 		meaning: "The address exists, but not for this HTTP method.",
-		remedy:  "Use one of the methods in the header Allow of the answer; OPTIONS asks for them.",
+		remedy:  "Use one of the methods in the header Allow of the answer; OPTIONS lists them.",
 		detail:  "POST is not allowed at this path; allowed: DELETE, GET, HEAD, OPTIONS, PUT",
 		path:    "/v1/movies/heat-1995",
 	},
@@ -74,8 +75,8 @@ var httpTypes = [types]explained{
 	},
 	PreconditionFailed: {
 		slug: "precondition-failed", title: "Precondition failed", status: http.StatusPreconditionFailed,
-		meaning: "The request has the header If-Match or If-None-Match, and what it demands is not so: somebody changed the film since you read it, it does not exist, or it exists already. Nothing was written.",
-		remedy:  "Read the film again, apply your change to what you read, and send it with the new ETag in If-Match. To write whatever is there, leave the header out.",
+		meaning: "The request has the header If-Match or If-None-Match, and what it demands is not so: the film was changed since you read it, it does not exist, or it exists already. Nothing was written.",
+		remedy:  "Read the film again, apply your change to what you read, and send it with the new ETag in If-Match. To write unconditionally, leave the header out.",
 		detail:  `If-Match: the movie "heat-1995" has the etag "9f1c2a77d0b3e645" now, not "0c6d5e4f3a2b1908": read it again, then retry`,
 		path:    "/v1/movies/heat-1995",
 		fields:  []fault.Field{{Name: "If-Match", Reason: `the movie "heat-1995" has the etag "9f1c2a77d0b3e645" now, not "0c6d5e4f3a2b1908": read it again, then retry`}},
@@ -107,7 +108,7 @@ var httpTypes = [types]explained{
 var kindTypes = map[fault.Kind]explained{
 	fault.KindInvalid: {
 		meaning: "Something in the request is wrong, and would be wrong at any time: a parameter or field that is not known, a value of a wrong type or out of its range, a page token of another query. Nothing was done.",
-		remedy:  "Mend what detail and errors name; they say what is allowed and what was given.",
+		remedy:  "Correct what detail and errors name; they say what is allowed and what was given.",
 		detail:  `value: must be 1 to 10, got 11`, path: "/v1/records/movie/heat-1995/ratings/ann",
 		fields: []fault.Field{{Name: "value", Reason: "must be 1 to 10, got 11"}},
 	},
@@ -117,7 +118,7 @@ var kindTypes = map[fault.Kind]explained{
 		detail:  `no movie has the id "heat-1996"`, path: "/v1/movies/heat-1996",
 	},
 	fault.KindConflict: {
-		meaning: "The film is not what the etag in the request demands: somebody changed, created or deleted it since you read it. Nothing was written.",
+		meaning: "The film is not what the etag in the request demands: it was changed, created or deleted since you read it. Nothing was written.",
 		remedy:  "Read it again, apply your change to what you read, and send that with the new etag.",
 		detail:  `etag: the movie "heat-1995" has the etag "9f1c2a77d0b3e645" now, not "0c6d5e4f3a2b1908": read it again, then retry`, path: "/v1/movies/heat-1995",
 		fields: []fault.Field{{Name: "etag", Reason: `the movie "heat-1995" has the etag "9f1c2a77d0b3e645" now, not "0c6d5e4f3a2b1908": read it again, then retry`}},
@@ -136,16 +137,16 @@ var kindTypes = map[fault.Kind]explained{
 	fault.KindExhausted: {
 		meaning: "A limit is reached: too many requests at a time, or too much in one.",
 		remedy:  "Wait a little and send the request again, less often or smaller, as detail says.",
-		detail:  "too many requests are under way: try again later", path: "/v1/movies",
+		detail:  "too many requests are in progress: try again later", path: "/v1/movies",
 	},
 	fault.KindUnavailable: {
 		meaning: "A service that the answer needs cannot be reached at the moment. Of a write it is not known whether it was done.",
-		remedy:  "Try again after the seconds in the header Retry-After. Writes of this API may be sent again: the same request twice has the effect of one. If it stays, tell whoever operates the system the requestId.",
+		remedy:  "Try again after the seconds in the header Retry-After. Writes of this API may be sent again: the same request twice has the effect of one. If it stays, tell the operator of the system the requestId.",
 		detail:  "the metadata service cannot be reached: try again later", path: "/v1/movies/heat-1995",
 	},
 	fault.KindDeadline: {
 		meaning: "The answer was not ready in time, because the service that detail names was slow or did not answer at all. Of a write it is not known whether it was done.",
-		remedy:  "Try again after the seconds in the header Retry-After. After a write, read what is there, or send the same request again. If it stays, tell whoever operates the system the requestId.",
+		remedy:  "Try again after the seconds in the header Retry-After. After a write, read what is there, or send the same request again. If it stays, tell the operator of the system the requestId.",
 		detail:  "the rating service did not answer in time: try again later", path: "/v1/charts/top",
 	},
 	fault.KindCanceled: {
@@ -155,22 +156,22 @@ var kindTypes = map[fault.Kind]explained{
 	},
 	fault.KindUnauthenticated: {
 		meaning: "The request does not say who is asking, or not in a way that is accepted.",
-		remedy:  "Send the credentials that this address asks for.",
+		remedy:  "Send the credentials that this address requires.",
 		detail:  "authentication is required", path: "/v1/stats",
 	},
 	fault.KindDenied: {
 		meaning: "It is known who is asking, and that they may not do this.",
-		remedy:  "Ask whoever operates the system for the right to do it.",
+		remedy:  "Ask the operator of the system for the right to do it.",
 		detail:  "not permitted", path: "/v1/stats",
 	},
 	fault.KindUnimplemented: {
 		meaning: "The address is right, but the service behind it does not have this operation: most likely it runs an older version than the gateway.",
-		remedy:  "Tell whoever operates the system to bring all services to one version.",
+		remedy:  "Ask the operator of the system to bring all services to one version.",
 		detail:  "not implemented", path: "/v1/stats",
 	},
 	fault.KindInternal: {
-		meaning: "Something is broken here, and not in your request. What exactly stands in the log, not in the answer.",
-		remedy:  "Tell whoever operates the system the requestId: it finds the log lines of every service that took part.",
+		meaning: "Something is broken here, and not in your request. The log says what exactly, the answer does not.",
+		remedy:  "Tell the operator of the system the requestId: it finds the log lines of every service that took part.",
 		detail:  "internal error", path: "/v1/movies/heat-1995",
 	},
 }
@@ -214,7 +215,7 @@ func (t Type) problem() fault.Problem {
 	return p
 }
 
-// OfStatus returns the problem that an HTTP status says by itself, and whether there is one.
+// OfStatus returns the problem that an HTTP status stands for, and whether there is one.
 func OfStatus(status int) (fault.Problem, bool) {
 	if status == http.StatusNotFound {
 		return NoSuchRoute.Error("there is nothing at this address; the API is described at /docs, the pages begin at /").Problem, true

@@ -28,6 +28,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/maypok86/otter/v2"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"movieexample.com/internal/cache"
 )
 
 // FreshFor is what the rating_status "fresh" promises in the contract of the movie service.
@@ -43,6 +45,15 @@ type Config struct {
 	AnyHost bool             // pages do not depend on the request's host
 	Now     func() time.Time // nil: the real clock
 	Metrics prometheus.Registerer
+}
+
+// Spec declares the cache. It is no [cache.Cache]: responses are composed by the goroutine of the first request, which streams its own,
+// and a composition is canceled when all clients that wait for it are gone.
+func Spec(bytes int) cache.Spec {
+	return cache.Spec{
+		Name: "gateway responses", Holds: "whole responses to reads, JSON and pages, with their compressed forms", Bytes: bytes, Setting: "gateway.answer_cache_bytes",
+		MaxAge: "`gateway.answer_ttl`, 0.5 s", Fresh: "the age; a write through this gateway at once", Away: "nothing: errors are not cached",
+	}
 }
 
 // Cache is a cache of responses. It is safe for concurrent use. A nil one caches nothing.
@@ -98,7 +109,7 @@ type Flight[R Response] struct {
 	made    *Entry[R]
 }
 
-// New returns a cache, or nil where nothing is to be cached.
+// New returns a cache, or nil if cfg.Bytes is 0.
 func New[R Response](cfg Config) (*Cache[R], error) {
 	if cfg.Bytes == 0 {
 		return nil, nil
@@ -123,8 +134,8 @@ func New[R Response](cfg Config) (*Cache[R], error) {
 // removeAfter is how long an entry holds memory if it is not replaced: longer than any is served.
 const removeAfter = time.Minute
 
-// clock is the real clock for a cache that is told when to look for expired entries: by itself it would do so each second in a
-// goroutine that lives as long as the process.
+// clock is the real clock without ticks: with them the cache would look for expired entries each second in a goroutine that lives as
+// long as the process; cleanLater does it.
 type clock struct{}
 
 func (clock) NowNano() int64                      { return time.Now().UnixNano() }
@@ -210,7 +221,7 @@ func (c *Cache[R]) Write(scope Scope) (done func()) {
 	return func() { scope.Add(1) }
 }
 
-// Join returns the composition for the key that is under way, or a new one, which the caller leads; or an entry that was cached
+// Join returns the composition for the key that is in flight, or a new one, which the caller leads; or an entry that was cached
 // since the caller looked.
 func (c *Cache[R]) Join(key Key, scope Scope) (f *Flight[R], leads bool, e *Entry[R]) {
 	now := c.now()
@@ -231,10 +242,9 @@ func (c *Cache[R]) Join(key Key, scope Scope) (f *Flight[R], leads bool, e *Entr
 	return f, true, nil
 }
 
-// Alone returns a composition that no request can join, for a client that refuses cached responses. Its result is cached all the
-// same.
+// Alone returns a composition that no request can join, for a client that refuses cached responses. Its result is cached too.
 func (c *Cache[R]) Alone(key Key, scope Scope) *Flight[R] {
-	c.counts.refused.Inc()
+	c.counts.bypass.Inc()
 	return c.flight(flightKey{key, c.stamp(scope)}, scope, c.now())
 }
 
@@ -350,12 +360,12 @@ func (c *Cache[R]) Grew(e *Entry[R]) {
 }
 
 // counts count what became of the requests whose responses may be cached.
-type counts struct{ hit, joined, miss, refused prometheus.Counter }
+type counts struct{ hit, joined, miss, bypass prometheus.Counter }
 
 func newCounts(reg prometheus.Registerer, bytes func() float64) (counts, error) {
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_http_response_cache_requests_total",
-		Help: "Reads whose answers may be kept: sent as kept (hit), with what was being made for another (joined), made (miss), made because the client wanted it (anew).",
+		Help: "Reads whose responses may be cached, by result: cached (hit), composed for another request (joined), composed (miss), composed because the client refused a cached one (bypass).",
 	}, []string{"result"})
 	size := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "movieexample_http_response_cache_bytes",
@@ -363,7 +373,7 @@ func newCounts(reg prometheus.Registerer, bytes func() float64) (counts, error) 
 	}, bytes)
 	c := counts{
 		hit: vec.WithLabelValues("hit"), joined: vec.WithLabelValues("joined"),
-		miss: vec.WithLabelValues("miss"), refused: vec.WithLabelValues("anew"),
+		miss: vec.WithLabelValues("miss"), bypass: vec.WithLabelValues("bypass"),
 	}
 	if reg == nil {
 		return c, nil

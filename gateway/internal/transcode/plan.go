@@ -18,7 +18,7 @@ import (
 // and empty lists included, absent messages and absent optional fields left out, no white space.
 //
 // Answers are written along plans, one per message type, made at start. protojson takes many times as long, and adds white space at
-// random so that nobody relies on its bytes. Here the same answer has the same bytes from every build, because an ETag is a hash of
+// random so that clients do not rely on its bytes. Here the same answer has the same bytes from every build, because an ETag is a hash of
 // them. A test compares the two.
 //
 // A plan reads the fields of the generated structs by their offset. Protobuf's own reflection looks each field up and allocates for
@@ -40,8 +40,8 @@ type field struct {
 	offset   uintptr // in the Go struct
 	pointer  bool    // left out where it is nil: a message, or an optional value
 	list     bool
-	volatile bool    // tells when something was read: no part of an ETag
-	inner    *Plan   // of a message
+	volatile bool  // tells when something was read: no part of an ETag
+	inner    *Plan // of a message
 	write    writer
 }
 

@@ -122,7 +122,7 @@ type write struct {
 	field string  // its name
 }
 
-// on does the write if the precondition is met. The request may have an etag of its own, which must not demand anything else.
+// on does the write if the precondition is met. An etag in the request itself must not contradict it.
 func (w write) on(p *Precondition) error {
 	given := *w.etag
 	switch {

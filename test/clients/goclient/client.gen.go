@@ -218,6 +218,24 @@ type GenreCount struct {
 // Id Names a movie, a record or a user: 1 to 128 bytes of UTF-8 without control characters, without characters that do not show (zero-width, fillers, spaces other than U+0020), without white space at either end, and not `.` or `..`, which the path of an address cannot have. Compared byte by byte. (JSON Schema counts characters: where they are not ASCII, fewer than 128 fit.)
 type Id = string
 
+// Index What the API is, and where everything is.
+type Index struct {
+	// Docs The address of the reference page.
+	Docs string `json:"docs"`
+
+	// Links By operation id, the paths of everything that can be read. Those with a name in braces are URI templates (RFC 6570).
+	Links map[string]string `json:"links"`
+
+	// Name The name of the API.
+	Name string `json:"name"`
+
+	// Openapi The address of the OpenAPI document.
+	Openapi string `json:"openapi"`
+
+	// Version The version of the API.
+	Version string `json:"version"`
+}
+
 // Movie Movie is a film and its ratings.
 type Movie struct {
 	// AlternativeTitles Further titles the film is known by, at most 50, each one line of 1–500 characters.
@@ -238,7 +256,7 @@ type Movie struct {
 	// Genres Names of genres, at most 20 different ones, each one line of 1–50 characters. Order and case are kept; of names that differ only in case the first counts.
 	Genres []string `json:"genres"`
 
-	// Id The id of the movie, chosen by whoever puts it.
+	// Id The id of the movie, chosen by the client that puts it.
 	Id Id `json:"id"`
 
 	// MetadataStatus What is known of the metadata. "fresh": as the metadata service has it; "stale": the last known, because the metadata service cannot be reached: the movie may have been changed or deleted since. Output only: ignored on input.
@@ -247,7 +265,7 @@ type Movie struct {
 	// OriginalTitle The title in the film's own language, one line of at most 500 characters; empty where it is the same or not known.
 	OriginalTitle string `json:"originalTitle"`
 
-	// RatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": nobody rated it. Output only: ignored on input.
+	// RatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": it has no ratings. Output only: ignored on input.
 	RatingStatus MovieRatingStatus `json:"ratingStatus"`
 
 	// RatingSummary What people think of it. Absent where `ratingStatus` is "unrated" or "unavailable". Output only: ignored on input.
@@ -266,7 +284,7 @@ type Movie struct {
 // MovieMetadataStatus What is known of the metadata. "fresh": as the metadata service has it; "stale": the last known, because the metadata service cannot be reached: the movie may have been changed or deleted since. Output only: ignored on input.
 type MovieMetadataStatus string
 
-// MovieRatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": nobody rated it. Output only: ignored on input.
+// MovieRatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": it has no ratings. Output only: ignored on input.
 type MovieRatingStatus string
 
 // MovieBatch BatchGetMoviesResponse is the movies that exist, and the ids of those that do not.
@@ -274,7 +292,7 @@ type MovieBatch struct {
 	// MissingIds The ids no movie has.
 	MissingIds []Id `json:"missingIds"`
 
-	// Movies Those that exist, in the order asked for.
+	// Movies Those that exist, in the order of the request.
 	Movies []Movie `json:"movies"`
 }
 
@@ -316,7 +334,7 @@ type MovieInput struct {
 
 // MoviePage ListMoviesResponse is a page of movies.
 type MoviePage struct {
-	// Movies The movies of this page, in the order asked for.
+	// Movies The movies of this page, in the requested order.
 	Movies []Movie `json:"movies"`
 
 	// NextPageToken The `page_token` of the next page; empty on the last page.
@@ -457,7 +475,7 @@ type RecordRatingSummary struct {
 
 // SearchHit Hit is a movie that matches.
 type SearchHit struct {
-	// Match How the movie matches. "exact": one of its titles is the query, but for articles, the year and words written together; "title": its titles have every word; "director": it takes the director's name too; "spelling": something matches only as it is written otherwise.
+	// Match How the movie matches. "exact": one of its titles is the query, but for articles, the year and words written together; "title": its titles have every word; "director": the director's name has the rest; "spelling": something matches only as it is written otherwise.
 	Match SearchHitMatch `json:"match"`
 
 	// MatchedNamePieces The other name that matched (an original or alternative title, or the director), in pieces; empty where the title matched.
@@ -470,7 +488,7 @@ type SearchHit struct {
 	TitlePieces []TextPiece `json:"titlePieces"`
 }
 
-// SearchHitMatch How the movie matches. "exact": one of its titles is the query, but for articles, the year and words written together; "title": its titles have every word; "director": it takes the director's name too; "spelling": something matches only as it is written otherwise.
+// SearchHitMatch How the movie matches. "exact": one of its titles is the query, but for articles, the year and words written together; "title": its titles have every word; "director": the director's name has the rest; "spelling": something matches only as it is written otherwise.
 type SearchHitMatch string
 
 // SearchPage SearchMoviesResponse is a page of matches, and how many there are by genre and decade.
@@ -494,7 +512,7 @@ type SearchPage struct {
 	Total int32 `json:"total"`
 }
 
-// SimilarMovie SimilarMovie is a movie that is like the one asked for.
+// SimilarMovie SimilarMovie is a movie that is like the requested one.
 type SimilarMovie struct {
 	// Movie The movie.
 	Movie Movie `json:"movie"`
@@ -637,6 +655,15 @@ type Unavailable = Problem
 
 // UnsupportedMediaType A problem (RFC 9457). Every error of the API is one.
 type UnsupportedMediaType = Problem
+
+// GetIndexParams defines parameters for GetIndex.
+type GetIndexParams struct {
+	// IfNoneMatch The ETag of an answer that the client has: if nothing has changed the answer is 304, without a body.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// IfMatch The ETag of an answer that the client has: if something has changed the answer is 412. `*` is whatever is there.
+	IfMatch *IfMatchRead `json:"If-Match,omitempty"`
+}
 
 // ListChartParams defines parameters for ListChart.
 type ListChartParams struct {
@@ -994,16 +1021,23 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// GetIndex Read the index of the API
+	//
+	// Returns the name and version of the API, where it is described, and the paths of everything that can be read.
+	//
+	// Corresponds with GET /v1 (the `GetIndex` operationId).
+	GetIndex(ctx context.Context, params *GetIndexParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListChart Read a chart
 	//
-	// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages are ranked with the prior of the first.
+	// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, even while other movies are rated: all pages are ranked with the prior of the first.
 	//
 	// Corresponds with GET /v1/charts/{chart} (the `ListChart` operationId).
 	ListChart(ctx context.Context, chart ListChartParamsChart, params *ListChartParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMovies List movies
 	//
-	// Lists movies by title or year. A walk over all pages shows every movie that is there throughout exactly once, whatever is put and deleted meanwhile.
+	// Lists movies by title or year. A walk over all pages shows every movie that exists throughout exactly once, even while others are put and deleted.
 	//
 	// Corresponds with GET /v1/movies (the `ListMovies` operationId).
 	ListMovies(ctx context.Context, params *ListMoviesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1079,7 +1113,7 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/movies:search (the `SearchMovies` operationId).
 	SearchMovies(ctx context.Context, params *SearchMoviesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SuggestMovies Suggest movies while somebody types
+	// SuggestMovies Suggest movies while a user types
 	//
 	// Answers what is typed so far with the few best movies.
 	//
@@ -1109,7 +1143,7 @@ type ClientInterface interface {
 
 	// DeleteRating Take a rating back
 	//
-	// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+	// Deletes the user's rating. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Corresponds with DELETE /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `DeleteRating` operationId).
 	DeleteRating(ctx context.Context, recordType string, recordId Id, userId Id, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1123,7 +1157,7 @@ type ClientInterface interface {
 
 	// PutRatingWithBody Rate
 	//
-	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+	// Sets the user's rating and replaces an earlier one. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1132,7 +1166,7 @@ type ClientInterface interface {
 
 	// PutRating Rate
 	//
-	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+	// Sets the user's rating and replaces an earlier one. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1154,9 +1188,26 @@ type ClientInterface interface {
 	ListUserRatings(ctx context.Context, userId Id, params *ListUserRatingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// GetIndex Read the index of the API
+//
+// Returns the name and version of the API, where it is described, and the paths of everything that can be read.
+//
+// Corresponds with GET /v1 (the `GetIndex` operationId).
+func (c *Client) GetIndex(ctx context.Context, params *GetIndexParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetIndexRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListChart Read a chart
 //
-// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages are ranked with the prior of the first.
+// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, even while other movies are rated: all pages are ranked with the prior of the first.
 //
 // Corresponds with GET /v1/charts/{chart} (the `ListChart` operationId).
 func (c *Client) ListChart(ctx context.Context, chart ListChartParamsChart, params *ListChartParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1173,7 +1224,7 @@ func (c *Client) ListChart(ctx context.Context, chart ListChartParamsChart, para
 
 // ListMovies List movies
 //
-// Lists movies by title or year. A walk over all pages shows every movie that is there throughout exactly once, whatever is put and deleted meanwhile.
+// Lists movies by title or year. A walk over all pages shows every movie that exists throughout exactly once, even while others are put and deleted.
 //
 // Corresponds with GET /v1/movies (the `ListMovies` operationId).
 func (c *Client) ListMovies(ctx context.Context, params *ListMoviesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1349,7 +1400,7 @@ func (c *Client) SearchMovies(ctx context.Context, params *SearchMoviesParams, r
 	return c.Client.Do(req)
 }
 
-// SuggestMovies Suggest movies while somebody types
+// SuggestMovies Suggest movies while a user types
 //
 // Answers what is typed so far with the few best movies.
 //
@@ -1419,7 +1470,7 @@ func (c *Client) ListRecordRatings(ctx context.Context, recordType string, recor
 
 // DeleteRating Take a rating back
 //
-// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+// Deletes the user's rating. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Corresponds with DELETE /v1/records/{record_type}/{record_id}/ratings/{user_id} (the `DeleteRating` operationId).
 func (c *Client) DeleteRating(ctx context.Context, recordType string, recordId Id, userId Id, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1453,7 +1504,7 @@ func (c *Client) GetRating(ctx context.Context, recordType string, recordId Id, 
 
 // PutRatingWithBody Rate
 //
-// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+// Sets the user's rating and replaces an earlier one. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1472,7 +1523,7 @@ func (c *Client) PutRatingWithBody(ctx context.Context, recordType string, recor
 
 // PutRating Rate
 //
-// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+// Sets the user's rating and replaces an earlier one. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1521,6 +1572,59 @@ func (c *Client) ListUserRatings(ctx context.Context, userId Id, params *ListUse
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetIndexRequest constructs an http.Request for the GetIndex method
+func NewGetIndexRequest(server string, params *GetIndexParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
 }
 
 // NewListChartRequest constructs an http.Request for the ListChart method
@@ -3381,9 +3485,18 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// GetIndexWithResponse Read the index of the API
+	//
+	// Returns the name and version of the API, where it is described, and the paths of everything that can be read.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1 (the `GetIndex` operationId).
+	GetIndexWithResponse(ctx context.Context, params *GetIndexParams, reqEditors ...RequestEditorFn) (*GetIndexResponse, error)
+
 	// ListChartWithResponse Read a chart
 	//
-	// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages are ranked with the prior of the first.
+	// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, even while other movies are rated: all pages are ranked with the prior of the first.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3392,7 +3505,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListMoviesWithResponse List movies
 	//
-	// Lists movies by title or year. A walk over all pages shows every movie that is there throughout exactly once, whatever is put and deleted meanwhile.
+	// Lists movies by title or year. A walk over all pages shows every movie that exists throughout exactly once, even while others are put and deleted.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3480,7 +3593,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/movies:search (the `SearchMovies` operationId).
 	SearchMoviesWithResponse(ctx context.Context, params *SearchMoviesParams, reqEditors ...RequestEditorFn) (*SearchMoviesResponse, error)
 
-	// SuggestMoviesWithResponse Suggest movies while somebody types
+	// SuggestMoviesWithResponse Suggest movies while a user types
 	//
 	// Answers what is typed so far with the few best movies.
 	//
@@ -3518,7 +3631,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteRatingWithResponse Take a rating back
 	//
-	// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+	// Deletes the user's rating. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3536,7 +3649,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutRatingWithBodyWithResponse Rate
 	//
-	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+	// Sets the user's rating and replaces an earlier one. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3545,7 +3658,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutRatingWithResponse Rate
 	//
-	// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+	// Sets the user's rating and replaces an earlier one. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3569,6 +3682,110 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/users/{user_id}/ratings (the `ListUserRatings` operationId).
 	ListUserRatingsWithResponse(ctx context.Context, userId Id, params *ListUserRatingsParams, reqEditors ...RequestEditorFn) (*ListUserRatingsResponse, error)
+}
+
+// GetIndexResponse200Headers the declared response headers of an HTTP 200 response for GetIndex
+type GetIndexResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+	XRequestId   *string
+}
+
+// GetIndexResponse304Headers the declared response headers of an HTTP 304 response for GetIndex
+type GetIndexResponse304Headers struct {
+	CacheControl *string
+	ETag         *string
+	XRequestId   *string
+}
+
+// GetIndexResponse400Headers the declared response headers of an HTTP 400 response for GetIndex
+type GetIndexResponse400Headers struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+// GetIndexResponse412Headers the declared response headers of an HTTP 412 response for GetIndex
+type GetIndexResponse412Headers struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+// GetIndexResponse500Headers the declared response headers of an HTTP 500 response for GetIndex
+type GetIndexResponse500Headers struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetIndexResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Index
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *InvalidRequest
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetIndexResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetIndexResponse304Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetIndexResponse400Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *GetIndexResponse412Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetIndexResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetIndexResponse) GetJSON200() *Index {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetIndexResponse) GetApplicationproblemJSON400() *InvalidRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r GetIndexResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetIndexResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetBody returns the raw response body bytes
+func (r GetIndexResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetIndexResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetIndexResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetIndexResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // ListChartResponse200Headers the declared response headers of an HTTP 200 response for ListChart
@@ -6271,9 +6488,24 @@ func (r ListUserRatingsResponse) ContentType() string {
 	return ""
 }
 
+// GetIndexWithResponse Read the index of the API
+//
+// Returns the name and version of the API, where it is described, and the paths of everything that can be read.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1 (the `GetIndex` operationId).
+func (c *ClientWithResponses) GetIndexWithResponse(ctx context.Context, params *GetIndexParams, reqEditors ...RequestEditorFn) (*GetIndexResponse, error) {
+	rsp, err := c.GetIndex(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetIndexResponse(rsp)
+}
+
 // ListChartWithResponse Read a chart
 //
-// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages are ranked with the prior of the first.
+// Ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie that is there throughout, and whose own ratings stay the same, exactly once, even while other movies are rated: all pages are ranked with the prior of the first.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6288,7 +6520,7 @@ func (c *ClientWithResponses) ListChartWithResponse(ctx context.Context, chart L
 
 // ListMoviesWithResponse List movies
 //
-// Lists movies by title or year. A walk over all pages shows every movie that is there throughout exactly once, whatever is put and deleted meanwhile.
+// Lists movies by title or year. A walk over all pages shows every movie that exists throughout exactly once, even while others are put and deleted.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6436,7 +6668,7 @@ func (c *ClientWithResponses) SearchMoviesWithResponse(ctx context.Context, para
 	return ParseSearchMoviesResponse(rsp)
 }
 
-// SuggestMoviesWithResponse Suggest movies while somebody types
+// SuggestMoviesWithResponse Suggest movies while a user types
 //
 // Answers what is typed so far with the few best movies.
 //
@@ -6498,7 +6730,7 @@ func (c *ClientWithResponses) ListRecordRatingsWithResponse(ctx context.Context,
 
 // DeleteRatingWithResponse Take a rating back
 //
-// Takes the user's rating back. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+// Deletes the user's rating. Idempotent: afterwards there is none, and no event that is older than this call brings it back. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6528,7 +6760,7 @@ func (c *ClientWithResponses) GetRatingWithResponse(ctx context.Context, recordT
 
 // PutRatingWithBodyWithResponse Rate
 //
-// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+// Sets the user's rating and replaces an earlier one. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6543,7 +6775,7 @@ func (c *ClientWithResponses) PutRatingWithBodyWithResponse(ctx context.Context,
 
 // PutRatingWithResponse Rate
 //
-// Sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
+// Sets the user's rating and replaces an earlier one. It is durable when it answers. The record need not be known to any catalogue. It takes no conditions: with `If-Match` or `If-None-Match` it is answered with 400, and nothing is done.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6584,6 +6816,158 @@ func (c *ClientWithResponses) ListUserRatingsWithResponse(ctx context.Context, u
 		return nil, err
 	}
 	return ParseListUserRatingsResponse(rsp)
+}
+
+// ParseGetIndexResponse parses an HTTP response from a GetIndexWithResponse call
+func ParseGetIndexResponse(rsp *http.Response) (*GetIndexResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetIndexResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Index
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetIndexResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetIndexResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetIndexResponse400Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 412:
+		var headers GetIndexResponse412Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers412 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetIndexResponse500Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseListChartResponse parses an HTTP response from a ListChartWithResponse call

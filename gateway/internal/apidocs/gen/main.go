@@ -1,24 +1,26 @@
 // Command gen completes the OpenAPI document that protoc-gen-openapiv3 makes of the protos, and renders the reference page of it.
 //
 // The plugin knows paths, methods, types and comments. It knows nothing of what the gateway does to every request and answer:
-// problems instead of google.rpc.Status, headers, conditions, what is always in an answer, limits of values, examples. Those
-// come from three places, each the one place for it: error answers from the lines "NOT_FOUND: …" in the comments of the protos,
-// whatever is regular from code here, the rest from supplement.yaml and examples/. What no longer fits together, an operation or a
-// property that the protos do not have, is an error.
+// problems instead of google.rpc.Status, headers, conditions, limits of values, examples. What derives from the protos or is the
+// same for all operations is made here; everything else is written in supplement.yaml, whose "document" is a part of the result as it
+// stands (docs/adr/029). What the supplement says of an operation or a property that the protos do not have is an error.
 //
 //	gen -skeleton merged.openapi.json -descriptors api.binpb -out openapi.json -page docs.html
 package main
 
 import (
+	_ "embed" // for the supplement
 	"flag"
 	"fmt"
 	"os"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
-	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 )
+
+//go:embed supplement.yaml
+var supplementYAML []byte
 
 func main() {
 	skeleton := flag.String("skeleton", "", "`file` with what protoc-gen-openapiv3 and openapiv3-merge made")
@@ -37,53 +39,36 @@ func run(skeletonFile, descriptorFile, out, page string) error {
 	if err != nil {
 		return err
 	}
-	v, err := parse(text)
-	if err != nil {
+	c := &completion{}
+	if c.skeleton, err = parse(text); err != nil {
 		return fmt.Errorf("read %s: %w", skeletonFile, err)
 	}
-	skeleton, ok := v.(*object)
-	if !ok {
-		return fmt.Errorf("%s is not an OpenAPI document", skeletonFile)
+	if c.supplement, err = parse(supplementYAML); err != nil {
+		return fmt.Errorf("read supplement.yaml: %w", err)
 	}
-	files, err := readDescriptors(descriptorFile)
-	if err != nil {
+	if text, err = os.ReadFile(descriptorFile); err != nil {
 		return err
 	}
-	s, err := readSupplement()
-	if err != nil {
-		return err
+	var set descriptorpb.FileDescriptorSet
+	if err := proto.Unmarshal(text, &set); err != nil {
+		return fmt.Errorf("read %s: %w", descriptorFile, err)
 	}
-	c := &completion{supplement: s, files: files, skeleton: skeleton}
+	if c.files, err = protodesc.NewFiles(&set); err != nil {
+		return fmt.Errorf("read %s: %w", descriptorFile, err)
+	}
 	doc, err := c.document()
 	if err != nil {
 		return err
 	}
-	text, err = indented(doc)
-	if err != nil {
+	if text, err = indented(doc); err != nil {
 		return err
 	}
 	if err := os.WriteFile(out, text, 0o644); err != nil {
 		return err
 	}
-	html, err := renderPage(doc, s.Words)
+	html, err := renderPage(doc, c.supplement.object("words"))
 	if err != nil {
 		return fmt.Errorf("render the page: %w", err)
 	}
 	return os.WriteFile(page, html, 0o644)
-}
-
-func readDescriptors(file string) (*protoregistry.Files, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	var set descriptorpb.FileDescriptorSet
-	if err := proto.Unmarshal(text, &set); err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, err)
-	}
-	files, err := protodesc.NewFiles(&set)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, err)
-	}
-	return files, nil
 }

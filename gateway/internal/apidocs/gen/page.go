@@ -9,286 +9,263 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 //go:embed page.html
 var pageHTML string
 
-// view is the document as the page shows it.
-type view struct {
-	Title, Version, OpenAPI string
-	About                   template.HTML
-	Sections                []headline // of About
-	Tags                    []tagView
-	Schemas                 []schemaView
+// page is the document as the reference page shows it.
+type page struct {
+	*object
+	words *object // patterns in words
 }
 
-type headline struct{ ID, Text string }
-
-type tagView struct {
-	Name, ID    string
-	Description template.HTML
-	Operations  []operationView
-}
-
-type operationView struct {
-	ID, Summary, Method, Path string
-	Description               template.HTML
-	Parameters                []fieldView
-	Body                      template.HTML // the type of the body; "" where there is none
-	Curl                      string
-	Open                      string // the address of the example, for a browser; "" where it is no GET
-	Answer                    template.HTML
-	Type                      template.HTML
-	Sample                    string
-	Headers                   []fieldView
-	Failures                  []failureView
-}
-
-// fieldView is a parameter, a header or a property.
-type fieldView struct {
-	Name, In    string
-	Type        template.HTML
-	Required    bool
-	Limits      []string
-	Description template.HTML
-}
-
-type failureView struct {
-	Status, Text string
-	Description  template.HTML
-}
-
-type schemaView struct {
-	Name        string
-	Type        template.HTML // of one that is no object
-	Limits      []string
-	Description template.HTML
-	Fields      []fieldView
-	Sample      string
+// entry is a part of the document that has a name: an operation, a parameter, a property, a type, an answer.
+type entry struct {
+	*object
+	Name, In string
+	Required bool
+	page     *page
 }
 
 // renderPage makes the reference page of a document.
-func renderPage(doc *object, words map[string]string) ([]byte, error) {
-	r := renderer{doc: doc, words: words}
-	info := doc.object("info")
-	v := view{Title: info.text("title"), Version: info.text("version"), OpenAPI: doc.text("openapi")}
-	v.About, v.Sections = prose(info.text("description"))
-	for _, t := range doc.list("tags") {
-		tag, err := r.tag(t.(*object))
-		if err != nil {
-			return nil, err
-		}
-		v.Tags = append(v.Tags, tag)
-	}
-	schemas := doc.object("components", "schemas")
-	for _, name := range schemas.keys {
-		v.Schemas = append(v.Schemas, r.schema(name, schemas.object(name)))
-	}
+func renderPage(doc, words *object) ([]byte, error) {
 	t, err := template.New("page").Parse(pageHTML)
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	if err := t.Execute(&out, v); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	err = t.Execute(&out, &page{doc, words})
+	return out.Bytes(), err
 }
 
-type renderer struct {
-	doc   *object
-	words map[string]string // patterns in words
-}
-
-// resolve follows a reference into the document; its own description wins.
-func (r renderer) resolve(o *object) *object {
-	ref := o.text("$ref")
-	if ref == "" {
-		return o
-	}
-	target := r.doc.object(strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
-	if target == nil {
-		return o
-	}
-	if own := o.text("description"); own != "" {
-		copied := obj()
-		for _, key := range target.keys {
-			copied.set(key, target.values[key])
+// entry resolves a reference of the document; its own description wins.
+func (p *page) entry(name string, o *object) entry {
+	if ref := o.text("$ref"); strings.HasPrefix(ref, "#/") && !strings.HasPrefix(ref, schemaPrefix) {
+		own := o.text("description")
+		if o = p.object.object(strings.Split(ref, "/")[1:]...); own != "" {
+			o = o.with("description", own)
 		}
-		copied.set("description", own)
-		return copied
+	}
+	return entry{object: o, Name: name, page: p}
+}
+
+func (p *page) entries(o *object) (list []entry) {
+	if o != nil {
+		for _, name := range o.keys {
+			list = append(list, p.entry(name, o.object(name)))
+		}
+	}
+	return list
+}
+
+// Text returns a text of the document.
+func (o *object) Text(path ...string) string { return o.text(path...) }
+
+// About is the document's prose.
+func (p *page) About() template.HTML { return prose(p.text("info", "description")) }
+
+// Sections are the headings in it.
+func (p *page) Sections() (ids []entry) {
+	for _, head := range heading.FindAllStringSubmatch(p.text("info", "description"), -1) {
+		ids = append(ids, entry{Name: head[1]})
+	}
+	return ids
+}
+
+// Tags are the groups of operations.
+func (p *page) Tags() (list []entry) {
+	for _, t := range p.list("tags") {
+		list = append(list, p.entry(t.(*object).text("name"), t.(*object)))
+	}
+	return list
+}
+
+// Schemas are the types.
+func (p *page) Schemas() []entry { return p.entries(p.object.object("components", "schemas")) }
+
+// ID is the name as the target of a link.
+func (e entry) ID() string { return strings.ReplaceAll(strings.ToLower(e.Name), " ", "-") }
+
+// Operations are those of a tag, each with its method as Name and its path as In.
+func (e entry) Operations() (list []entry) {
+	for _, path := range e.page.entries(e.page.object.object("paths")) {
+		for _, op := range e.page.entries(path.object) {
+			if slices.Contains(op.list("tags"), any(e.Name)) {
+				op.Name, op.In = strings.ToUpper(op.Name), path.Name
+				list = append(list, op)
+			}
+		}
+	}
+	return list
+}
+
+// Parameters are those of an operation.
+func (e entry) Parameters() (list []entry) {
+	for _, v := range e.list("parameters") {
+		p := e.page.entry("", v.(*object))
+		p.Name, p.In, p.Required = p.text("name"), p.text("in"), get[bool](p.object, "required")
+		list = append(list, p)
+	}
+	return list
+}
+
+// Target is the path and query of an operation's example.
+func (e entry) Target() string {
+	var query []string
+	target := e.In
+	for _, p := range e.Parameters() {
+		sample := fmt.Sprint(p.values["example"])
+		switch {
+		case p.values["example"] == nil || p.Name == "fields":
+		case p.In == "path":
+			target = strings.Replace(target, "{"+p.Name+"}", sample, 1)
+		case p.In == "query":
+			query = append(query, p.Name+"="+strings.ReplaceAll(sample, " ", "+"))
+		}
+	}
+	if len(query) > 0 {
+		target += "?" + strings.Join(query, "&")
 	}
 	return target
 }
 
-func (r renderer) tag(tag *object) (tagView, error) {
-	name := tag.text("name")
-	v := tagView{Name: name, ID: strings.ToLower(name), Description: inline(tag.text("description"))}
-	paths := r.doc.object("paths")
-	for _, path := range paths.keys {
-		for _, method := range paths.object(path).keys {
-			op := paths.object(path, method)
-			if !slices.Contains(op.list("tags"), any(name)) {
-				continue
-			}
-			o, err := r.operation(strings.ToUpper(method), path, op)
-			if err != nil {
-				return v, err
-			}
-			v.Operations = append(v.Operations, o)
-		}
+// Curl is the example as a command.
+func (e entry) Curl() (string, error) {
+	line := "curl "
+	if e.Name != http.MethodGet {
+		line += "-X " + e.Name + " "
 	}
-	return v, nil
-}
-
-func (r renderer) operation(method, path string, op *object) (operationView, error) {
-	v := operationView{
-		ID: op.text("operationId"), Summary: op.text("summary"), Method: method, Path: path,
-		Description: inline(op.text("description")),
-	}
-	var query []string
-	address := path
-	for _, p := range op.list("parameters") {
-		p := r.resolve(p.(*object))
-		f := r.field(p.text("name"), p.object("schema"), p.values["required"] == true)
-		f.In, f.Description = p.text("in"), inline(p.text("description"))
-		v.Parameters = append(v.Parameters, f)
-		sample := fmt.Sprint(p.values["example"])
-		switch {
-		case p.values["example"] == nil || f.Name == "fields":
-		case f.In == "path":
-			address = strings.Replace(address, "{"+f.Name+"}", sample, 1)
-		case f.In == "query":
-			query = append(query, f.Name+"="+strings.ReplaceAll(sample, " ", "+"))
-		}
-	}
-	if len(query) > 0 {
-		address += "?" + strings.Join(query, "&")
-	}
-	v.Curl = "curl "
-	if method != http.MethodGet {
-		v.Curl += "-X " + method + " "
-	} else {
-		v.Open = address
-	}
-	v.Curl += "'http://localhost:8080" + address + "'"
-	if content := op.object("requestBody", "content", "application/json"); content != nil {
-		v.Body = r.typeOf(content.object("schema"))
-		body, err := json.Marshal(content.values["example"])
+	line += "'http://localhost:8080" + e.Target() + "'"
+	if sample := e.object.object("requestBody", "content", "application/json", "example"); sample != nil {
+		body, err := json.Marshal(sample)
 		if err != nil {
-			return v, err
+			return "", err
 		}
-		v.Curl += " \\\n  -H 'Content-Type: application/json' \\\n  -d '" + strings.ReplaceAll(string(body), "'", `'\''`) + "'"
+		line += " \\\n  -H 'Content-Type: application/json' \\\n  -d '" + strings.ReplaceAll(string(body), "'", `'\''`) + "'"
 	}
-	responses := op.object("responses")
-	for _, status := range responses.keys {
-		answer := r.resolve(responses.object(status))
-		if status != "200" {
-			code := 0
-			_, _ = fmt.Sscan(status, &code) // the generator's own number
-			v.Failures = append(v.Failures, failureView{Status: status, Text: http.StatusText(code), Description: inline(answer.text("description"))})
-			continue
-		}
-		content := answer.object("content", "application/json")
-		v.Answer, v.Type = inline(answer.text("description")), r.typeOf(content.object("schema"))
-		sample, err := indented(content.values["example"])
-		if err != nil {
-			return v, err
-		}
-		v.Sample = strings.TrimSpace(string(sample))
-		for _, name := range answer.object("headers").keys {
-			h := r.resolve(answer.object("headers", name))
-			v.Headers = append(v.Headers, fieldView{Name: name, Description: inline(h.text("description"))})
-		}
-	}
-	return v, nil
+	return line, nil
 }
 
-func (r renderer) schema(name string, s *object) schemaView {
-	v := schemaView{Name: name, Description: inline(s.text("description"))}
-	if s.text("type") != "object" {
-		v.Type, v.Limits = r.typeOf(s), r.limits(s)
+// Body is what an operation takes; nil for nothing.
+func (e entry) Body() *entry { return e.content(e.object.object("requestBody")) }
+
+// Content is what an answer is.
+func (e entry) Content() *entry { return e.content(e.object) }
+
+func (e entry) content(of *object) *entry {
+	c := of.object("content", "application/json")
+	if c == nil {
+		return nil
 	}
-	required := s.list("required")
-	if properties := s.object("properties"); properties != nil {
-		for _, key := range properties.keys {
-			v.Fields = append(v.Fields, r.field(key, properties.object(key), slices.Contains(required, any(key))))
+	return &entry{object: c, page: e.page}
+}
+
+// Sample is an example of what an answer is.
+func (e entry) Sample() (string, error) {
+	text, err := indented(e.values["example"])
+	return strings.TrimSpace(string(text)), err
+}
+
+// Answer is the answer with the status 200.
+func (e entry) Answer() entry { return e.page.entry("200", e.object.object("responses", "200")) }
+
+// Failures are the other answers.
+func (e entry) Failures() []entry {
+	return slices.DeleteFunc(e.page.entries(e.object.object("responses")), func(e entry) bool { return e.Name == "200" })
+}
+
+// StatusText is the name of an answer's status.
+func (e entry) StatusText() (string, error) {
+	code, err := strconv.Atoi(e.Name)
+	return http.StatusText(code), err
+}
+
+// Headers are those of an answer.
+func (e entry) Headers() []entry { return e.page.entries(e.object.object("headers")) }
+
+// Fields are the properties of a type.
+func (e entry) Fields() (list []entry) {
+	if properties := e.object.object("properties"); properties != nil {
+		for _, name := range properties.keys {
+			list = append(list, entry{properties.object(name), name, "", slices.Contains(e.list("required"), any(name)), e.page})
 		}
 	}
-	return v
+	return list
 }
 
-func (r renderer) field(name string, s *object, required bool) fieldView {
-	return fieldView{Name: name, Type: r.typeOf(s), Required: required, Limits: r.limits(s), Description: inline(s.text("description"))}
-}
+// Description is the entry's.
+func (e entry) Description() template.HTML { return inline(e.text("description")) }
 
-// typeOf names the type of a schema, with a link where it has a place of its own.
-func (r renderer) typeOf(s *object) template.HTML {
-	if name := referenced(s); name != "" {
-		name = template.HTMLEscapeString(name)
-		return template.HTML(`<a href="#schema-` + name + `">` + name + `</a>`) //nolint:gosec // escaped
+// schema is the entry's type, where it is none itself.
+func (e entry) schema() *object {
+	if s := e.object.object("schema"); s != nil {
+		return s
 	}
-	kind, format := s.text("type"), s.text("format")
-	switch {
+	return e.object
+}
+
+// Type names the type, with a link if it is listed under Types.
+func (e entry) Type() template.HTML { return typeOf(e.schema()) }
+
+func typeOf(s *object) template.HTML {
+	kind := template.HTMLEscapeString(s.text("type"))
+	switch name := template.HTMLEscapeString(referenced(s)); {
+	case name != "":
+		kind = `<a href="#schema-` + name + `">` + name + `</a>`
 	case kind == "array":
-		return "list of " + r.typeOf(s.object("items"))
-	case format == "date-time":
-		return "time"
+		return "list of " + typeOf(s.object("items"))
+	case s.text("format") == "date-time":
+		kind = "time"
 	case kind == "integer":
-		return "whole number"
+		kind = "whole number"
 	}
-	return template.HTML(template.HTMLEscapeString(kind)) //nolint:gosec // escaped
+	return template.HTML(kind) //nolint:gosec // escaped
 }
 
-// limits says in words what the keywords of a schema allow.
-func (r renderer) limits(s *object) []string {
-	var out []string
+// Limits says in words what the keywords of the type allow.
+func (e entry) Limits() []string { return e.page.limits(e.schema()) }
+
+func (p *page) limits(s *object) (out []string) {
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if values := s.list("enum"); values != nil {
-		words := make([]string, len(values))
-		for i, v := range values {
-			words[i] = fmt.Sprint(v)
-		}
-		out = append(out, strings.Join(words, ", "))
+		add("%s", strings.ReplaceAll(strings.Trim(fmt.Sprintf("%q", values), `["]`), `" "`, ", "))
 	}
-	between := func(low, high, unit string) {
-		a, b := s.values[low], s.values[high]
+	for _, b := range []struct{ low, high, unit string }{
+		{"minimum", "maximum", ""}, {"minLength", "maxLength", " characters"}, {"minItems", "maxItems", " entries"},
+	} {
+		low, high := s.values[b.low], s.values[b.high]
 		switch {
-		case a != nil && b != nil && fmt.Sprint(a) == fmt.Sprint(b):
-			out = append(out, fmt.Sprintf("exactly %v%s", a, unit))
-		case a != nil && b != nil:
-			out = append(out, fmt.Sprintf("%v–%v%s", a, b, unit))
-		case a != nil:
-			out = append(out, fmt.Sprintf("at least %v%s", a, unit))
-		case b != nil:
-			out = append(out, fmt.Sprintf("at most %v%s", b, unit))
+		case low != nil && low == high:
+			add("exactly %v%s", low, b.unit)
+		case low != nil && high != nil:
+			add("%v–%v%s", low, high, b.unit)
+		case low != nil:
+			add("at least %v%s", low, b.unit)
+		case high != nil:
+			add("at most %v%s", high, b.unit)
+		}
+		if above := s.values["exclusiveMinimum"]; above != nil && b.unit == "" {
+			add("more than %v", above)
+		}
+		if of := s.values["multipleOf"]; of != nil && b.unit == "" {
+			add("a multiple of %v", of)
 		}
 	}
-	between("minimum", "maximum", "")
-	if above := s.values["exclusiveMinimum"]; above != nil {
-		out = append(out, fmt.Sprintf("more than %v", above))
-	}
-	if of := s.values["multipleOf"]; of != nil {
-		out = append(out, fmt.Sprintf("a multiple of %v", of))
-	}
-	unit := " characters"
-	between("minLength", "maxLength", unit)
-	between("minItems", "maxItems", " entries")
-	switch pattern := s.text("pattern"); {
-	case pattern == "":
-	case r.words[pattern] != "":
-		out = append(out, r.words[pattern])
-	default:
-		out = append(out, "matches "+pattern)
+	if pattern := s.text("pattern"); p.words.text(pattern) != "" {
+		add("%s", p.words.text(pattern))
+	} else if pattern != "" {
+		add("matches %s", pattern)
 	}
 	if items := s.object("items"); items != nil {
-		for _, limit := range r.limits(items) {
-			out = append(out, "each "+limit)
+		for _, limit := range p.limits(items) {
+			add("each %s", limit)
 		}
 	}
 	if first := s.values["default"]; first != nil {
-		out = append(out, fmt.Sprintf("%v where nothing is sent", first))
+		add("%v where nothing is sent", first)
 	}
 	return out
 }
@@ -296,36 +273,31 @@ func (r renderer) limits(s *object) []string {
 var (
 	codeText = regexp.MustCompile("`([^`]+)`")
 	linkText = regexp.MustCompile(`\[([^\]]+)\]\(([^)\s]+)\)`)
+	heading  = regexp.MustCompile(`(?m)^## (.*)$`)
 )
 
 // inline renders the little Markdown that our texts use within a paragraph: `code` and [text](address).
 func inline(text string) template.HTML {
-	text = template.HTMLEscapeString(text)
-	text = codeText.ReplaceAllString(text, "<code>$1</code>")
-	text = linkText.ReplaceAllString(text, `<a href="$2">$1</a>`)
-	return template.HTML(text) //nolint:gosec // escaped; the addresses are our own
+	text = codeText.ReplaceAllString(template.HTMLEscapeString(text), "<code>$1</code>")
+	return template.HTML(linkText.ReplaceAllString(text, `<a href="$2">$1</a>`)) //nolint:gosec // escaped; the addresses are our own
 }
 
 // prose renders paragraphs, "## headings" and "- lists".
-func prose(text string) (template.HTML, []headline) {
+func prose(text string) template.HTML {
 	var b strings.Builder
-	var heads []headline
 	for _, block := range strings.Split(strings.TrimSpace(text), "\n\n") {
-		switch {
-		case strings.HasPrefix(block, "## "):
-			head := strings.TrimPrefix(block, "## ")
-			id := strings.ReplaceAll(strings.ToLower(head), " ", "-")
-			heads = append(heads, headline{ID: id, Text: head})
-			fmt.Fprintf(&b, "<h3 id=%q>%s</h3>\n", id, inline(head))
-		case strings.HasPrefix(block, "- "):
+		oneLine := func(text string) template.HTML { return inline(strings.Join(strings.Fields(text), " ")) }
+		if head, ok := strings.CutPrefix(block, "## "); ok {
+			fmt.Fprintf(&b, "<h3 id=%q>%s</h3>\n", entry{Name: head}.ID(), inline(head))
+		} else if items, ok := strings.CutPrefix(block, "- "); ok {
 			b.WriteString("<ul>\n")
-			for _, item := range strings.Split(strings.TrimPrefix(block, "- "), "\n- ") {
-				fmt.Fprintf(&b, "<li>%s</li>\n", inline(strings.Join(strings.Fields(item), " ")))
+			for _, item := range strings.Split(items, "\n- ") {
+				fmt.Fprintf(&b, "<li>%s</li>\n", oneLine(item))
 			}
 			b.WriteString("</ul>\n")
-		default:
-			fmt.Fprintf(&b, "<p>%s</p>\n", inline(strings.Join(strings.Fields(block), " ")))
+		} else {
+			fmt.Fprintf(&b, "<p>%s</p>\n", oneLine(block))
 		}
 	}
-	return template.HTML(b.String()), heads //nolint:gosec // inline escapes
+	return template.HTML(b.String()) //nolint:gosec // inline escapes
 }

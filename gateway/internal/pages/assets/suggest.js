@@ -48,7 +48,7 @@ if (input) {
     else hide();
   }
 
-  // Closes the list but leaves the request under way.
+  // Closes the list but not the request in flight.
   function hide() {
     const [kept, wait] = [request, timer];
     request = timer = undefined;
@@ -67,7 +67,7 @@ if (input) {
       const answer = await fetch(input.dataset.suggest + "?q=" + encodeURIComponent(query), { signal: mine.signal });
       if (answer.ok) html = await answer.text();
     } catch {
-      // Nobody answers, or not in time, or it is not wanted any more: told apart below. The form works without.
+      // No answer, or not in time, or it is not wanted any more: distinguished below. The form works without.
     } finally {
       clearTimeout(late);
     }

@@ -16,7 +16,7 @@ import (
 // Year is what was voted in one calendar year.
 type Year struct {
 	Year  int
-	Votes int     // 0: nobody voted, and Mean says nothing
+	Votes int     // 0: no votes; Mean says nothing
 	Mean  float64 // 1 to 10
 }
 

@@ -2,7 +2,7 @@
 // the same for the same film.
 //
 // The catalogue has no pictures and may not borrow any, so the front page would
-// be a list of lines. A poster gives each film a face of its own, and a wall of
+// be a list of lines. A poster gives each film its own face, and a wall of
 // them has to look as if one studio had designed it. Hence a system rather than
 // chance, after the Swiss and Polish schools:
 //

@@ -2,7 +2,7 @@ package poster
 
 import "strings"
 
-// lean is what a genre asks for: a mood, the motifs that tell it, and how loudly
+// lean is what a genre prefers: a mood, the motifs that tell it, and how loudly
 // it asks beside a film's other genres. Nearly every film is a drama as well, so
 // drama speaks last.
 type lean struct {

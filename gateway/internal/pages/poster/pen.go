@@ -16,7 +16,7 @@ func (p *pen) s(markup string) *pen {
 }
 
 // n writes numbers, each but the first separated as SVG needs: a minus sign
-// separates by itself.
+// is a separator too.
 func (p *pen) n(values ...float64) *pen {
 	for i, v := range values {
 		tenths := int64(math.Round(v * 10))

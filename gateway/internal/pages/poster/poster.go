@@ -125,7 +125,7 @@ func SVG(f Film, size Size) template.HTML {
 	return template.HTML(p.b)
 }
 
-// Document returns the poster of f as a document of its own, at the size Full, for an address that ends in .svg. Nothing
+// Document returns the poster of f as a separate document, at the size Full, for an address that ends in .svg. Nothing
 // declares the font there, so where it is not installed another one stands in, squeezed to the same lengths.
 func Document(f Film) []byte {
 	const root = "<svg "
@@ -136,7 +136,7 @@ func Document(f Film) []byte {
 	return bytes.Replace(doc, []byte(pageFonts), []byte(documentFonts), 1)
 }
 
-// The stacks of fonts: on a page, which declares the first; and where nobody does.
+// The stacks of fonts: on a page, which declares the first; and elsewhere.
 const (
 	pageFonts     = `font-family="League Gothic,Impact,sans-serif"`
 	documentFonts = `font-family="League Gothic,Impact,Haettenschweiler,Anton,Oswald,Arial Narrow,Liberation Sans Narrow,Arial,sans-serif"`

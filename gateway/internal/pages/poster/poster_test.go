@@ -18,7 +18,7 @@ import (
 	"movieexample.com/gateway/internal/pages/poster"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func demo(t testing.TB) []poster.Film {
 	t.Helper()
@@ -332,7 +332,7 @@ func TestSecondTitles(t *testing.T) {
 	}
 }
 
-// A poster as a document is the poster, in its namespace, with a size of its own and fonts to fall back to.
+// A poster as a document is the poster, in its namespace, with its own size and fonts to fall back to.
 func TestDocument(t *testing.T) {
 	f := poster.Film{ID: "tt0133093", Title: "The Matrix & <co>", Year: 1999}
 	doc := string(poster.Document(f))

@@ -92,7 +92,7 @@ func drawTarget(p *pen, d *dice, c colours, h float64) {
 	p.path(c.b).s("M0 ").n(cy-w/2).s("h200v").n(w).s("H0zM").n(cx-w/2, 0).s("v").n(h).s("h").n(w).s("V0z").end()
 }
 
-// drawDuet: two circles, and the lens that they share in a colour of its own.
+// drawDuet: two circles, and the lens that they share in another colour.
 func drawDuet(p *pen, d *dice, c colours, h float64) {
 	r := min(d.in(46, 58), h*0.3)
 	apart := r * d.one(0.8, 1, 1.2, 1.5)

@@ -142,7 +142,7 @@ const (
 	MatchKind_MATCH_KIND_EXACT MatchKind = 1
 	// Every word is in the movie's titles, in one or in several, or is its year.
 	MatchKind_MATCH_KIND_TITLE MatchKind = 2
-	// It takes the director's name to find every word.
+	// Only with the director's name every word is found.
 	MatchKind_MATCH_KIND_DIRECTOR MatchKind = 3
 	// At least one word matches only by another spelling.
 	MatchKind_MATCH_KIND_SPELLING MatchKind = 4
@@ -469,8 +469,8 @@ func (x *ExternalIds) GetMovielens() string {
 type PutMovieRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Movie *Movie                 `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
-	// Write only if the stored movie has this etag. "*": only if the movie exists, whatever its etag. "none": only if it does not;
-	// whatever others do at the same time, of all who create a movie with "none" one succeeds. Empty writes always.
+	// Write only if the stored movie has this etag. "*": only if the movie exists, with any etag. "none": only if it does not;
+	// of concurrent calls that create a movie with "none" one succeeds. Empty writes always.
 	ExpectedEtag  string `protobuf:"bytes,2,opt,name=expected_etag,json=expectedEtag,proto3" json:"expected_etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -826,7 +826,7 @@ func (x *BatchGetMoviesRequest) GetIds() []string {
 type BatchGetMoviesResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Movies []*Movie               `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
-	// The ids no movie has, in the order asked for.
+	// The ids no movie has, in the order of the request.
 	MissingIds    []string `protobuf:"bytes,2,rep,name=missing_ids,json=missingIds,proto3" json:"missing_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -51,7 +51,7 @@ type MetadataServiceClient interface {
 	BatchPutMovies(ctx context.Context, in *BatchPutMoviesRequest, opts ...grpc.CallOption) (*BatchPutMoviesResponse, error)
 	// GetMovie returns one movie. NOT_FOUND: no such id.
 	GetMovie(ctx context.Context, in *GetMovieRequest, opts ...grpc.CallOption) (*GetMovieResponse, error)
-	// BatchGetMovies returns those of up to 200 movies that exist, in the order asked for.
+	// BatchGetMovies returns those of up to 200 movies that exist, in the order of the request.
 	BatchGetMovies(ctx context.Context, in *BatchGetMoviesRequest, opts ...grpc.CallOption) (*BatchGetMoviesResponse, error)
 	// SelectMovies walks up to 5,000 ids in the order given and returns the movies that match the filter.
 	// It is how a ranking kept elsewhere is narrowed by genre and year with one call.
@@ -241,7 +241,7 @@ type MetadataServiceServer interface {
 	BatchPutMovies(context.Context, *BatchPutMoviesRequest) (*BatchPutMoviesResponse, error)
 	// GetMovie returns one movie. NOT_FOUND: no such id.
 	GetMovie(context.Context, *GetMovieRequest) (*GetMovieResponse, error)
-	// BatchGetMovies returns those of up to 200 movies that exist, in the order asked for.
+	// BatchGetMovies returns those of up to 200 movies that exist, in the order of the request.
 	BatchGetMovies(context.Context, *BatchGetMoviesRequest) (*BatchGetMoviesResponse, error)
 	// SelectMovies walks up to 5,000 ids in the order given and returns the movies that match the filter.
 	// It is how a ranking kept elsewhere is narrowed by genre and year with one call.

@@ -28,7 +28,7 @@ const (
 // Movie is a film and its ratings.
 type Movie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id of the movie, chosen by whoever puts it.
+	// The id of the movie, chosen by the client that puts it.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The title it is known by here: one line of 1–500 characters.
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
@@ -49,7 +49,7 @@ type Movie struct {
 	RatingSummary *RatingSummary `protobuf:"bytes,9,opt,name=rating_summary,json=ratingSummary,proto3" json:"rating_summary,omitempty"`
 	// What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of rating_summary.as_of_time;
 	// "unavailable": the rating service cannot be reached and nothing is known;
-	// "unrated": nobody rated it. Output only: ignored on input.
+	// "unrated": it has no ratings. Output only: ignored on input.
 	RatingStatus string `protobuf:"bytes,10,opt,name=rating_status,json=ratingStatus,proto3" json:"rating_status,omitempty"`
 	// Version of the metadata. On a write: replace only this version; "*" replaces any but creates nothing, "none" only creates, empty does
 	// either.
@@ -431,7 +431,7 @@ func (x *GetMovieResponse) GetMovie() *Movie {
 
 type PutMovieRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The movie as it shall be.
+	// The new movie.
 	Movie         *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -704,7 +704,7 @@ func (x *ListMoviesRequest) GetPageToken() string {
 // ListMoviesResponse is a page of movies.
 type ListMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The movies of this page, in the order asked for.
+	// The movies of this page, in the requested order.
 	Movies []*Movie `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
 	// The page_token of the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -913,7 +913,7 @@ func (x *BatchGetMoviesRequest) GetIds() []string {
 // BatchGetMoviesResponse is the movies that exist, and the ids of those that do not.
 type BatchGetMoviesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Those that exist, in the order asked for.
+	// Those that exist, in the order of the request.
 	Movies []*Movie `protobuf:"bytes,1,rep,name=movies,proto3" json:"movies,omitempty"`
 	// The ids no movie has.
 	MissingIds    []string `protobuf:"bytes,2,rep,name=missing_ids,json=missingIds,proto3" json:"missing_ids,omitempty"`
@@ -1575,7 +1575,7 @@ func (x *SuggestMoviesResponse) GetSuggestions() []*SuggestMoviesResponse_Sugges
 
 type ListSimilarMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id of the movie that the others shall be like.
+	// The id of the movie to find similar ones for.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The most movies. 0 means 12; more than 50 means 50.
 	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -1916,7 +1916,7 @@ type SearchMoviesResponse_Hit struct {
 	// The movie.
 	Movie *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
 	// How the movie matches. "exact": one of its titles is the query, but for articles, the year and words written together; "title":
-	// its titles have every word; "director": it takes the director's name too; "spelling": something matches only as it is written
+	// its titles have every word; "director": the director's name has the rest; "spelling": something matches only as it is written
 	// otherwise.
 	Match string `protobuf:"bytes,2,opt,name=match,proto3" json:"match,omitempty"`
 	// The movie's title in pieces; joined they are the title.
@@ -2077,7 +2077,7 @@ func (x *SuggestMoviesResponse_Suggestion) GetMatchedNamePieces() []*TextPiece {
 	return nil
 }
 
-// SimilarMovie is a movie that is like the one asked for.
+// SimilarMovie is a movie that is like the requested one.
 type ListSimilarMoviesResponse_SimilarMovie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The movie.

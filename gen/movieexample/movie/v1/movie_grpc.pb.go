@@ -49,17 +49,17 @@ type MovieServiceClient interface {
 	GetMovie(ctx context.Context, in *GetMovieRequest, opts ...grpc.CallOption) (*GetMovieResponse, error)
 	// PutMovie creates the movie or replaces its metadata whole; ratings stay. What is left out of the body is empty afterwards.
 	//
-	// ABORTED: the stored movie is not what the etag demands: somebody changed, created or deleted it meanwhile.
+	// ABORTED: the stored movie is not what the etag demands: it was changed, created or deleted meanwhile.
 	// ALREADY_EXISTS: another movie has one of the external ids.
 	PutMovie(ctx context.Context, in *PutMovieRequest, opts ...grpc.CallOption) (*PutMovieResponse, error)
 	// DeleteMovie removes the movie from the catalogue. Its ratings stay with the rating service, and are there again if the movie is put
 	// back.
 	//
 	// NOT_FOUND: no movie has this id.
-	// ABORTED: an etag is given and is not the stored movie's: somebody changed it meanwhile.
+	// ABORTED: an etag is given and is not the stored movie's: it was changed meanwhile.
 	DeleteMovie(ctx context.Context, in *DeleteMovieRequest, opts ...grpc.CallOption) (*DeleteMovieResponse, error)
-	// ListMovies lists movies by title or year. A walk over all pages shows every movie that is there throughout exactly once, whatever is
-	// put and deleted meanwhile.
+	// ListMovies lists movies by title or year. A walk over all pages shows every movie that exists throughout exactly once, even while
+	// others are put and deleted.
 	ListMovies(ctx context.Context, in *ListMoviesRequest, opts ...grpc.CallOption) (*ListMoviesResponse, error)
 	// LookupMovie finds the movie with an external id: exactly one of IMDb's, TMDB's or MovieLens's.
 	//
@@ -68,7 +68,7 @@ type MovieServiceClient interface {
 	// BatchGetMovies returns those of up to 200 movies that exist, and names the others.
 	BatchGetMovies(ctx context.Context, in *BatchGetMoviesRequest, opts ...grpc.CallOption) (*BatchGetMoviesResponse, error)
 	// ListChart ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie
-	// that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages
+	// that is there throughout, and whose own ratings stay the same, exactly once, even while other movies are rated: all pages
 	// are ranked with the prior of the first.
 	//
 	// UNAVAILABLE: the rating service cannot be reached; there is no chart without it.
@@ -219,17 +219,17 @@ type MovieServiceServer interface {
 	GetMovie(context.Context, *GetMovieRequest) (*GetMovieResponse, error)
 	// PutMovie creates the movie or replaces its metadata whole; ratings stay. What is left out of the body is empty afterwards.
 	//
-	// ABORTED: the stored movie is not what the etag demands: somebody changed, created or deleted it meanwhile.
+	// ABORTED: the stored movie is not what the etag demands: it was changed, created or deleted meanwhile.
 	// ALREADY_EXISTS: another movie has one of the external ids.
 	PutMovie(context.Context, *PutMovieRequest) (*PutMovieResponse, error)
 	// DeleteMovie removes the movie from the catalogue. Its ratings stay with the rating service, and are there again if the movie is put
 	// back.
 	//
 	// NOT_FOUND: no movie has this id.
-	// ABORTED: an etag is given and is not the stored movie's: somebody changed it meanwhile.
+	// ABORTED: an etag is given and is not the stored movie's: it was changed meanwhile.
 	DeleteMovie(context.Context, *DeleteMovieRequest) (*DeleteMovieResponse, error)
-	// ListMovies lists movies by title or year. A walk over all pages shows every movie that is there throughout exactly once, whatever is
-	// put and deleted meanwhile.
+	// ListMovies lists movies by title or year. A walk over all pages shows every movie that exists throughout exactly once, even while
+	// others are put and deleted.
 	ListMovies(context.Context, *ListMoviesRequest) (*ListMoviesResponse, error)
 	// LookupMovie finds the movie with an external id: exactly one of IMDb's, TMDB's or MovieLens's.
 	//
@@ -238,7 +238,7 @@ type MovieServiceServer interface {
 	// BatchGetMovies returns those of up to 200 movies that exist, and names the others.
 	BatchGetMovies(context.Context, *BatchGetMoviesRequest) (*BatchGetMoviesResponse, error)
 	// ListChart ranks movies: top, popular or trending, optionally of one genre and one decade. A walk over all pages shows every movie
-	// that is there throughout, and whose own ratings stay the same, exactly once, whatever other movies are rated meanwhile: all pages
+	// that is there throughout, and whose own ratings stay the same, exactly once, even while other movies are rated: all pages
 	// are ranked with the prior of the first.
 	//
 	// UNAVAILABLE: the rating service cannot be reached; there is no chart without it.

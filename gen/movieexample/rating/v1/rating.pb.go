@@ -999,7 +999,7 @@ func (x *BatchGetRatingSummariesRequest) GetRecordIds() []string {
 
 type BatchGetRatingSummariesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In the order asked for; records without ratings are left out.
+	// In the order of the request; records without ratings are left out.
 	Summaries     []*RatingSummary `protobuf:"bytes,1,rep,name=summaries,proto3" json:"summaries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1128,7 +1128,7 @@ type ChartBasis struct {
 	// The prior's mean C, 1–10; 0 where there are no ratings. Used by CHART_TOP.
 	GlobalMean *float64 `protobuf:"fixed64,1,opt,name=global_mean,json=globalMean,proto3,oneof" json:"global_mean,omitempty"`
 	// Ratings from before are not looked at. Used by CHART_TRENDING, where it is a day's beginning (UTC). A basis more than 8 days
-	// older than what is kept of the chart is not used: such a walk goes on by the basis of the answer.
+	// older than what is kept of the chart is not used: such a walk continues with the basis of the answer.
 	SinceTime     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -43,14 +43,14 @@ const (
 // Of a method's comment, a line that begins with the name of a gRPC code says when that error is answered; the OpenAPI document takes
 // it for the HTTP status that the code becomes.
 type RatingServiceClient interface {
-	// PutRating sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any
+	// PutRating sets the user's rating and replaces an earlier one. It is durable when it answers. The record need not be known to any
 	// catalogue.
 	PutRating(ctx context.Context, in *PutRatingRequest, opts ...grpc.CallOption) (*PutRatingResponse, error)
 	// GetRating returns the user's rating.
 	//
 	// NOT_FOUND: the user has no rating of this record.
 	GetRating(ctx context.Context, in *GetRatingRequest, opts ...grpc.CallOption) (*GetRatingResponse, error)
-	// DeleteRating takes the user's rating back. Idempotent: afterwards there is none, and no event that is
+	// DeleteRating deletes the user's rating. Idempotent: afterwards there is none, and no event that is
 	// older than this call brings it back.
 	DeleteRating(ctx context.Context, in *DeleteRatingRequest, opts ...grpc.CallOption) (*DeleteRatingResponse, error)
 	// ListRecordRatings lists a record's ratings by user id.
@@ -64,7 +64,7 @@ type RatingServiceClient interface {
 	// BatchGetRatingSummaries returns the aggregates of those of up to 200 records that have ratings.
 	BatchGetRatingSummaries(ctx context.Context, in *BatchGetRatingSummariesRequest, opts ...grpc.CallOption) (*BatchGetRatingSummariesResponse, error)
 	// ListChart returns records in the order of a chart. A walk that begins at the best, and then repeats the basis of the first answer
-	// with each start, shows every record whose own ratings stay the same exactly once, whatever other records are rated meanwhile and
+	// with each start, shows every record whose own ratings stay the same exactly once, even while other records are rated, and
 	// whichever process answers.
 	ListChart(ctx context.Context, in *ListChartRequest, opts ...grpc.CallOption) (*ListChartResponse, error)
 	// ListRatingHistory returns a record's ratings by the year they were given in.
@@ -204,14 +204,14 @@ func (c *ratingServiceClient) GetTotals(ctx context.Context, in *GetTotalsReques
 // Of a method's comment, a line that begins with the name of a gRPC code says when that error is answered; the OpenAPI document takes
 // it for the HTTP status that the code becomes.
 type RatingServiceServer interface {
-	// PutRating sets the user's rating and replaces the one before. It is durable when it answers. The record need not be known to any
+	// PutRating sets the user's rating and replaces an earlier one. It is durable when it answers. The record need not be known to any
 	// catalogue.
 	PutRating(context.Context, *PutRatingRequest) (*PutRatingResponse, error)
 	// GetRating returns the user's rating.
 	//
 	// NOT_FOUND: the user has no rating of this record.
 	GetRating(context.Context, *GetRatingRequest) (*GetRatingResponse, error)
-	// DeleteRating takes the user's rating back. Idempotent: afterwards there is none, and no event that is
+	// DeleteRating deletes the user's rating. Idempotent: afterwards there is none, and no event that is
 	// older than this call brings it back.
 	DeleteRating(context.Context, *DeleteRatingRequest) (*DeleteRatingResponse, error)
 	// ListRecordRatings lists a record's ratings by user id.
@@ -225,7 +225,7 @@ type RatingServiceServer interface {
 	// BatchGetRatingSummaries returns the aggregates of those of up to 200 records that have ratings.
 	BatchGetRatingSummaries(context.Context, *BatchGetRatingSummariesRequest) (*BatchGetRatingSummariesResponse, error)
 	// ListChart returns records in the order of a chart. A walk that begins at the best, and then repeats the basis of the first answer
-	// with each start, shows every record whose own ratings stay the same exactly once, whatever other records are rated meanwhile and
+	// with each start, shows every record whose own ratings stay the same exactly once, even while other records are rated, and
 	// whichever process answers.
 	ListChart(context.Context, *ListChartRequest) (*ListChartResponse, error)
 	// ListRatingHistory returns a record's ratings by the year they were given in.

@@ -12,7 +12,7 @@ func TestSplitComment(t *testing.T) {
 	if want := "Returns one movie, as of `ratingSummary.asOfTime`, with `nextPageToken` for `page_token`."; text != want {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
-	want := []failure{{404, "No movie has this id."}, {409, "It was changed."}, {0, "Never."}}
+	want := []failure{{"404", "No movie has this id."}, {"409", "It was changed."}, {"", "Never."}}
 	if !slices.Equal(failures, want) {
 		t.Errorf("got %v, want %v", failures, want)
 	}
@@ -20,12 +20,12 @@ func TestSplitComment(t *testing.T) {
 
 func TestSampleValues(t *testing.T) {
 	const path = "/v1/records/{record_type}/{record_id}/ratings"
-	got, err := sampleValues(path, request{Path: "/v1/records/movie/tt1/ratings?page_size=2&q=a+b"})
+	got, err := sampleValues(path, "/v1/records/movie/tt1/ratings?page_size=2&q=a+b")
 	if err != nil || len(got) != 4 || got["record_type"] != "movie" || got["record_id"] != "tt1" || got["page_size"] != "2" || got["q"] != "a b" {
 		t.Errorf("got %v, %v", got, err)
 	}
 	for _, wrong := range []string{"/v1/records/movie/tt1", "/v1/records/movie/tt1/summary"} {
-		if _, err := sampleValues(path, request{Path: wrong}); err == nil {
+		if _, err := sampleValues(path, wrong); err == nil {
 			t.Errorf("%s passes for %s", wrong, path)
 		}
 	}
@@ -33,11 +33,11 @@ func TestSampleValues(t *testing.T) {
 
 // TestUnused: what supplement.yaml says of something that is no longer there must not stay unnoticed.
 func TestUnused(t *testing.T) {
-	c := &completion{supplement: &supplement{Always: []string{"Movie.gone"}}, used: map[string]bool{}}
+	c := &completion{supplement: obj("document", obj(), "always", obj("Movie.gone", true)), used: map[string]bool{}}
 	if err := c.unused(); err == nil {
 		t.Error("a property that no type has is taken in silence")
 	}
-	c.use("always", "Movie.gone")
+	c.take("always", "Movie.gone")
 	if err := c.unused(); err != nil {
 		t.Error(err)
 	}
@@ -66,7 +66,9 @@ func TestObjectKeepsOrder(t *testing.T) {
 	if err != nil || string(got) != want {
 		t.Errorf("got %s (%v), want %s", got, err, want)
 	}
-	if _, err := parse([]byte(`{} {}`)); err == nil {
-		t.Error("two values pass for one")
+	for _, wrong := range []string{`{} {}`, `[]`, `{"a":1,"a":2}`} {
+		if _, err := parse([]byte(wrong)); err == nil {
+			t.Errorf("%s passes for an object", wrong)
+		}
 	}
 }
