@@ -84,7 +84,7 @@ func TestAStrangerRefusesToServe(t *testing.T) {
 	instancesFile(t, alone, strange)
 	run(t, config(strangerDir, strange, alone), "metadata")
 	await(t, "the stranger to be seen", func() bool {
-		return strings.Contains(ask(t, http.MethodGet, first.Admin+"/metrics", "").body, `discovery_foreign_instances{service="metadata"} 1`)
+		return strings.Contains(ask(t, http.MethodGet, first.Admin+"/metrics", "").body, `movieexample_discovery_foreign_instances{service="metadata"} 1`)
 	})
 	if text := first.log.String(); !strings.Contains(text, "instances of a service work on different databases") || !strings.Contains(text, theirs) {
 		t.Errorf("nothing in the log of the first:\n%s", text)

@@ -75,7 +75,7 @@ func TestOwnWritesAreSeen(t *testing.T) {
 // batches is how many batches of films a movie service has answered.
 func batches(t *testing.T, movie *process) int {
 	t.Helper()
-	const series = `grpc_server_handled_total{code="OK",method="BatchGetMovies",service="movieexample.movie.v1.MovieService"} `
+	const series = `movieexample_grpc_server_handled_total{code="OK",method="BatchGetMovies",service="movieexample.movie.v1.MovieService"} `
 	_, rest, found := strings.Cut(mustAsk(t, http.MethodGet, movie.Admin+"/metrics", ""), series)
 	n := 0
 	if found {

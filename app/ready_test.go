@@ -69,7 +69,7 @@ func TestReadyWithItsCallees(t *testing.T) {
 	if got.status != http.StatusOK || !strings.Contains(got.body, "movie: ok\n") || !strings.Contains(got.body, "rating: degraded: no usable instance of the rating service") {
 		t.Errorf("a gateway without rating answers %+v, want ready and what is missing", got)
 	}
-	if n := metricOf(t, gateway.Admin, `rpc_client_usable_instances{callee="movie"}`); n != "1" {
+	if n := metricOf(t, gateway.Admin, `movieexample_grpc_client_usable_instances{callee="movie"}`); n != "1" {
 		t.Errorf("%q usable instances of movie, want 1", n)
 	}
 
@@ -78,7 +78,7 @@ func TestReadyWithItsCallees(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "movie to notice that metadata is gone", func() bool {
-		return metricOf(t, movie.Admin, `rpc_client_usable_instances{callee="metadata"}`) == "0"
+		return metricOf(t, movie.Admin, `movieexample_grpc_client_usable_instances{callee="metadata"}`) == "0"
 	})
 	if got := readyz(movie); got.status != http.StatusOK || !strings.Contains(got.body, "metadata: degraded: no usable instance") {
 		t.Errorf("movie that has lost metadata answers %+v", got)
@@ -92,10 +92,10 @@ func TestReadyWithItsCallees(t *testing.T) {
 		t.Fatal(err)
 	}
 	not(gateway, "movie", "a gateway that has lost movie not to be ready")
-	if n := metricOf(t, gateway.Admin, `rpc_client_usable_instances{callee="movie"}`); n != "0" {
+	if n := metricOf(t, gateway.Admin, `movieexample_grpc_client_usable_instances{callee="movie"}`); n != "0" {
 		t.Errorf("%q usable instances of movie, want 0", n)
 	}
-	if n := metricOf(t, gateway.Admin, `discovery_instances{service="movie"}`); n != "2" {
+	if n := metricOf(t, gateway.Admin, `movieexample_discovery_instances{service="movie"}`); n != "2" {
 		t.Errorf("the registry knows %q instances of movie, want 2", n)
 	}
 
@@ -113,7 +113,7 @@ func TestReadyWithItsCallees(t *testing.T) {
 func TestOneProcessCountsItsServices(t *testing.T) {
 	p := run(t, testConfig(t.TempDir()))
 	for _, callee := range []string{"metadata", "rating", "movie"} {
-		if n := metricOf(t, p.Admin, fmt.Sprintf("rpc_client_usable_instances{callee=%q}", callee)); n != "1" {
+		if n := metricOf(t, p.Admin, fmt.Sprintf("movieexample_grpc_client_usable_instances{callee=%q}", callee)); n != "1" {
 			t.Errorf("%q usable instances of %s, want 1", n, callee)
 		}
 	}

@@ -275,7 +275,7 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 	if calls.Load() != before {
 		t.Error("what was asked for all the time was not kept")
 	}
-	size := func() float64 { return gauge(t, registry, "http_server_answer_cache_bytes") }
+	size := func() float64 { return gauge(t, registry, "movieexample_http_response_cache_bytes") }
 	for size() > most { // it is made smaller in the background
 		if t.Context().Err() != nil {
 			t.Fatalf("%v bytes are kept", size())
@@ -368,17 +368,17 @@ func TestKeptAnswersAreSeen(t *testing.T) {
 	b.want(b.ask("GET", "/v1/movies/a", "", "Cache-Control: no-cache"), 200)
 	b.want(b.ask("GET", "/v1/users/u/ratings", ""), 200)
 	err := testutil.GatherAndCompare(registry, strings.NewReader(`
-# HELP http_server_requests_total Requests answered, by route and HTTP status.
-# TYPE http_server_requests_total counter
-http_server_requests_total{method="GET",route="/v1/movies/{id}",status="200"} 4
-http_server_requests_total{method="GET",route="/v1/users/{userId}/ratings",status="200"} 1
-# HELP http_server_answer_cache_requests_total Reads whose answers may be kept: sent as kept (hit), with what was being made for another (joined), made (miss), made because the client wanted it (anew).
-# TYPE http_server_answer_cache_requests_total counter
-http_server_answer_cache_requests_total{result="anew"} 1
-http_server_answer_cache_requests_total{result="hit"} 2
-http_server_answer_cache_requests_total{result="joined"} 0
-http_server_answer_cache_requests_total{result="miss"} 1
-`), "http_server_requests_total", "http_server_answer_cache_requests_total")
+# HELP movieexample_http_requests_total Requests answered, by route and HTTP status.
+# TYPE movieexample_http_requests_total counter
+movieexample_http_requests_total{method="GET",route="/v1/movies/{id}",status="200"} 4
+movieexample_http_requests_total{method="GET",route="/v1/users/{userId}/ratings",status="200"} 1
+# HELP movieexample_http_response_cache_requests_total Reads whose answers may be kept: sent as kept (hit), with what was being made for another (joined), made (miss), made because the client wanted it (anew).
+# TYPE movieexample_http_response_cache_requests_total counter
+movieexample_http_response_cache_requests_total{result="anew"} 1
+movieexample_http_response_cache_requests_total{result="hit"} 2
+movieexample_http_response_cache_requests_total{result="joined"} 0
+movieexample_http_response_cache_requests_total{result="miss"} 1
+`), "movieexample_http_requests_total", "movieexample_http_response_cache_requests_total")
 	if err != nil {
 		t.Error(err)
 	}

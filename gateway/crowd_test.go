@@ -106,7 +106,7 @@ func TestAnswersAreLetGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		size := func() float64 { return gauge(t, registry, "http_server_answer_cache_bytes") }
+		size := func() float64 { return gauge(t, registry, "movieexample_http_response_cache_bytes") }
 		for round := range 2 {
 			for i := range 100 {
 				send(t.Context(), g.Handler(), "GET", "/v1/movies/"+strconv.Itoa(i), "")

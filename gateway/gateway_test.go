@@ -225,21 +225,21 @@ func TestMetrics(t *testing.T) {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), q.method, q.path, nil))
 	}
 	err := testutil.GatherAndCompare(registry, strings.NewReader(`
-# HELP http_server_requests_total Requests answered, by route and HTTP status.
-# TYPE http_server_requests_total counter
-http_server_requests_total{method="",route="other",status="404"} 1
-http_server_requests_total{method="",route="other",status="405"} 2
-http_server_requests_total{method="GET",route="/",status="200"} 1
-http_server_requests_total{method="GET",route="/assets/{file}",status="404"} 1
-http_server_requests_total{method="GET",route="/movies/{id}",status="200"} 3
-http_server_requests_total{method="GET",route="/movies/{id}",status="404"} 1
-http_server_requests_total{method="GET",route="/movies/{id}/poster.svg",status="200"} 1
-http_server_requests_total{method="GET",route="/sitemap-{n}.xml",status="404"} 1
-http_server_requests_total{method="GET",route="docs",status="200"} 1
-http_server_requests_total{method="GET",route="pages-other",status="404"} 2
-http_server_requests_total{method="GET",route="/v1/movies/{id}",status="200"} 2
-http_server_requests_total{method="GET",route="/v1/movies/{id}",status="404"} 1
-`), "http_server_requests_total")
+# HELP movieexample_http_requests_total Requests answered, by route and HTTP status.
+# TYPE movieexample_http_requests_total counter
+movieexample_http_requests_total{method="",route="other",status="404"} 1
+movieexample_http_requests_total{method="",route="other",status="405"} 2
+movieexample_http_requests_total{method="GET",route="/",status="200"} 1
+movieexample_http_requests_total{method="GET",route="/assets/{file}",status="404"} 1
+movieexample_http_requests_total{method="GET",route="/movies/{id}",status="200"} 3
+movieexample_http_requests_total{method="GET",route="/movies/{id}",status="404"} 1
+movieexample_http_requests_total{method="GET",route="/movies/{id}/poster.svg",status="200"} 1
+movieexample_http_requests_total{method="GET",route="/sitemap-{n}.xml",status="404"} 1
+movieexample_http_requests_total{method="GET",route="docs",status="200"} 1
+movieexample_http_requests_total{method="GET",route="pages-other",status="404"} 2
+movieexample_http_requests_total{method="GET",route="/v1/movies/{id}",status="200"} 2
+movieexample_http_requests_total{method="GET",route="/v1/movies/{id}",status="404"} 1
+`), "movieexample_http_requests_total")
 	if err != nil {
 		t.Error(err)
 	}
@@ -310,11 +310,11 @@ func TestManyRefusalsFewLines(t *testing.T) {
 		t.Error("another route's refusal has no line")
 	}
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(`
-# HELP http_server_requests_total Requests answered, by route and HTTP status.
-# TYPE http_server_requests_total counter
-http_server_requests_total{method="GET",route="/v1/movies",status="400"} 1
-http_server_requests_total{method="GET",route="/v1/movies/{id}",status="400"} 2000
-`), "http_server_requests_total"); err != nil {
+# HELP movieexample_http_requests_total Requests answered, by route and HTTP status.
+# TYPE movieexample_http_requests_total counter
+movieexample_http_requests_total{method="GET",route="/v1/movies",status="400"} 1
+movieexample_http_requests_total{method="GET",route="/v1/movies/{id}",status="400"} 2000
+`), "movieexample_http_requests_total"); err != nil {
 		t.Error(err)
 	}
 }

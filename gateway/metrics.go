@@ -21,11 +21,11 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "http_server_requests_total",
+			Name: "movieexample_http_requests_total",
 			Help: "Requests answered, by route and HTTP status.",
 		}, []string{"method", "route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "http_server_request_seconds",
+			Name:    "movieexample_http_request_duration_seconds",
 			Help:    "Time from the end of a request's header to the end of its answer.",
 			Buckets: telemetry.LatencyBuckets(),
 		}, []string{"method", "route"}),
@@ -87,11 +87,11 @@ type answerCounts struct{ hit, joined, miss, anew prometheus.Counter }
 
 func newAnswerCounts(reg prometheus.Registerer, bytes func() float64) (answerCounts, error) {
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "http_server_answer_cache_requests_total",
+		Name: "movieexample_http_response_cache_requests_total",
 		Help: "Reads whose answers may be kept: sent as kept (hit), with what was being made for another (joined), made (miss), made because the client wanted it (anew).",
 	}, []string{"result"})
 	size := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "http_server_answer_cache_bytes",
+		Name: "movieexample_http_response_cache_bytes",
 		Help: "Size of the kept answers, their compressed forms included.",
 	}, bytes)
 	c := answerCounts{

@@ -64,7 +64,7 @@ func newShared(t *testing.T, prepare func(url string, c *catalogue)) *shared {
 	t.Cleanup(s.release)
 	s.wg.Go(func() { s.put(t, film("first", "First")) })
 	until(t, "the first to start", func() error {
-		if n := s.metric(t, "group_commit_wait_seconds").GetHistogram().GetSampleCount(); n != 1 {
+		if n := s.metric(t, "movieexample_group_commit_wait_seconds").GetHistogram().GetSampleCount(); n != 1 {
 			return fmt.Errorf("%d have", n)
 		}
 		return nil
@@ -97,7 +97,7 @@ func (s *shared) next(t *testing.T, what string, want codes.Code, write func() e
 	})
 	s.waiting++
 	until(t, what, func() error {
-		if n := s.metric(t, "group_commit_waiting").GetGauge().GetValue(); n != float64(s.waiting) {
+		if n := s.metric(t, "movieexample_group_commit_waiting_writes").GetGauge().GetValue(); n != float64(s.waiting) {
 			return fmt.Errorf("%v wait, want %d", n, s.waiting)
 		}
 		return nil
@@ -116,7 +116,7 @@ func (s *shared) putting(t *testing.T, created bool, m *metadatav1.Movie, etag s
 
 // transactions is how many were made, the first among them.
 func (s *shared) transactions(t *testing.T) uint64 {
-	return s.metric(t, "group_commit_writes").GetHistogram().GetSampleCount()
+	return s.metric(t, "movieexample_group_commit_batch_writes").GetHistogram().GetSampleCount()
 }
 
 func withTMDb(m *metadatav1.Movie, id string) *metadatav1.Movie {
@@ -201,7 +201,7 @@ func TestAMovieThatIsRefusedFailsAlone(t *testing.T) {
 	if n := len(snapshot(t, s.catalogue)); n != 9 {
 		t.Errorf("%d movies, want the first and 8", n)
 	}
-	if n := s.metric(t, "group_commit_halved_total").GetCounter().GetValue(); n == 0 {
+	if n := s.metric(t, "movieexample_group_commit_splits_total").GetCounter().GetValue(); n == 0 {
 		t.Error("no transaction was halved: the writes did not share one")
 	}
 	checkTables(t, s.db)

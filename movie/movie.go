@@ -182,7 +182,7 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	s.votes = newVotesSync(aside, s.standings.ratings, logger)
 	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "movieexample_movie_answers_total",
+		Name: "movieexample_movie_responses_total",
 		Help: "Films answered, by how good their rating summary was.",
 	}, []string{"rating_status"})
 	for _, status := range []Status{Fresh, Stale, Unavailable, Unrated} {

@@ -19,7 +19,7 @@ import (
 // Every alert about ingestion that docs/operations.md recommends, caused by what it is there for. Where the threshold is a time,
 // the test's clock makes the seconds.
 
-// Alert: kafka_up == 0, and rating_ingest_lag_seconds above 60, while the brokers are gone. Nothing vanishes meanwhile.
+// Alert: movieexample_kafka_up == 0, and movieexample_rating_ingest_lag_seconds above 60, while the brokers are gone. Nothing vanishes meanwhile.
 func TestAlertKafkaIsDown(t *testing.T) {
 	t.Parallel()
 	addr, dir := freeAddr(t), t.TempDir()
@@ -30,13 +30,13 @@ func TestAlertKafkaIsDown(t *testing.T) {
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	s.publish(t, event("1", "a", 5, time.Now()))
 	eventually(t, "the event", func() bool { return f.ingested(t) == 1 })
-	eventually(t, "kafka_up, and owners", func() bool {
-		return f.gauge(t, "kafka_up") == 1 && f.gauge(t, "rating_ingest_partition_owner") == 2 && f.gauge(t, "rating_ingest_unowned_partitions") == 0
+	eventually(t, "movieexample_kafka_up, and owners", func() bool {
+		return f.gauge(t, "movieexample_kafka_up") == 1 && f.gauge(t, "movieexample_rating_ingest_partition_owner") == 2 && f.gauge(t, "movieexample_rating_ingest_unowned_partitions") == 0
 	})
-	if lag := f.gauge(t, "rating_ingest_lag_seconds"); lag != 0 {
+	if lag := f.gauge(t, "movieexample_rating_ingest_lag_seconds"); lag != 0 {
 		t.Errorf("a lag of %v s before", lag)
 	}
-	names := []string{"kafka_up", "rating_ingest_next_offset", "rating_ingest_lag_records", "rating_ingest_lag_seconds", "rating_ingest_partition_owner"}
+	names := []string{"movieexample_kafka_up", "movieexample_rating_ingest_next_offset", "movieexample_rating_ingest_lag_records", "movieexample_rating_ingest_lag_seconds", "movieexample_rating_ingest_partition_owner"}
 	before := map[string]int{}
 	for _, name := range names {
 		before[name] = f.series(t, name)
@@ -45,10 +45,12 @@ func TestAlertKafkaIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	eventually(t, "kafka_up to be 0", func() bool { return f.series(t, "kafka_up") == 1 && f.gauge(t, "kafka_up") == 0 })
-	t.Logf("kafka_up is 0 after %v", time.Since(began).Round(10*time.Millisecond))
+	eventually(t, "movieexample_kafka_up to be 0", func() bool {
+		return f.series(t, "movieexample_kafka_up") == 1 && f.gauge(t, "movieexample_kafka_up") == 0
+	})
+	t.Logf("movieexample_kafka_up is 0 after %v", time.Since(began).Round(10*time.Millisecond))
 	clock.Add(61 * time.Second)
-	if lag := f.gauge(t, "rating_ingest_lag_seconds"); lag < 2*60 { // two partitions
+	if lag := f.gauge(t, "movieexample_rating_ingest_lag_seconds"); lag < 2*60 { // two partitions
 		t.Errorf("a lag of %v s over both partitions, after 61 s without brokers", lag)
 	}
 	for _, name := range names {
@@ -61,7 +63,9 @@ func TestAlertKafkaIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	eventually(t, "the alerts to end", func() bool { return f.gauge(t, "kafka_up") == 1 && f.gauge(t, "rating_ingest_lag_seconds") == 0 })
+	eventually(t, "the alerts to end", func() bool {
+		return f.gauge(t, "movieexample_kafka_up") == 1 && f.gauge(t, "movieexample_rating_ingest_lag_seconds") == 0
+	})
 }
 
 // Before the brokers have ever answered, the database tells which partitions there are, and their age grows.
@@ -78,14 +82,14 @@ func TestAlertKafkaIsDownAtTheStart(t *testing.T) {
 	}
 	clock := newClock()
 	g := start(t, url, s.cfg(), clock.Now)
-	eventually(t, "the partitions, and kafka_up", func() bool {
-		return g.series(t, "rating_ingest_lag_seconds") == 2 && g.series(t, "kafka_up") == 1 && g.gauge(t, "kafka_up") == 0
+	eventually(t, "the partitions, and movieexample_kafka_up", func() bool {
+		return g.series(t, "movieexample_rating_ingest_lag_seconds") == 2 && g.series(t, "movieexample_kafka_up") == 1 && g.gauge(t, "movieexample_kafka_up") == 0
 	})
 	clock.Add(61 * time.Second)
-	eventually(t, "a lag of more than a minute each", func() bool { return g.gauge(t, "rating_ingest_lag_seconds") >= 2*61 })
+	eventually(t, "a lag of more than a minute each", func() bool { return g.gauge(t, "movieexample_rating_ingest_lag_seconds") >= 2*61 })
 }
 
-// Alert: rating_ingest_lag_seconds above 60, and rating_ingest_unowned_partitions above 0, for partitions that no process has: every
+// Alert: movieexample_rating_ingest_lag_seconds above 60, and movieexample_rating_ingest_unowned_partitions above 0, for partitions that no process has: every
 // process tells of them, so that max by (topic, partition) finds them.
 func TestAlertUnownedPartitions(t *testing.T) {
 	t.Parallel()
@@ -101,20 +105,20 @@ func TestAlertUnownedPartitions(t *testing.T) {
 	if len(list) != 2 || list[0].Owned == nil || list[0].GetOwned() || list[0].GetLagRecords() != 2 {
 		t.Fatalf("list: %v", list)
 	}
-	if n := g.gauge(t, "rating_ingest_unowned_partitions"); n != 2 {
+	if n := g.gauge(t, "movieexample_rating_ingest_unowned_partitions"); n != 2 {
 		t.Errorf("%v unowned partitions, want 2", n)
 	}
 	clock.Add(61 * time.Second)
-	if lag := g.gauge(t, "rating_ingest_lag_seconds"); lag < 60 {
+	if lag := g.gauge(t, "movieexample_rating_ingest_lag_seconds"); lag < 60 {
 		t.Errorf("a lag of %v s", lag)
 	}
 	g.run(t)
 	eventually(t, "the alerts to end", func() bool {
-		return g.gauge(t, "rating_ingest_unowned_partitions") == 0 && g.gauge(t, "rating_ingest_lag_seconds") == 0 && g.votes(t, "1") == 2
+		return g.gauge(t, "movieexample_rating_ingest_unowned_partitions") == 0 && g.gauge(t, "movieexample_rating_ingest_lag_seconds") == 0 && g.votes(t, "1") == 2
 	})
 }
 
-// Alert: rating_ingest_lag_seconds above 60, while a process that has no partition tells of those of another.
+// Alert: movieexample_rating_ingest_lag_seconds above 60, while a process that has no partition tells of those of another.
 func TestEveryProcessTellsOfEveryPartition(t *testing.T) {
 	t.Parallel()
 	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
@@ -130,23 +134,25 @@ func TestEveryProcessTellsOfEveryPartition(t *testing.T) {
 	}
 	for i, f := range all {
 		eventually(t, fmt.Sprintf("process %d to tell of the partition", i), func() bool {
-			return f.gauge(t, "rating_ingest_next_offset") == 20 && f.series(t, "rating_ingest_lag_seconds") == 1 && f.series(t, "rating_ingest_partition_owner") == 1 &&
-				f.gauge(t, "rating_ingest_unowned_partitions") == 0
+			return f.gauge(t, "movieexample_rating_ingest_next_offset") == 20 && f.series(t, "movieexample_rating_ingest_lag_seconds") == 1 && f.series(t, "movieexample_rating_ingest_partition_owner") == 1 &&
+				f.gauge(t, "movieexample_rating_ingest_unowned_partitions") == 0
 		})
 	}
 	// The owner goes; the lag of what it had does not come back in it, and the other one keeps telling.
-	a, b := all[0].gauge(t, "rating_ingest_records_total"), all[1].gauge(t, "rating_ingest_records_total")
+	a, b := all[0].gauge(t, "movieexample_rating_ingest_records_total"), all[1].gauge(t, "movieexample_rating_ingest_records_total")
 	owner, other := all[0], all[1]
 	if b > a {
 		owner, other = other, owner
 	}
 	owner.stopRun()
 	s.publish(t, event("1", "last", 5, time.Now()))
-	eventually(t, "the other one to go on", func() bool { return other.votes(t, "1") == 21 && other.gauge(t, "rating_ingest_lag_records") == 0 })
+	eventually(t, "the other one to go on", func() bool {
+		return other.votes(t, "1") == 21 && other.gauge(t, "movieexample_rating_ingest_lag_records") == 0
+	})
 }
 
-// Alert: rating_ingest_halted_partitions above 0: caused in TestTruncatedLogHalts and others, see checkHalted. Alert: rating_dead_letters
-// grows, and rating_dead_letters_dropped_total: what is dropped is the oldest, told and counted.
+// Alert: movieexample_rating_ingest_halted_partitions above 0: caused in TestTruncatedLogHalts and others, see checkHalted. Alert: movieexample_rating_dead_letters
+// grows, and movieexample_rating_dead_letters_dropped_total: what is dropped is the oldest, told and counted.
 func TestAlertDeadLetters(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
@@ -161,14 +167,14 @@ func TestAlertDeadLetters(t *testing.T) {
 	}
 	eventually(t, "all records", func() bool { return f.ingested(t) == n })
 	eventually(t, "the letters to be within their bound", func() bool {
-		bytes := f.gauge(t, "rating_dead_letter_bytes")
-		return bytes > 0 && bytes <= 1<<20 && f.gauge(t, "rating_dead_letters_dropped_total") >= n-11
+		bytes := f.gauge(t, "movieexample_rating_dead_letters_bytes")
+		return bytes > 0 && bytes <= 1<<20 && f.gauge(t, "movieexample_rating_dead_letters_dropped_total") >= n-11
 	})
 	left := f.deadLetters(t)
 	if len(left) == 0 || len(left) > 10 || left[len(left)-1].GetOffset() != n-1 {
 		t.Errorf("%d letters left, the last of %d", len(left), left[len(left)-1].GetOffset())
 	}
-	if kept, dropped := f.gauge(t, "rating_dead_letters"), f.gauge(t, "rating_dead_letters_dropped_total"); kept+dropped != n {
+	if kept, dropped := f.gauge(t, "movieexample_rating_dead_letters"), f.gauge(t, "movieexample_rating_dead_letters_dropped_total"); kept+dropped != n {
 		t.Errorf("%v letters and %v dropped, of %d", kept, dropped, n)
 	}
 	if !strings.Contains(f.log.String(), "dead letters were dropped for good") {
@@ -213,12 +219,12 @@ func testPartitionsAreAdded(t *testing.T, s *stream, group string) {
 	unowned := false
 	eventually(t, "the new partitions to be shown", func() bool {
 		publish(0)
-		unowned = unowned || f.gauge(t, "rating_ingest_unowned_partitions") == 2
-		return f.series(t, "rating_ingest_lag_records") == 4
+		unowned = unowned || f.gauge(t, "movieexample_rating_ingest_unowned_partitions") == 2
+		return f.series(t, "movieexample_rating_ingest_lag_records") == 4
 	})
 	eventually(t, "the new partitions to be ingested", func() bool {
 		publish(0)
-		unowned = unowned || f.gauge(t, "rating_ingest_unowned_partitions") == 2
+		unowned = unowned || f.gauge(t, "movieexample_rating_ingest_unowned_partitions") == 2
 		return slices.ContainsFunc(f.partitions(t), func(p *ratingv1.IngestPartition) bool { return p.GetPartition() == 3 && p.GetNextOffset() == 1 })
 	})
 	took := time.Since(began)
@@ -229,7 +235,7 @@ func testPartitionsAreAdded(t *testing.T, s *stream, group string) {
 	if !unowned {
 		t.Error("the new partitions were never shown as unowned")
 	}
-	eventually(t, "no unowned partition", func() bool { return f.gauge(t, "rating_ingest_unowned_partitions") == 0 })
+	eventually(t, "no unowned partition", func() bool { return f.gauge(t, "movieexample_rating_ingest_unowned_partitions") == 0 })
 	eventually(t, "all events", func() bool { return f.votes(t, "1") == published && len(f.partitions(t)) == 4 })
 }
 
@@ -241,7 +247,9 @@ func TestResumeOfAnIdlePartition(t *testing.T) {
 	f := start(t, url, s.cfg(), nil)
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	s.publish(t, event("1", "a", 5, time.Now()), event("1", "b", 5, time.Now()), event("1", "c", 5, time.Now()))
-	eventually(t, "three events", func() bool { return f.ingested(t) == 3 && f.gauge(t, "rating_ingest_unowned_partitions") == 0 })
+	eventually(t, "three events", func() bool {
+		return f.ingested(t) == 3 && f.gauge(t, "movieexample_rating_ingest_unowned_partitions") == 0
+	})
 	other := startIdle(t, url, s.cfg(), nil)
 	for round, teller := range []*front{f, other} {
 		began := time.Now()
@@ -249,11 +257,11 @@ func TestResumeOfAnIdlePartition(t *testing.T) {
 		if took := time.Since(began); took > 3*time.Second || !done.GetTakenUp() {
 			t.Errorf("teller %d: %v after %v", round, done, took)
 		}
-		eventually(t, "the events to be read again", func() bool { return f.gauge(t, "rating_ingest_records_total") == float64(3*(round+2)) })
+		eventually(t, "the events to be read again", func() bool { return f.gauge(t, "movieexample_rating_ingest_records_total") == float64(3*(round+2)) })
 		eventually(t, "list and metrics to agree", func() bool {
 			p := other.list(t)[0]
 			return p.GetNextOffset() == 3 && p.GetLagRecords() == 0 && p.GetLagSeconds() == 0 &&
-				f.gauge(t, "rating_ingest_next_offset") == 3 && f.gauge(t, "rating_ingest_lag_records") == 0 && other.gauge(t, "rating_ingest_next_offset") == 3
+				f.gauge(t, "movieexample_rating_ingest_next_offset") == 3 && f.gauge(t, "movieexample_rating_ingest_lag_records") == 0 && other.gauge(t, "movieexample_rating_ingest_next_offset") == 3
 		})
 	}
 	// To the end of a log in which nothing comes, there is nothing to see but the answer.

@@ -32,7 +32,7 @@ func TestPanicInACallback(t *testing.T) {
 	}
 	f.run(t)
 	eventually(t, "the event", func() bool { return f.value(t, "1", "u") == 7 })
-	if n := f.gauge(t, "background_panics_total"); n != 1 {
+	if n := f.gauge(t, "movieexample_background_panics_total"); n != 1 {
 		t.Errorf("%v panics counted, want 1", n)
 	}
 	if log := f.log.String(); strings.Count(log, "panic in background work") != 1 || !strings.Contains(log, "no such partition") {

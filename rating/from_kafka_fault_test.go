@@ -41,7 +41,7 @@ func (f *front) checkHalted(t *testing.T, reasons ...string) {
 	}
 	// The database tells it before the process has the partition again.
 	eventually(t, "a log line about it", func() bool { return strings.Contains(f.log.String(), "ingestion of a partition stands still") })
-	eventually(t, "the metric of halted partitions", func() bool { return f.gauge(t, "rating_ingest_halted_partitions") >= 1 })
+	eventually(t, "the metric of halted partitions", func() bool { return f.gauge(t, "movieexample_rating_ingest_halted_partitions") >= 1 })
 	t.Logf("halted because %s", got)
 }
 
@@ -137,7 +137,7 @@ func TestTopicMadeAnewHalts(t *testing.T) {
 		u.publish(t, event("2", fmt.Sprint(i), 5, time.Now()))
 	}
 	eventually(t, "both partitions of the new topic to stand still", func() bool {
-		return f.halted(t, anew.HexID()) != "" && f.gauge(t, "rating_ingest_halted_partitions") == 2
+		return f.halted(t, anew.HexID()) != "" && f.gauge(t, "movieexample_rating_ingest_halted_partitions") == 2
 	})
 	f.checkHalted(t, "was deleted and made anew", "ingested up to offset 2", "nothing was skipped", "ingestion resume")
 	if a, b := f.votes(t, "1"), f.votes(t, "2"); a != 2 || b != 0 || f.ingested(t) != 2 {
@@ -148,11 +148,11 @@ func TestTopicMadeAnewHalts(t *testing.T) {
 		t.Errorf("resumed: %v", done)
 	}
 	eventually(t, "the new topic's events", func() bool { return f.votes(t, "2") == 5 })
-	if n := f.gauge(t, "rating_ingest_halted_partitions"); n != 1 {
+	if n := f.gauge(t, "movieexample_rating_ingest_halted_partitions"); n != 1 {
 		t.Errorf("%v partitions stand still, want the other one", n)
 	}
 	f.resume(t, &ratingv1.ResumeIngestPartitionRequest{Partition: 1, From: earliest})
-	eventually(t, "no partition to stand still", func() bool { return f.gauge(t, "rating_ingest_halted_partitions") == 0 })
+	eventually(t, "no partition to stand still", func() bool { return f.gauge(t, "movieexample_rating_ingest_halted_partitions") == 0 })
 	if p := f.partitions(t); len(p) != 2 || f.ingested(t) != 5 {
 		t.Errorf("partitions, of which those of the old topic should be gone: %v", p)
 	}
@@ -261,11 +261,11 @@ func TestPartitionsChangeHands(t *testing.T) {
 	}
 	publish()
 	publish()
-	eventually(t, "events of both partitions", func() bool { return first.gauge(t, "rating_ingest_records_total") == 2 })
+	eventually(t, "events of both partitions", func() bool { return first.gauge(t, "movieexample_rating_ingest_records_total") == 2 })
 	second := start(t, url, s.cfg(), nil)
 	eventually(t, "the second process to get something to do", func() bool {
 		publish()
-		return second.gauge(t, "rating_ingest_records_total") > 0
+		return second.gauge(t, "movieexample_rating_ingest_records_total") > 0
 	})
 	for range 20 {
 		publish()
@@ -274,7 +274,7 @@ func TestPartitionsChangeHands(t *testing.T) {
 	first.close(t)
 	publish()
 	publish()
-	eventually(t, "all events", func() bool { return second.gauge(t, "rating_ingest_next_offset") == float64(n) })
+	eventually(t, "all events", func() bool { return second.gauge(t, "movieexample_rating_ingest_next_offset") == float64(n) })
 	if votes := second.votes(t, "1"); int(votes) != n {
 		t.Errorf("%d votes of %d events", votes, n)
 	}

@@ -122,7 +122,7 @@ func TestEventsOfEveryForm(t *testing.T) {
 		t.Errorf("dead letters: %v", l)
 	}
 	f.checkAudit(t)
-	eventually(t, "the metric of the next offsets", func() bool { return f.gauge(t, "rating_ingest_next_offset") == 9 })
+	eventually(t, "the metric of the next offsets", func() bool { return f.gauge(t, "movieexample_rating_ingest_next_offset") == 9 })
 	configs, err := s.admin.DescribeTopicConfigs(t.Context(), "ratings")
 	if err != nil {
 		t.Fatal(err)
@@ -206,8 +206,8 @@ func TestPoisonOfEveryClass(t *testing.T) {
 		}
 		t.Logf("%-18s %s", l.GetClass(), l.GetReason())
 	}
-	eventually(t, "the metric of all records", func() bool { return f.gauge(t, "rating_ingest_records_total") == float64(2*n) })
-	eventually(t, "the metric of dead letters", func() bool { return f.gauge(t, "rating_dead_letters") == float64(n) })
+	eventually(t, "the metric of all records", func() bool { return f.gauge(t, "movieexample_rating_ingest_records_total") == float64(2*n) })
+	eventually(t, "the metric of dead letters", func() bool { return f.gauge(t, "movieexample_rating_dead_letters") == float64(n) })
 	eventually(t, "a line in the log", func() bool { return strings.Contains(f.log.String(), "movieexample dead-letters list") })
 	f.checkAudit(t)
 }
@@ -272,7 +272,7 @@ func TestRestartGoesOnFromTheDatabase(t *testing.T) {
 		if got := g.votes(t, "1"); got != int32(end) {
 			t.Errorf("after a start with Kafka's offset at %d: %d votes, want %d", wrong, got, end)
 		}
-		eventually(t, "the metric of the 2 new records", func() bool { return g.gauge(t, "rating_ingest_records_total") == 2 })
+		eventually(t, "the metric of the 2 new records", func() bool { return g.gauge(t, "movieexample_rating_ingest_records_total") == 2 })
 		g.close(t)
 	}
 }
@@ -292,7 +292,7 @@ func TestServiceIsFencedByTheDatabase(t *testing.T) {
 	if a, b, c, d := f.value(t, "1", "a"), f.value(t, "1", "b"), f.value(t, "1", "c"), f.value(t, "1", "d"); a != 5 || b != 0 || c != 0 || d != 5 {
 		t.Errorf("ratings a %d, b %d, c %d, d %d; b and c were the other process's", a, b, c, d)
 	}
-	if n := f.gauge(t, "rating_ingest_fenced_total"); n != 1 {
+	if n := f.gauge(t, "movieexample_rating_ingest_fenced_batches_total"); n != 1 {
 		t.Errorf("fenced %v times, want once", n)
 	}
 	f.checkAudit(t)

@@ -24,7 +24,7 @@ func testTwoDatabases(t *testing.T, s *stream, cfg rating.Config, urls [2]string
 	first := start(t, firstURL, cfg, nil)
 	eventually(t, "the first system to have the partitions", func() bool { return len(first.partitions(t)) == 2 })
 	second := start(t, secondURL, cfg, nil)
-	eventually(t, "the second system to be refused", func() bool { return second.gauge(t, "rating_ingest_foreign_group") == 1 })
+	eventually(t, "the second system to be refused", func() bool { return second.gauge(t, "movieexample_rating_ingest_foreign_group") == 1 })
 	const events = 200
 	publish := func(from int) {
 		for i := from; i < from+events; i++ {
@@ -38,7 +38,7 @@ func testTwoDatabases(t *testing.T, s *stream, cfg rating.Config, urls [2]string
 	if n := second.votes(t, "1"); n != 0 {
 		t.Errorf("%d events went to the second database", n)
 	}
-	if n := first.gauge(t, "rating_ingest_foreign_group"); n != 0 {
+	if n := first.gauge(t, "movieexample_rating_ingest_foreign_group"); n != 0 {
 		t.Errorf("the first system says that the group is foreign: %v", n)
 	}
 	eventually(t, "a line in the second's log", func() bool { return strings.Contains(second.log.String(), "the consumer group is not this system's") })
@@ -67,7 +67,7 @@ func testTwoDatabases(t *testing.T, s *stream, cfg rating.Config, urls [2]string
 	}
 	eventually(t, "all events in the second database", func() bool { return second.votes(t, "1") == 2*events })
 	eventually(t, "the second to be ready", func() bool {
-		return second.svc.GroupReady(t.Context()) == nil && second.gauge(t, "rating_ingest_foreign_group") == 0
+		return second.svc.GroupReady(t.Context()) == nil && second.gauge(t, "movieexample_rating_ingest_foreign_group") == 0
 	})
 	second.checkAudit(t)
 	second.close(t)
@@ -96,7 +96,7 @@ func TestTwoDatabasesAtTheSameTime(t *testing.T) {
 	}
 	eventually(t, "one system to have everything, and the other to be refused", func() bool {
 		a, b := systems[0].votes(t, "1"), systems[1].votes(t, "1")
-		refused := systems[0].gauge(t, "rating_ingest_foreign_group") + systems[1].gauge(t, "rating_ingest_foreign_group")
+		refused := systems[0].gauge(t, "movieexample_rating_ingest_foreign_group") + systems[1].gauge(t, "movieexample_rating_ingest_foreign_group")
 		return max(a, b) == events && refused == 1
 	})
 	if a, b := systems[0].votes(t, "1"), systems[1].votes(t, "1"); min(a, b) != 0 {

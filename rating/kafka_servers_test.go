@@ -147,7 +147,7 @@ func testTimeless(t *testing.T, s *stream) {
 	eventually(t, "four events", func() bool { return f.ingested(t) == 4 })
 	f.put(t, "1", "u", 9)
 	f.resume(t, &ratingv1.ResumeIngestPartitionRequest{Topic: s.topic, From: earliest, Force: true})
-	eventually(t, "the events to be read again", func() bool { return f.gauge(t, "rating_ingest_records_total") == 8 })
+	eventually(t, "the events to be read again", func() bool { return f.gauge(t, "movieexample_rating_ingest_records_total") == 8 })
 	resp, err := f.GetRating(t.Context(), &ratingv1.GetRatingRequest{RecordType: "movie", RecordId: "1", UserId: "seconds"})
 	if err != nil || !resp.GetRating().GetRatedAt().AsTime().Equal(time.UnixMilli(seconds)) || f.value(t, "1", "u") != 9 {
 		t.Errorf("%v, %v; and value %d, want 9", resp, err, f.value(t, "1", "u"))
@@ -210,11 +210,13 @@ func testCompaction(t *testing.T, s *stream) {
 	cfg.Partitions = 1
 	f := start(t, sqltest.URL(t), cfg, nil)
 	eventually(t, "ingestion to be at the end", func() bool { return f.ingested(t) == int64(n) })
-	if f.votes(t, "1") >= int32(n) || f.votes(t, "1") == 0 || f.gauge(t, "rating_ingest_fenced_total") != 0 || f.halted(t, "") != "" {
-		t.Errorf("%d votes of %d events, fenced %v, halted %q", f.votes(t, "1"), n, f.gauge(t, "rating_ingest_fenced_total"), f.halted(t, ""))
+	if f.votes(t, "1") >= int32(n) || f.votes(t, "1") == 0 || f.gauge(t, "movieexample_rating_ingest_fenced_batches_total") != 0 || f.halted(t, "") != "" {
+		t.Errorf("%d votes of %d events, fenced %v, halted %q", f.votes(t, "1"), n, f.gauge(t, "movieexample_rating_ingest_fenced_batches_total"), f.halted(t, ""))
 	}
 	next()
-	eventually(t, "an event after the gaps", func() bool { return f.ingested(t) == int64(n) && f.gauge(t, "rating_ingest_lag_records") == 0 })
+	eventually(t, "an event after the gaps", func() bool {
+		return f.ingested(t) == int64(n) && f.gauge(t, "movieexample_rating_ingest_lag_records") == 0
+	})
 	f.checkAudit(t)
 }
 
@@ -249,7 +251,7 @@ func testMadeAnew(t *testing.T, s *stream) {
 	u.topic = s.topic
 	u.publish(t, event("2", "a", 5, time.Now()))
 	eventually(t, "both partitions to stand still", func() bool {
-		return f.halted(t, anew.HexID()) != "" && f.gauge(t, "rating_ingest_halted_partitions") == 2
+		return f.halted(t, anew.HexID()) != "" && f.gauge(t, "movieexample_rating_ingest_halted_partitions") == 2
 	})
 	t.Logf("noticed %v after the topic was deleted: %s", time.Since(began).Round(time.Millisecond), f.halted(t, anew.HexID()))
 	if n := f.votes(t, "2"); n != 0 {
@@ -299,17 +301,17 @@ func testTwoMembers(t *testing.T, s *stream) {
 	}
 	first := start(t, url, realCfg(s), nil)
 	publish()
-	eventually(t, "the first member to have both partitions", func() bool { return first.gauge(t, "rating_ingest_records_total") == 2 })
+	eventually(t, "the first member to have both partitions", func() bool { return first.gauge(t, "movieexample_rating_ingest_records_total") == 2 })
 	for range 3 {
 		second := start(t, url, realCfg(s), nil)
 		eventually(t, "the second to have one", func() bool {
 			publish()
-			return second.gauge(t, "rating_ingest_records_total") > 0
+			return second.gauge(t, "movieexample_rating_ingest_records_total") > 0
 		})
-		before := first.gauge(t, "rating_ingest_records_total")
+		before := first.gauge(t, "movieexample_rating_ingest_records_total")
 		eventually(t, "the first to have the other", func() bool {
 			publish()
-			return first.gauge(t, "rating_ingest_records_total") > before
+			return first.gauge(t, "movieexample_rating_ingest_records_total") > before
 		})
 		if owners := first.list(t); owners[0].GetOwner() == "" || owners[1].GetOwner() == "" {
 			t.Errorf("owners: %v", owners)
@@ -320,7 +322,7 @@ func testTwoMembers(t *testing.T, s *stream) {
 		first = second
 	}
 	eventually(t, "all events", func() bool { return first.votes(t, "1") == n })
-	if f := first.gauge(t, "rating_ingest_fenced_total"); f != 0 {
+	if f := first.gauge(t, "movieexample_rating_ingest_fenced_batches_total"); f != 0 {
 		t.Errorf("fenced %v times, though every member left in good order", f)
 	}
 	first.checkAudit(t)
@@ -372,7 +374,7 @@ func TestOwnersAfterTheCoordinatorIsKilled(t *testing.T) {
 	f := start(t, sqltest.URL(t), cfg, nil)
 	owned := func(partitions int) func() bool {
 		return func() bool {
-			return f.series(t, "rating_ingest_partition_owner") == partitions && f.gauge(t, "rating_ingest_unowned_partitions") == 0
+			return f.series(t, "movieexample_rating_ingest_partition_owner") == partitions && f.gauge(t, "movieexample_rating_ingest_unowned_partitions") == 0
 		}
 	}
 	eventually(t, "the owners", owned(2))

@@ -69,17 +69,17 @@ func newGaps(now func() time.Time) *gaps {
 	return &gaps{
 		now: now, of: make(map[partition]*gap),
 		descs: gapDescs{
-			up: prometheus.NewDesc("kafka_up",
+			up: prometheus.NewDesc("movieexample_kafka_up",
 				"1 if the brokers answered when they were last asked about the topic of rating events, which is every second; 0 if they did not.", nil, nil),
-			next: prometheus.NewDesc("rating_ingest_next_offset", "Offset of the next record to ingest, of every partition.", labels, nil),
-			lag: prometheus.NewDesc("rating_ingest_lag_records",
+			next: prometheus.NewDesc("movieexample_rating_ingest_next_offset", "Offset of the next record to ingest, of every partition.", labels, nil),
+			lag: prometheus.NewDesc("movieexample_rating_ingest_lag_records",
 				"Offsets between the next record to ingest and the end of the partition, as of the last answer of the brokers, which are asked every second. Every process tells it of every partition.", labels, nil),
-			lagInTime: prometheus.NewDesc("rating_ingest_lag_seconds",
+			lagInTime: prometheus.NewDesc("movieexample_rating_ingest_lag_seconds",
 				"Age of the oldest record that is not ingested, by its timestamp; without one, since it was first seen. 0 where everything is ingested. While the brokers do not answer, at least the time since they last did.", labels, nil),
-			owner: prometheus.NewDesc("rating_ingest_partition_owner",
+			owner: prometheus.NewDesc("movieexample_rating_ingest_partition_owner",
 				"1, with the group's member that has the partition as owner; empty where none has.", append(labels, "owner"), nil),
-			unowned: prometheus.NewDesc("rating_ingest_unowned_partitions", "Partitions of the topic that no process ingests: the number without an owner.", nil, nil),
-			halted:  prometheus.NewDesc("rating_ingest_halted_partitions", "Partitions of the topic that stand still until an operator looks at them; ListIngestPartitions says why.", nil, nil),
+			unowned: prometheus.NewDesc("movieexample_rating_ingest_unowned_partitions", "Partitions of the topic that no process ingests: the number without an owner.", nil, nil),
+			halted:  prometheus.NewDesc("movieexample_rating_ingest_halted_partitions", "Partitions of the topic that stand still until an operator looks at them; ListIngestPartitions says why.", nil, nil),
 		},
 	}
 }

@@ -45,7 +45,7 @@ func TestLeadersChange(t *testing.T) {
 		}
 		eventually(t, "the events under new leaders", func() bool { return f.votes(t, "1") == n })
 	}
-	if r := f.halted(t, ""); r != "" || f.gauge(t, "rating_ingest_halted_partitions") != 0 {
+	if r := f.halted(t, ""); r != "" || f.gauge(t, "movieexample_rating_ingest_halted_partitions") != 0 {
 		t.Errorf("halted: %s", r)
 	}
 	f.checkAudit(t)

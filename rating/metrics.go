@@ -29,7 +29,7 @@ const noTime = "none"
 // newIngestMetrics registers the metrics. now is the clock of ages.
 func newIngestMetrics(reg prometheus.Registerer, now func() time.Time) (*ingestMetrics, error) {
 	records := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "rating_ingest_records_total",
+		Name: "movieexample_rating_ingest_records_total",
 		Help: "Records read from the rating topic, by what became of them: applied; superseded by a newer rating, or repeated, both without effect; or refused to the dead letters.",
 	}, []string{"result"})
 	m := &ingestMetrics{
@@ -38,38 +38,38 @@ func newIngestMetrics(reg prometheus.Registerer, now func() time.Time) (*ingestM
 		repeated:   records.WithLabelValues("repeated"),
 		refused:    records.WithLabelValues("refused"),
 		times: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rating_ingest_implausible_times_total",
+			Name: "movieexample_rating_ingest_implausible_times_total",
 			Help: "Events ingested whose time is remarkable, by reason: seconds (a record's timestamp that is likely in seconds), before-1990, or none (dated when it was first read).",
 		}, []string{"reason"}),
 		letters: &letterMetrics{
 			present: prometheus.NewGauge(prometheus.GaugeOpts{
-				Name: "rating_dead_letters",
+				Name: "movieexample_rating_dead_letters",
 				Help: "Dead letters that wait for an operator to replay or drop them, when they were last counted.",
 			}),
 			bytes: prometheus.NewGauge(prometheus.GaugeOpts{
-				Name: "rating_dead_letter_bytes",
+				Name: "movieexample_rating_dead_letters_bytes",
 				Help: "What the dead letters count for against rating.dead_letter_bytes.",
 			}),
 			dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
-				Name: "rating_dead_letters_dropped_total",
+				Name: "movieexample_rating_dead_letters_dropped_total",
 				Help: "Dead letters that this process dropped for good, by reason: bytes or age, the bounds of the settings, or operator.",
 			}, []string{"reason"}),
 		},
 		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "rating_ingest_batch_seconds",
+			Name:    "movieexample_rating_ingest_batch_duration_seconds",
 			Help:    "Time to make one batch durable, retries included.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
 		}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "rating_ingest_retries_total",
+			Name: "movieexample_rating_ingest_retries_total",
 			Help: "Transactions of ingestion that failed and were tried again.",
 		}),
 		fenced: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "rating_ingest_fenced_total",
+			Name: "movieexample_rating_ingest_fenced_batches_total",
 			Help: "Batches discarded because another process had ingested the partition meanwhile.",
 		}),
 		foreignGroup: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "rating_ingest_foreign_group",
+			Name: "movieexample_rating_ingest_foreign_group",
 			Help: "1 while this process keeps away from the consumer group because it is another database's, or its members do not let it in.",
 		}),
 		gaps: newGaps(now),

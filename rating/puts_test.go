@@ -58,7 +58,7 @@ func (f *front) transactions(t *testing.T) (n uint64, writes float64) {
 		t.Fatal(err)
 	}
 	for _, fam := range families {
-		if fam.GetName() == "group_commit_writes" {
+		if fam.GetName() == "movieexample_group_commit_batch_writes" {
 			for _, m := range fam.GetMetric() {
 				n += m.GetHistogram().GetSampleCount()
 				writes += m.GetHistogram().GetSampleSum()
@@ -81,7 +81,7 @@ func (f *front) together(t *testing.T, calls int, call func(i int) error) []erro
 	}
 	eventually(t, "all to have started or to wait", func() bool {
 		started := f.started(t) // first: what moves on meanwhile is counted once at most
-		return float64(started)+f.gauge(t, "group_commit_waiting") == float64(calls)
+		return float64(started)+f.gauge(t, "movieexample_group_commit_waiting_writes") == float64(calls)
 	})
 	release()
 	wg.Wait()
@@ -186,12 +186,12 @@ func TestAPutThatWaitsIsDroppedWithItsCaller(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() { left <- put(ctx, "left") }()
-	eventually(t, "one to wait", func() bool { return f.gauge(t, "group_commit_waiting") == 1 })
+	eventually(t, "one to wait", func() bool { return f.gauge(t, "movieexample_group_commit_waiting_writes") == 1 })
 	cancel()
 	if err := <-left; status.Code(err) != codes.Canceled { // nothing has been released yet
 		t.Errorf("the one that left: %v", err)
 	}
-	eventually(t, "none to wait", func() bool { return f.gauge(t, "group_commit_waiting") == 0 })
+	eventually(t, "none to wait", func() bool { return f.gauge(t, "movieexample_group_commit_waiting_writes") == 0 })
 	release()
 	wg.Wait()
 	f.put(t, "held", "last", 5)
@@ -209,7 +209,7 @@ func (f *front) started(t *testing.T) (n uint64) {
 		t.Fatal(err)
 	}
 	for _, fam := range families {
-		if fam.GetName() == "group_commit_wait_seconds" {
+		if fam.GetName() == "movieexample_group_commit_wait_seconds" {
 			for _, m := range fam.GetMetric() {
 				n += m.GetHistogram().GetSampleCount()
 			}

@@ -142,7 +142,7 @@ func TestTimestampsOfRecords(t *testing.T) {
 			t.Errorf("no letter says %q", unit)
 		}
 	}
-	if n := f.gauge(t, "rating_ingest_implausible_times_total"); n != 2*4 {
+	if n := f.gauge(t, "movieexample_rating_ingest_implausible_times_total"); n != 2*4 {
 		t.Errorf("%v remarkable times, want those of seconds, old, none and zero", n)
 	}
 	if log := f.log.String(); !strings.Contains(log, "likely in seconds") || !strings.Contains(log, "provider_id=ts-test") || !strings.Contains(log, "it is before 1990") {
@@ -186,7 +186,7 @@ func TestEventsWithoutATimeAreReadTwice(t *testing.T) {
 	before := rated("v")
 	f.put(t, "1", "u", 9)
 	f.resume(t, &ratingv1.ResumeIngestPartitionRequest{From: earliest, Force: true})
-	eventually(t, "the events to be read again", func() bool { return f.gauge(t, "rating_ingest_records_total") == 12 })
+	eventually(t, "the events to be read again", func() bool { return f.gauge(t, "movieexample_rating_ingest_records_total") == 12 })
 	if u, v := f.value(t, "1", "u"), f.value(t, "1", "v"); u != 9 || v != 3 || !rated("v").Equal(before) {
 		t.Errorf("values %d and %d at %v, want 9 and 3 at %v", u, v, rated("v"), before)
 	}
@@ -196,7 +196,7 @@ func TestEventsWithoutATimeAreReadTwice(t *testing.T) {
 	}
 	results := map[string]float64{}
 	for _, family := range families {
-		if family.GetName() == "rating_ingest_records_total" {
+		if family.GetName() == "movieexample_rating_ingest_records_total" {
 			for _, m := range family.GetMetric() {
 				results[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
 			}
@@ -287,7 +287,7 @@ func TestUndecodableBatches(t *testing.T) {
 				if got := letters[0].GetPayload(); len(got) != len(batch) || !bytes.Equal(got[16:], batch[16:]) {
 					t.Errorf("last %v: the payload is not the batch: %s", last, hex.EncodeToString(got[:61]))
 				}
-				if n := f.gauge(t, "rating_ingest_halted_partitions"); n != 0 || f.value(t, "1", "before") != 5 {
+				if n := f.gauge(t, "movieexample_rating_ingest_halted_partitions"); n != 0 || f.value(t, "1", "before") != 5 {
 					t.Errorf("last %v: %v partitions halted", last, n)
 				}
 				if resp, err := f.admin.ReplayDeadLetters(t.Context(), &ratingv1.ReplayDeadLettersRequest{Ids: idsOf(letters)}); err != nil || len(resp.GetRefused()) != 1 ||

@@ -80,7 +80,7 @@ func TestTopicMadeAnewWhileStopped(t *testing.T) {
 	u.publish(t, event("2", "a", 5, time.Now()), event("2", "b", 5, time.Now()), event("2", "c", 5, time.Now()))
 	g := start(t, url, cfg, nil)
 	g.checkHalted(t, "was deleted and made anew", "ingested up to offset 1")
-	eventually(t, "both partitions to stand still", func() bool { return g.gauge(t, "rating_ingest_halted_partitions") == 2 })
+	eventually(t, "both partitions to stand still", func() bool { return g.gauge(t, "movieexample_rating_ingest_halted_partitions") == 2 })
 	g.close(t)
 	h := start(t, url, cfg, nil) // again: nothing becomes right by a restart
 	h.checkHalted(t, "was deleted and made anew")
@@ -89,7 +89,7 @@ func TestTopicMadeAnewWhileStopped(t *testing.T) {
 		t.Errorf("resumed: %v", done)
 	}
 	eventually(t, "what is behind that offset", func() bool { return h.votes(t, "2") == 2 })
-	eventually(t, "the second partition to be ours", func() bool { return h.gauge(t, "rating_ingest_halted_partitions") == 1 })
+	eventually(t, "the second partition to be ours", func() bool { return h.gauge(t, "movieexample_rating_ingest_halted_partitions") == 1 })
 	h.resume(t, &ratingv1.ResumeIngestPartitionRequest{Partition: 1, From: end})
 	if p := h.partitions(t); len(p) != 2 || p[0].GetTopicId() != anew.HexID() || p[1].GetTopicId() != anew.HexID() {
 		t.Errorf("rows: %v, want those of the new topic and no others", p)
@@ -104,7 +104,7 @@ func TestTopicMadeAnewWhileStopped(t *testing.T) {
 	h.close(t)
 	i := start(t, url, cfg, nil)
 	eventually(t, "the first event of the partition that was added", func() bool { return i.votes(t, "3") == 1 })
-	if r := i.halted(t, ""); r != "" || i.gauge(t, "rating_ingest_halted_partitions") != 0 {
+	if r := i.halted(t, ""); r != "" || i.gauge(t, "movieexample_rating_ingest_halted_partitions") != 0 {
 		t.Errorf("halted: %s", r)
 	}
 	i.checkAudit(t)
@@ -129,7 +129,7 @@ func TestHaltedStaysHaltedWhenTheLogGrowsBack(t *testing.T) {
 	for _, user := range []string{"b", "c", "d", "e"} {
 		s.publish(t, event("1", user, 5, time.Now()))
 	}
-	eventually(t, "the lag to count what comes after the truncation", func() bool { return g.gauge(t, "rating_ingest_lag_records") == 4 })
+	eventually(t, "the lag to count what comes after the truncation", func() bool { return g.gauge(t, "movieexample_rating_ingest_lag_records") == 4 })
 	g.close(t)
 	h := start(t, url, s.cfg(), nil)
 	h.checkHalted(t, "it was truncated")
@@ -147,7 +147,7 @@ func TestHaltedStaysHaltedWhenTheLogGrowsBack(t *testing.T) {
 	}
 	eventually(t, "what the log has", func() bool { return h.votes(t, "1") == 5 })
 	eventually(t, "nobody to stand still", func() bool {
-		return h.gauge(t, "rating_ingest_halted_partitions")+other.gauge(t, "rating_ingest_halted_partitions") == 0
+		return h.gauge(t, "movieexample_rating_ingest_halted_partitions")+other.gauge(t, "movieexample_rating_ingest_halted_partitions") == 0
 	})
 	h.checkAudit(t)
 }
@@ -279,11 +279,11 @@ func TestLagGrowsWhileTheDatabaseIsAway(t *testing.T) {
 		r := event("1", "b", 5, time.Now())
 		r.Timestamp = time.Now().Add(-time.Minute)
 		s.publish(t, r)
-		eventually(t, "a lag of a minute", func() bool { return f.gauge(t, "rating_ingest_lag_seconds") >= 60 })
-		before := f.gauge(t, "rating_ingest_lag_seconds")
+		eventually(t, "a lag of a minute", func() bool { return f.gauge(t, "movieexample_rating_ingest_lag_seconds") >= 60 })
+		before := f.gauge(t, "movieexample_rating_ingest_lag_seconds")
 		s.publish(t, event("1", "c", 5, time.Now()), event("1", "d", 5, time.Now()))
 		eventually(t, "the lag to grow", func() bool {
-			return f.gauge(t, "rating_ingest_lag_records") == 3 && f.gauge(t, "rating_ingest_lag_seconds") > before+0.5
+			return f.gauge(t, "movieexample_rating_ingest_lag_records") == 3 && f.gauge(t, "movieexample_rating_ingest_lag_seconds") > before+0.5
 		})
 		return nil
 	})
@@ -291,7 +291,7 @@ func TestLagGrowsWhileTheDatabaseIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the lag to be gone", func() bool {
-		return f.gauge(t, "rating_ingest_lag_records") == 0 && f.gauge(t, "rating_ingest_lag_seconds") == 0
+		return f.gauge(t, "movieexample_rating_ingest_lag_records") == 0 && f.gauge(t, "movieexample_rating_ingest_lag_seconds") == 0
 	})
 	if n := f.votes(t, "1"); n != 4 {
 		t.Errorf("%d votes", n)
@@ -316,6 +316,6 @@ func TestLagOfAHaltedPartition(t *testing.T) {
 	g := start(t, url, s.cfg(), nil)
 	g.checkHalted(t, "the records 0 to 0 were deleted")
 	eventually(t, "a lag of an hour", func() bool {
-		return g.gauge(t, "rating_ingest_lag_seconds") >= 3600 && g.gauge(t, "rating_ingest_lag_records") == 3
+		return g.gauge(t, "movieexample_rating_ingest_lag_seconds") >= 3600 && g.gauge(t, "movieexample_rating_ingest_lag_records") == 3
 	})
 }

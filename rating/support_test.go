@@ -214,7 +214,7 @@ func haltedMetric(t testing.TB, in *ingester) float64 {
 		t.Fatal(err)
 	}
 	for _, f := range families {
-		if f.GetName() == "rating_ingest_halted_partitions" {
+		if f.GetName() == "movieexample_rating_ingest_halted_partitions" {
 			return f.GetMetric()[0].GetGauge().GetValue()
 		}
 	}

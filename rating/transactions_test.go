@@ -54,8 +54,8 @@ func testTransactions(t *testing.T, s *stream) {
 	f := start(t, url, cfg, nil)
 	caughtUp := func(votes int32) func() bool {
 		return func() bool {
-			return f.votes(t, "1") == votes && f.series(t, "rating_ingest_lag_records") == 2 &&
-				f.gauge(t, "rating_ingest_lag_records") == 0 && f.gauge(t, "rating_ingest_lag_seconds") == 0
+			return f.votes(t, "1") == votes && f.series(t, "movieexample_rating_ingest_lag_records") == 2 &&
+				f.gauge(t, "movieexample_rating_ingest_lag_records") == 0 && f.gauge(t, "movieexample_rating_ingest_lag_seconds") == 0
 		}
 	}
 	eventually(t, "what was committed, and no lag", caughtUp(3))
@@ -70,7 +70,7 @@ func testTransactions(t *testing.T, s *stream) {
 		t.Fatal(err)
 	}
 	eventually(t, "the open transaction to show as lag", func() bool {
-		return f.gauge(t, "rating_ingest_lag_records") == 1 && f.gauge(t, "rating_ingest_lag_seconds") > 0
+		return f.gauge(t, "movieexample_rating_ingest_lag_records") == 1 && f.gauge(t, "movieexample_rating_ingest_lag_seconds") > 0
 	})
 	if v := f.votes(t, "1"); v != 3 {
 		t.Errorf("%d votes before the commit, want 3", v)
@@ -87,10 +87,10 @@ func testTransactions(t *testing.T, s *stream) {
 	if v := f.votes(t, "aborted"); v != 0 {
 		t.Errorf("%d votes of aborted transactions", v)
 	}
-	if n := f.gauge(t, "rating_ingest_records_total"); n != 3 {
+	if n := f.gauge(t, "movieexample_rating_ingest_records_total"); n != 3 {
 		t.Errorf("%v records counted after the restart, want 3: a marker is no event", n)
 	}
-	if n := f.gauge(t, "rating_ingest_fenced_total") + float64(len(f.deadLetters(t))); n != 0 {
+	if n := f.gauge(t, "movieexample_rating_ingest_fenced_batches_total") + float64(len(f.deadLetters(t))); n != 0 {
 		t.Errorf("fenced or dead: %v, want 0", n)
 	}
 	f.checkAudit(t)

@@ -244,7 +244,7 @@ func (s *clustered) sharePartitions(t *testing.T) {
 		}
 		return nil
 	})
-	if m, err := s.Process("rating-2").Metrics(t.Context()); err != nil || m.Sum("rating_ingest_records_total", `result="applied"`) == 0 {
+	if m, err := s.Process("rating-2").Metrics(t.Context()); err != nil || m.Sum("movieexample_rating_ingest_records_total", `result="applied"`) == 0 {
 		t.Errorf("rating-2 has ingested nothing: %v", err)
 	}
 }

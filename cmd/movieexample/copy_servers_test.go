@@ -131,7 +131,7 @@ func TestCopyToMySQLAndBack(t *testing.T) {
 func applied(t *testing.T, admin string) (n int) {
 	t.Helper()
 	text := get(t, admin+"/metrics")
-	for _, m := range regexp.MustCompile(`(?m)^rating_ingest_records_total\{.*result="applied".*\} (\S+)$`).FindAllStringSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^movieexample_rating_ingest_records_total\{.*result="applied".*\} (\S+)$`).FindAllStringSubmatch(text, -1) {
 		var one float64
 		if _, err := fmt.Sscan(m[1], &one); err != nil {
 			t.Fatal(err)

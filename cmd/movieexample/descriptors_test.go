@@ -71,8 +71,8 @@ func TestFewDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(text), `server_connections_closed_total{listener="gateway",reason="descriptors"}`) ||
-		strings.Contains(string(text), `server_connections_closed_total{listener="gateway",reason="descriptors"} 0`) {
+	if !strings.Contains(string(text), `movieexample_server_connections_evicted_total{listener="gateway",reason="descriptors"}`) ||
+		strings.Contains(string(text), `movieexample_server_connections_evicted_total{listener="gateway",reason="descriptors"} 0`) {
 		t.Error("no connection of the gateway was closed for want of descriptors: nothing was tried")
 	}
 	if strings.Contains(p.stderr.String(), "too many open files") {

@@ -62,10 +62,10 @@ func New(cfg Config) (*Limiter, error) {
 	l := &Limiter{
 		log: cfg.Logger, conns: make(map[*conn]struct{}),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "server_connections", Help: "Connections that are open, by the listener that accepted them.",
+			Name: "movieexample_server_connections", Help: "Connections that are open, by the listener that accepted them.",
 		}, []string{"listener"}),
 		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "server_connections_closed_total",
+			Name: "movieexample_server_connections_evicted_total",
 			Help: "Connections closed to make room for others, by what was full: listener, address (one peer's share) or descriptors (of the process).",
 		}, []string{"listener", "reason"}),
 	}

@@ -142,10 +142,10 @@ func TestNewcomersAreServed(t *testing.T) {
 			if newcomer := dial(t, addr, "127.0.0.1"); !newcomer.works() {
 				t.Error("a newcomer is not served")
 			}
-			if n := value(t, reg, "server_connections_closed_total", "a", row.reason); n != 38 {
+			if n := value(t, reg, "movieexample_server_connections_evicted_total", "a", row.reason); n != 38 {
 				t.Errorf("%v connections are counted as closed, want 38", n)
 			}
-			if n := value(t, reg, "server_connections", "a", ""); n != 4 {
+			if n := value(t, reg, "movieexample_server_connections", "a", ""); n != 4 {
 				t.Errorf("%v connections are open, want 4", n)
 			}
 		})
@@ -197,7 +197,7 @@ func TestDescriptorsAreLeft(t *testing.T) {
 		t.Error("a connection of the reserved listener was closed")
 	}
 	for deadline := time.Now().Add(patience); ; runtime.Gosched() { // a dial ends before its connection is accepted
-		closed, open := value(t, reg, "server_connections_closed_total", "gateway", "descriptors"), value(t, reg, "server_connections", "gateway", "")
+		closed, open := value(t, reg, "movieexample_server_connections_evicted_total", "gateway", "descriptors"), value(t, reg, "movieexample_server_connections", "gateway", "")
 		if closed > 0 && closed+open == 100 {
 			break
 		}

@@ -17,7 +17,7 @@
 // are never closed to make room for others, and may use the descriptors that the
 // others leave.
 //
-// Metrics, by listener: server_connections, and server_connections_closed_total with
+// Metrics, by listener: movieexample_server_connections, and movieexample_server_connections_evicted_total with
 // the reason: listener (the limit in all), address (the limit per address) or
 // descriptors.
 package connlimit

@@ -214,8 +214,8 @@ func noInstanceAndRecovery(t *testing.T, w *world) {
 		if err != nil {
 			t.Fatalf("with an instance: %v", err)
 		}
-		if got := w.metric(t, "discovery_instances"); got != 1 {
-			t.Errorf("discovery_instances is %v, want 1", got)
+		if got := w.metric(t, "movieexample_discovery_instances"); got != 1 {
+			t.Errorf("movieexample_discovery_instances is %v, want 1", got)
 		}
 		w.retire(t, p)
 	}
@@ -292,7 +292,7 @@ func registryIsDown(t *testing.T, w *world) {
 	tr.only(t, "all three answer", a, b, c)
 
 	w.down(t)
-	eventually(t, "the client has noticed", func() bool { return w.metric(t, "discovery_stale") == 1 })
+	eventually(t, "the client has noticed", func() bool { return w.metric(t, "movieexample_discovery_stale") == 1 })
 	tr.only(t, "all three answer without a registry", a, b, c)
 	b.kill(t)
 	tr.only(t, "the other two answer without a registry", a, c)
@@ -308,9 +308,9 @@ func registryIsDown(t *testing.T, w *world) {
 		want = append(want, c) // it has said so itself
 	}
 	tr.only(t, "the new data counts", want...)
-	eventually(t, "nothing else is known", func() bool { return w.metric(t, "discovery_instances") == float64(len(want)) })
-	if got := w.metric(t, "discovery_stale"); got != 0 {
-		t.Errorf("discovery_stale is %v, want 0", got)
+	eventually(t, "nothing else is known", func() bool { return w.metric(t, "movieexample_discovery_instances") == float64(len(want)) })
+	if got := w.metric(t, "movieexample_discovery_stale"); got != 0 {
+		t.Errorf("movieexample_discovery_stale is %v, want 0", got)
 	}
 }
 

@@ -101,7 +101,7 @@ func TestConsulForgetsAnInstance(t *testing.T) {
 	tr := startTraffic(t, w.reg, 8)
 	tr.only(t, "both answer", p, q)
 	a.ask(t, http.MethodPut, "/v1/agent/service/deregister/"+a.instances(t)[0].Service.ID, nil, nil)
-	eventually(t, "forgotten", func() bool { return w.metric(t, "discovery_instances") == 1 })
+	eventually(t, "forgotten", func() bool { return w.metric(t, "movieexample_discovery_instances") == 1 })
 	eventually(t, "known again", func() bool { return len(a.instances(t)) == 2 })
 	tr.only(t, "both answer again", p, q)
 }
@@ -116,10 +116,10 @@ func TestConsulLeavesOutWhoHangs(t *testing.T) {
 	if _, err := client.UnaryCall(t.Context(), &testpb.SimpleRequest{}, grpc.WaitForReady(true)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "both are known", func() bool { return w.metric(t, "discovery_instances") == 2 })
+	eventually(t, "both are known", func() bool { return w.metric(t, "movieexample_discovery_instances") == 2 })
 	p.signal(t, syscall.SIGSTOP)
 	began := time.Now()
-	eventually(t, "left out", func() bool { return w.metric(t, "discovery_instances") == 1 })
+	eventually(t, "left out", func() bool { return w.metric(t, "movieexample_discovery_instances") == 1 })
 	t.Logf("left out after %v", time.Since(began))
 	for range 20 {
 		if _, err := client.UnaryCall(t.Context(), &testpb.SimpleRequest{}); err != nil {
@@ -127,14 +127,14 @@ func TestConsulLeavesOutWhoHangs(t *testing.T) {
 		}
 	}
 	q.signal(t, syscall.SIGSTOP)
-	eventually(t, "nobody is left out", func() bool { return w.metric(t, "discovery_instances") == 2 })
+	eventually(t, "nobody is left out", func() bool { return w.metric(t, "movieexample_discovery_instances") == 2 })
 	p.signal(t, syscall.SIGCONT)
 	q.signal(t, syscall.SIGCONT)
 	eventually(t, "both are well", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := client.UnaryCall(ctx, &testpb.SimpleRequest{})
-		return err == nil && w.metric(t, "discovery_instances") == 2
+		return err == nil && w.metric(t, "movieexample_discovery_instances") == 2
 	})
 }
 
@@ -156,7 +156,7 @@ func TestConsulHangs(t *testing.T) {
 	}
 	r := w.start(t)
 	tr.only(t, "the new one answers too", q, r)
-	eventually(t, "the dead one is left out", func() bool { return w.metric(t, "discovery_instances") == 2 })
+	eventually(t, "the dead one is left out", func() bool { return w.metric(t, "movieexample_discovery_instances") == 2 })
 }
 
 // With ACLs, what a token may do decides, and the token is the one that the file has now.
@@ -202,8 +202,8 @@ func TestConsulACL(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.expect(t, "Permission denied")
-	if got := w.metric(t, "discovery_registered"); got != 0 {
-		t.Errorf("discovery_registered is %v, want 0", got)
+	if got := w.metric(t, "movieexample_discovery_registered"); got != 0 {
+		t.Errorf("movieexample_discovery_registered is %v, want 0", got)
 	}
 
 	if err := os.Remove(file); err != nil { // the last one stays, whatever that is worth
@@ -211,7 +211,7 @@ func TestConsulACL(t *testing.T) {
 	}
 	log.expect(t, "token cannot be read")
 	replace(t, file, enough+"\n")
-	eventually(t, "registered", func() bool { return w.metric(t, "discovery_registered") == 1 })
+	eventually(t, "registered", func() bool { return w.metric(t, "movieexample_discovery_registered") == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := client.UnaryCall(ctx, &testpb.SimpleRequest{}, grpc.WaitForReady(true)); err != nil {
@@ -219,12 +219,12 @@ func TestConsulACL(t *testing.T) {
 	}
 	// Rights that are lost lose nobody.
 	replace(t, file, nothing+"\n")
-	eventually(t, "noticed", func() bool { return w.metric(t, "discovery_registered") == 0 })
+	eventually(t, "noticed", func() bool { return w.metric(t, "movieexample_discovery_registered") == 0 })
 	if _, err := client.UnaryCall(t.Context(), &testpb.SimpleRequest{}); err != nil {
 		t.Errorf("after the rights were lost: %v", err)
 	}
 	replace(t, file, enough+"\n")
-	eventually(t, "registered again", func() bool { return w.metric(t, "discovery_registered") == 1 })
+	eventually(t, "registered again", func() bool { return w.metric(t, "movieexample_discovery_registered") == 1 })
 	if got := len(a.instances(t)); got != 2 {
 		t.Errorf("%d instances, want both", got)
 	}

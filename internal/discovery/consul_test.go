@@ -173,8 +173,8 @@ func TestConsulRegistrationIsRenewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.log.expect(t, "the registration with Consul is not certain")
-	if got := r.metric(t, "discovery_registered"); got != 0 {
-		t.Errorf("discovery_registered is %v, want 0", got)
+	if got := r.metric(t, "movieexample_discovery_registered"); got != 0 {
+		t.Errorf("movieexample_discovery_registered is %v, want 0", got)
 	}
 	registered := func() *api.AgentServiceRegistration {
 		f.mu.Lock()

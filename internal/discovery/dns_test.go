@@ -76,7 +76,7 @@ func (r *resolved) expect(t *testing.T, addrs ...string) {
 
 func (r *resolved) stale(t *testing.T, want float64) {
 	t.Helper()
-	eventually(t, fmt.Sprint("stale is ", want), func() bool { return r.metric(t, "discovery_stale") == want })
+	eventually(t, fmt.Sprint("stale is ", want), func() bool { return r.metric(t, "movieexample_discovery_stale") == want })
 }
 
 // A name server that says that it cannot answer is not one that says nobody is there.
@@ -90,7 +90,7 @@ func TestDNSTellsFailureFromAbsence(t *testing.T) {
 	for _, code := range []dnsmessage.RCode{dnsmessage.RCodeServerFailure, dnsmessage.RCodeRefused} {
 		n.answers(code)
 		r.stale(t, 1)
-		if got := r.metric(t, "discovery_instances"); got != 2 {
+		if got := r.metric(t, "movieexample_discovery_instances"); got != 2 {
 			t.Errorf("%v: %v instances, want both to stay", code, got)
 		}
 		n.answers(dnsmessage.RCodeSuccess)
@@ -101,11 +101,11 @@ func TestDNSTellsFailureFromAbsence(t *testing.T) {
 	}
 	for _, absent := range []func(string){n.unset, func(name string) { n.set(name) }} {
 		absent("rating.example.")
-		eventually(t, "gone", func() bool { return r.metric(t, "discovery_instances") == 0 })
+		eventually(t, "gone", func() bool { return r.metric(t, "movieexample_discovery_instances") == 0 })
 		n.set("rating.example.", ipRecord("127.0.0.1"))
-		eventually(t, "back", func() bool { return r.metric(t, "discovery_instances") == 1 })
+		eventually(t, "back", func() bool { return r.metric(t, "movieexample_discovery_instances") == 1 })
 	}
-	if got := r.metric(t, "discovery_stale"); got != 0 {
+	if got := r.metric(t, "movieexample_discovery_stale"); got != 0 {
 		t.Errorf("stale is %v after honest answers", got)
 	}
 }
@@ -120,7 +120,9 @@ func TestDNSWithManyInstances(t *testing.T) {
 	}
 	n.set("rating.example.", records...)
 	r := resolve(t, "dns://"+n.addr+"/{service}.example.:80?interval=1s", discovery.Options{})
-	eventually(t, "all are known", func() bool { return r.log.count("instances changed") == 1 && r.metric(t, "discovery_instances") == 200 })
+	eventually(t, "all are known", func() bool {
+		return r.log.count("instances changed") == 1 && r.metric(t, "movieexample_discovery_instances") == 200
+	})
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.overTCP == 0 {

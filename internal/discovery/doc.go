@@ -86,9 +86,9 @@
 // asks the registry by itself: a service is looked up once for the whole process, from
 // the first connection to it until [Registry.Close].
 //
-// Metrics: discovery_instances, discovery_stale, discovery_registered and
-// discovery_foreign_instances, by service. How many instances calls can be sent to is
-// another number, the connection's: rpc_client_usable_instances. A log line tells of every change of the instances, and of the registry's
+// Metrics: movieexample_discovery_instances, movieexample_discovery_stale, movieexample_discovery_registered and
+// movieexample_discovery_foreign_instances, by service. How many instances calls can be sent to is
+// another number, the connection's: movieexample_grpc_client_usable_instances. A log line tells of every change of the instances, and of the registry's
 // going and coming, not of every question.
 //
 // # Refusals

@@ -35,10 +35,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return g
 	}
 	m := &metrics{
-		instances:  gauge("discovery_instances", "Instances of a service that this process knows, healthy or not."),
-		stale:      gauge("discovery_stale", "1 while the registry does not answer and the last known instances of a service are used."),
-		registered: gauge("discovery_registered", "1 while the registry knows the instances of a service that this process has registered, 0 while it could not be told."),
-		foreign:    gauge("discovery_foreign_instances", "Instances of a service that work on another database than this process, or than most of them."),
+		instances:  gauge("movieexample_discovery_instances", "Instances of a service that this process knows, healthy or not."),
+		stale:      gauge("movieexample_discovery_stale", "1 while the registry does not answer and the last known instances of a service are used."),
+		registered: gauge("movieexample_discovery_registered", "1 while the registry knows the instances of a service that this process has registered, 0 while it could not be told."),
+		foreign:    gauge("movieexample_discovery_foreign_instances", "Instances of a service that work on another database than this process, or than most of them."),
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("register discovery metrics: %w", err)

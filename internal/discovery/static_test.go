@@ -19,7 +19,7 @@ func TestStaticFileChanges(t *testing.T) {
 	log := w.log
 	instances := func(what string, want float64) {
 		t.Helper()
-		eventually(t, what, func() bool { return w.metric(t, "discovery_instances") == want })
+		eventually(t, what, func() bool { return w.metric(t, "movieexample_discovery_instances") == want })
 	}
 	overwrite := func(content string) {
 		t.Helper()
@@ -47,13 +47,15 @@ func TestStaticFileChanges(t *testing.T) {
 			write = func(content string) { t.Helper(); replace(t, file, content) }
 		}
 		good := log.count("can be used again")
-		stale := w.metric(t, "discovery_stale")
+		stale := w.metric(t, "movieexample_discovery_stale")
 		write(row.content)
 		if row.complaint != "" {
 			log.expect(t, row.complaint)
-			eventually(t, row.name, func() bool { return w.metric(t, "discovery_stale") == 1 })
+			eventually(t, row.name, func() bool { return w.metric(t, "movieexample_discovery_stale") == 1 })
 		} else if stale == 1 {
-			eventually(t, row.name, func() bool { return log.count("can be used again") == good+1 && w.metric(t, "discovery_stale") == 0 })
+			eventually(t, row.name, func() bool {
+				return log.count("can be used again") == good+1 && w.metric(t, "movieexample_discovery_stale") == 0
+			})
 		}
 		instances(fmt.Sprint("after ", row.name), row.instances)
 	}

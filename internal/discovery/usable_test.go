@@ -26,7 +26,7 @@ func usableInstances(t *testing.T, w *world) {
 	usable := func(n int) {
 		t.Helper()
 		eventually(t, fmt.Sprintf("usable instances are %d", n), func() bool {
-			return w.metric(t, "rpc_client_usable_instances") == float64(n) && (n > 0) == (conn.Usable(t.Context()) == nil)
+			return w.metric(t, "movieexample_grpc_client_usable_instances") == float64(n) && (n > 0) == (conn.Usable(t.Context()) == nil)
 		})
 	}
 	usable(0)
@@ -39,7 +39,7 @@ func usableInstances(t *testing.T, w *world) {
 	usable(1)
 	b.kill(t)
 	usable(0)
-	if n := w.metric(t, "discovery_instances"); n != 2 {
+	if n := w.metric(t, "movieexample_discovery_instances"); n != 2 {
 		t.Logf("the registry lists %v", n) // Consul's own checks may have found out by now
 	}
 	if err := conn.Usable(t.Context()); err == nil || !strings.Contains(err.Error(), "rating") {

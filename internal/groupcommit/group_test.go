@@ -407,7 +407,7 @@ func TestAnyWrites(t *testing.T) {
 				t.Errorf("write %q was refused, and took place", v)
 			}
 		}
-		if n, err := testutil.GatherAndCount(reg, "group_commit_writes", "group_commit_wait_seconds"); n != 2 || err != nil {
+		if n, err := testutil.GatherAndCount(reg, "movieexample_group_commit_batch_writes", "movieexample_group_commit_wait_seconds"); n != 2 || err != nil {
 			t.Errorf("%d metrics, %v", n, err)
 		}
 	})

@@ -28,17 +28,17 @@ func NewMetrics(reg prometheus.Registerer, store string) (*Metrics, error) {
 	}
 	m := &Metrics{
 		writes: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "group_commit_writes", Help: "Synchronous writes per transaction; the count is that of the transactions.",
+			Name: "movieexample_group_commit_batch_writes", Help: "Synchronous writes per transaction; the count is that of the transactions.",
 			ConstLabels: labels, Buckets: prometheus.ExponentialBuckets(1, 2, 10),
 		}),
-		wait:     seconds("group_commit_wait_seconds", "How long a synchronous write waited for a transaction to start."),
-		took:     seconds("group_commit_seconds", "How long a transaction of synchronous writes took, its commit included."),
-		failed:   counter("group_commit_failed_total", "Transactions of synchronous writes that failed, those that were then halved included."),
-		refused:  counter("group_commit_refused_total", "Synchronous writes refused because too many were waiting."),
-		halvings: counter("group_commit_halved_total", "Transactions that the database refused for what they held, and that were run again in halves."),
+		wait:     seconds("movieexample_group_commit_wait_seconds", "How long a synchronous write waited for a transaction to start."),
+		took:     seconds("movieexample_group_commit_duration_seconds", "How long a transaction of synchronous writes took, its commit included."),
+		failed:   counter("movieexample_group_commit_failures_total", "Transactions of synchronous writes that failed, those that were then halved included."),
+		refused:  counter("movieexample_group_commit_refused_writes_total", "Synchronous writes refused because too many were waiting."),
+		halvings: counter("movieexample_group_commit_splits_total", "Transactions that the database refused for what they held, and that were run again in halves."),
 	}
 	m.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "group_commit_waiting", Help: "Synchronous writes that wait for a transaction to start.", ConstLabels: labels,
+		Name: "movieexample_group_commit_waiting_writes", Help: "Synchronous writes that wait for a transaction to start.", ConstLabels: labels,
 	})
 	for _, c := range []prometheus.Collector{m.waiting, m.writes, m.wait, m.took, m.failed, m.refused, m.halvings} {
 		if err := reg.Register(c); err != nil {

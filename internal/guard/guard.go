@@ -5,7 +5,7 @@
 //
 //   - A job runs as long as the process does: ingestion, the search index, a registry's watch. [Guard.Run] starts it again
 //     after a panic, later each time. The process goes on and stays ready, because what a job keeps up to date goes on being
-//     served; readiness shows the job as degraded, and the metric background_panics_total counts.
+//     served; readiness shows the job as degraded, and the metric movieexample_background_panics_total counts.
 //   - A piece of work is done for somebody who waits: [Catch] makes the panic an error for them, of kind Internal.
 //
 // What panicked may have left a lock held or half a change made. So a job must begin from what is stored when it is started
@@ -51,7 +51,7 @@ func Catch[V any](what string, work func() (V, error)) (v V, err error) {
 type Config struct {
 	// Logger gets an error with the stack for each panic; nil discards them.
 	Logger *slog.Logger
-	// Metrics gets background_panics_total. Several guards may share one; nil keeps it to itself.
+	// Metrics gets movieexample_background_panics_total. Several guards may share one; nil keeps it to itself.
 	Metrics prometheus.Registerer
 	// Pause is the time before a job's first new start; each further one takes twice as long, up to sixty times. 0 means 1 s.
 	Pause time.Duration
@@ -76,7 +76,7 @@ func New(cfg Config) (*Guard, error) {
 		cfg.Pause = defaultPause
 	}
 	g := &Guard{log: cfg.Logger, pause: cfg.Pause, jobs: make(map[string]string), panics: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "background_panics_total",
+		Name: "movieexample_background_panics_total",
 		Help: "Panics in work that belongs to no request, by job. The job was started again; each is a defect.",
 	}, []string{"job"})}
 	if cfg.Metrics != nil {

@@ -26,12 +26,12 @@ func panics(t *testing.T, reg *prometheus.Registry, job string) float64 {
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == "background_panics_total" && m.GetLabel()[0].GetValue() == job {
+			if f.GetName() == "movieexample_background_panics_total" && m.GetLabel()[0].GetValue() == job {
 				return m.GetCounter().GetValue()
 			}
 		}
 	}
-	t.Fatalf("there is no background_panics_total of %s", job)
+	t.Fatalf("there is no movieexample_background_panics_total of %s", job)
 	return 0
 }
 

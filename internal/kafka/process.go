@@ -102,7 +102,7 @@ func StartBrokerProcess(ctx context.Context, cfg BrokerProcessConfig) (*BrokerPr
 	p := &BrokerProcess{
 		cfg: cfg, log: bc.Logger, listener: l, stopping: make(chan struct{}), ended: make(chan struct{}),
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "movieexample_broker_restarts_total", Help: "How often the embedded Kafka broker's process ended and was started again.",
+			Name: "movieexample_kafka_broker_restarts_total", Help: "How often the embedded Kafka broker's process ended and was started again.",
 		}),
 	}
 	p.cfg.Broker.Addr = l.Addr().String() // the port stays

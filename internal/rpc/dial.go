@@ -33,7 +33,7 @@ type DialConfig struct {
 	Idempotent []string
 	// MaxMessageBytes is the size of the greatest response that is accepted. 0 means 4 MiB.
 	MaxMessageBytes int
-	// Metrics gets rpc_client_usable_instances. Several connections may share one; nil
+	// Metrics gets movieexample_grpc_client_usable_instances. Several connections may share one; nil
 	// keeps it to nobody.
 	Metrics prometheus.Registerer
 	// Resolvers look up the targets whose scheme they have, for this connection

@@ -169,7 +169,7 @@ func TestUnfinishedRequestsAreBounded(t *testing.T) {
 					t.Fatalf("another connection is not served: %v", err)
 				}
 			}
-			for deadline := time.Now().Add(patience); counter(t, w.metrics, "grpc_server_cut_total", "memory") == 0; {
+			for deadline := time.Now().Add(patience); counter(t, w.metrics, "movieexample_grpc_server_aborted_total", "memory") == 0; {
 				if time.Now().After(deadline) {
 					t.Fatalf("nothing was cut off after %d calls", row.attempts)
 				}
@@ -188,7 +188,7 @@ func TestUnfinishedRequestsAreBounded(t *testing.T) {
 			if grown > 4*limit {
 				t.Errorf("the heap grew by %d bytes, limit %d", grown, limit)
 			}
-			if n := counter(t, w.metrics, "grpc_server_cut_total", "memory"); n == 0 {
+			if n := counter(t, w.metrics, "movieexample_grpc_server_aborted_total", "memory"); n == 0 {
 				t.Error("nothing was cut off: the limit was not tried")
 			}
 		})
@@ -243,7 +243,7 @@ func TestSlowRequestsEnd(t *testing.T) {
 	if !ended[missing] || !ended[nothing] {
 		t.Errorf("%v ended, want %d and %d", ended, missing, nothing)
 	}
-	if n := counter(t, w.metrics, "grpc_server_cut_total", "slow"); n != 2 {
+	if n := counter(t, w.metrics, "movieexample_grpc_server_aborted_total", "slow"); n != 2 {
 		t.Errorf("%v calls are counted as slow, want 2", n)
 	}
 
@@ -372,7 +372,7 @@ func handled(t *testing.T, reg *prometheus.Registry, code string) float64 {
 	}
 	sum := 0.0
 	for _, f := range families {
-		if f.GetName() != "grpc_server_handled_total" {
+		if f.GetName() != "movieexample_grpc_server_handled_total" {
 			continue
 		}
 		for _, m := range f.GetMetric() {

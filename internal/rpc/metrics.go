@@ -28,14 +28,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		reg = prometheus.NewRegistry()
 	}
 	handled, err := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "grpc_server_handled_total",
+		Name: "movieexample_grpc_server_handled_total",
 		Help: "Calls that this process answered, by the status code of the answer.",
 	}, []string{"service", "method", "code"}))
 	if err != nil {
 		return nil, err
 	}
 	seconds, err := register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "grpc_server_handling_seconds",
+		Name:    "movieexample_grpc_server_handling_seconds",
 		Help:    "Time from the arrival of a call at its handler to its answer.",
 		Buckets: telemetry.LatencyBuckets(),
 	}, []string{"service", "method"}))
@@ -43,7 +43,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return nil, err
 	}
 	cut, err := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "grpc_server_cut_total",
+		Name: "movieexample_grpc_server_aborted_total",
 		Help: "Calls whose message did not arrive in time (slow), and connections closed because unfinished requests held too much memory (memory).",
 	}, []string{"reason"}))
 	if err != nil {

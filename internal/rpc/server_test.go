@@ -115,12 +115,12 @@ func TestMetrics(t *testing.T) {
 			_, _ = w.client.UnaryCall(t.Context(), &testpb.SimpleRequest{})
 		}
 		const want = `
-# HELP grpc_server_handled_total Calls that this process answered, by the status code of the answer.
-# TYPE grpc_server_handled_total counter
-grpc_server_handled_total{code="NotFound",method="UnaryCall",service="grpc.testing.TestService"} 2
-grpc_server_handled_total{code="OK",method="UnaryCall",service="grpc.testing.TestService"} 3
+# HELP movieexample_grpc_server_handled_total Calls that this process answered, by the status code of the answer.
+# TYPE movieexample_grpc_server_handled_total counter
+movieexample_grpc_server_handled_total{code="NotFound",method="UnaryCall",service="grpc.testing.TestService"} 2
+movieexample_grpc_server_handled_total{code="OK",method="UnaryCall",service="grpc.testing.TestService"} 3
 `
-		if err := testutil.GatherAndCompare(w.metrics, strings.NewReader(want), "grpc_server_handled_total"); err != nil {
+		if err := testutil.GatherAndCompare(w.metrics, strings.NewReader(want), "movieexample_grpc_server_handled_total"); err != nil {
 			t.Error(err)
 		}
 		families, err := w.metrics.Gather()
@@ -129,14 +129,14 @@ grpc_server_handled_total{code="OK",method="UnaryCall",service="grpc.testing.Tes
 		}
 		var count uint64
 		for _, f := range families {
-			if f.GetName() == "grpc_server_handling_seconds" {
+			if f.GetName() == "movieexample_grpc_server_handling_seconds" {
 				for _, m := range f.GetMetric() {
 					count += m.GetHistogram().GetSampleCount()
 				}
 			}
 		}
 		if count != 5 {
-			t.Errorf("grpc_server_handling_seconds has %d samples, want 5", count)
+			t.Errorf("movieexample_grpc_server_handling_seconds has %d samples, want 5", count)
 		}
 	})
 }
@@ -155,11 +155,11 @@ func TestTwoServersShareARegistry(t *testing.T) {
 		}
 	}
 	const want = `
-# HELP grpc_server_handled_total Calls that this process answered, by the status code of the answer.
-# TYPE grpc_server_handled_total counter
-grpc_server_handled_total{code="Unimplemented",method="EmptyCall",service="grpc.testing.TestService"} 2
+# HELP movieexample_grpc_server_handled_total Calls that this process answered, by the status code of the answer.
+# TYPE movieexample_grpc_server_handled_total counter
+movieexample_grpc_server_handled_total{code="Unimplemented",method="EmptyCall",service="grpc.testing.TestService"} 2
 `
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "grpc_server_handled_total"); err != nil {
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "movieexample_grpc_server_handled_total"); err != nil {
 		t.Error(err)
 	}
 }
@@ -175,7 +175,7 @@ func TestServerConfigIsChecked(t *testing.T) {
 		{"default above maximum", func(c *rpc.ServerConfig) { c.DefaultDeadline, c.MaxDeadline = 2, 1 }, "above MaxDeadline"},
 		{"metrics taken", func(c *rpc.ServerConfig) {
 			reg := prometheus.NewRegistry()
-			reg.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "grpc_server_handled_total", Help: "taken"}))
+			reg.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "movieexample_grpc_server_handled_total", Help: "taken"}))
 			c.Metrics = reg
 		}, "register gRPC metrics"},
 	} {

@@ -71,7 +71,7 @@ func usableGauge(reg prometheus.Registerer, callee string) (prometheus.Gauge, er
 		reg = prometheus.NewRegistry()
 	}
 	vec, err := register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "rpc_client_usable_instances",
+		Name: "movieexample_grpc_client_usable_instances",
 		Help: "Instances of a service that this process can send calls to: connected, and healthy by their own word. A service in the same process is one while it serves.",
 	}, []string{"callee"}))
 	if err != nil {

@@ -33,7 +33,7 @@ import (
 const coldFilms = 60_000
 
 // fresh counts the films that were answered with ratings that the rating service was asked for.
-const fresh = `movieexample_movie_answers_total{rating_status="fresh"}`
+const fresh = `movieexample_movie_responses_total{rating_status="fresh"}`
 
 // detailsCallers ask at the same time, on one connection: few, who leave the processors idle while a question travels, and as many
 // as make the processors the limit.
@@ -249,7 +249,7 @@ func compareDetails(b *testing.B, s *realServers, callers int, onMariaDB, inFile
 		return func() float64 { return loaded(b, callers, time.Second, getMovie(conn, &asked, film)) }
 	}
 	calls := func(t threeProcesses) float64 {
-		return metric(b, t.metadata, "grpc_server_handled_total") + metric(b, t.rating, "grpc_server_handled_total")
+		return metric(b, t.metadata, "movieexample_grpc_server_handled_total") + metric(b, t.rating, "movieexample_grpc_server_handled_total")
 	}
 	cold := func(t threeProcesses, where string) func() float64 {
 		asked := t.asked

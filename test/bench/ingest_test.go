@@ -125,9 +125,9 @@ func (p *ratingProcess) ingested(b *testing.B) (records, transactions int) {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			switch f.GetName() {
-			case "rating_ingest_records_total":
+			case "movieexample_rating_ingest_records_total":
 				records += int(m.GetCounter().GetValue())
-			case "rating_ingest_batch_seconds":
+			case "movieexample_rating_ingest_batch_duration_seconds":
 				transactions += int(m.GetHistogram().GetSampleCount())
 			}
 		}

@@ -36,7 +36,7 @@ func BenchmarkKafkaToMariaDB(b *testing.B) {
 		p := s.consumer(b, url, topic, name)
 		marks := s.follow(b, name, n, 20*time.Millisecond)
 		checkTotals(b, s, p, name, n, sum)
-		batches = append(batches, metric(b, p, "rating_ingest_records_total")/metric(b, p, "rating_ingest_batch_seconds_count"))
+		batches = append(batches, metric(b, p, "movieexample_rating_ingest_records_total")/metric(b, p, "movieexample_rating_ingest_batch_duration_seconds_count"))
 		stop(b, p)
 		return ratePerSecond(marks)
 	}

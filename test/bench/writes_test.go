@@ -139,7 +139,7 @@ func (w *writer) shared(b *testing.B) (writes, transactions float64) {
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == "group_commit_writes" && m.GetLabel()[0].GetValue() == w.store {
+			if f.GetName() == "movieexample_group_commit_batch_writes" && m.GetLabel()[0].GetValue() == w.store {
 				writes, transactions = m.GetHistogram().GetSampleSum(), float64(m.GetHistogram().GetSampleCount())
 			}
 		}

@@ -44,10 +44,10 @@ const session = 10 * time.Second
 // and not yet written has been ingested by others, and its transactions have to find that out.
 func zombie(s *scene) {
 	processes := s.rig.c.Of("rating")
-	fenced := s.metric("rating", "rating_ingest_fenced_total")
+	fenced := s.metric("rating", "movieexample_rating_ingest_fenced_batches_total")
 	// A process that happens to be between two transactions when it is frozen has nothing to be fenced for: a few more are
 	// frozen then, until one was in the middle of something.
-	for n := 0; n < s.times || n < s.times+8 && s.metric("rating", "rating_ingest_fenced_total") <= fenced; n++ {
+	for n := 0; n < s.times || n < s.times+8 && s.metric("rating", "movieexample_rating_ingest_fenced_batches_total") <= fenced; n++ {
 		s.let(s.rig.between(500*time.Millisecond, 2*time.Second))
 		victim := processes[n%len(processes)]
 		s.await(victim.Name+" to have a partition", func(context.Context) error {
@@ -72,8 +72,8 @@ func zombie(s *scene) {
 			return time.Now()
 		})
 	}
-	if got := s.metric("rating", "rating_ingest_fenced_total"); got <= fenced {
-		s.Errorf("rating_ingest_fenced_total is %v as before: no zombie tried to write", got)
+	if got := s.metric("rating", "movieexample_rating_ingest_fenced_batches_total"); got <= fenced {
+		s.Errorf("movieexample_rating_ingest_fenced_batches_total is %v as before: no zombie tried to write", got)
 	} else {
 		s.Logf("%v batches were fenced", got-fenced)
 	}
@@ -158,7 +158,7 @@ func (r *resets) verdict(d servers.Direction, b []byte) servers.Verdict {
 // find out what became of it, so nothing fails.
 func commitReset(s *scene) {
 	proxy := s.rig.c.DatabaseProxy
-	broken, before := proxy.Resets(), s.metric("rating", "rating_ingest_retries_total")
+	broken, before := proxy.Resets(), s.metric("rating", "movieexample_rating_ingest_retries_total")
 	retries := 0.0
 	r := &resets{}
 	s.round(nil, func() time.Time {
@@ -167,7 +167,7 @@ func commitReset(s *scene) {
 			if n := proxy.Resets() - broken; n < s.times {
 				return fmt.Errorf("%d of %d connections were reset", n, s.times)
 			}
-			if retries = s.metric("rating", "rating_ingest_retries_total") - before; retries == 0 {
+			if retries = s.metric("rating", "movieexample_rating_ingest_retries_total") - before; retries == 0 {
 				return errors.New("ingestion has repeated no transaction")
 			}
 			return nil

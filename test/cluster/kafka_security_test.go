@@ -247,9 +247,9 @@ func (s *secured) ingested(t *testing.T, address, admin, group string, n int) {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
 			number, _ := strconv.ParseFloat(value, 64)
 			switch {
-			case strings.HasPrefix(name, "rating_ingest_lag_records{"):
+			case strings.HasPrefix(name, "movieexample_rating_ingest_lag_records{"):
 				series, lag = series+1, lag+number
-			case name == `rating_ingest_records_total{result="applied"`:
+			case name == `movieexample_rating_ingest_records_total{result="applied"`:
 				applied = number
 			}
 		}

@@ -28,7 +28,7 @@ func TestLogOfAnOutage(t *testing.T) {
 	failed := crowd(t, c)
 	eventually(t, "ingestion", func(ctx context.Context) error {
 		m, err := c.Process("rating-1").Metrics(ctx)
-		if n := m.Sum("rating_ingest_records_total"); err == nil && n < 20 {
+		if n := m.Sum("movieexample_rating_ingest_records_total"); err == nil && n < 20 {
 			err = fmt.Errorf("%v events are ingested", n)
 		}
 		return err

@@ -197,7 +197,7 @@ func TestStaticDiscovery(t *testing.T) {
 			return err
 		}
 		m, err := added.Metrics(ctx)
-		if err == nil && m.Sum("grpc_server_handled_total") == 0 {
+		if err == nil && m.Sum("movieexample_grpc_server_handled_total") == 0 {
 			err = fmt.Errorf("there were none: %v", m)
 		}
 		return err
