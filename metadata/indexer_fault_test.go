@@ -54,19 +54,25 @@ func TestLoadingMayFail(t *testing.T) {
 				}
 				notReady++
 			}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			done := make(chan error)
-			go func() { done <- svc.Run(ctx) }()
-			until(t, "ready", func() error { return svc.SearchReady(t.Context()) })
-			cancel()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
+			runUntilReady(t, svc)
 		})
 	}
 	if notReady < 10 {
 		t.Errorf("%d of %d runs were not ready: the faults did not hit", notReady, n)
+	}
+}
+
+// runUntilReady runs the service until search is ready.
+func runUntilReady(t *testing.T, svc *metadata.Service) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error)
+	go func() { done <- svc.Run(ctx) }()
+	until(t, "ready", func() error { return svc.SearchReady(t.Context()) })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -88,15 +94,7 @@ func TestLoadingTakesLong(t *testing.T) {
 	if err := svc.SearchReady(t.Context()); err == nil || !strings.Contains(err.Error(), "the search index is being loaded") {
 		t.Errorf("after New: %v", err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	done := make(chan error)
-	go func() { done <- svc.Run(ctx) }()
-	until(t, "ready", func() error { return svc.SearchReady(t.Context()) })
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	runUntilReady(t, svc)
 }
 
 func TestSearchBeforeTheIndexIsLoaded(t *testing.T) {

@@ -28,28 +28,36 @@ type errorer interface {
 	Errorf(format string, args ...any)
 }
 
-// walk reads a list to its end and calls between after every page but the last.
+// walkPages reads pages of at most size ids to the end (0: of any size) and calls between after every page but the last.
+func walkPages(t errorer, size int32, page func(token string) (ids []string, next string, err error), between func()) (all []string) {
+	t.Helper()
+	token := ""
+	for range 10_000 {
+		ids, next, err := page(token)
+		if err != nil {
+			t.Fatalf("read a page: %v", err)
+		}
+		if size > 0 && len(ids) > int(size) {
+			t.Errorf("page of %d has %d movies", size, len(ids))
+		}
+		if all, token = append(all, ids...), next; token == "" {
+			return all
+		}
+		between()
+	}
+	t.Fatalf("the pages do not end")
+	return nil
+}
+
+// walk walks the pages of a list.
 func walk(tb testing.TB, t errorer, c *catalogue, req *metadatav1.ListMoviesRequest, between func()) []string {
 	t.Helper()
 	req = proto.Clone(req).(*metadatav1.ListMoviesRequest)
-	var all []string
-	for range 10_000 {
+	return walkPages(t, req.GetPageSize(), func(token string) ([]string, string, error) {
+		req.PageToken = token
 		resp, err := c.ListMovies(tb.Context(), req)
-		if err != nil {
-			t.Fatalf("list: %v", err)
-		}
-		if n := len(resp.GetMovies()); req.GetPageSize() > 0 && n > int(req.GetPageSize()) {
-			t.Errorf("page of %d has %d movies", req.GetPageSize(), n)
-		}
-		all = append(all, ids(resp.GetMovies())...)
-		if resp.GetNextPageToken() == "" {
-			return all
-		}
-		req.PageToken = resp.GetNextPageToken()
-		between()
-	}
-	t.Fatalf("the list does not end")
-	return nil
+		return ids(resp.GetMovies()), resp.GetNextPageToken(), err
+	}, between)
 }
 
 func nothing() {}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ownWait is how long a search waits for earlier writes of its own process. It bounds the time of a search during an import.
+// ownWait is how long a search waits for earlier writes of the same process. It bounds the time of a search during an import.
 const ownWait = 100 * time.Millisecond
 
 // ownWrites makes searches wait until the index has what their own process wrote before, so that a client that writes a film

@@ -235,28 +235,15 @@ func TestCatalogueStats(t *testing.T) {
 	}
 }
 
-// walkSearch reads all that is found and calls between after every page but the last.
+// walkSearch walks the pages of a search.
 func walkSearch(tb testing.TB, t errorer, c *catalogue, req *metadatav1.SearchMoviesRequest, between func()) []string {
 	t.Helper()
 	req = proto.Clone(req).(*metadatav1.SearchMoviesRequest)
-	var all []string
-	for range 10_000 {
+	return walkPages(t, req.GetPageSize(), func(token string) ([]string, string, error) {
+		req.PageToken = token
 		resp, err := c.SearchMovies(tb.Context(), req)
-		if err != nil {
-			t.Fatalf("search: %v", err)
-		}
-		if n := len(resp.GetHits()); n > int(req.GetPageSize()) {
-			t.Errorf("page of %d has %d hits", req.GetPageSize(), n)
-		}
-		all = append(all, hitIDs(resp)...)
-		if resp.GetNextPageToken() == "" {
-			return all
-		}
-		req.PageToken = resp.GetNextPageToken()
-		between()
-	}
-	t.Fatalf("the search does not end")
-	return nil
+		return hitIDs(resp), resp.GetNextPageToken(), err
+	}, between)
 }
 
 // Films that do not change are found exactly once, and in the order in which they are found without

@@ -1,7 +1,5 @@
 package search
 
-import "github.com/blevesearch/vellum"
-
 // Search answers a query.
 //
 // It uses one state of the index, even if changes are applied at the same time; only votes may change.
@@ -17,7 +15,7 @@ func (x *Index) Search(q Query) Result {
 		more = limit + 1 // one more tells whether there is a next page
 	}
 	counts := tally{genres: map[string]int{}}
-	shared := &automata{typos: x.typos, made: map[automatonKey]vellum.FuzzyAutomaton{}}
+	shared := newAutomata(x.typos)
 	var best []ranked
 	for _, v := range now.views {
 		s := newScratch(&x.sets, v.n)

@@ -32,6 +32,10 @@ type automata struct {
 	made  map[automatonKey]vellum.FuzzyAutomaton
 }
 
+func newAutomata(t typos) *automata {
+	return &automata{typos: t, made: map[automatonKey]vellum.FuzzyAutomaton{}}
+}
+
 type automatonKey struct {
 	text   string
 	typos  int

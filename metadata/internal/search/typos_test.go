@@ -8,13 +8,13 @@ import (
 
 // TestAutomataFit: the longest texts that may have typos have an automaton, whatever their characters.
 func TestAutomataFit(t *testing.T) {
-	typos := newTypos()
+	automata := newAutomata(newTypos())
 	for _, first := range []rune{'a', 'à', '一', '\U00020000'} {
 		var text []rune
 		for i := range maxTypoName {
 			text = append(text, first+rune(i)) // all different, which makes the largest one
 		}
-		if dfa := typos.of(string(text), 2); dfa == nil {
+		if a := automata.of(string(text), 2, false); a == nil {
 			t.Errorf("no automaton for %d characters from %q on", len(text), first)
 		}
 	}
@@ -27,13 +27,12 @@ func TestDistances(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := word.Draw(t, "a"), word.Draw(t, "b")
 		row := osa([]rune(a), []rune(b))
+		automata := newAutomata(typos)
 		for most := 1; most <= 2; most++ {
-			dfa := typos.of(a, most)
 			for _, prefix := range []bool{false, true} {
 				want := row[len(row)-1]
-				var automaton fuzzy = dfa
+				automaton := automata.of(a, most, prefix)
 				if prefix {
-					automaton = prefixAutomaton{dfa: dfa, max: most}
 					for _, n := range row {
 						want = min(want, n)
 					}
