@@ -3,11 +3,15 @@ package client
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
@@ -331,4 +335,168 @@ func (w *filmWriter) count(row filmRow, r *metadatav1.BatchPutMoviesResponse_Res
 			w.partial(row, reason)
 		}
 	}
+}
+
+var (
+	// quoted is a text as reasons show it.
+	quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	// named is the field that a part of a reason is about.
+	named = regexp.MustCompile(`^([a-z_]+(?:\.[a-z]+)?(?:\[[0-9]+\])?): `)
+)
+
+// refusedFields are the optional fields that the service refuses a film for, as it spells them ("year", "genres[2]",
+// "external_ids.imdb"); nil if the film was taken, or is refused for something that it cannot go without.
+func refusedFields(r *metadatav1.BatchPutMoviesResponse_Result) []string {
+	if codes.Code(r.GetCode()) != codes.InvalidArgument {
+		return nil
+	}
+	var fields []string
+	// A reason has a part for each field. What was given stands in quotes, whatever is in it.
+	for part := range strings.SplitSeq(quoted.ReplaceAllString(r.GetReason(), `""`), "; ") {
+		found := named.FindStringSubmatch(part)
+		if found == nil {
+			continue // the part before continues
+		}
+		field, _, _ := strings.Cut(found[1], "[")
+		if !slices.Contains(optionalFields(), field) {
+			return nil
+		}
+		fields = append(fields, found[1])
+	}
+	return fields
+}
+
+// optionalFields are what a film can go without, in the contract's spelling.
+func optionalFields() []string {
+	return []string{
+		"original_title", "alternative_titles", "year", "genres", "director", "description", "runtime_minutes",
+		"external_ids.imdb", "external_ids.tmdb", "external_ids.movielens",
+	}
+}
+
+// withoutFields returns the film without those fields, and without those elements of lists.
+func withoutFields(m *metadatav1.Movie, fields []string) *metadatav1.Movie {
+	m = proto.CloneOf(m)
+	for _, name := range slices.Backward(fields) { // the later elements of a list first
+		field, element, one := strings.Cut(strings.TrimSuffix(name, "]"), "[")
+		if !one {
+			copyField(m, &metadatav1.Movie{}, field)
+			continue
+		}
+		list := &m.Genres
+		if field == "alternative_titles" {
+			list = &m.AlternativeTitles
+		}
+		if i, err := strconv.Atoi(element); err == nil && i < len(*list) {
+			*list = slices.Delete(*list, i, i+1)
+		}
+	}
+	return m
+}
+
+// copyField gives a field of to the value that it has in from.
+func copyField(to, from *metadatav1.Movie, field string) {
+	if to.ExternalIds == nil && strings.HasPrefix(field, "external_ids.") {
+		to.ExternalIds = &metadatav1.ExternalIds{}
+	}
+	switch field {
+	case "original_title":
+		to.OriginalTitle = from.GetOriginalTitle()
+	case "alternative_titles":
+		to.AlternativeTitles = from.GetAlternativeTitles()
+	case "year":
+		to.Year = from.Year
+	case "genres":
+		to.Genres = from.GetGenres()
+	case "director":
+		to.Director = from.GetDirector()
+	case "description":
+		to.Description = from.GetDescription()
+	case "runtime_minutes":
+		to.RuntimeMinutes = from.RuntimeMinutes
+	case "external_ids.imdb":
+		to.ExternalIds.Imdb = from.GetExternalIds().GetImdb()
+	case "external_ids.tmdb":
+		to.ExternalIds.Tmdb = from.GetExternalIds().GetTmdb()
+	case "external_ids.movielens":
+		to.ExternalIds.Movielens = from.GetExternalIds().GetMovielens()
+	}
+}
+
+// keep gives a film that replaces the stored one what that one has in these fields: a field that cannot be read removes nothing.
+func (w *filmWriter) keep(m *metadatav1.Movie, fields []string) (*metadatav1.Movie, error) {
+	if !w.rules.replace || len(fields) == 0 {
+		return m, nil
+	}
+	resp, err := w.c.metadata.GetMovie(w.ctx, &metadatav1.GetMovieRequest{Id: m.GetId()})
+	switch kind := fault.KindOf(err); {
+	case err == nil:
+	case kind == fault.KindNotFound || kind == fault.KindInvalid: // it is new, or will be refused
+		return m, nil
+	default:
+		return nil, w.c.explain(Metadata, "read the film that is to be replaced", err)
+	}
+	m = proto.CloneOf(m)
+	for _, field := range fields {
+		copyField(m, resp.GetMovie(), field)
+	}
+	return m, nil
+}
+
+// contest is an external id of a film that another film of the catalogue has.
+type contest struct {
+	source string // "imdb", "tmdb" or "movielens"
+	id     string
+	owner  string // the other film's id, in quotes
+	met    bool   // the film became one with the other one
+}
+
+// contested is how the metadata service says it. A refusal in other words stays a refusal.
+var contested = regexp.MustCompile(`^external_ids\.(imdb|tmdb|movielens): .* belongs to the movie ("(?:[^"\\]|\\.)*")`)
+
+// contestOf reports whether the film was refused because of an external id that it could go without.
+func contestOf(r *metadatav1.BatchPutMoviesResponse_Result, m *metadatav1.Movie) (contest, bool) {
+	found := contested.FindStringSubmatch(r.GetReason())
+	if codes.Code(r.GetCode()) != codes.AlreadyExists || found == nil {
+		return contest{}, false
+	}
+	c := contest{source: found[1], owner: found[2]}
+	c.id = *c.field(m.GetExternalIds())
+	return c, c.id != ""
+}
+
+// field is where the id stands.
+func (c contest) field(ids *metadatav1.ExternalIds) *string {
+	switch {
+	case ids == nil:
+		return new(string)
+	case c.source == "imdb":
+		return &ids.Imdb
+	case c.source == "tmdb":
+		return &ids.Tmdb
+	}
+	return &ids.Movielens
+}
+
+func (c contest) without(m *metadatav1.Movie) *metadatav1.Movie {
+	m = proto.CloneOf(m)
+	*c.field(m.ExternalIds) = ""
+	return m
+}
+
+// contestText is one or more contests in a sentence.
+func contestText(contests []contest) string {
+	var parts []string
+	for _, c := range contests {
+		name := map[string]string{"imdb": "IMDb", "tmdb": "TMDb", "movielens": "MovieLens"}[c.source]
+		if c.met {
+			return fmt.Sprintf("the film %s has the %s id %s; the two became one", c.owner, name, c.id)
+		}
+		parts = append(parts, fmt.Sprintf("%s id %s belongs to the film %s", name, c.id, c.owner))
+	}
+	without := "it"
+	if len(parts) > 1 {
+		without = "them"
+	}
+	return strings.Join(parts, ", ") + "; the film went in without " + without
 }

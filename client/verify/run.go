@@ -24,23 +24,6 @@ type Options struct {
 	Each func(Result)
 }
 
-const (
-	defaultParallel = 8
-	// patience is how long a condition is waited for whose time is not promised.
-	patience = 20 * time.Second
-	// trialTimeout bounds one scenario at one instance; cleanTimeout what follows it.
-	trialTimeout = time.Minute
-	cleanTimeout = 15 * time.Second
-)
-
-// job is a scenario to be asked of an instance.
-type job struct {
-	scenario Scenario
-	door     *door
-	index    int // of the instance
-	result   *Result
-}
-
 // Run asks the system, and returns when everything was asked and taken away again. If ctx ends, what was not asked by then fails.
 func (s *System) Run(ctx context.Context, opt Options) *Report {
 	opt.Parallel = cmp.Or(opt.Parallel, defaultParallel)

@@ -41,24 +41,6 @@ type Scenario struct {
 // Touches reports whether the scenario asks a part.
 func (s Scenario) Touches(p Part) bool { return s.Door == p || slices.Contains(s.Needs, p) }
 
-// Scenarios returns all of them, by area.
-func Scenarios() []Scenario {
-	all := slices.Concat(
-		catalogueScenarios(), catalogueWalkScenarios(), searchScenarios(),
-		ratingScenarios(), ratingListScenarios(), rankingScenarios(),
-		detailScenarios(), composedScenarios(),
-		bookScenarios(),
-		eventScenarios(), orderScenarios(), poisonScenarios(),
-		restFilmScenarios(), restRatingScenarios(), restReadScenarios(), restEdgeScenarios(),
-		pageScenarios(),
-		operationScenarios(),
-	)
-	slices.SortStableFunc(all, func(a, b Scenario) int {
-		return slices.Index(Areas(), a.Area) - slices.Index(Areas(), b.Area)
-	})
-	return all
-}
-
 // Outcome is what became of a scenario at an instance.
 type Outcome string
 

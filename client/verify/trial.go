@@ -10,6 +10,11 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"movieexample.com/gen/book"
+	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	moviev1 "movieexample.com/gen/movieexample/movie/v1"
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 )
 
 // trial is one scenario being asked of one instance. Its methods that find a promise broken do not return: they panic with a
@@ -227,3 +232,53 @@ func errLeft(what string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
+
+const (
+	defaultParallel = 8
+	// patience is how long a condition is waited for whose time is not promised.
+	patience = 20 * time.Second
+	// trialTimeout bounds one scenario at one instance; cleanTimeout what follows it.
+	trialTimeout = time.Minute
+	cleanTimeout = 15 * time.Second
+)
+
+// job is a scenario to be asked of an instance.
+type job struct {
+	scenario Scenario
+	door     *door
+	index    int // of the instance
+	result   *Result
+}
+
+// callTimeout bounds one call: a service answers or says that it cannot.
+const callTimeout = 10 * time.Second
+
+// at returns the instance of a part that the trial asks: its own door, or one of the others, in turn.
+func (t *trial) at(p Part) *door {
+	if t.door.part == p {
+		return t.door
+	}
+	doors := t.sys.reachable(p)
+	return doors[t.index%len(doors)]
+}
+
+// The clients of the services at one instance.
+func (d *door) metadata() metadatav1.MetadataServiceClient {
+	return metadatav1.NewMetadataServiceClient(d.conn)
+}
+
+func (d *door) ratings() ratingv1.RatingServiceClient { return ratingv1.NewRatingServiceClient(d.conn) }
+
+func (d *door) admin() ratingv1.RatingAdminServiceClient {
+	return ratingv1.NewRatingAdminServiceClient(d.conn)
+}
+
+func (d *door) movies() moviev1.MovieServiceClient { return moviev1.NewMovieServiceClient(d.conn) }
+
+func (d *door) bookMetadata() book.MetadataServiceClient {
+	return book.NewMetadataServiceClient(d.conn)
+}
+
+func (d *door) bookRatings() book.RatingServiceClient { return book.NewRatingServiceClient(d.conn) }
+
+func (d *door) bookMovies() book.MovieServiceClient { return book.NewMovieServiceClient(d.conn) }
