@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// MaxAlternativeTitles is the most alternative titles that a film comes with. The
-// catalogue takes 50; the rest is left to the names that other sources know a film
-// by, so that it does not matter which source comes first.
+// MaxAlternativeTitles is the most alternative titles that a film comes with. The catalogue takes 50; the rest is
+// left to the names that other sources know a film by, so that it does not matter which source comes first.
 const MaxAlternativeTitles = 40
 
 // The columns of title.akas, in the order of File.columns.
@@ -24,8 +23,7 @@ const (
 	akasOriginal
 )
 
-// aka keeps a row of title.akas if it is of a film and a title that a user might
-// look for.
+// aka keeps a row of title.akas if it is of a film and a title that a user might look for.
 func (r *reading) aka(t *table) (*RowError, error) {
 	film, ok := number(t.fields[akasID], "tt")
 	if !ok {
@@ -54,9 +52,8 @@ func (r *reading) aka(t *table) (*RowError, error) {
 	return nil, r.akas.add(r.record)
 }
 
-// akaRank says how likely a user searches for the film by a row's title; lower is
-// likelier. It is for films that are known by more titles than they may have: some
-// have a hundred, most of them one country's spelling of another's.
+// akaRank says how likely a user searches for the film by a row's title; lower is likelier. It is for films that are
+// known by more titles than they may have: some have a hundred, most of them one country's spelling of another's.
 //
 //	0 the original title
 //	1 the title in English, or for the whole world

@@ -10,9 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// table reads CSV (RFC 4180) with a header, so that one broken row costs no other:
-// if a quote is not closed, the lines behind it are read as separate rows, which
-// is what they nearly always are.
+// table reads CSV (RFC 4180) with a header, so that one broken row costs no other: if a quote is not closed, the
+// lines behind it are read as separate rows, which is what they nearly always are.
 type table struct {
 	name  string // for rejects
 	lines *lines
@@ -25,8 +24,7 @@ type table struct {
 	row    []string // the wanted ones
 }
 
-// newTable reads the header. columns are those that there may be, of which the
-// required ones must be there.
+// newTable reads the header. columns are those that there may be, of which the required ones must be there.
 func newTable(name string, r io.Reader, columns, required []string) (*table, error) {
 	t := &table{name: name, lines: newLines(r), row: make([]string, len(columns))}
 	header, _, bad, err := t.read()

@@ -21,8 +21,7 @@ import (
 	"movieexample.com/internal/syntax"
 )
 
-// MovieColumns are the columns of a CSV file of movies, in the order in which they are
-// written.
+// MovieColumns are the columns of a CSV file of movies, in the order in which they are written.
 func MovieColumns() []string {
 	return []string{
 		"id", "title", "originalTitle", "alternativeTitles", "year", "genres", "director", "description", "runtimeMinutes", "imdb", "tmdb", "movielens",
@@ -123,9 +122,8 @@ type MovieRow struct {
 	Left []LeftOut
 }
 
-// ReadMovies streams the movies of a file; name stands in the errors. A CSV file must
-// have the columns id and title; if whole is set, all of [MovieColumns]: who replaces
-// movies by what is in the file must mean what is not.
+// ReadMovies streams the movies of a file; name stands in the errors. A CSV file must have the columns id and title;
+// if whole is set, all of [MovieColumns]: who replaces movies by what is in the file must mean what is not.
 //
 // A [*RowError] is a rejected row, and reading continues. Any other error (r's, a wrong
 // header) is the last thing that the stream yields.
