@@ -166,7 +166,7 @@ func (c *Client) haveVotes(ctx context.Context, votes map[string]int64) (bool, e
 	check := func() error {
 		resp, err := c.ratings.BatchGetRatingSummaries(ctx, &ratingv1.BatchGetRatingSummariesRequest{RecordType: movieType, RecordIds: ids})
 		if err != nil {
-			return c.explain(Rating, "see whether the demo is loaded", err)
+			return c.explain(Rating, "check whether the demo is loaded", err)
 		}
 		enough = enough && len(resp.GetSummaries()) == len(ids)
 		for _, s := range resp.GetSummaries() {

@@ -167,7 +167,7 @@ func (c *Client) ImportRatings(ctx context.Context, r io.Reader, opt FileOptions
 	if err != nil && isInterrupt(ctx, err) {
 		s.Interrupted = true
 		err = &interrupted{
-			text:  fmt.Sprintf("interrupted: %d ratings went in; run it again to complete it, what is there already does no harm", s.Ratings.Published),
+			text:  fmt.Sprintf("interrupted: %d ratings went in; run it again to complete it, rows that went in already are not changed", s.Ratings.Published),
 			cause: ctx.Err(),
 		}
 	}

@@ -490,7 +490,7 @@ func contestText(contests []contest) string {
 	for _, c := range contests {
 		name := map[string]string{"imdb": "IMDb", "tmdb": "TMDb", "movielens": "MovieLens"}[c.source]
 		if c.met {
-			return fmt.Sprintf("the film %s has the %s id %s; the two became one", c.owner, name, c.id)
+			return fmt.Sprintf("the film %s has the %s id %s; the two were merged", c.owner, name, c.id)
 		}
 		parts = append(parts, fmt.Sprintf("%s id %s belongs to the film %s", name, c.id, c.owner))
 	}

@@ -101,7 +101,7 @@ func (c *Client) ImportIMDb(ctx context.Context, dir string, opt IMDbOptions) (I
 		im.summary.Interrupted = true
 		f := im.summary.Films
 		err = &interrupted{
-			text:  fmt.Sprintf("interrupted: %d films went in; run it again to complete it, what is there already does no harm", f.Created+f.Updated+f.Unchanged),
+			text:  fmt.Sprintf("interrupted: %d films went in; run it again to complete it, rows that went in already are not changed", f.Created+f.Updated+f.Unchanged),
 			cause: ctx.Err(),
 		}
 	}

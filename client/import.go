@@ -81,7 +81,7 @@ func (c *Client) ImportMovieLens(ctx context.Context, dir string, opt ImportOpti
 	if err != nil && isInterrupt(ctx, err) {
 		im.summary.Interrupted = true
 		err = &interrupted{
-			text: fmt.Sprintf("interrupted: %d films and %d ratings went in; run it again to complete it, what is there already does no harm",
+			text: fmt.Sprintf("interrupted: %d films and %d ratings went in; run it again to complete it, rows that went in already are not changed",
 				im.summary.Films.Created+im.summary.Films.Updated+im.summary.Films.Unchanged, im.summary.Ratings.Published),
 			cause: ctx.Err(),
 		}

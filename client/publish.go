@@ -65,7 +65,7 @@ func (c *Client) PublishFile(ctx context.Context, r io.Reader, opt PublishOption
 	if isInterrupt(ctx, err) {
 		p.summary.Interrupted = true
 		err = &interrupted{
-			text:  fmt.Sprintf("interrupted: %d events are in Kafka; publishing the file again does no harm if its events carry ratedAt", p.summary.Accepted),
+			text:  fmt.Sprintf("interrupted: %d events are in Kafka; publishing the file again is harmless if its events have ratedAt", p.summary.Accepted),
 			cause: ctx.Err(),
 		}
 	}

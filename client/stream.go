@@ -167,7 +167,7 @@ func (s *eventStream) flush(ctx context.Context) (kafka.Offsets, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lost > 0 {
-		return offsets, fmt.Errorf("publish rating events: %d were not acknowledged, the first because of this: %w; run it again, what is there already does no harm",
+		return offsets, fmt.Errorf("publish rating events: %d were not acknowledged, the first because of this: %w; run it again, rows that went in already are not changed",
 			s.lost, s.firstLoss)
 	}
 	return offsets, nil
@@ -254,7 +254,7 @@ func (s *eventStream) stalled(next map[int32]int64, last kafka.Offsets, err erro
 		if n, known := next[part]; known && n <= last[part] {
 			behind = append(behind, fmt.Sprintf("partition %d is at offset %d of %d", part, n, last[part]))
 		} else if !known {
-			behind = append(behind, fmt.Sprintf("partition %d has not begun", part))
+			behind = append(behind, fmt.Sprintf("partition %d has not started", part))
 		}
 	}
 	return fault.Unavailable(nil, "ingestion has not moved for %s: %s; all events are in Kafka and will be ingested when ingestion resumes",

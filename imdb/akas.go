@@ -34,7 +34,7 @@ func (r *reading) aka(t *table) (*RowError, error) {
 	}
 	title := bytes.TrimSpace(t.fields[akasTitle])
 	if missing(title) {
-		return t.reject("title", string(t.fields[akasTitle]), "is missing; another title is nothing without it"), nil
+		return t.reject("title", string(t.fields[akasTitle]), "is missing; an alternative title cannot be empty"), nil
 	}
 	rank, ok := akaRank(t.fields)
 	if !ok {
@@ -42,7 +42,7 @@ func (r *reading) aka(t *table) (*RowError, error) {
 	}
 	ordering, ok := whole(t.fields[akasOrdering])
 	if !ok || ordering == 0 || ordering > math.MaxUint32 {
-		t.leaveOut("ordering", string(t.fields[akasOrdering]), "must be a whole number from 1 up; the title stands behind those that have one")
+		t.leaveOut("ordering", string(t.fields[akasOrdering]), "must be a whole number of at least 1; the title is sorted after those that have one")
 		ordering = math.MaxUint32
 	}
 	rec := binary.BigEndian.AppendUint64(r.record[:0], film)

@@ -204,14 +204,14 @@ func (r *reading) basics(t *table) (*RowError, error) {
 	}
 	year, ok := whole(t.fields[basicsYear])
 	if !ok {
-		t.leaveOut("startYear", string(t.fields[basicsYear]), `must be a year, or \N if it is not known; the film went in without it`)
+		t.leaveOut("startYear", string(t.fields[basicsYear]), `must be a year, or \N if it is unknown; the film went in without it`)
 	}
 	runtime, ok := whole(t.fields[basicsRuntime])
 	if !ok {
-		t.leaveOut("runtimeMinutes", string(t.fields[basicsRuntime]), `must be a whole number of minutes, or \N if it is not known; the film went in without it`)
+		t.leaveOut("runtimeMinutes", string(t.fields[basicsRuntime]), `must be a whole number of minutes, or \N if it is unknown; the film went in without it`)
 	}
 	if !r.kept.CheckedAdd(id) {
-		return t.reject("tconst", string(t.fields[basicsID]), "is further up already; the first one counts"), nil
+		return t.reject("tconst", string(t.fields[basicsID]), "is a duplicate of an earlier row; the first one counts"), nil
 	}
 	r.d.kept.Add(1)
 	original := bytes.TrimSpace(t.fields[basicsOriginal])
@@ -256,7 +256,7 @@ func (r *reading) readDirectors() error {
 			people = append(people, person)
 		}
 		if !told.CheckedAdd(film) {
-			return t.reject("tconst", string(t.fields[0]), "is further up already; the first one counts"), nil
+			return t.reject("tconst", string(t.fields[0]), "is a duplicate of an earlier row; the first one counts"), nil
 		}
 		for place, person := range people { // fewer than fit in 16 bits: a row has an end
 			wanted.Add(person)
@@ -285,7 +285,7 @@ func (r *reading) readDirectors() error {
 			return t.reject("primaryName", string(t.fields[1]), "is missing; the films of %s go in without this director", t.fields[0]), nil
 		}
 		if !named.CheckedAdd(person) {
-			return t.reject("nconst", string(t.fields[0]), "is further up already; the first one counts"), nil
+			return t.reject("nconst", string(t.fields[0]), "is a duplicate of an earlier row; the first one counts"), nil
 		}
 		r.record = append(binary.BigEndian.AppendUint64(r.record[:0], person), name...)
 		return nil, r.named.add(r.record)

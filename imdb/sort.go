@@ -259,7 +259,7 @@ func (r *runReader) read() error {
 	}
 	r.record = slices.Grow(r.record[:0], int(n))[:n]
 	if _, err := io.ReadFull(r.r, r.record); err != nil {
-		return fmt.Errorf("read a temporary file back: %w", err)
+		return fmt.Errorf("read a temporary file: %w", err)
 	}
 	return nil
 }

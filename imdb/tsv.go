@@ -171,7 +171,7 @@ func (t *table) failed(err error) error {
 func explainRead(err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%w: the file is cut off; download it again", err)
+		return fmt.Errorf("%w: the file is truncated; download it again", err)
 	case errors.Is(err, gzip.ErrHeader):
 		return fmt.Errorf("%w: it is not a gzip file; if it is unpacked already, name it without .gz", err)
 	case errors.Is(err, errBehind):

@@ -212,10 +212,10 @@ func uniqueLinks(links map[int64]Link, byIMDb map[string]int64) func([]string, i
 			return link, wrong
 		}
 		if _, ok := links[link.MovieID]; ok {
-			return Link{}, rejected(&RowError{Field: "movieId", Value: fields[0], Reason: "has a link further up already; the first one counts"})
+			return Link{}, rejected(&RowError{Field: "movieId", Value: fields[0], Reason: "has a link in an earlier row; the first one counts"})
 		}
 		if other, ok := byIMDb[link.IMDb]; ok {
-			return Link{}, rejected(&RowError{Field: "imdbId", Value: fields[1], Reason: fmt.Sprintf("is the id of movieId %d further up; an IMDb id may stand for one film only", other)})
+			return Link{}, rejected(&RowError{Field: "imdbId", Value: fields[1], Reason: fmt.Sprintf("is the id of movieId %d in an earlier row; an IMDb id belongs to one film only", other)})
 		}
 		return link, wrong
 	}

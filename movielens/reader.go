@@ -321,7 +321,7 @@ func parseStars(s string) int {
 func parseID(field, s string) (int64, *RowError) {
 	id, ok := syntax.Whole(strings.TrimSpace(s))
 	if !ok || id == 0 {
-		return 0, &RowError{Field: field, Value: s, Reason: "must be a whole number from 1 up"}
+		return 0, &RowError{Field: field, Value: s, Reason: "must be a whole number of at least 1"}
 	}
 	return id, nil
 }

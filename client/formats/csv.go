@@ -42,7 +42,7 @@ func newTable(name string, r io.Reader, columns, required []string) (*table, err
 			return nil, fmt.Errorf("there is no column %q; the first line names the columns, which are %s", shorten(c), strings.Join(columns, ","))
 		}
 		if slices.Contains(header[:i], header[i]) {
-			return nil, fmt.Errorf("the column %s is there twice", header[i])
+			return nil, fmt.Errorf("the column %s occurs twice", header[i])
 		}
 	}
 	var missing []string

@@ -138,7 +138,7 @@ func readEvents(name string, r io.Reader) iter.Seq2[RatingRow, error] {
 			} else if item.Event.RatedAt.IsZero() {
 				bad = &RowError{
 					File: name, Line: item.Position.Line,
-					Reason: "ratedAt: is required, or an import that is repeated would rate again; 'movieexample publish' takes events that happen now",
+					Reason: "ratedAt: is required, or a repeated import would rate again; 'movieexample publish' takes events without it",
 				}
 			}
 			if bad != nil {
