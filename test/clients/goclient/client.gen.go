@@ -238,7 +238,7 @@ type Movie struct {
 	// Genres Names of genres, at most 20 different ones, each one line of 1–50 characters. Order and case are kept; of names that differ only in case the first counts.
 	Genres []string `json:"genres"`
 
-	// Id The id of the movie, chosen by whoever puts it.
+	// Id The id of the movie, chosen by the client.
 	Id Id `json:"id"`
 
 	// MetadataStatus What is known of the metadata. "fresh": as the metadata service has it; "stale": the last known, because the metadata service cannot be reached: the movie may have been changed or deleted since. Output only: ignored on input.
@@ -247,7 +247,7 @@ type Movie struct {
 	// OriginalTitle The title in the film's own language, one line of at most 500 characters; empty where it is the same or not known.
 	OriginalTitle string `json:"originalTitle"`
 
-	// RatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": nobody rated it. Output only: ignored on input.
+	// RatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": it has no ratings. Output only: ignored on input.
 	RatingStatus MovieRatingStatus `json:"ratingStatus"`
 
 	// RatingSummary What people think of it. Absent where `ratingStatus` is "unrated" or "unavailable". Output only: ignored on input.
@@ -266,7 +266,7 @@ type Movie struct {
 // MovieMetadataStatus What is known of the metadata. "fresh": as the metadata service has it; "stale": the last known, because the metadata service cannot be reached: the movie may have been changed or deleted since. Output only: ignored on input.
 type MovieMetadataStatus string
 
-// MovieRatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": nobody rated it. Output only: ignored on input.
+// MovieRatingStatus What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of `ratingSummary.asOfTime`; "unavailable": the rating service cannot be reached and nothing is known; "unrated": it has no ratings. Output only: ignored on input.
 type MovieRatingStatus string
 
 // MovieBatch BatchGetMoviesResponse is the movies that exist, and the ids of those that do not.

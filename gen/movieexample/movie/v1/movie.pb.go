@@ -28,7 +28,7 @@ const (
 // Movie is a film and its ratings.
 type Movie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id of the movie, chosen by whoever puts it.
+	// The id of the movie, chosen by the client.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The title it is known by here: one line of 1–500 characters.
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
@@ -49,7 +49,7 @@ type Movie struct {
 	RatingSummary *RatingSummary `protobuf:"bytes,9,opt,name=rating_summary,json=ratingSummary,proto3" json:"rating_summary,omitempty"`
 	// What is known of the ratings. "fresh": read within the last two seconds; "stale": older, as of rating_summary.as_of_time;
 	// "unavailable": the rating service cannot be reached and nothing is known;
-	// "unrated": nobody rated it. Output only: ignored on input.
+	// "unrated": it has no ratings. Output only: ignored on input.
 	RatingStatus string `protobuf:"bytes,10,opt,name=rating_status,json=ratingStatus,proto3" json:"rating_status,omitempty"`
 	// Version of the metadata. On a write: replace only this version; "*" replaces any but creates nothing, "none" only creates, empty does
 	// either.

@@ -49,14 +49,14 @@ type MovieServiceClient interface {
 	GetMovie(ctx context.Context, in *GetMovieRequest, opts ...grpc.CallOption) (*GetMovieResponse, error)
 	// PutMovie creates the movie or replaces its metadata whole; ratings stay. What is left out of the body is empty afterwards.
 	//
-	// ABORTED: the stored movie is not what the etag demands: somebody changed, created or deleted it meanwhile.
+	// ABORTED: the stored movie is not what the etag demands: it was changed, created or deleted meanwhile.
 	// ALREADY_EXISTS: another movie has one of the external ids.
 	PutMovie(ctx context.Context, in *PutMovieRequest, opts ...grpc.CallOption) (*PutMovieResponse, error)
 	// DeleteMovie removes the movie from the catalogue. Its ratings stay with the rating service, and are there again if the movie is put
 	// back.
 	//
 	// NOT_FOUND: no movie has this id.
-	// ABORTED: an etag is given and is not the stored movie's: somebody changed it meanwhile.
+	// ABORTED: an etag is given and is not the stored movie's: it was changed meanwhile.
 	DeleteMovie(ctx context.Context, in *DeleteMovieRequest, opts ...grpc.CallOption) (*DeleteMovieResponse, error)
 	// ListMovies lists movies by title or year. A walk over all pages shows every movie that is there throughout exactly once, whatever is
 	// put and deleted meanwhile.
@@ -219,14 +219,14 @@ type MovieServiceServer interface {
 	GetMovie(context.Context, *GetMovieRequest) (*GetMovieResponse, error)
 	// PutMovie creates the movie or replaces its metadata whole; ratings stay. What is left out of the body is empty afterwards.
 	//
-	// ABORTED: the stored movie is not what the etag demands: somebody changed, created or deleted it meanwhile.
+	// ABORTED: the stored movie is not what the etag demands: it was changed, created or deleted meanwhile.
 	// ALREADY_EXISTS: another movie has one of the external ids.
 	PutMovie(context.Context, *PutMovieRequest) (*PutMovieResponse, error)
 	// DeleteMovie removes the movie from the catalogue. Its ratings stay with the rating service, and are there again if the movie is put
 	// back.
 	//
 	// NOT_FOUND: no movie has this id.
-	// ABORTED: an etag is given and is not the stored movie's: somebody changed it meanwhile.
+	// ABORTED: an etag is given and is not the stored movie's: it was changed meanwhile.
 	DeleteMovie(context.Context, *DeleteMovieRequest) (*DeleteMovieResponse, error)
 	// ListMovies lists movies by title or year. A walk over all pages shows every movie that is there throughout exactly once, whatever is
 	// put and deleted meanwhile.

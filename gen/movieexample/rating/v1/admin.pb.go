@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// From is where ingestion goes on.
+// From is where ingestion resumes.
 type ResumeIngestPartitionRequest_From int32
 
 const (
@@ -208,10 +208,10 @@ type IngestPartition struct {
 	Partition int32  `protobuf:"varint,3,opt,name=partition,proto3" json:"partition,omitempty"`
 	// The offset of the next record to ingest: every record before it is in the aggregates.
 	NextOffset int64 `protobuf:"varint,4,opt,name=next_offset,json=nextOffset,proto3" json:"next_offset,omitempty"`
-	// Why ingestion of this partition stands still; empty while it runs.
+	// Why ingestion of this partition is halted; empty while it runs.
 	Halted string `protobuf:"bytes,5,opt,name=halted,proto3" json:"halted,omitempty"`
-	// The rest comes from the brokers, with ask_brokers; it is missing where nobody knows.
-	// The offset behind the last record of the log. Missing for a topic that is there no more, too.
+	// The rest comes from the brokers, with ask_brokers; it is missing if it is unknown.
+	// The offset after the last record of the log. Also missing if the topic no longer exists.
 	EndOffset *int64 `protobuf:"varint,6,opt,name=end_offset,json=endOffset,proto3,oneof" json:"end_offset,omitempty"`
 	// Offsets from next_offset to the end. In a log with transactions or compaction not every offset is an event.
 	LagRecords *int64 `protobuf:"varint,7,opt,name=lag_records,json=lagRecords,proto3,oneof" json:"lag_records,omitempty"`
@@ -220,7 +220,7 @@ type IngestPartition struct {
 	LagSeconds *float64 `protobuf:"fixed64,8,opt,name=lag_seconds,json=lagSeconds,proto3,oneof" json:"lag_seconds,omitempty"`
 	// The member of the consumer group that has the partition: its client id and the host it connects from.
 	Owner string `protobuf:"bytes,9,opt,name=owner,proto3" json:"owner,omitempty"`
-	// Whether any member has it; missing where nobody knows.
+	// Whether any member has it; missing if it is unknown.
 	Owned         *bool `protobuf:"varint,10,opt,name=owned,proto3,oneof" json:"owned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -333,9 +333,9 @@ type ResumeIngestPartitionRequest struct {
 	From      ResumeIngestPartitionRequest_From `protobuf:"varint,3,opt,name=from,proto3,enum=movieexample.rating.v1.ResumeIngestPartitionRequest_From" json:"from,omitempty"`
 	// Only with FROM_OFFSET: the offset of the next record to ingest.
 	Offset int64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
-	// Only tell what would be given up; change nothing.
+	// Only tell what would be lost; change nothing.
 	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	// Move a partition that does not stand still, too.
+	// Move a partition that is not halted, too.
 	Force         bool `protobuf:"varint,6,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -419,19 +419,19 @@ type ResumeIngestPartitionResponse struct {
 	TopicId string `protobuf:"bytes,1,opt,name=topic_id,json=topicId,proto3" json:"topic_id,omitempty"`
 	// Where the partition stood; missing where it was never ingested under this topic id.
 	OldOffset *int64 `protobuf:"varint,2,opt,name=old_offset,json=oldOffset,proto3,oneof" json:"old_offset,omitempty"`
-	// Where it goes on.
+	// Where it resumes.
 	NewOffset int64 `protobuf:"varint,3,opt,name=new_offset,json=newOffset,proto3" json:"new_offset,omitempty"`
 	// Offsets that the log has and that are passed over without being ingested.
 	SkippedRecords int64 `protobuf:"varint,4,opt,name=skipped_records,json=skippedRecords,proto3" json:"skipped_records,omitempty"`
-	// Offsets that were never ingested and that the log has no more.
+	// Offsets that were never ingested and that the log no longer has.
 	LostRecords int64 `protobuf:"varint,5,opt,name=lost_records,json=lostRecords,proto3" json:"lost_records,omitempty"`
 	// Offsets that are read again though they were ingested, which changes nothing.
 	RepeatedRecords int64 `protobuf:"varint,6,opt,name=repeated_records,json=repeatedRecords,proto3" json:"repeated_records,omitempty"`
-	// What is given up, for a person; empty where nothing is.
+	// What is lost, for a person; empty if nothing is.
 	GivenUp []string `protobuf:"bytes,7,rep,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
-	// Why the partition stood still; empty where it did not.
+	// Why the partition was halted; empty if it was not.
 	Halted string `protobuf:"bytes,8,opt,name=halted,proto3" json:"halted,omitempty"`
-	// The process that has the partition goes on there. False if no process has it: the one that gets it begins there.
+	// The owner of the partition has resumed there. False if it has no owner: the next owner starts there.
 	TakenUp       bool `protobuf:"varint,9,opt,name=taken_up,json=takenUp,proto3" json:"taken_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

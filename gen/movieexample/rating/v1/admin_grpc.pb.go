@@ -38,8 +38,8 @@ const (
 type RatingAdminServiceClient interface {
 	// ListIngestPartitions tells how far ingestion is, per partition.
 	ListIngestPartitions(ctx context.Context, in *ListIngestPartitionsRequest, opts ...grpc.CallOption) (*ListIngestPartitionsResponse, error)
-	// ResumeIngestPartition lets a partition that stands still go on where the operator says, and tells what is given up by that.
-	// Any process of the rating service answers it, when the one that has the partition goes on there. If that takes more than two
+	// ResumeIngestPartition resumes a halted partition where the operator says, and tells which events are lost.
+	// Any process of the rating service answers it, when the owner of the partition has resumed. If that takes more than two
 	// seconds, it is an error (UNAVAILABLE) that says so.
 	ResumeIngestPartition(ctx context.Context, in *ResumeIngestPartitionRequest, opts ...grpc.CallOption) (*ResumeIngestPartitionResponse, error)
 	// AuditAggregates recomputes a page of aggregates from the rows and reports differences.
@@ -140,8 +140,8 @@ func (c *ratingAdminServiceClient) DropDeadLetters(ctx context.Context, in *Drop
 type RatingAdminServiceServer interface {
 	// ListIngestPartitions tells how far ingestion is, per partition.
 	ListIngestPartitions(context.Context, *ListIngestPartitionsRequest) (*ListIngestPartitionsResponse, error)
-	// ResumeIngestPartition lets a partition that stands still go on where the operator says, and tells what is given up by that.
-	// Any process of the rating service answers it, when the one that has the partition goes on there. If that takes more than two
+	// ResumeIngestPartition resumes a halted partition where the operator says, and tells which events are lost.
+	// Any process of the rating service answers it, when the owner of the partition has resumed. If that takes more than two
 	// seconds, it is an error (UNAVAILABLE) that says so.
 	ResumeIngestPartition(context.Context, *ResumeIngestPartitionRequest) (*ResumeIngestPartitionResponse, error)
 	// AuditAggregates recomputes a page of aggregates from the rows and reports differences.

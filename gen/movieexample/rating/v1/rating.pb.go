@@ -1128,7 +1128,7 @@ type ChartBasis struct {
 	// The prior's mean C, 1–10; 0 where there are no ratings. Used by CHART_TOP.
 	GlobalMean *float64 `protobuf:"fixed64,1,opt,name=global_mean,json=globalMean,proto3,oneof" json:"global_mean,omitempty"`
 	// Ratings from before are not looked at. Used by CHART_TRENDING, where it is a day's beginning (UTC). A basis more than 8 days
-	// older than what is kept of the chart is not used: such a walk goes on by the basis of the answer.
+	// older than what is kept of the chart is not used: paging continues by the basis of the answer.
 	SinceTime     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
