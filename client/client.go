@@ -313,12 +313,12 @@ func reasonOf(err error, addr string) string {
 // startWait is how long a client waits for parts of the system that are starting.
 type startWait struct {
 	most time.Duration     // 0 does not wait
-	say  func(text string) // told whom is waited for; may be nil
+	say  func(text string) // called with what the client waits for; may be nil
 }
 
-// AwaitStart makes the first call to each part of the system wait for it, for most at most: a system that was started a
-// moment ago does not listen yet, or says that it does not serve yet. say is told whom is waited for and why. Without AwaitStart,
-// and with 0, nothing is waited for. Call it before anything else.
+// AwaitStart makes the first call to each part of the system wait for it, for most at most: a system that is starting
+// does not listen yet, or is not ready. say is called with the part that it waits for and
+// the reason. Without AwaitStart, and with 0, calls do not wait. Call it before anything else.
 func (c *Client) AwaitStart(most time.Duration, say func(text string)) {
 	c.start = startWait{most, say}
 }

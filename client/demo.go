@@ -32,7 +32,7 @@ func demoEnd() time.Time { return time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC) }
 type DemoOptions struct {
 	// StallTimeout is as in ImportOptions.
 	StallTimeout time.Duration
-	// Progress is told several times a second how far the load is.
+	// Progress is called several times a second with the progress of the load.
 	Progress func(Progress)
 
 	size demoSize // zero: the demo's

@@ -40,26 +40,26 @@ type FilmCounts struct {
 type filmRules struct {
 	// replace: a film that is there is replaced whole.
 	replace bool
-	// overwrite are the fields in which what is sent is better than what is there; only without replace.
+	// overwrite are the fields that replace stored values; only without replace.
 	overwrite []string
-	// contested is what is done about a film with an external id that another film of the catalogue has.
+	// contested says what to do with a film whose external id another film of the catalogue has.
 	contested contestRule
 	// inOrder: films are written in the order in which they are added, as they must be if one may come twice.
 	inOrder bool
 }
 
-// contestRule is what is done about a contested external id.
+// contestRule says what to do with a contested external id.
 type contestRule uint8
 
 const (
 	// goWithout: the film goes in without the id. But where its IMDb id is not known, and its own id is made of MovieLens's therefore,
-	// it becomes one with the film that has its MovieLens id, or else the contested one.
+	// it is merged with the film that has its MovieLens id, or else the contested one.
 	goWithout contestRule = iota
 	refuse                // the film does not go in
-	meet                  // an IMDb id is who the film is: it becomes one with the other film
+	meet                  // the IMDb id identifies the film: it is merged with the other film
 )
 
-// filmRow is a film on its way, and the row it came from.
+// filmRow is a film to write, and the row it came from.
 type filmRow struct {
 	movie   *metadatav1.Movie
 	movieID int64  // at MovieLens; 0 if it is not from there
@@ -70,13 +70,13 @@ type filmRow struct {
 	// reasons say why, and what else the film goes without: to be told if it goes in.
 	reasons []string
 
-	// say tells of a row that is on no way: it has its place in the order, and nothing else.
+	// say reports a row without a film, at its place in the order.
 	say func()
 }
 
-// filmWriter fills films in, in batches, several at a time. What there is to tell about films it tells in the order in which
+// filmWriter fills films in, in batches, several at a time. It reports about films in the order in which
 // they were added, whichever call is answered first: a batch waits for its turn, and keeps its place among the calls in flight
-// meanwhile, so that no more than filmCalls batches are ever held.
+// meanwhile, so at most filmCalls batches are held.
 type filmWriter struct {
 	c      *Client
 	ctx    context.Context
@@ -87,9 +87,9 @@ type filmWriter struct {
 	films  int             // in batch
 	turn   <-chan struct{} // closed when the last batch has told what it had to
 
-	// refused and partial are told of films that did not go in, or not wholly. Their calls come one at a time.
+	// refused and partial are called for films that did not go in, or not completely, one call at a time.
 	refused, partial func(row filmRow, reason string)
-	// met, unless nil, is told that a film becomes one with the one of that id. It may be called at the same time, and before refused.
+	// met, unless nil, is called when a film is merged with the one of that id. Calls may be concurrent, and come before refused.
 	met func(row filmRow, id string)
 
 	written atomic.Int64
@@ -117,7 +117,7 @@ func (w *filmWriter) add(row filmRow) error {
 	return w.ctx.Err()
 }
 
-// say calls f between what there is to tell about the films added before and after it.
+// say calls f between the reports about the films added before and after it.
 func (w *filmWriter) say(f func()) { w.put(filmRow{say: f}) }
 
 func (w *filmWriter) put(row filmRow) {
@@ -170,13 +170,13 @@ func (w *filmWriter) finish() (FilmCounts, error) {
 	return c, w.err
 }
 
-// write writes one batch and returns what there is to tell of it, in its order.
+// write writes one batch and returns its reports, in its order.
 //
 // Under goWithout, an external id that belongs to another film does not keep a film out: a user may have created the film under
 // their own id, and TMDb has been known to list a film twice and other catalogues to link both to one entry. The film's own
 // id is not in doubt, and its ratings need it. So it goes in without the ids that are contested.
 //
-// An optional field that the service does not take costs no more than itself.
+// An optional field that the service refuses is left out.
 //
 // Under meet, the film is what its IMDb id says, and has no ratings yet: what is known about it goes to the film that
 // has the id, under whatever id it was created.
@@ -228,16 +228,16 @@ func (w *filmWriter) write(batch []filmRow) (told []func(), err error) {
 	return told, err
 }
 
-// oddity is what there is to tell of a film that goes in, but not as it came.
+// oddity is what to report about a film that goes in with changes.
 type oddity struct {
 	contests []contest
 	nameless bool // it came without an IMDb id
-	met      bool // it became one with another film
+	met      bool // it was merged with another film
 	without  bool // it was refused, and is tried again without the fields that it was refused for
 	reasons  []string
 }
 
-// settle makes of the row's film what is to be written after a contest.
+// settle changes the row's film after a contest.
 func (w *filmWriter) settle(c *contest, row *filmRow, odd *oddity) error {
 	id, err := w.owner(c, row.movie, odd.nameless)
 	if err != nil {
@@ -308,7 +308,7 @@ func (w *filmWriter) call(batch []filmRow, places []int) ([]*metadatav1.BatchPut
 	return results, nil
 }
 
-// count books a result and returns what there is to tell about it, or nil.
+// count counts a result and returns how to report it, or nil.
 func (w *filmWriter) count(row filmRow, r *metadatav1.BatchPutMoviesResponse_Result, odd oddity) (say func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -351,7 +351,7 @@ func refusedFields(r *metadatav1.BatchPutMoviesResponse_Result) []string {
 		return nil
 	}
 	var fields []string
-	// A reason has a part for each field. What was given stands in quotes, whatever is in it.
+	// A reason has a part for each field. The given value is in quotes, whatever it contains.
 	for part := range strings.SplitSeq(quoted.ReplaceAllString(r.GetReason(), `""`), "; ") {
 		found := named.FindStringSubmatch(part)
 		if found == nil {
@@ -448,10 +448,10 @@ type contest struct {
 	source string // "imdb", "tmdb" or "movielens"
 	id     string
 	owner  string // the other film's id, in quotes
-	met    bool   // the film became one with the other one
+	met    bool   // the film was merged with the other one
 }
 
-// contested is how the metadata service says it. A refusal in other words stays a refusal.
+// contested matches the reason that the metadata service gives. A refusal with another reason stays a refusal.
 var contested = regexp.MustCompile(`^external_ids\.(imdb|tmdb|movielens): .* belongs to the movie ("(?:[^"\\]|\\.)*")`)
 
 // contestOf reports whether the film was refused because of an external id that it could go without.
@@ -465,7 +465,7 @@ func contestOf(r *metadatav1.BatchPutMoviesResponse_Result, m *metadatav1.Movie)
 	return c, c.id != ""
 }
 
-// field is where the id stands.
+// field is the field of the id.
 func (c contest) field(ids *metadatav1.ExternalIds) *string {
 	switch {
 	case ids == nil:

@@ -27,15 +27,15 @@ type ImportOptions struct {
 	NoWait bool
 	// StallTimeout is how long nothing may move before the import gives up; 0 means DefaultStallTimeout.
 	StallTimeout time.Duration
-	// Rejected is told of every row that did not go in, in the order of the rows of each file: those of links.csv, then those of
+	// Rejected is called for every rejected row, in the order of the rows of each file: those of links.csv, then those of
 	// movies.csv, then those of ratings.csv. Its calls come one at a time.
 	Rejected func(*movielens.RowError)
-	// Noted is told of every row that went in without one of its fields, or into another film than its own. As Rejected.
+	// Noted is called for every row that went in without one of its fields, or into another film. As Rejected.
 	Noted func(*movielens.RowError)
-	// Waiting is told, in a line of text, whom the import is waiting for: when there has been no answer for some 3 seconds, and
+	// Waiting is called with a line of text about what the import is waiting for: when there has been no answer for some 3 seconds, and
 	// every 15 seconds from then on. May be called while another of these functions is.
 	Waiting func(string)
-	// Progress is told several times a second how far the import is.
+	// Progress is called several times a second with the progress of the import.
 	Progress func(Progress)
 }
 
@@ -66,8 +66,8 @@ type ImportSummary struct {
 // become events in Kafka, with the time at which the user rated. It returns when aggregates, charts and totals include the
 // last rating. An import that is repeated changes nothing, and one that was ended is completed.
 //
-// Rows that cannot go in are counted and told, and are no error. The summary is right as far as things went, also with an
-// error: of kind Invalid if dir is no data set, *UnreachableError if a part of the system does not answer, context.Canceled if
+// Rejected rows are counted and reported, and are not an error. The summary is right up to where the import ended, even with an
+// error: of kind Invalid if dir is not a data set, *UnreachableError if a part of the system does not answer, context.Canceled if
 // ctx ended.
 func (c *Client) ImportMovieLens(ctx context.Context, dir string, opt ImportOptions) (ImportSummary, error) {
 	began := time.Now()

@@ -41,7 +41,7 @@ type eventStream struct {
 	topic    kafka.Topic
 	producer *kafka.Producer
 	last     record       // of the event published last
-	waiting  func(string) // told whom is waited for; may be nil
+	waiting  func(string) // called with what the stream waits for; may be nil
 
 	published    atomic.Int64 // handed over
 	acknowledged atomic.Int64
@@ -117,7 +117,7 @@ func (s *eventStream) close(ctx context.Context) {
 }
 
 // publish hands an event over; it must be valid. answered, unless nil, is called with the outcome later and must not
-// block. An error means that the stream is of no more use.
+// block. After an error the stream must not be used.
 func (s *eventStream) publish(ctx context.Context, e *events.Event, answered func(error)) error {
 	if answered == nil {
 		answered = s.lose
@@ -126,7 +126,7 @@ func (s *eventStream) publish(ctx context.Context, e *events.Event, answered fun
 		Key:     e.Key(),
 		Value:   e.AppendJSON(nil),
 		Headers: []kgo.RecordHeader{{Key: events.ContentTypeHeader, Value: []byte(events.ContentTypeJSON)}},
-		// The record's time is now: retention goes by it. When the user rated is in the event.
+		// The record's time is now: retention counts from it. When the user rated is in the event.
 	}
 	s.published.Add(1)
 	err := s.producer.Publish(ctx, m, func(_ int32, _ int64, err error) {
@@ -200,7 +200,7 @@ func (s *eventStream) positions(ctx context.Context) (next map[int32]int64, halt
 	return next, halted, nil
 }
 
-// await returns when every offset of last has been ingested. missing is told how many records are still to come.
+// await returns when every offset of last has been ingested. missing is called with the number of records not yet ingested.
 func (s *eventStream) await(ctx context.Context, last kafka.Offsets, missing func(int64)) error {
 	var least int64 = -1
 	moved := time.Now()
@@ -339,7 +339,7 @@ const (
 	waitingAgain = 15 * time.Second
 )
 
-// watch tells the user whom the stream is waiting for, until it is stopped. state returns a number that grows with every
+// watch tells the user what the stream is waiting for, until it is stopped. state returns a number that grows with every
 // answer, and what to say if it has not grown for a while; nothing if nothing is waited for.
 func (s *eventStream) watch(state func() (answers int64, text string)) (stop func()) {
 	if s.waiting == nil {
@@ -388,7 +388,7 @@ func (s *eventStream) watchKafka() (stop func()) {
 	})
 }
 
-// hearing is what has been heard from a service that is asked again and again.
+// hearing is the state of a service that is polled.
 type hearing struct {
 	part, addr string
 
@@ -397,7 +397,7 @@ type hearing struct {
 	reason  string // of the last failure
 }
 
-// answer takes down what came of a question.
+// answer records the result of a call.
 func (h *hearing) answer(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

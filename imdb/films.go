@@ -57,7 +57,7 @@ func (d *Dir) Films(ctx context.Context) iter.Seq2[Film, error] {
 	}
 }
 
-// errEnough says that the reader of the stream wants no more.
+// errEnough says that the reader of the stream has stopped.
 var errEnough = errors.New("enough")
 
 // reading puts films together. What is kept of each file goes into a sorter, so

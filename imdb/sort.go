@@ -157,7 +157,7 @@ func (s *sorter) sorted() (*cursor, error) {
 	return s.mergeRuns(), nil
 }
 
-// close gives memory and disk back. The cursor is of no more use.
+// close frees memory and disk. The cursor must not be used afterwards.
 func (s *sorter) close() error {
 	s.arena, s.spans = nil, nil
 	if s.file == nil {

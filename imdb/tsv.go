@@ -24,7 +24,7 @@ type RowError struct {
 	Line int
 	// Field is the column, as in the header; empty if the row as a whole is wrong.
 	Field string
-	// Value is what stands there, shortened if it is long.
+	// Value is the given value, shortened if it is long.
 	Value string
 	// Reason says what is wrong and what is allowed.
 	Reason string

@@ -71,7 +71,7 @@ type RowError struct {
 	Line int
 	// Field is the column, as in the header; empty if the row as a whole is wrong.
 	Field string
-	// Value is what stands there, shortened if it is long.
+	// Value is the given value, shortened if it is long.
 	Value string
 	// Reason says what is wrong and what is allowed.
 	Reason string
@@ -95,10 +95,10 @@ const (
 	ratingsHeader = "userId,movieId,rating,timestamp"
 )
 
-// noGenres is what stands in the genres column of a film without genres.
+// noGenres is the genres column of a film without genres.
 const noGenres = "(no genres listed)"
 
-// ReadMovies streams the rows of a movies.csv; name stands in the errors.
+// ReadMovies streams the rows of a movies.csv; name is for errors.
 //
 // A [*RowError] is a rejected row, or one of which an optional field was left out, and reading continues. Any other error
 // (ctx's, src's, a wrong header) is the last thing that the stream yields.

@@ -15,7 +15,7 @@ import (
 type table struct {
 	name  string // for rejects
 	lines *lines
-	// wanted says where the columns asked for stand; -1 for one that is not there.
+	// wanted has the positions of the requested columns; -1 for a missing one.
 	wanted []int
 	width  int
 
@@ -60,7 +60,7 @@ func newTable(name string, r io.Reader, columns, required []string) (*table, err
 	return t, nil
 }
 
-// next returns the fields asked for of the next row and the line it begins on; "" for
+// next returns the requested fields of the next row and the line it begins on; "" for
 // those of columns that are not there. At the end the error is io.EOF.
 func (t *table) next() (row []string, line int, bad *RowError, err error) {
 	fields, line, reason, err := t.read()

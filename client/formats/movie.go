@@ -122,7 +122,7 @@ type MovieRow struct {
 	Left []LeftOut
 }
 
-// ReadMovies streams the movies of a file; name stands in the errors. A CSV file must have the columns id and title;
+// ReadMovies streams the movies of a file; name is for errors. A CSV file must have the columns id and title;
 // if whole is set, all of [MovieColumns]: who replaces movies by what is in the file must mean what is not.
 //
 // A [*RowError] is a rejected row, and reading continues. Any other error (r's, a wrong

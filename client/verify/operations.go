@@ -72,7 +72,7 @@ func reflectionLists(t *trial) {
 	}
 }
 
-// readNothing asks a service for what is not there, which costs it little.
+// readNothing asks a service for something that does not exist, which costs little.
 func (t *trial) readNothing(ctx context.Context, opts ...grpc.CallOption) error {
 	id := t.id + "-none"
 	var err error

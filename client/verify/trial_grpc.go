@@ -14,7 +14,7 @@ import (
 // method is a call of a generated client.
 type method[Q, A proto.Message] func(context.Context, Q, ...grpc.CallOption) (A, error)
 
-// try asks and returns what came, an answer or a status.
+// try calls and returns the answer or the status.
 func try[Q, A proto.Message](t *trial, call method[Q, A], q Q) (A, *status.Status) {
 	name := string(q.ProtoReflect().Descriptor().FullName())
 	name = strings.TrimSuffix(strings.TrimPrefix(name, "movieexample."), "Request")
@@ -28,14 +28,14 @@ func try[Q, A proto.Message](t *trial, call method[Q, A], q Q) (A, *status.Statu
 	return a, status.Convert(err)
 }
 
-// ask asks what must be answered.
+// ask makes a call that must succeed.
 func ask[Q, A proto.Message](t *trial, call method[Q, A], q Q) A {
 	a, st := try(t, call, q)
 	t.must(st.Code() == codes.OK, "an answer", "%s: %s", st.Code(), st.Message())
 	return a
 }
 
-// refused asks what must be refused with a code and a text that has all the names.
+// refused makes a call that must fail with a code and a message that has all the names.
 func refused[Q, A proto.Message](t *trial, code codes.Code, call method[Q, A], q Q, names ...string) {
 	a, st := try(t, call, q)
 	if st.Code() == codes.OK {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// answer is what came of an HTTP request.
+// answer is the response to an HTTP request.
 type answer struct {
 	t      *trial
 	status int
@@ -53,7 +53,7 @@ func (t *trial) request(d *door, method, path, body string, headers ...string) *
 	return a
 }
 
-// send is a request to the gateway that the trial asks.
+// send is a request to the gateway of the trial.
 func (t *trial) send(method, path, body string, headers ...string) *answer {
 	return t.request(t.at(Gateway), method, path, body, headers...)
 }
