@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
+	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -200,3 +203,169 @@ type interrupted struct {
 
 func (e *interrupted) Error() string { return e.text }
 func (e *interrupted) Unwrap() error { return e.cause }
+
+// UnreachableError says which part of the system did not answer. Its kind is that of Err.
+type UnreachableError struct {
+	Part   string // Metadata, Rating or Kafka
+	Addr   string // where the client looked; empty if no address was given
+	Reason string // why it could not be reached, in a few words; may be empty
+	Err    error  // the cause
+
+	meanwhile string // what is true nevertheless; may be empty
+}
+
+// Error names part, address and reason, once each, and not what to do: that depends on how the user gave the address.
+func (e *UnreachableError) Error() string {
+	if e.Addr == "" {
+		return "the address of " + partName(e.Part) + " is not known"
+	}
+	text := "cannot reach " + partName(e.Part) + " at " + e.Addr
+	if e.Reason != "" {
+		text += " (" + e.Reason + ")"
+	}
+	if e.meanwhile != "" {
+		text = e.meanwhile + ": " + text
+	}
+	return text
+}
+
+// Unwrap returns Err.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// partName is what a sentence calls a part.
+func partName(part string) string {
+	if part == Kafka {
+		return "Kafka"
+	}
+	return "the " + part + " service"
+}
+
+// address is where a part is looked for.
+func (c *Client) address(part string) string {
+	switch part {
+	case Metadata:
+		return c.addresses.Metadata
+	case Rating:
+		return c.addresses.Rating
+	}
+	return strings.Join(c.addresses.Brokers, ",")
+}
+
+// explain turns what a call returned into an error for the user: who is not there, or what was being done.
+func (c *Client) explain(part, doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if part != Kafka {
+		err = fault.FromRPC(err)
+	}
+	addr := c.address(part)
+	if fault.KindOf(err) == fault.KindUnavailable && (addr == "" || noAnswer(err)) {
+		return &UnreachableError{Part: part, Addr: addr, Reason: reasonOf(err, addr), Err: err}
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// noAnswer reports whether a call with the error UNAVAILABLE got no answer. A service that says so itself has
+// been reached, and its words are the ones to show: they come without a cause, which does not travel.
+func noAnswer(err error) bool {
+	if errors.As(err, new(*kafka.StallError)) {
+		return true
+	}
+	e := (*fault.Error)(nil)
+	return !errors.As(err, &e) || e.Err != nil
+}
+
+// reasonOf is why addr could not be reached, in the few words of the innermost error.
+func reasonOf(err error, addr string) string {
+	stall := (*kafka.StallError)(nil)
+	switch {
+	case errors.As(err, &stall) && stall.Cause == nil:
+		return fmt.Sprintf("no answer for %s", stall.Stall)
+	case errors.As(err, &stall):
+		err = stall.Cause
+	}
+	if errors.Is(err, context.DeadlineExceeded) || fault.KindOf(err) == fault.KindDeadline {
+		return "no answer in time"
+	}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	text := err.Error()
+	if e := (*fault.Error)(nil); errors.As(err, &e) {
+		text = e.Message()
+	}
+	for _, one := range instances(addr) {
+		if at := strings.LastIndex(text, one+": "); at >= 0 {
+			text = text[at+len(one)+2:]
+		}
+	}
+	return strings.TrimPrefix(strings.Trim(text, `"`), "connect: ")
+}
+
+// startWait is how long a client waits for parts of the system that are starting.
+type startWait struct {
+	most time.Duration     // 0 does not wait
+	say  func(text string) // called with what the client waits for; may be nil
+}
+
+// AwaitStart makes the first call to each part of the system wait for it, for most at most: a system that is starting
+// does not listen yet, or is not ready. say is called with the part that it waits for and
+// the reason. Without AwaitStart, and with 0, calls do not wait. Call it before anything else.
+func (c *Client) AwaitStart(most time.Duration, say func(text string)) {
+	c.start = startWait{most, say}
+}
+
+// unsaid is how long the client waits for a part before it says so.
+const unsaid = 100 * time.Millisecond
+
+func (w startWait) tell(part, addr, reason string) {
+	if w.say != nil {
+		w.say(fmt.Sprintf("%s, for at most %s (--wait)", waitingText(part, addr, reason), w.most))
+	}
+}
+
+// starting is a connection to a service that may be starting.
+type starting struct {
+	*rpc.Connection
+	c    *Client
+	part string
+	once sync.Once
+}
+
+// Invoke implements grpc.ClientConnInterface.
+func (s *starting) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	s.once.Do(func() { s.await(ctx) })
+	return s.Connection.Invoke(ctx, method, args, reply, opts...)
+}
+
+// NewStream implements grpc.ClientConnInterface.
+func (s *starting) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	s.once.Do(func() { s.await(ctx) })
+	return s.Connection.NewStream(ctx, desc, method, opts...)
+}
+
+// await waits. If the part does not come up, the call reports why.
+func (s *starting) await(ctx context.Context) {
+	w := s.c.start
+	if w.most == 0 {
+		return
+	}
+	began := time.Now()
+	try := func(d time.Duration) error {
+		ctx, cancel := context.WithTimeout(ctx, d)
+		defer cancel()
+		return s.AwaitUsable(ctx)
+	}
+	err := try(min(unsaid, w.most))
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	addr := s.c.address(s.part)
+	w.tell(s.part, addr, reasonOf(fault.FromRPC(err), addr))
+	_ = try(w.most - time.Since(began))
+}
+
+func waitingText(part, addr, reason string) string {
+	return "waiting for " + partName(part) + " at " + addr + ": " + reason
+}

@@ -21,8 +21,8 @@ type DeadLetter struct {
 	Key         []byte
 	Payload     []byte
 	ContentType string
-	RecordTime  time.Time // the Kafka record's timestamp; zero where it has none, or one outside the years 1 to 9999
-	Created     time.Time // when it was buried
+	RecordTime  time.Time // the Kafka record's timestamp; zero if it has none, or one outside the years 1 to 9999
+	Created     time.Time // when it became a dead letter
 }
 
 // recordTime is zero, and not 1970, where the record has none.
@@ -81,7 +81,7 @@ func (c *Client) deadLetterPages(ctx context.Context, limit int, each func(page 
 
 // ReplaySummary tells what became of dead letters that were tried again.
 type ReplaySummary struct {
-	// Replayed is the number of events applied; they are dead letters no more.
+	// Replayed is the number of events applied; they are no longer dead letters.
 	Replayed int64 `json:"replayed"`
 	// Refused are those that are still bad, and kept.
 	Refused []Refusal `json:"refused"`

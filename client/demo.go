@@ -32,7 +32,7 @@ func demoEnd() time.Time { return time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC) }
 type DemoOptions struct {
 	// StallTimeout is as in ImportOptions.
 	StallTimeout time.Duration
-	// Progress is told several times a second how far the load is.
+	// Progress is called several times a second with the progress of the load.
 	Progress func(Progress)
 
 	size demoSize // zero: the demo's
@@ -166,7 +166,7 @@ func (c *Client) haveVotes(ctx context.Context, votes map[string]int64) (bool, e
 	check := func() error {
 		resp, err := c.ratings.BatchGetRatingSummaries(ctx, &ratingv1.BatchGetRatingSummariesRequest{RecordType: movieType, RecordIds: ids})
 		if err != nil {
-			return c.explain(Rating, "see whether the demo is loaded", err)
+			return c.explain(Rating, "check whether the demo is loaded", err)
 		}
 		enough = enough && len(resp.GetSummaries()) == len(ids)
 		for _, s := range resp.GetSummaries() {

@@ -26,7 +26,7 @@ type ExportOptions struct {
 	Format formats.Format
 	// RecordType is the type of the records whose ratings are exported; empty means all. For ratings.
 	RecordType string
-	// Progress is told several times a second how far the export is.
+	// Progress is called several times a second with the progress of the export.
 	Progress func(Progress)
 }
 
@@ -49,7 +49,7 @@ type ExportSummary struct {
 // ids. A movie that does not change meanwhile is in it exactly once. Memory does not grow with the catalogue.
 //
 // The error is w's, or *UnreachableError if the metadata service does not answer, or context.Canceled if ctx ended; what was written
-// until then is no complete file.
+// until then is incomplete.
 func (c *Client) ExportMovies(ctx context.Context, w io.Writer, opt ExportOptions) (ExportSummary, error) {
 	opt = opt.withDefaults()
 	return c.export(ctx, w, opt, "movies", func(out io.Writer, rows *atomic.Int64, total *atomic.Int64) error {

@@ -28,13 +28,13 @@ type FileOptions struct {
 	NoWait bool
 	// StallTimeout is as in ImportOptions. For ratings.
 	StallTimeout time.Duration
-	// Rejected is told of every row that did not go in, in the order of the file. Its calls come one at a time.
+	// Rejected is called for every rejected row, in the order of the file. Its calls come one at a time.
 	Rejected func(*formats.RowError)
-	// Noted is told of every row that went in without one of its fields. As Rejected.
+	// Noted is called for every row that went in without one of its fields. As Rejected.
 	Noted func(*formats.RowError)
 	// Waiting is as in ImportOptions. For ratings.
 	Waiting func(string)
-	// Progress is told several times a second how far the import is.
+	// Progress is called several times a second with the progress of the import.
 	Progress func(Progress)
 }
 
@@ -57,7 +57,7 @@ func (o FileOptions) withDefaults() FileOptions {
 // MoviesSummary tells what ImportMovies has done.
 type MoviesSummary struct {
 	Films FilmCounts `json:"films"`
-	// Rejected is the number of rows that did not go in: those that are no film, and those that were refused.
+	// Rejected is the number of rows that did not go in: those that are not films, and those that were refused.
 	Rejected int64 `json:"rejected"`
 	// Noted is the number of rows that went in without one of their fields.
 	Noted int64 `json:"noted"`
@@ -71,8 +71,8 @@ type MoviesSummary struct {
 // ImportMovies puts the movies of a file into the catalogue. Each replaces the one with its id whole, unless opt says Fill. Rows are
 // written in the order of the file: of two with one id the last one stays. Memory does not grow with the file.
 //
-// Rows that cannot go in are counted and told, and are no error. The summary is right as far as things went, also with an error: of
-// kind Invalid if r is no such file, *UnreachableError if the metadata service does not answer, context.Canceled if ctx ended.
+// Rejected rows are counted and reported, and are not an error. The summary is right up to where the import ended, even with an error: of
+// kind Invalid if r is not such a file, *UnreachableError if the metadata service does not answer, context.Canceled if ctx ended.
 func (c *Client) ImportMovies(ctx context.Context, r io.Reader, opt FileOptions) (s MoviesSummary, err error) {
 	began := time.Now()
 	opt = opt.withDefaults()
@@ -158,7 +158,7 @@ type RatingsSummary struct {
 // aggregates, charts and totals include the last one. An import that is repeated changes nothing, and a rating that is newer than the one
 // in the file stays.
 //
-// Rows that cannot go in are counted and told, and are no error. The summary is right as far as things went, also with an error: those of
+// Rejected rows are counted and reported, and are not an error. The summary is right up to where the import ended, even with an error: those of
 // [Client.ImportMovieLens].
 func (c *Client) ImportRatings(ctx context.Context, r io.Reader, opt FileOptions) (s RatingsSummary, err error) {
 	began := time.Now()
@@ -167,7 +167,7 @@ func (c *Client) ImportRatings(ctx context.Context, r io.Reader, opt FileOptions
 	if err != nil && isInterrupt(ctx, err) {
 		s.Interrupted = true
 		err = &interrupted{
-			text:  fmt.Sprintf("interrupted: %d ratings went in; run it again to complete it, what is there already does no harm", s.Ratings.Published),
+			text:  fmt.Sprintf("interrupted: %d ratings went in; run it again to complete it, rows that went in already are not changed", s.Ratings.Published),
 			cause: ctx.Err(),
 		}
 	}

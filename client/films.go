@@ -3,11 +3,15 @@ package client
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
@@ -36,26 +40,26 @@ type FilmCounts struct {
 type filmRules struct {
 	// replace: a film that is there is replaced whole.
 	replace bool
-	// overwrite are the fields in which what is sent is better than what is there; only without replace.
+	// overwrite are the fields that replace stored values; only without replace.
 	overwrite []string
-	// contested is what is done about a film with an external id that another film of the catalogue has.
+	// contested says what to do with a film whose external id another film of the catalogue has.
 	contested contestRule
 	// inOrder: films are written in the order in which they are added, as they must be if one may come twice.
 	inOrder bool
 }
 
-// contestRule is what is done about a contested external id.
+// contestRule says what to do with a contested external id.
 type contestRule uint8
 
 const (
 	// goWithout: the film goes in without the id. But where its IMDb id is not known, and its own id is made of MovieLens's therefore,
-	// it becomes one with the film that has its MovieLens id, or else the contested one.
+	// it is merged with the film that has its MovieLens id, or else the contested one.
 	goWithout contestRule = iota
 	refuse                // the film does not go in
-	meet                  // an IMDb id is who the film is: it becomes one with the other film
+	meet                  // the IMDb id identifies the film: it is merged with the other film
 )
 
-// filmRow is a film on its way, and the row it came from.
+// filmRow is a film to write, and the row it came from.
 type filmRow struct {
 	movie   *metadatav1.Movie
 	movieID int64  // at MovieLens; 0 if it is not from there
@@ -66,13 +70,13 @@ type filmRow struct {
 	// reasons say why, and what else the film goes without: to be told if it goes in.
 	reasons []string
 
-	// say tells of a row that is on no way: it has its place in the order, and nothing else.
+	// say reports a row without a film, at its place in the order.
 	say func()
 }
 
-// filmWriter fills films in, in batches, several at a time. What there is to tell about films it tells in the order in which
+// filmWriter fills films in, in batches, several at a time. It reports about films in the order in which
 // they were added, whichever call is answered first: a batch waits for its turn, and keeps its place among the calls in flight
-// meanwhile, so that no more than filmCalls batches are ever held.
+// meanwhile, so at most filmCalls batches are held.
 type filmWriter struct {
 	c      *Client
 	ctx    context.Context
@@ -83,9 +87,9 @@ type filmWriter struct {
 	films  int             // in batch
 	turn   <-chan struct{} // closed when the last batch has told what it had to
 
-	// refused and partial are told of films that did not go in, or not wholly. Their calls come one at a time.
+	// refused and partial are called for films that did not go in, or not completely, one call at a time.
 	refused, partial func(row filmRow, reason string)
-	// met, unless nil, is told that a film becomes one with the one of that id. It may be called at the same time, and before refused.
+	// met, unless nil, is called when a film is merged with the one of that id. Calls may be concurrent, and come before refused.
 	met func(row filmRow, id string)
 
 	written atomic.Int64
@@ -113,7 +117,7 @@ func (w *filmWriter) add(row filmRow) error {
 	return w.ctx.Err()
 }
 
-// say calls f between what there is to tell about the films added before and after it.
+// say calls f between the reports about the films added before and after it.
 func (w *filmWriter) say(f func()) { w.put(filmRow{say: f}) }
 
 func (w *filmWriter) put(row filmRow) {
@@ -166,13 +170,13 @@ func (w *filmWriter) finish() (FilmCounts, error) {
 	return c, w.err
 }
 
-// write writes one batch and returns what there is to tell of it, in its order.
+// write writes one batch and returns its reports, in its order.
 //
 // Under goWithout, an external id that belongs to another film does not keep a film out: a user may have created the film under
 // their own id, and TMDb has been known to list a film twice and other catalogues to link both to one entry. The film's own
 // id is not in doubt, and its ratings need it. So it goes in without the ids that are contested.
 //
-// An optional field that the service does not take costs no more than itself.
+// An optional field that the service refuses is left out.
 //
 // Under meet, the film is what its IMDb id says, and has no ratings yet: what is known about it goes to the film that
 // has the id, under whatever id it was created.
@@ -224,16 +228,16 @@ func (w *filmWriter) write(batch []filmRow) (told []func(), err error) {
 	return told, err
 }
 
-// oddity is what there is to tell of a film that goes in, but not as it came.
+// oddity is what to report about a film that goes in with changes.
 type oddity struct {
 	contests []contest
 	nameless bool // it came without an IMDb id
-	met      bool // it became one with another film
+	met      bool // it was merged with another film
 	without  bool // it was refused, and is tried again without the fields that it was refused for
 	reasons  []string
 }
 
-// settle makes of the row's film what is to be written after a contest.
+// settle changes the row's film after a contest.
 func (w *filmWriter) settle(c *contest, row *filmRow, odd *oddity) error {
 	id, err := w.owner(c, row.movie, odd.nameless)
 	if err != nil {
@@ -304,7 +308,7 @@ func (w *filmWriter) call(batch []filmRow, places []int) ([]*metadatav1.BatchPut
 	return results, nil
 }
 
-// count books a result and returns what there is to tell about it, or nil.
+// count counts a result and returns how to report it, or nil.
 func (w *filmWriter) count(row filmRow, r *metadatav1.BatchPutMoviesResponse_Result, odd oddity) (say func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -331,4 +335,168 @@ func (w *filmWriter) count(row filmRow, r *metadatav1.BatchPutMoviesResponse_Res
 			w.partial(row, reason)
 		}
 	}
+}
+
+var (
+	// quoted is a text as reasons show it.
+	quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	// named is the field that a part of a reason is about.
+	named = regexp.MustCompile(`^([a-z_]+(?:\.[a-z]+)?(?:\[[0-9]+\])?): `)
+)
+
+// refusedFields are the optional fields that the service refuses a film for, as it spells them ("year", "genres[2]",
+// "external_ids.imdb"); nil if the film was taken, or is refused for something that it cannot go without.
+func refusedFields(r *metadatav1.BatchPutMoviesResponse_Result) []string {
+	if codes.Code(r.GetCode()) != codes.InvalidArgument {
+		return nil
+	}
+	var fields []string
+	// A reason has a part for each field. The given value is in quotes, whatever it contains.
+	for part := range strings.SplitSeq(quoted.ReplaceAllString(r.GetReason(), `""`), "; ") {
+		found := named.FindStringSubmatch(part)
+		if found == nil {
+			continue // the part before continues
+		}
+		field, _, _ := strings.Cut(found[1], "[")
+		if !slices.Contains(optionalFields(), field) {
+			return nil
+		}
+		fields = append(fields, found[1])
+	}
+	return fields
+}
+
+// optionalFields are what a film can go without, in the contract's spelling.
+func optionalFields() []string {
+	return []string{
+		"original_title", "alternative_titles", "year", "genres", "director", "description", "runtime_minutes",
+		"external_ids.imdb", "external_ids.tmdb", "external_ids.movielens",
+	}
+}
+
+// withoutFields returns the film without those fields, and without those elements of lists.
+func withoutFields(m *metadatav1.Movie, fields []string) *metadatav1.Movie {
+	m = proto.CloneOf(m)
+	for _, name := range slices.Backward(fields) { // the later elements of a list first
+		field, element, one := strings.Cut(strings.TrimSuffix(name, "]"), "[")
+		if !one {
+			copyField(m, &metadatav1.Movie{}, field)
+			continue
+		}
+		list := &m.Genres
+		if field == "alternative_titles" {
+			list = &m.AlternativeTitles
+		}
+		if i, err := strconv.Atoi(element); err == nil && i < len(*list) {
+			*list = slices.Delete(*list, i, i+1)
+		}
+	}
+	return m
+}
+
+// copyField gives a field of to the value that it has in from.
+func copyField(to, from *metadatav1.Movie, field string) {
+	if to.ExternalIds == nil && strings.HasPrefix(field, "external_ids.") {
+		to.ExternalIds = &metadatav1.ExternalIds{}
+	}
+	switch field {
+	case "original_title":
+		to.OriginalTitle = from.GetOriginalTitle()
+	case "alternative_titles":
+		to.AlternativeTitles = from.GetAlternativeTitles()
+	case "year":
+		to.Year = from.Year
+	case "genres":
+		to.Genres = from.GetGenres()
+	case "director":
+		to.Director = from.GetDirector()
+	case "description":
+		to.Description = from.GetDescription()
+	case "runtime_minutes":
+		to.RuntimeMinutes = from.RuntimeMinutes
+	case "external_ids.imdb":
+		to.ExternalIds.Imdb = from.GetExternalIds().GetImdb()
+	case "external_ids.tmdb":
+		to.ExternalIds.Tmdb = from.GetExternalIds().GetTmdb()
+	case "external_ids.movielens":
+		to.ExternalIds.Movielens = from.GetExternalIds().GetMovielens()
+	}
+}
+
+// keep gives a film that replaces the stored one what that one has in these fields: a field that cannot be read removes nothing.
+func (w *filmWriter) keep(m *metadatav1.Movie, fields []string) (*metadatav1.Movie, error) {
+	if !w.rules.replace || len(fields) == 0 {
+		return m, nil
+	}
+	resp, err := w.c.metadata.GetMovie(w.ctx, &metadatav1.GetMovieRequest{Id: m.GetId()})
+	switch kind := fault.KindOf(err); {
+	case err == nil:
+	case kind == fault.KindNotFound || kind == fault.KindInvalid: // it is new, or will be refused
+		return m, nil
+	default:
+		return nil, w.c.explain(Metadata, "read the film that is to be replaced", err)
+	}
+	m = proto.CloneOf(m)
+	for _, field := range fields {
+		copyField(m, resp.GetMovie(), field)
+	}
+	return m, nil
+}
+
+// contest is an external id of a film that another film of the catalogue has.
+type contest struct {
+	source string // "imdb", "tmdb" or "movielens"
+	id     string
+	owner  string // the other film's id, in quotes
+	met    bool   // the film was merged with the other one
+}
+
+// contested matches the reason that the metadata service gives. A refusal with another reason stays a refusal.
+var contested = regexp.MustCompile(`^external_ids\.(imdb|tmdb|movielens): .* belongs to the movie ("(?:[^"\\]|\\.)*")`)
+
+// contestOf reports whether the film was refused because of an external id that it could go without.
+func contestOf(r *metadatav1.BatchPutMoviesResponse_Result, m *metadatav1.Movie) (contest, bool) {
+	found := contested.FindStringSubmatch(r.GetReason())
+	if codes.Code(r.GetCode()) != codes.AlreadyExists || found == nil {
+		return contest{}, false
+	}
+	c := contest{source: found[1], owner: found[2]}
+	c.id = *c.field(m.GetExternalIds())
+	return c, c.id != ""
+}
+
+// field is the field of the id.
+func (c contest) field(ids *metadatav1.ExternalIds) *string {
+	switch {
+	case ids == nil:
+		return new(string)
+	case c.source == "imdb":
+		return &ids.Imdb
+	case c.source == "tmdb":
+		return &ids.Tmdb
+	}
+	return &ids.Movielens
+}
+
+func (c contest) without(m *metadatav1.Movie) *metadatav1.Movie {
+	m = proto.CloneOf(m)
+	*c.field(m.ExternalIds) = ""
+	return m
+}
+
+// contestText is one or more contests in a sentence.
+func contestText(contests []contest) string {
+	var parts []string
+	for _, c := range contests {
+		name := map[string]string{"imdb": "IMDb", "tmdb": "TMDb", "movielens": "MovieLens"}[c.source]
+		if c.met {
+			return fmt.Sprintf("the film %s has the %s id %s; the two were merged", c.owner, name, c.id)
+		}
+		parts = append(parts, fmt.Sprintf("%s id %s belongs to the film %s", name, c.id, c.owner))
+	}
+	without := "it"
+	if len(parts) > 1 {
+		without = "them"
+	}
+	return strings.Join(parts, ", ") + "; the film went in without " + without
 }

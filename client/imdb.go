@@ -32,14 +32,14 @@ func imdbKnowsBest() []string {
 
 // IMDbOptions tune ImportIMDb. The zero value works.
 type IMDbOptions struct {
-	// Rejected is told of every row that did not go in: file after file while they are read, and then the films that the
+	// Rejected is called for every rejected row: file after file while they are read, and then the films that the
 	// metadata service refused, in the order of their ids. Its calls come one at a time.
 	Rejected func(*imdb.RowError)
-	// Noted is told of every row that went in without one of its fields, or into another film than its own. As Rejected.
+	// Noted is called for every row that went in without one of its fields, or into another film. As Rejected.
 	Noted func(*imdb.RowError)
-	// Lacking is told what films go without because a file is missing, before anything is read.
+	// Lacking is called with what films lack because a file is missing, before anything is read.
 	Lacking func(string)
-	// Progress is told several times a second how far the import is: through the files, then through the films.
+	// Progress is called several times a second with the progress of the import: through the files, then through the films.
 	Progress func(Progress)
 }
 
@@ -49,7 +49,7 @@ type IMDbSummary struct {
 	Films     FilmCounts `json:"films"`
 	// Rows is how many rows each file has; a file that is missing, or of no use without another one, is not in it.
 	Rows map[string]int64 `json:"rows"`
-	// OtherTypes is the number of titles that are no films, and Adult that of films that are marked so: both stay out.
+	// OtherTypes is the number of titles that are not films, and Adult that of adult films: both are left out.
 	OtherTypes int64 `json:"otherTypes"`
 	Adult      int64 `json:"adult"`
 	// UnknownDirectors is how many times a director has no name in the files.
@@ -77,7 +77,7 @@ type IMDbSeconds struct {
 // what IMDb has not; the title that is replaced stays as an alternative one. So it does not matter which of several sources is
 // imported first, and an import that is repeated changes nothing. Memory does not grow with the files.
 //
-// Rows that cannot go in are counted and told, and are no error. The summary is right as far as things went, also with an error:
+// Rejected rows are counted and reported, and are not an error. The summary is right up to where the import ended, even with an error:
 // of kind Invalid if dir has no such files, *UnreachableError if the metadata service does not answer, context.Canceled if ctx ended.
 func (c *Client) ImportIMDb(ctx context.Context, dir string, opt IMDbOptions) (IMDbSummary, error) {
 	began := time.Now()
@@ -91,7 +91,7 @@ func (c *Client) ImportIMDb(ctx context.Context, dir string, opt IMDbOptions) (I
 			opt.Lacking(text)
 		}
 	}
-	// Reading takes minutes: who cannot be reached then is asked before.
+	// Reading takes minutes, so check first whether the service can be reached.
 	if _, err := c.metadata.ListMovies(ctx, &metadatav1.ListMoviesRequest{PageSize: 1}); err != nil {
 		return im.summary, c.explain(Metadata, "read films", err)
 	}
@@ -101,7 +101,7 @@ func (c *Client) ImportIMDb(ctx context.Context, dir string, opt IMDbOptions) (I
 		im.summary.Interrupted = true
 		f := im.summary.Films
 		err = &interrupted{
-			text:  fmt.Sprintf("interrupted: %d films went in; run it again to complete it, what is there already does no harm", f.Created+f.Updated+f.Unchanged),
+			text:  fmt.Sprintf("interrupted: %d films went in; run it again to complete it, rows that went in already are not changed", f.Created+f.Updated+f.Unchanged),
 			cause: ctx.Err(),
 		}
 	}

@@ -69,9 +69,9 @@ func TestImportIMDb(t *testing.T) {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
 	wantNoted := []string{
-		`title.basics.tsv line 19: startYear "199x": must be a year, or \N if it is not known; the film went in without it`,
+		`title.basics.tsv line 19: startYear "199x": must be a year, or \N if it is unknown; the film went in without it`,
 		`title.crew.tsv line 17: directors "nm0090002,tt0090004": must be ids separated by commas, each "nm" and 7 to 10 digits, or \N; the film went in without "tt0090004"`,
-		`title.akas.tsv line 16: ordering "x": must be a whole number from 1 up; the title stands behind those that have one`,
+		`title.akas.tsv line 16: ordering "x": must be a whole number of at least 1; the title is sorted after those that have one`,
 		`title.basics.tsv line 24: tconst "tt2659414": runtimeMinutes 51420 is more than 6000; the film went in without a running time`,
 		`title.basics.tsv line 25: tconst "tt5174640": startYear 2115 is not between 1870 and 2100; the film went in without a year`,
 		`title.basics.tsv line 26: tconst "tt9000001": of its 40 directors the first 21 went in: their names may have 500 characters in all`,
@@ -227,7 +227,7 @@ func TestImportIMDbMeetsOwnFilm(t *testing.T) {
 	if want := (client.FilmCounts{Read: 15, Created: 14, Updated: 1}); got.Films != want {
 		t.Errorf("films %+v, want %+v", got.Films, want)
 	}
-	if len(l.noted) < 4 || !strings.HasPrefix(l.noted[3], `title.basics.tsv line 21: tconst "tt0137523": the film "my own my own`) || !strings.HasSuffix(l.noted[3], `has the IMDb id tt0137523; the two became one`) {
+	if len(l.noted) < 4 || !strings.HasPrefix(l.noted[3], `title.basics.tsv line 21: tconst "tt0137523": the film "my own my own`) || !strings.HasSuffix(l.noted[3], `has the IMDb id tt0137523; the two were merged`) {
 		t.Errorf("noted %q", l.noted)
 	}
 	films := s.catalogue(t)

@@ -18,9 +18,6 @@ import (
 	"movieexample.com/movielens"
 )
 
-// movieType is the record type of films.
-const movieType = "movie"
-
 // providerMovieLens says in each event where it came from.
 const providerMovieLens = "movielens"
 
@@ -30,15 +27,15 @@ type ImportOptions struct {
 	NoWait bool
 	// StallTimeout is how long nothing may move before the import gives up; 0 means DefaultStallTimeout.
 	StallTimeout time.Duration
-	// Rejected is told of every row that did not go in, in the order of the rows of each file: those of links.csv, then those of
+	// Rejected is called for every rejected row, in the order of the rows of each file: those of links.csv, then those of
 	// movies.csv, then those of ratings.csv. Its calls come one at a time.
 	Rejected func(*movielens.RowError)
-	// Noted is told of every row that went in without one of its fields, or into another film than its own. As Rejected.
+	// Noted is called for every row that went in without one of its fields, or into another film. As Rejected.
 	Noted func(*movielens.RowError)
-	// Waiting is told, in a line of text, whom the import is waiting for: when there has been no answer for some 3 seconds, and
+	// Waiting is called with a line of text about what the import is waiting for: when there has been no answer for some 3 seconds, and
 	// every 15 seconds from then on. May be called while another of these functions is.
 	Waiting func(string)
-	// Progress is told several times a second how far the import is.
+	// Progress is called several times a second with the progress of the import.
 	Progress func(Progress)
 }
 
@@ -65,30 +62,12 @@ type ImportSummary struct {
 	Seconds     Seconds `json:"seconds"`
 }
 
-// RatingCounts tells what became of ratings.
-type RatingCounts struct {
-	// Read is the number of well-formed rows read.
-	Read int64 `json:"read"`
-	// Published is the number of events that Kafka has acknowledged.
-	Published int64 `json:"published"`
-	// Rejected is the number of rows that did not become events.
-	Rejected int64 `json:"rejected"`
-}
-
-// Seconds is how long the parts of a load took.
-type Seconds struct {
-	Films   float64 `json:"films"`
-	Ratings float64 `json:"ratings"`
-	Ingest  float64 `json:"ingest"`
-	Total   float64 `json:"total"`
-}
-
 // ImportMovieLens brings the MovieLens data set in dir into the system: films are filled in at the metadata service, ratings
 // become events in Kafka, with the time at which the user rated. It returns when aggregates, charts and totals include the
 // last rating. An import that is repeated changes nothing, and one that was ended is completed.
 //
-// Rows that cannot go in are counted and told, and are no error. The summary is right as far as things went, also with an
-// error: of kind Invalid if dir is no data set, *UnreachableError if a part of the system does not answer, context.Canceled if
+// Rejected rows are counted and reported, and are not an error. The summary is right up to where the import ended, even with an
+// error: of kind Invalid if dir is not a data set, *UnreachableError if a part of the system does not answer, context.Canceled if
 // ctx ended.
 func (c *Client) ImportMovieLens(ctx context.Context, dir string, opt ImportOptions) (ImportSummary, error) {
 	began := time.Now()
@@ -102,7 +81,7 @@ func (c *Client) ImportMovieLens(ctx context.Context, dir string, opt ImportOpti
 	if err != nil && isInterrupt(ctx, err) {
 		im.summary.Interrupted = true
 		err = &interrupted{
-			text: fmt.Sprintf("interrupted: %d films and %d ratings went in; run it again to complete it, what is there already does no harm",
+			text: fmt.Sprintf("interrupted: %d films and %d ratings went in; run it again to complete it, rows that went in already are not changed",
 				im.summary.Films.Created+im.summary.Films.Updated+im.summary.Films.Unchanged, im.summary.Ratings.Published),
 			cause: ctx.Err(),
 		}
@@ -365,13 +344,3 @@ func (im *importer) noteRow(odd *movielens.RowError) {
 		im.opt.Noted(odd)
 	}
 }
-
-// timed runs f and puts into d how many seconds it took.
-func timed(d *float64, f func() error) error {
-	began := time.Now()
-	defer func() { *d = since(began) }()
-	return f()
-}
-
-// since is the number of seconds since t, to the millisecond.
-func since(t time.Time) float64 { return time.Since(t).Round(time.Millisecond).Seconds() }

@@ -104,7 +104,7 @@ func TestImportMovieLens(t *testing.T) {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
 	wantRejected := []string{
-		`movies.csv line 10: movieId "x": must be a whole number from 1 up`,
+		`movies.csv line 10: movieId "x": must be a whole number of at least 1`,
 		`movies.csv line 11: movieId "1": is on line 2 already; the first one counts`,
 		`movies.csv line 12: movieId "8": title: must be at most 500 characters, got 504`,
 		`ratings.csv line 6: movieId "99": is not among the films of movies.csv that could be read`,
@@ -377,7 +377,7 @@ func TestImportStandsStill(t *testing.T) {
 		},
 		"another topic": {
 			func(p *ratingv1.IngestPartition) { p.TopicId, p.NextOffset = strings.Repeat("0", 32), 100 },
-			"ingestion has not moved for 2s: partition 0 has not begun;", fault.KindUnavailable,
+			"ingestion has not moved for 2s: partition 0 has not started;", fault.KindUnavailable,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -532,7 +532,7 @@ func TestImportMovieLensMeetsByTMDb(t *testing.T) {
 	}
 	want := []string{
 		`links.csv line 2: imdbId "9900001?": must be the 1 to 10 digits of an IMDb id, as 0114709, or empty; the row went in without it`,
-		`movies.csv line 2: movieId "900001": the film "tt9900001" has the TMDb id 77001; the two became one`,
+		`movies.csv line 2: movieId "900001": the film "tt9900001" has the TMDb id 77001; the two were merged`,
 	}
 	if diff := cmp.Diff(want, l.noted); diff != "" || len(l.rejected) > 0 {
 		t.Errorf("noted (-want +got):\n%s; rejected %q", diff, l.rejected)

@@ -72,7 +72,7 @@ type Resumed struct {
 	OldOffset *int64 `json:"oldOffset,omitempty"` // nil: nothing was ever ingested of it
 	NewOffset int64  `json:"newOffset"`
 	Skipped   int64  `json:"skipped"`  // in the log, and passed over
-	Lost      int64  `json:"lost"`     // never ingested, and in the log no more
+	Lost      int64  `json:"lost"`     // never ingested, and no longer in the log
 	Repeated  int64  `json:"repeated"` // ingested, and read again, which changes nothing
 	// GivenUp says in words what is not ingested and never will be.
 	GivenUp []string `json:"givenUp"`

@@ -62,7 +62,7 @@ func TestImportTellsInFileOrder(t *testing.T) {
 	for id := 1; id <= 1000; id++ {
 		if id%7 == 0 {
 			fmt.Fprintf(&movies, "x%d,Bad,Drama\n", id)
-			want = append(want, fmt.Sprintf(`movies.csv line %d: movieId "x%d": must be a whole number from 1 up`, id+1, id))
+			want = append(want, fmt.Sprintf(`movies.csv line %d: movieId "x%d": must be a whole number of at least 1`, id+1, id))
 			continue
 		}
 		fmt.Fprintf(&movies, "%d,Film %d,Drama\n", id, id)

@@ -57,3 +57,34 @@ func meter(report func(Progress), read func() Progress) (stop func()) {
 		running.Wait()
 	}
 }
+
+// movieType is the record type of films.
+const movieType = "movie"
+
+// RatingCounts tells what became of ratings.
+type RatingCounts struct {
+	// Read is the number of well-formed rows read.
+	Read int64 `json:"read"`
+	// Published is the number of events that Kafka has acknowledged.
+	Published int64 `json:"published"`
+	// Rejected is the number of rows that did not become events.
+	Rejected int64 `json:"rejected"`
+}
+
+// Seconds is how long the parts of a load took.
+type Seconds struct {
+	Films   float64 `json:"films"`
+	Ratings float64 `json:"ratings"`
+	Ingest  float64 `json:"ingest"`
+	Total   float64 `json:"total"`
+}
+
+// timed runs f and puts into d how many seconds it took.
+func timed(d *float64, f func() error) error {
+	began := time.Now()
+	defer func() { *d = since(began) }()
+	return f()
+}
+
+// since is the number of seconds since t, to the millisecond.
+func since(t time.Time) float64 { return time.Since(t).Round(time.Millisecond).Seconds() }

@@ -16,7 +16,7 @@ import (
 type PublishOptions struct {
 	// StallTimeout is how long Kafka may leave everything unanswered before publishing is given up; 0 means 30 s, and it is never more.
 	StallTimeout time.Duration
-	// Refused is told of every event that did not go in, with its place in the file. Its calls come one at a time.
+	// Refused is called for every refused event, with its position in the file, one call at a time.
 	Refused func(*events.RefusedError)
 }
 
@@ -39,7 +39,7 @@ type PublishSummary struct {
 // PublishFile sends the events of a file, a JSON array or JSON lines, to the topic. It streams; r may be a pipe that never ends,
 // and reading from it does not hold up the end of ctx.
 //
-// Events that are not valid are counted and told, and are no error. The summary is right as far as things went, also with an
+// Invalid events are counted and reported, and are not an error. The summary is right as far as things went, also with an
 // error: *UnreachableError if the broker is gone, context.Canceled if ctx ended, otherwise r's error, or that r is not such a file.
 func (c *Client) PublishFile(ctx context.Context, r io.Reader, opt PublishOptions) (PublishSummary, error) {
 	stream, err := c.openStream(ctx, opt.StallTimeout)
@@ -65,7 +65,7 @@ func (c *Client) PublishFile(ctx context.Context, r io.Reader, opt PublishOption
 	if isInterrupt(ctx, err) {
 		p.summary.Interrupted = true
 		err = &interrupted{
-			text:  fmt.Sprintf("interrupted: %d events are in Kafka; publishing the file again does no harm if its events carry ratedAt", p.summary.Accepted),
+			text:  fmt.Sprintf("interrupted: %d events are in Kafka; publishing the file again is harmless if its events have ratedAt", p.summary.Accepted),
 			cause: ctx.Err(),
 		}
 	}

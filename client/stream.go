@@ -41,7 +41,7 @@ type eventStream struct {
 	topic    kafka.Topic
 	producer *kafka.Producer
 	last     record       // of the event published last
-	waiting  func(string) // told whom is waited for; may be nil
+	waiting  func(string) // called with what the stream waits for; may be nil
 
 	published    atomic.Int64 // handed over
 	acknowledged atomic.Int64
@@ -117,7 +117,7 @@ func (s *eventStream) close(ctx context.Context) {
 }
 
 // publish hands an event over; it must be valid. answered, unless nil, is called with the outcome later and must not
-// block. An error means that the stream is of no more use.
+// block. After an error the stream must not be used.
 func (s *eventStream) publish(ctx context.Context, e *events.Event, answered func(error)) error {
 	if answered == nil {
 		answered = s.lose
@@ -126,7 +126,7 @@ func (s *eventStream) publish(ctx context.Context, e *events.Event, answered fun
 		Key:     e.Key(),
 		Value:   e.AppendJSON(nil),
 		Headers: []kgo.RecordHeader{{Key: events.ContentTypeHeader, Value: []byte(events.ContentTypeJSON)}},
-		// The record's time is now: retention goes by it. When the user rated is in the event.
+		// The record's time is now: retention counts from it. When the user rated is in the event.
 	}
 	s.published.Add(1)
 	err := s.producer.Publish(ctx, m, func(_ int32, _ int64, err error) {
@@ -167,7 +167,7 @@ func (s *eventStream) flush(ctx context.Context) (kafka.Offsets, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lost > 0 {
-		return offsets, fmt.Errorf("publish rating events: %d were not acknowledged, the first because of this: %w; run it again, what is there already does no harm",
+		return offsets, fmt.Errorf("publish rating events: %d were not acknowledged, the first because of this: %w; run it again, rows that went in already are not changed",
 			s.lost, s.firstLoss)
 	}
 	return offsets, nil
@@ -200,7 +200,7 @@ func (s *eventStream) positions(ctx context.Context) (next map[int32]int64, halt
 	return next, halted, nil
 }
 
-// await returns when every offset of last has been ingested. missing is told how many records are still to come.
+// await returns when every offset of last has been ingested. missing is called with the number of records not yet ingested.
 func (s *eventStream) await(ctx context.Context, last kafka.Offsets, missing func(int64)) error {
 	var least int64 = -1
 	moved := time.Now()
@@ -254,7 +254,7 @@ func (s *eventStream) stalled(next map[int32]int64, last kafka.Offsets, err erro
 		if n, known := next[part]; known && n <= last[part] {
 			behind = append(behind, fmt.Sprintf("partition %d is at offset %d of %d", part, n, last[part]))
 		} else if !known {
-			behind = append(behind, fmt.Sprintf("partition %d has not begun", part))
+			behind = append(behind, fmt.Sprintf("partition %d has not started", part))
 		}
 	}
 	return fault.Unavailable(nil, "ingestion has not moved for %s: %s; all events are in Kafka and will be ingested when ingestion resumes",
@@ -330,4 +330,91 @@ func pause(ctx context.Context, d time.Duration) error {
 // isInterrupt reports whether err is the user's or the caller's wish to end.
 func isInterrupt(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || fault.KindOf(err) == fault.KindCanceled)
+}
+
+const (
+	// waitingAfter is how long the client waits for an answer before it says so.
+	waitingAfter = 3 * time.Second
+	// waitingAgain is how often it is said again.
+	waitingAgain = 15 * time.Second
+)
+
+// watch tells the user what the stream is waiting for, until it is stopped. state returns a number that grows with every
+// answer, and what to say if it has not grown for a while; nothing if nothing is waited for.
+func (s *eventStream) watch(state func() (answers int64, text string)) (stop func()) {
+	if s.waiting == nil {
+		return func() {}
+	}
+	// With a short timeout, say so before it expires.
+	after := min(waitingAfter, s.stall/4)
+	quit := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		tick := time.NewTicker(max(after/4, time.Millisecond))
+		defer tick.Stop()
+		var answers int64
+		began, next := time.Now(), after
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+			n, text := state()
+			if n != answers || text == "" {
+				answers, began, next = n, time.Now(), after
+				continue
+			}
+			if time.Since(began) >= next {
+				s.waiting(text)
+				next = time.Since(began) + waitingAgain
+			}
+		}
+	})
+	return func() {
+		close(quit)
+		running.Wait()
+	}
+}
+
+// watchKafka is watch for the answers to what is published.
+func (s *eventStream) watchKafka() (stop func()) {
+	return s.watch(func() (int64, string) {
+		answers := s.acknowledged.Load() + s.failed.Load()
+		if answers == s.published.Load() {
+			return answers, ""
+		}
+		return answers, waitingText(Kafka, s.c.address(Kafka), "no answer")
+	})
+}
+
+// hearing is the state of a service that is polled.
+type hearing struct {
+	part, addr string
+
+	mu      sync.Mutex
+	answers int64
+	reason  string // of the last failure
+}
+
+// answer records the result of a call.
+func (h *hearing) answer(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil {
+		h.reason = reasonOf(err, h.addr)
+		return
+	}
+	h.answers++
+	h.reason = ""
+}
+
+func (h *hearing) state() (int64, string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	reason := h.reason
+	if reason == "" {
+		reason = "no answer"
+	}
+	return h.answers, waitingText(h.part, h.addr, reason)
 }

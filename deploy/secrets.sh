@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Makes the secrets of deploy/compose.yaml in deploy/secrets, or in the directory that is given: passwords, and the URLs of the
-# databases with them. What is there already stays, so that a second run changes nothing.
+# Creates the secrets of deploy/compose.yaml in deploy/secrets, or in the given directory: passwords, and the URLs of the
+# databases with them. Existing ones stay, so a second run changes nothing.
 set -euo pipefail
 dir="${1:-$(cd "$(dirname "$0")" && pwd)/secrets}"
 
-# The directory keeps others on this machine out. The files themselves can be read by all, since Docker shows each, as it is, to
-# a container whose user is another one than you.
+# The directory keeps other users of this machine out. The files themselves are readable by all, because Docker mounts each as it
+# is into a container with another user.
 mkdir -p "$dir"
 chmod 700 "$dir"
 umask 022
 
-# put NAME TEXT writes a secret that is not there. A file without anything but white space is none: a run was interrupted.
+# put NAME TEXT writes a missing secret. A file with only white space counts as missing: a run was interrupted.
 put() {
   grep -q '[^[:space:]]' "$dir/$1" 2>/dev/null && return
   printf '%s' "$2" >"$dir/$1.new"

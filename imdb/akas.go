@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// MaxAlternativeTitles is the most alternative titles that a film comes with. The
-// catalogue takes 50; the rest is left to the names that other sources know a film
-// by, so that it does not matter which source comes first.
+// MaxAlternativeTitles is the most alternative titles that a film comes with. The catalogue takes 50; the rest is
+// left to the names that other sources know a film by, so that it does not matter which source comes first.
 const MaxAlternativeTitles = 40
 
 // The columns of title.akas, in the order of File.columns.
@@ -24,8 +23,7 @@ const (
 	akasOriginal
 )
 
-// aka keeps a row of title.akas if it is of a film and a title that a user might
-// look for.
+// aka keeps a row of title.akas if it is of a film and a title that a user might look for.
 func (r *reading) aka(t *table) (*RowError, error) {
 	film, ok := number(t.fields[akasID], "tt")
 	if !ok {
@@ -36,7 +34,7 @@ func (r *reading) aka(t *table) (*RowError, error) {
 	}
 	title := bytes.TrimSpace(t.fields[akasTitle])
 	if missing(title) {
-		return t.reject("title", string(t.fields[akasTitle]), "is missing; another title is nothing without it"), nil
+		return t.reject("title", string(t.fields[akasTitle]), "is missing; an alternative title cannot be empty"), nil
 	}
 	rank, ok := akaRank(t.fields)
 	if !ok {
@@ -44,7 +42,7 @@ func (r *reading) aka(t *table) (*RowError, error) {
 	}
 	ordering, ok := whole(t.fields[akasOrdering])
 	if !ok || ordering == 0 || ordering > math.MaxUint32 {
-		t.leaveOut("ordering", string(t.fields[akasOrdering]), "must be a whole number from 1 up; the title stands behind those that have one")
+		t.leaveOut("ordering", string(t.fields[akasOrdering]), "must be a whole number of at least 1; the title is sorted after those that have one")
 		ordering = math.MaxUint32
 	}
 	rec := binary.BigEndian.AppendUint64(r.record[:0], film)
@@ -54,9 +52,8 @@ func (r *reading) aka(t *table) (*RowError, error) {
 	return nil, r.akas.add(r.record)
 }
 
-// akaRank says how likely a user searches for the film by a row's title; lower is
-// likelier. It is for films that are known by more titles than they may have: some
-// have a hundred, most of them one country's spelling of another's.
+// akaRank says how likely a user searches for the film by a row's title; lower is likelier. It is for films that are
+// known by more titles than they may have: some have a hundred, most of them one country's spelling of another's.
 //
 //	0 the original title
 //	1 the title in English, or for the whole world

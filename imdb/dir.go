@@ -58,11 +58,9 @@ type fileState struct {
 	bad  atomic.Int64
 }
 
-// Open looks for the files in the directory at path, packed (title.basics.tsv.gz)
-// or unpacked (title.basics.tsv); if both are there, the unpacked one counts.
-// title.basics must be there, the others may be missing. Each that is there must
-// begin with a header that names the columns that are needed; there may be more.
-// Nothing stays open.
+// Open looks for the files in the directory at path, packed (title.basics.tsv.gz) or unpacked (title.basics.tsv); if
+// both are there, the unpacked one counts. title.basics must be there, the others may be missing. Each that is there
+// must begin with a header that names the columns that are needed; there may be more. Nothing stays open.
 func Open(path string) (*Dir, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -125,8 +123,7 @@ func checkFile(path string, f File) error {
 // Path is the directory, as given to Open.
 func (d *Dir) Path() string { return d.path }
 
-// Name is what the file is called in this directory, with ".gz" if it is packed;
-// empty if it is not there.
+// Name is what the file is called in this directory, with ".gz" if it is packed; empty if it is not there.
 func (d *Dir) Name(f File) string {
 	if d.files[f].path == "" {
 		return ""
@@ -134,8 +131,7 @@ func (d *Dir) Name(f File) string {
 	return filepath.Base(d.files[f].path)
 }
 
-// Lacking says which facts films go without because files are missing, one
-// sentence for each.
+// Lacking says which facts films go without because files are missing, one sentence for each.
 func (d *Dir) Lacking() []string {
 	var texts []string
 	say := func(lack string, files ...File) {
@@ -163,8 +159,7 @@ func (d *Dir) Size() int64 {
 	return n
 }
 
-// reading lists the files that will be read: names are of no use without who
-// directed, nor the other way round.
+// reading lists the files that will be read: names are of no use without who directed, nor the other way round.
 func (d *Dir) reading() []File {
 	files := []File{BasicsFile}
 	if d.directed() {
@@ -182,14 +177,12 @@ func (d *Dir) directed() bool { return d.Name(CrewFile) != "" && d.Name(NamesFil
 type Counts struct {
 	// Bytes is how many of [Dir.Size] have been read.
 	Bytes int64
-	// Rows and Rejected are the rows read and rejected of all files; rejected ones
-	// are among those read.
+	// Rows and Rejected are the rows read and rejected of all files; rejected ones are among those read.
 	Rows, Rejected int64
 	// Kept is the number of films among the titles. OtherTypes are the titles of
 	// other types, Adult the films that are marked so; both are left out.
 	Kept, OtherTypes, Adult int64
-	// UnknownDirectors is how many times a director's id had no name. It is known
-	// when the first film is.
+	// UnknownDirectors is how many times a director's id had no name. It is known when the first film is.
 	UnknownDirectors int64
 }
 

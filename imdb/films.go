@@ -28,9 +28,8 @@ type Film struct {
 	// AlternativeTitles are other titles, the more useful ones first, at most
 	// [MaxAlternativeTitles], without repetitions in whatever case; see alternatives.
 	AlternativeTitles []string
-	// Year is the year of release and RuntimeMinutes the length; 0 if not known.
-	// They are what the file says, however odd: there is a film to be shown in 2115,
-	// and one of 857 hours.
+	// Year is the year of release and RuntimeMinutes the length; 0 if not known. They are what the file says, however
+	// odd: there is a film to be shown in 2115, and one of 857 hours.
 	Year, RuntimeMinutes int
 	// Genres are in the file's order, by the names of package data; see genreName.
 	Genres []string
@@ -42,14 +41,12 @@ type Film struct {
 // enough for Ctrl-C, too seldom to cost.
 const interrupts = 1024
 
-// Films streams the films in the order of their ids. It reads every file once,
-// before the first film comes out.
+// Films streams the films in the order of their ids. It reads every file once, before the first film comes out.
 //
-// A [*RowError] is a rejected row, or one of which an optional field was left out, and reading continues: those of title.basics come
-// first, then those of title.crew, name.basics and title.akas. Any other error
-// (ctx's, a file's, a full disk's) is the last thing that the stream yields.
-// Temporary files are gone when the stream ends, however it ends. Streams of one
-// Dir are read one at a time.
+// A [*RowError] is a rejected row, or one of which an optional field was left out, and reading continues: those of
+// title.basics come first, then those of title.crew, name.basics and title.akas. Any other error (ctx's, a file's, a
+// full disk's) is the last thing that the stream yields. Temporary files are gone when the stream ends, however it
+// ends. Streams of one Dir are read one at a time.
 func (d *Dir) Films(ctx context.Context) iter.Seq2[Film, error] {
 	return func(yield func(Film, error) bool) {
 		r := &reading{d: d, ctx: ctx, yield: yield}
@@ -60,7 +57,7 @@ func (d *Dir) Films(ctx context.Context) iter.Seq2[Film, error] {
 	}
 }
 
-// errEnough says that the reader of the stream wants no more.
+// errEnough says that the reader of the stream has stopped.
 var errEnough = errors.New("enough")
 
 // reading puts films together. What is kept of each file goes into a sorter, so
@@ -180,8 +177,7 @@ const (
 	basicsGenres
 )
 
-// basics keeps a row of title.basics if it is a film. What is wrong in a row that
-// is none is of no interest.
+// basics keeps a row of title.basics if it is a film. What is wrong in a row that is none is of no interest.
 func (r *reading) basics(t *table) (*RowError, error) {
 	if kind := string(t.fields[basicsType]); kind != "movie" && kind != "tvMovie" {
 		if missing(t.fields[basicsType]) {
@@ -208,14 +204,14 @@ func (r *reading) basics(t *table) (*RowError, error) {
 	}
 	year, ok := whole(t.fields[basicsYear])
 	if !ok {
-		t.leaveOut("startYear", string(t.fields[basicsYear]), `must be a year, or \N if it is not known; the film went in without it`)
+		t.leaveOut("startYear", string(t.fields[basicsYear]), `must be a year, or \N if it is unknown; the film went in without it`)
 	}
 	runtime, ok := whole(t.fields[basicsRuntime])
 	if !ok {
-		t.leaveOut("runtimeMinutes", string(t.fields[basicsRuntime]), `must be a whole number of minutes, or \N if it is not known; the film went in without it`)
+		t.leaveOut("runtimeMinutes", string(t.fields[basicsRuntime]), `must be a whole number of minutes, or \N if it is unknown; the film went in without it`)
 	}
 	if !r.kept.CheckedAdd(id) {
-		return t.reject("tconst", string(t.fields[basicsID]), "is further up already; the first one counts"), nil
+		return t.reject("tconst", string(t.fields[basicsID]), "is a duplicate of an earlier row; the first one counts"), nil
 	}
 	r.d.kept.Add(1)
 	original := bytes.TrimSpace(t.fields[basicsOriginal])
@@ -260,7 +256,7 @@ func (r *reading) readDirectors() error {
 			people = append(people, person)
 		}
 		if !told.CheckedAdd(film) {
-			return t.reject("tconst", string(t.fields[0]), "is further up already; the first one counts"), nil
+			return t.reject("tconst", string(t.fields[0]), "is a duplicate of an earlier row; the first one counts"), nil
 		}
 		for place, person := range people { // fewer than fit in 16 bits: a row has an end
 			wanted.Add(person)
@@ -289,7 +285,7 @@ func (r *reading) readDirectors() error {
 			return t.reject("primaryName", string(t.fields[1]), "is missing; the films of %s go in without this director", t.fields[0]), nil
 		}
 		if !named.CheckedAdd(person) {
-			return t.reject("nconst", string(t.fields[0]), "is further up already; the first one counts"), nil
+			return t.reject("nconst", string(t.fields[0]), "is a duplicate of an earlier row; the first one counts"), nil
 		}
 		r.record = append(binary.BigEndian.AppendUint64(r.record[:0], person), name...)
 		return nil, r.named.add(r.record)
@@ -474,9 +470,8 @@ func whole(field []byte) (int, bool) {
 
 // genreName is a genre of IMDb by the name that it has here.
 func genreName(name string) string {
-	// MovieLens says Children where IMDb says Family. All other names that both have
-	// are spelled alike; those that only IMDb has (Biography, History, Music, Sport …)
-	// stay. Music is not Musical: IMDb has both.
+	// MovieLens says Children where IMDb says Family. All other names that both have are spelled alike; those that
+	// only IMDb has (Biography, History, Music, Sport …) stay. Music is not Musical: IMDb has both.
 	if name == "Family" {
 		return "Children"
 	}

@@ -143,18 +143,18 @@ func TestFilms(t *testing.T) {
 		`title.basics.tsv line 16: isAdult "1992": must be 0 or 1`,
 		`title.basics.tsv line 17: primaryTitle "\\N": is missing; a film needs a title`,
 		`title.basics.tsv line 18: tconst "tt90009": must be "tt" and 7 to 10 digits, for example tt0111161`,
-		`title.basics.tsv line 19: startYear "199x": must be a year, or \N if it is not known; the film went in without it`,
+		`title.basics.tsv line 19: startYear "199x": must be a year, or \N if it is unknown; the film went in without it`,
 		`title.basics.tsv line 20: row "tt0090011\tmovie\tNot ` + "\uFFFD" + ` UTF-8\tNot UTF-8\t0\t1996\t\\N\t96\tDrama": is not valid UTF-8; convert the file to UTF-8`,
-		`title.basics.tsv line 22: tconst "tt0137523": is further up already; the first one counts`,
+		`title.basics.tsv line 22: tconst "tt0137523": is a duplicate of an earlier row; the first one counts`,
 		`title.crew.tsv line 13: row "tt0090006\tnm0090006": has 2 columns; must have 3: tconst, directors, writers`,
-		`title.crew.tsv line 15: tconst "tt0137523": is further up already; the first one counts`,
+		`title.crew.tsv line 15: tconst "tt0137523": is a duplicate of an earlier row; the first one counts`,
 		`title.crew.tsv line 17: directors "nm0090002,tt0090004": must be ids separated by commas, each "nm" and 7 to 10 digits, or \N; the film went in without "tt0090004"`,
 		`name.basics.tsv line 10: primaryName "\\N": is missing; the films of nm0090001 go in without this director`,
 		`name.basics.tsv line 13: row "nm0090006\tToo Few Columns": has 2 columns; must have 6: nconst, primaryName, birthYear, deathYear, primaryProfession, knownForTitles`,
-		`name.basics.tsv line 15: nconst "nm0281808": is further up already; the first one counts`,
+		`name.basics.tsv line 15: nconst "nm0281808": is a duplicate of an earlier row; the first one counts`,
 		`name.basics.tsv line 16: nconst "nx0281809": must be "nm" and 7 to 10 digits, for example nm0000001`,
-		`title.akas.tsv line 16: ordering "x": must be a whole number from 1 up; the title stands behind those that have one`,
-		`title.akas.tsv line 17: title "\\N": is missing; another title is nothing without it`,
+		`title.akas.tsv line 16: ordering "x": must be a whole number of at least 1; the title is sorted after those that have one`,
+		`title.akas.tsv line 17: title "\\N": is missing; an alternative title cannot be empty`,
 		`title.akas.tsv line 20: row "tt0137523\t3\tToo\tFew": has 4 columns; must have 8: titleId, ordering, title, region, language, types, attributes, isOriginalTitle`,
 	}
 	if diff := cmp.Diff(wantBad, bad); diff != "" {
@@ -304,7 +304,7 @@ func TestBrokenFiles(t *testing.T) {
 		wantEmpty(t, d.TempDir)
 		return last
 	}
-	if err := last(); err == nil || !strings.Contains(err.Error(), "read title.akas.tsv.gz at line ") || !strings.Contains(err.Error(), "the file is cut off; download it again") {
+	if err := last(); err == nil || !strings.Contains(err.Error(), "read title.akas.tsv.gz at line ") || !strings.Contains(err.Error(), "the file is truncated; download it again") {
 		t.Errorf("a file that is cut off: %v", err)
 	}
 	whole[len(whole)-6] ^= 1 // its checksum
@@ -494,12 +494,12 @@ func TestBehindTheEnd(t *testing.T) {
 		"a member":                 {slices.Concat(one, two), 2, ""},
 		"a member and zero bytes":  {slices.Concat(one, two, zeros[:100]), 2, ""},
 		"an empty member":          {slices.Concat(one, packed(t, nil), two), 2, ""},
-		"text":                     {append(slices.Clone(one), "<html>"...), 0, "something that is no gzip data follows, beginning with byte 0x3c: if 'gzip -t' finds only trailing garbage, unpack it"},
-		"text behind zero bytes":   {slices.Concat(one, zeros[:512], []byte("x")), 0, "something that is no gzip data follows, beginning with byte 0x78"},
-		"half a magic number":      {append(slices.Clone(one), 0x1f), 0, "the file is cut off; download it again"},
-		"half a header":            {slices.Concat(one, two[:7]), 0, "the file is cut off; download it again"},
-		"half a member":            {slices.Concat(one, two[:len(two)/2]), 0, "the file is cut off; download it again"},
-		"half a checksum":          {one[:len(one)-5], 0, "the file is cut off; download it again"},
+		"text":                     {append(slices.Clone(one), "<html>"...), 0, "followed by something that is not gzip data, beginning with byte 0x3c: if 'gzip -t' finds only trailing garbage, unpack it"},
+		"text behind zero bytes":   {slices.Concat(one, zeros[:512], []byte("x")), 0, "followed by something that is not gzip data, beginning with byte 0x78"},
+		"half a magic number":      {append(slices.Clone(one), 0x1f), 0, "the file is truncated; download it again"},
+		"half a header":            {slices.Concat(one, two[:7]), 0, "the file is truncated; download it again"},
+		"half a member":            {slices.Concat(one, two[:len(two)/2]), 0, "the file is truncated; download it again"},
+		"half a checksum":          {one[:len(one)-5], 0, "the file is truncated; download it again"},
 		"a member that is damaged": {slices.Concat(one, two[:12], []byte{0xff, 0xff}, two[14:]), 0, "the file is damaged; download it again"},
 	} {
 		t.Run(name, func(t *testing.T) {

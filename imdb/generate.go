@@ -18,11 +18,9 @@ import (
 
 // GenerateOptions says what [Generate] shall make up.
 type GenerateOptions struct {
-	// Titles is the number of rows of title.basics and title.crew, from 1 to
-	// 1,000,000,000. IMDb has some 11 million.
+	// Titles is the number of rows of title.basics and title.crew, from 1 to 1,000,000,000. IMDb has some 11 million.
 	Titles int
-	// Films is how many of them are films that a reader keeps; 0 means 7 of 110, as
-	// at IMDb.
+	// Films is how many of them are films that a reader keeps; 0 means 7 of 110, as at IMDb.
 	Films int
 	// Seed decides everything that is made up.
 	Seed uint64
@@ -49,8 +47,7 @@ func (o GenerateOptions) films() int {
 // IMDb has 14 names and 40 other titles to 11 titles.
 func (o GenerateOptions) names() int { return max(1, int(int64(o.Titles)*14/11)) }
 
-// akas is how many other titles the title at i has: 3 or 4, and more if it is a
-// film. Some films have a hundred.
+// akas is how many other titles the title at i has: 3 or 4, and more if it is a film. Some films have a hundred.
 func (o GenerateOptions) akas(i int) int {
 	h := o.draw(i, forAkas)
 	if !o.isFilm(i) {
@@ -81,17 +78,15 @@ type Generated struct {
 // Rows is the number of rows of all files.
 func (g Generated) Rows() int64 { return 2*int64(g.Titles) + int64(g.Names) + int64(g.Akas) }
 
-// Generate writes made-up files in IMDb's form to dir, which is made if need be:
-// title.basics.tsv.gz, title.crew.tsv.gz, name.basics.tsv.gz and
-// title.akas.tsv.gz. They are meant for scale tests: the numbers of rows are to each
-// other as IMDb's are, films stand evenly among the other titles, and a film has as
-// many directors and other titles as there, roughly. All ids are greater than
-// 800,000,000, so that the files can be imported beside real ones.
+// Generate writes made-up files in IMDb's form to dir, which is made if need be: title.basics.tsv.gz,
+// title.crew.tsv.gz, name.basics.tsv.gz and title.akas.tsv.gz. They are meant for scale tests: the numbers of rows
+// are to each other as IMDb's are, films stand evenly among the other titles, and a film has as many directors and
+// other titles as there, roughly. All ids are greater than 800,000,000, so that the files can be imported beside real
+// ones.
 //
-// The same options give the same rows, whatever the machine. Memory does not depend
-// on the number of rows. All files are written under other names and renamed when
-// they are complete, so an error leaves nothing behind. An existing file is an error
-// that matches fs.ErrExist, unless Overwrite is set.
+// The same options give the same rows, whatever the machine. Memory does not depend on the number of rows. All files
+// are written under other names and renamed when they are complete, so an error leaves nothing behind. An existing
+// file is an error that matches fs.ErrExist, unless Overwrite is set.
 func Generate(ctx context.Context, dir string, o GenerateOptions) (Generated, error) {
 	if err := o.Validate(); err != nil {
 		return Generated{}, fmt.Errorf("generate IMDb files: %w", err)

@@ -28,7 +28,7 @@ func newUnpacked(packed *bufio.Reader) (*unpacked, error) {
 }
 
 // errBehind is something else than a member behind a member.
-var errBehind = errors.New("the gzip data ends, and something that is no gzip data follows")
+var errBehind = errors.New("the gzip data is followed by something that is not gzip data")
 
 func (u *unpacked) Read(p []byte) (int, error) {
 	for u.err == nil {

@@ -12,19 +12,16 @@ import (
 )
 
 const (
-	// sortMemory is how many bytes a sorter holds before it writes them out: records,
-	// and where they are.
+	// sortMemory is how many bytes a sorter holds before it writes them out: records, and where they are.
 	sortMemory = 4 << 20
-	// sortRuns is how many sorted pieces a sorter has before it makes one of them:
-	// each is read with its own buffer.
+	// sortRuns is how many sorted pieces a sorter has before it makes one of them: each is read with its own buffer.
 	sortRuns = 64
 	// runBuffer is the size of those buffers.
 	runBuffer = 16 << 10
 )
 
-// sorter sorts records by their bytes, any number of them in constant memory:
-// what does not fit goes to a temporary file as sorted runs, which are merged
-// when they are read.
+// sorter sorts records by their bytes, any number of them in constant memory: what does not fit goes to a temporary
+// file as sorted runs, which are merged when they are read.
 type sorter struct {
 	dir    string // for the file; empty is the system's directory for such files
 	memory int    // sortMemory but in tests
@@ -38,8 +35,7 @@ type sorter struct {
 	runs []run
 }
 
-// span is the place of a record in the arena, which is never as large as the
-// numbers could be.
+// span is the place of a record in the arena, which is never as large as the numbers could be.
 type span struct{ from, to uint32 }
 
 const spanSize = 8
@@ -161,7 +157,7 @@ func (s *sorter) sorted() (*cursor, error) {
 	return s.mergeRuns(), nil
 }
 
-// close gives memory and disk back. The cursor is of no more use.
+// close frees memory and disk. The cursor must not be used afterwards.
 func (s *sorter) close() error {
 	s.arena, s.spans = nil, nil
 	if s.file == nil {
@@ -180,8 +176,7 @@ func (s *sorter) mergeRuns() *cursor {
 	return c
 }
 
-// cursor yields records in order: those in memory, or those of the runs by a heap
-// of the runs' next records.
+// cursor yields records in order: those in memory, or those of the runs by a heap of the runs' next records.
 type cursor struct {
 	memory *sorter
 	at     int
@@ -190,8 +185,7 @@ type cursor struct {
 	begun bool
 }
 
-// next returns the next record, valid until the next call. At the end the error
-// is io.EOF.
+// next returns the next record, valid until the next call. At the end the error is io.EOF.
 func (c *cursor) next() ([]byte, error) {
 	if c.memory != nil {
 		if c.at == len(c.memory.spans) {
@@ -265,7 +259,7 @@ func (r *runReader) read() error {
 	}
 	r.record = slices.Grow(r.record[:0], int(n))[:n]
 	if _, err := io.ReadFull(r.r, r.record); err != nil {
-		return fmt.Errorf("read a temporary file back: %w", err)
+		return fmt.Errorf("read a temporary file: %w", err)
 	}
 	return nil
 }

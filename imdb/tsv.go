@@ -24,7 +24,7 @@ type RowError struct {
 	Line int
 	// Field is the column, as in the header; empty if the row as a whole is wrong.
 	Field string
-	// Value is what stands there, shortened if it is long.
+	// Value is the given value, shortened if it is long.
 	Value string
 	// Reason says what is wrong and what is allowed.
 	Reason string
@@ -45,15 +45,13 @@ func (e *RowError) Error() string {
 // has some 10,000: a series with all of its writers.
 const maxRow = 256 << 10
 
-// table reads a TSV file as IMDb writes them: a header, tabs, no quoting, so a
-// quote is a quote and a row is a line.
+// table reads a TSV file as IMDb writes them: a header, tabs, no quoting, so a quote is a quote and a row is a line.
 type table struct {
 	name string // for rejects
 	src  io.Reader
 	r    *bufio.Reader
 	line int
-	// width is how many columns the header has, and wanted where those stand that
-	// were requested.
+	// width is how many columns the header has, and wanted where those stand that were requested.
 	width  int
 	header string
 	wanted []int
@@ -62,8 +60,7 @@ type table struct {
 	left   []*RowError
 }
 
-// newTable reads the header of src. columns are those that are needed, by name;
-// there may be others.
+// newTable reads the header of src. columns are those that are needed, by name; there may be others.
 func newTable(name string, src io.Reader, columns []string) (*table, error) {
 	t := &table{name: name, src: src, r: bufio.NewReaderSize(src, maxRow), line: 1, fields: make([][]byte, len(columns))}
 	header, err := t.r.ReadSlice('\n')
@@ -94,8 +91,7 @@ func newTable(name string, src io.Reader, columns []string) (*table, error) {
 	return t, nil
 }
 
-// next reads the next row that is not empty into fields. At the end the error is
-// io.EOF.
+// next reads the next row that is not empty into fields. At the end the error is io.EOF.
 func (t *table) next() (bad *RowError, err error) {
 	t.left = nil
 	for {
@@ -175,7 +171,7 @@ func (t *table) failed(err error) error {
 func explainRead(err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%w: the file is cut off; download it again", err)
+		return fmt.Errorf("%w: the file is truncated; download it again", err)
 	case errors.Is(err, gzip.ErrHeader):
 		return fmt.Errorf("%w: it is not a gzip file; if it is unpacked already, name it without .gz", err)
 	case errors.Is(err, errBehind):

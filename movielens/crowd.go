@@ -10,13 +10,11 @@ import (
 
 // crowd makes up who rates what, and how: the core of both generators.
 //
-// A value comes from a latent opinion, the film's location plus the user's bias
-// plus noise, by counting the cuts below it. Locations and cuts are the caller's,
-// which is all that tells the two generators apart.
+// A value comes from a latent opinion, the film's location plus the user's bias plus noise, by counting the cuts
+// below it. Locations and cuts are the caller's, which is all that tells the two generators apart.
 //
-// Everything is drawn from generators seeded by seed and a purpose, so that a
-// crowd gives the same votes each time it is asked, and one more draw for one
-// purpose does not change another.
+// Everything is drawn from generators seeded by seed and a purpose, so that a crowd gives the same votes each time it
+// is asked, and one more draw for one purpose does not change another.
 type crowd struct {
 	seed     uint64
 	counts   []int32   // ratings of each user
@@ -45,29 +43,26 @@ const (
 
 func generator(seed, purpose uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, purpose)) }
 
-// Activity: how many films a user rates. In ml-latest-small the logarithms of
-// these numbers have mean 4.448 and standard deviation 1.060, and no user has
-// fewer than 20. A lognormal with those parameters would put 9 % of the users
-// below 20; so the parameters here are those of a lognormal that has these
-// moments after the users below 20 were folded up, to between 20 and 27. That is
-// also where the real data has its crowd of users who stopped at the minimum.
+// Activity: how many films a user rates. In ml-latest-small the logarithms of these numbers have mean 4.448 and
+// standard deviation 1.060, and no user has fewer than 20. A lognormal with those parameters would put 9 % of the
+// users below 20; so the parameters here are those of a lognormal that has these moments after the users below 20
+// were folded up, to between 20 and 27. That is also where the real data has its crowd of users who stopped at the
+// minimum.
 const (
 	activityMu    = 4.35064
 	activitySigma = 1.21692
 	leastRatings  = 20
 )
 
-// activity spreads total ratings over users, each with at least least and at
-// most most of them. The total is the caller's, so what users have above the
-// minimum is stretched or shrunk by one factor, near 1 if total is about 164
+// activity spreads total ratings over users, each with at least least and at most most of them. The total is the
+// caller's, so what users have above the minimum is stretched or shrunk by one factor, near 1 if total is about 164
 // for each user. It needs users*least ≤ total ≤ users*most.
 func activity(seed uint64, users, total, least, most int) []int32 {
 	rng := generator(seed, forActivity)
 	above := make([]float64, users)
 	for i, rank := range rng.Perm(users) {
-		// One draw from each of as many equally likely slices as there are users:
-		// a few hundred independent draws would miss the shape by a tenth. Away
-		// from the slices' ends, or the busiest user would be a monster.
+		// One draw from each of as many equally likely slices as there are users: a few hundred independent draws
+		// would miss the shape by a tenth. Away from the slices' ends, or the busiest user would be a monster.
 		quantile := (float64(rank) + 0.25 + rng.Float64()/2) / float64(users)
 		x := math.Exp(activityMu + float64(activitySigma*normalQuantile(quantile)))
 		if x < leastRatings {
@@ -118,9 +113,8 @@ func activity(seed uint64, users, total, least, most int) []int32 {
 	return counts
 }
 
-// biases draws each user's bias with the given standard deviation, and shifts and
-// scales them so that mean and deviation hold exactly over all ratings, in which
-// a user counts as often as they rate.
+// biases draws each user's bias with the given standard deviation, and shifts and scales them so that mean and
+// deviation hold exactly over all ratings, in which a user counts as often as they rate.
 func biases(seed uint64, counts []int32, spread float64) []float32 {
 	rng := generator(seed, forBias)
 	raw := make([]float64, len(counts))
@@ -155,16 +149,14 @@ func standardize(x []float64, weight func(i int) float64, spread float64) {
 	}
 }
 
-// votes yields user after user, from 0, with their votes ordered by film. The
-// slice is valid until the next step.
+// votes yields user after user, from 0, with their votes ordered by film. The slice is valid until the next step.
 func (c *crowd) votes() iter.Seq2[int, []vote] {
 	return func(yield func(int, []vote) bool) {
 		rng := generator(c.seed, forVotes)
 		pick := newPicker(c.weights)
-		// The noise of a film's votes is a golden-ratio sequence with a random
-		// start instead of independent draws. Its quantiles are spread evenly
-		// however many votes there are, so a film's mean comes out at its level
-		// with a tenth of the votes that independent draws would need.
+		// The noise of a film's votes is a golden-ratio sequence with a random start instead of independent draws.
+		// Its quantiles are spread evenly however many votes there are, so a film's mean comes out at its level with
+		// a tenth of the votes that independent draws would need.
 		phase := make([]uint32, len(c.weights))
 		for i := range phase {
 			phase[i] = rng.Uint32()
@@ -285,8 +277,7 @@ func newPicker(weights []float64) *picker {
 	return p
 }
 
-// films returns count different films in ascending order; the slice is valid
-// until the next call.
+// films returns count different films in ascending order; the slice is valid until the next call.
 func (p *picker) films(rng *rand.Rand, count int) []int32 {
 	p.user++
 	p.picked = p.picked[:0]
@@ -318,9 +309,8 @@ func (p *picker) byRejection(rng *rand.Rand, count int) bool {
 	return true
 }
 
-// byKeys draws the same distribution in one pass over all films: the count
-// smallest of exponential variables with the weights as rates (Efraimidis and
-// Spirakis 2006).
+// byKeys draws the same distribution in one pass over all films: the count smallest of exponential variables with the
+// weights as rates (Efraimidis and Spirakis 2006).
 func (p *picker) byKeys(rng *rand.Rand, count int) {
 	p.keys = p.keys[:0]
 	for i, w := range p.weights {

@@ -9,22 +9,18 @@ import (
 	"unicode/utf8"
 )
 
-// maxRecord is the longest row that is read, in bytes with its line end. The
-// longest of the real data has some 200. Without a limit one unclosed quote would
-// pull the rest of a gigabyte file into memory.
+// maxRecord is the longest row that is read, in bytes with its line end. The longest of the real data has some 200.
+// Without a limit one unclosed quote would pull the rest of a gigabyte file into memory.
 const maxRecord = 64 << 10
 
 // records cuts a CSV file into records, for rows that carry the physical line
 // they start on, and so that one broken row costs no other.
 //
-// encoding/csv does the parsing. Alone it would lose its place: a quote that
-// is never closed swallows all lines behind it, without bound, and an error in
-// the third line of a record throws the first two away. So records feeds it
-// line by line from a window that begins at the record's first byte. If the
-// record turns out broken or too long, the window still holds the lines, and
-// reading resumes at the line after the record's first. As a consequence, the
-// lines behind an unclosed quote are read as separate rows, which is what
-// they nearly always are.
+// encoding/csv does the parsing. Alone it would lose its place: a quote that is never closed swallows all lines
+// behind it, without bound, and an error in the third line of a record throws the first two away. So records feeds it
+// line by line from a window that begins at the record's first byte. If the record turns out broken or too long, the
+// window still holds the lines, and reading resumes at the line after the record's first. As a consequence, the lines
+// behind an unclosed quote are read as separate rows, which is what they nearly always are.
 type records struct {
 	src io.Reader
 	csv *csv.Reader // reads from this records, see Read
@@ -52,8 +48,7 @@ func newRecords(src io.Reader) *records {
 	return r
 }
 
-// broken is why a record could not be read: its first line, shortened, and the
-// reason.
+// broken is why a record could not be read: its first line, shortened, and the reason.
 type broken struct{ text, reason string }
 
 // read returns the next record that is not a blank line and the line it starts
@@ -121,9 +116,8 @@ func (r *records) begin() (ok bool, bad *broken, err error) {
 	}
 }
 
-// Read gives the parser the current record, never more than one line at a time:
-// the parser asks for another line only if a quote is open. It implements
-// io.Reader for csv.Reader alone.
+// Read gives the parser the current record, never more than one line at a time: the parser asks for another line only
+// if a quote is open. It implements io.Reader for csv.Reader alone.
 func (r *records) Read(p []byte) (int, error) {
 	if r.given == r.next && !r.takeLine() {
 		return 0, io.EOF // the parser reports the open quote; read knows why it is open
@@ -167,8 +161,7 @@ func (r *records) takeLine() bool {
 	}
 }
 
-// fill reads more into buf, after moving the current record to its front if
-// there is no room. The indices move along.
+// fill reads more into buf, after moving the current record to its front if there is no room. The indices move along.
 func (r *records) fill() bool {
 	if r.end == len(r.buf) {
 		shift := r.start
@@ -194,8 +187,7 @@ func (r *records) fill() bool {
 	return false
 }
 
-// skipLine drops everything to the end of the line that starts at start, in
-// constant memory.
+// skipLine drops everything to the end of the line that starts at start, in constant memory.
 func (r *records) skipLine() error {
 	for {
 		if i := bytes.IndexByte(r.buf[r.start:r.end], '\n'); i >= 0 {

@@ -34,10 +34,9 @@ type fileState struct {
 	done atomic.Int64
 }
 
-// Open checks that path is a directory with movies.csv, links.csv and
-// ratings.csv in it, and that each begins with its header line; symbolic links
-// are followed. The error says which are missing, or what stands there instead of
-// a header. Nothing stays open between streams.
+// Open checks that path is a directory with movies.csv, links.csv and ratings.csv in it, and that each begins with
+// its header line; symbolic links are followed. The error says which are missing, or what stands there instead of a
+// header. Nothing stays open between streams.
 func Open(path string) (*Dir, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -92,8 +91,7 @@ func checkFile(path, header string) error {
 	return nil
 }
 
-// hint helps with the usual mistake: the archive holds a directory, and the user
-// names the one around it.
+// hint helps with the usual mistake: the archive holds a directory, and the user names the one around it.
 func (d *Dir) hint() string {
 	found, _ := filepath.Glob(filepath.Join(d.path, "*", string(RatingsFile)))
 	if len(found) == 1 {
@@ -108,9 +106,8 @@ func (d *Dir) Path() string { return d.path }
 // Size is the file's size in bytes when it was opened.
 func (d *Dir) Size(f File) int64 { return d.state(f).size }
 
-// Done is the number of bytes of the file that the most recently read stream has
-// dealt with, for a progress bar against [Dir.Size]. It may be called while the
-// stream is being read.
+// Done is the number of bytes of the file that the most recently read stream has dealt with, for a progress bar
+// against [Dir.Size]. It may be called while the stream is being read.
 func (d *Dir) Done(f File) int64 { return d.state(f).done.Load() }
 
 func (d *Dir) state(f File) *fileState {
@@ -156,8 +153,7 @@ func stream[T any](ctx context.Context, d *Dir, f File, header string, parse fun
 	}
 }
 
-// baseName is what rejects call the file: there may be thousands of them, all
-// from the directory that the user named.
+// baseName is what rejects call the file: there may be thousands of them, all from the directory that the user named.
 func baseName(name string) string { return filepath.Base(name) }
 
 // Film is a movie together with its link.
@@ -170,17 +166,14 @@ type Film struct {
 // ImportID is the id under which the film is imported, see the function [ID].
 func (f Film) ImportID() string { return ID(f.IMDb, f.ID) }
 
-// Catalogue streams movies.csv, each movie with its link, with the errors of
-// [ReadMovies].
+// Catalogue streams movies.csv, each movie with its link, with the errors of [ReadMovies].
 //
-// The links are held in memory, some 100 bytes each: links.csv has 9,742 rows in
-// the small data set and 90,000 in the largest. The order of neither file
-// matters. A movie without a link is fine; a link without a movie says nothing
+// The links are held in memory, some 100 bytes each: links.csv has 9,742 rows in the small data set and 90,000 in the
+// largest. The order of neither file matters. A movie without a link is fine; a link without a movie says nothing
 // about this data set and is left out. Rejected links come first.
 //
-// An IMDb id stands for one film only, because imported films are known by it. A
-// second movieId with the same one is rejected and its movie comes without a link,
-// as does the second of two links for one movieId.
+// An IMDb id stands for one film only, because imported films are known by it. A second movieId with the same one is
+// rejected and its movie comes without a link, as does the second of two links for one movieId.
 func (d *Dir) Catalogue(ctx context.Context) iter.Seq2[Film, error] {
 	return func(yield func(Film, error) bool) {
 		links := make(map[int64]Link)
@@ -219,10 +212,10 @@ func uniqueLinks(links map[int64]Link, byIMDb map[string]int64) func([]string, i
 			return link, wrong
 		}
 		if _, ok := links[link.MovieID]; ok {
-			return Link{}, rejected(&RowError{Field: "movieId", Value: fields[0], Reason: "has a link further up already; the first one counts"})
+			return Link{}, rejected(&RowError{Field: "movieId", Value: fields[0], Reason: "has a link in an earlier row; the first one counts"})
 		}
 		if other, ok := byIMDb[link.IMDb]; ok {
-			return Link{}, rejected(&RowError{Field: "imdbId", Value: fields[1], Reason: fmt.Sprintf("is the id of movieId %d further up; an IMDb id may stand for one film only", other)})
+			return Link{}, rejected(&RowError{Field: "imdbId", Value: fields[1], Reason: fmt.Sprintf("is the id of movieId %d in an earlier row; an IMDb id belongs to one film only", other)})
 		}
 		return link, wrong
 	}

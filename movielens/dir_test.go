@@ -170,10 +170,10 @@ func TestCatalogueKeepsIDsUnique(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRejects := []string{
-		`links.csv line 3: movieId "1": has a link further up already; the first one counts`,
-		`links.csv line 4: imdbId "0000001": is the id of movieId 1 further up; an IMDb id may stand for one film only`,
+		`links.csv line 3: movieId "1": has a link in an earlier row; the first one counts`,
+		`links.csv line 4: imdbId "0000001": is the id of movieId 1 in an earlier row; an IMDb id belongs to one film only`,
 		`links.csv line 5: imdbId "bad": must be the 1 to 10 digits of an IMDb id, as 0114709, or empty; the row went in without it`,
-		`movies.csv line 5: movieId "x": must be a whole number from 1 up`,
+		`movies.csv line 5: movieId "x": must be a whole number of at least 1`,
 	}
 	if diff := cmp.Diff(wantRejects, rejects); diff != "" {
 		t.Errorf("rejects, - want + got:\n%s", diff)

@@ -28,16 +28,14 @@ type GenerateOptions struct {
 	Seed uint64
 	// Overwrite allows existing files to be replaced.
 	Overwrite bool
-	// Progress, if not nil, is called now and then with the number of ratings
-	// written so far.
+	// Progress, if not nil, is called now and then with the number of ratings written so far.
 	Progress func(ratings int)
 }
 
 const maxMovies = 9_000_000
 
-// Made-up ids are greater than these, which are far above any that
-// MovieLens (some 300,000), IMDb (some 40,000,000) and TMDB (some 1,500,000) have
-// given in 2026, and within the ten digits that an id may have.
+// Made-up ids are greater than these, which are far above any that MovieLens (some 300,000), IMDb (some 40,000,000)
+// and TMDB (some 1,500,000) have given in 2026, and within the ten digits that an id may have.
 const (
 	movieIDFloor = 90_000_000
 	tmdbFloor    = 900_000_000
@@ -96,23 +94,19 @@ var (
 	lastRating  = time.Date(2018, time.September, 24, 0, 0, 0, 0, time.UTC)
 )
 
-// Generate writes a synthetic data set in the format of MovieLens to dir, which
-// is made if need be: movies.csv, links.csv and ratings.csv, with the header lines,
-// line ends and order of the original, and with its oddities in the titles. It is
-// meant for scale tests; no line of it comes from the original.
+// Generate writes a synthetic data set in the format of MovieLens to dir, which is made if need be: movies.csv,
+// links.csv and ratings.csv, with the header lines, line ends and order of the original, and with its oddities in the
+// titles. It is meant for scale tests; no line of it comes from the original.
 //
-// Its shape is that of ml-latest-small: the shares of the ten values; the ratings
-// per user, lognormal with µ 4.448 and σ 1.060 (as measured on the result) from 20
-// up; the popularity of movies, Zipf with slope 0.72, as far as users who rate a
-// movie only once allow it. Where Ratings/Users is not about 164, what users have
-// above 20 is stretched or shrunk. The movies' ids are made up too, in ranges that no
-// real film has, so that the set can be imported beside a real one: from 90,000,001
-// up at MovieLens and IMDb, from 900,000,001 up at TMDB. User ids begin at 1.
+// Its shape is that of ml-latest-small: the shares of the ten values; the ratings per user, lognormal with µ 4.448
+// and σ 1.060 (as measured on the result) from 20 up; the popularity of movies, Zipf with slope 0.72, as far as users
+// who rate a movie only once allow it. Where Ratings/Users is not about 164, what users have above 20 is stretched or
+// shrunk. The movies' ids are made up too, in ranges that no real film has, so that the set can be imported beside a
+// real one: from 90,000,001 up at MovieLens and IMDb, from 900,000,001 up at TMDB. User ids begin at 1.
 //
-// The same options give the same bytes on the same processor architecture. Memory
-// is some 60 bytes for each movie and 20 for each user. All files are written
-// under other names and renamed when they are complete, so an error leaves nothing
-// behind. An existing file is an error that says so, unless Overwrite is set.
+// The same options give the same bytes on the same processor architecture. Memory is some 60 bytes for each movie and
+// 20 for each user. All files are written under other names and renamed when they are complete, so an error leaves
+// nothing behind. An existing file is an error that says so, unless Overwrite is set.
 func Generate(ctx context.Context, dir string, o GenerateOptions) (Generated, error) {
 	if err := o.Validate(); err != nil {
 		return Generated{}, fmt.Errorf("generate MovieLens data set: %w", err)
@@ -182,8 +176,7 @@ func refuseExisting(dir string) error {
 	return nil
 }
 
-// existError names the files that are there. It matches fs.ErrExist, whose own text
-// would say the same again.
+// existError names the files that are there. It matches fs.ErrExist, whose own text would say the same again.
 type existError []string
 
 func (e existError) Error() string {
@@ -212,8 +205,7 @@ func writeFile(f *os.File, write func(*bufio.Writer) error) error {
 	return errors.Join(err, f.Close())
 }
 
-// movieIDs are ascending with gaps, as in the original, where programs that take
-// an id for an index fail.
+// movieIDs are ascending with gaps, as in the original, where programs that take an id for an index fail.
 func movieIDs(seed uint64, n int) []int64 {
 	rng := generator(seed, forFilms)
 	ids := make([]int64, n)
@@ -310,9 +302,8 @@ func writeRatings(ctx context.Context, w *bufio.Writer, o GenerateOptions, ids [
 	return nil
 }
 
-// calibrateUpTo is the number of ratings up to which the cuts are found by going
-// through them all. With more, the few films and users that have a large part of
-// the ratings no longer bend the distribution visibly.
+// calibrateUpTo is the number of ratings up to which the cuts are found by going through them all. With more, the few
+// films and users that have a large part of the ratings no longer bend the distribution visibly.
 const calibrateUpTo = 1_000_000
 
 // movieLensCrowd has the shape of the original. Opinions are about normal with
@@ -337,8 +328,7 @@ func movieLensCrowd(o GenerateOptions, movies int) *crowd {
 	for i := range c.location {
 		c.location[i] = rng.NormFloat64()
 	}
-	// A film's part of the ratings is less than its weight if nearly every user
-	// has it: they rate it once.
+	// A film's part of the ratings is less than its weight if nearly every user has it: they rate it once.
 	each := float64(o.Ratings) / float64(o.Users)
 	standardize(c.location, func(i int) float64 { return -math.Expm1(-each * c.weights[i] / total) }, filmSpread)
 	if o.Ratings <= calibrateUpTo {

@@ -8,13 +8,11 @@ import (
 // zipfWeights returns weights for a [picker], in the order of popularity, with
 // which films are rated as often as Zipf's law with that slope says.
 //
-// The powers of the rank themselves would not do: a user rates a film once, so
-// those who rate a thousand films take nearly all the popular ones and then the
-// less popular, and the head of the curve comes out much too flat. The picker
-// includes a film of weight w with probability 1-exp(-τw), where τ is such that
-// the user's number of films comes out. So this function looks for the weights
-// that give the wanted expectation, by scaling each with what is missing. Ranks
-// and users are put into classes, geometric ones, to make it fast.
+// The powers of the rank themselves would not do: a user rates a film once, so those who rate a thousand films take
+// nearly all the popular ones and then the less popular, and the head of the curve comes out much too flat. The
+// picker includes a film of weight w with probability 1-exp(-τw), where τ is such that the user's number of films
+// comes out. So this function looks for the weights that give the wanted expectation, by scaling each with what is
+// missing. Ranks and users are put into classes, geometric ones, to make it fast.
 //
 // No film can be rated by more than all users; where the law would want that, the
 // film gets nearly all and the others share what is left.
@@ -128,9 +126,8 @@ func wantedRatings(slope float64, ranks []rankClass, users []activityClass) []fl
 	return wanted
 }
 
-// thresholdFor is the τ at which a user is expected to include that many films.
-// The expectation grows with τ and bends downwards, so Newton's method gets there
-// from below without a detour.
+// thresholdFor is the τ at which a user is expected to include that many films. The expectation grows with τ and
+// bends downwards, so Newton's method gets there from below without a detour.
 func thresholdFor(films float64, ranks []rankClass, weight []float64) float64 {
 	tau := 0.0
 	for range 60 {
@@ -148,8 +145,7 @@ func thresholdFor(films float64, ranks []rankClass, weight []float64) float64 {
 	return tau
 }
 
-// shuffled returns weights in a random order, so that a film's id says nothing
-// about its popularity.
+// shuffled returns weights in a random order, so that a film's id says nothing about its popularity.
 func shuffled(rng *rand.Rand, weights []float64) []float64 {
 	rng.Shuffle(len(weights), func(i, j int) { weights[i], weights[j] = weights[j], weights[i] })
 	return weights

@@ -17,11 +17,9 @@ import (
 
 // Movie is one row of movies.csv.
 type Movie struct {
-	// Line is the physical line on which the row starts, from 1; the header is on
-	// line 1.
+	// Line is the physical line on which the row starts, from 1; the header is on line 1.
 	Line int
-	// ID is the MovieLens id, from 1 up. It is the only key: two films may share
-	// title and year.
+	// ID is the MovieLens id, from 1 up. It is the only key: two films may share title and year.
 	ID int64
 	// Title, OriginalTitle, AlternativeTitles and Year come from the title
 	// column, see [ParseTitle]. Title is never empty; Year is 0 if unknown.
@@ -29,8 +27,7 @@ type Movie struct {
 	OriginalTitle     string
 	AlternativeTitles []string
 	Year              int
-	// Genres are in the file's order, without repetitions; nil for "(no genres
-	// listed)".
+	// Genres are in the file's order, without repetitions; nil for "(no genres listed)".
 	Genres []string
 }
 
@@ -41,8 +38,7 @@ type Link struct {
 	// IMDb is the IMDb id in its canonical form, "tt" and at least seven digits:
 	// "tt0114709". Empty if the row gives none.
 	IMDb string
-	// TMDB is the id at The Movie Database, in decimal: "862". Empty if the row
-	// gives none.
+	// TMDB is the id at The Movie Database, in decimal: "862". Empty if the row gives none.
 	TMDB string
 }
 
@@ -58,9 +54,8 @@ type Rating struct {
 	RatedAt time.Time
 }
 
-// ID is the id under which a film is imported: its IMDb id where there is one, so
-// that several sources meet without comparing titles; else "ml-" and the
-// MovieLens id.
+// ID is the id under which a film is imported: its IMDb id where there is one, so that several sources meet without
+// comparing titles; else "ml-" and the MovieLens id.
 func ID(imdb string, movieID int64) string {
 	if imdb != "" {
 		return imdb
@@ -72,13 +67,11 @@ func ID(imdb string, movieID int64) string {
 type RowError struct {
 	// File is the file's name without its directory, as "ratings.csv".
 	File string
-	// Line is the physical line on which the row starts, from 1; the header is
-	// on line 1.
+	// Line is the physical line on which the row starts, from 1; the header is on line 1.
 	Line int
-	// Field is the column, as in the header; empty if the row as a whole is
-	// wrong.
+	// Field is the column, as in the header; empty if the row as a whole is wrong.
 	Field string
-	// Value is what stands there, shortened if it is long.
+	// Value is the given value, shortened if it is long.
 	Value string
 	// Reason says what is wrong and what is allowed.
 	Reason string
@@ -95,18 +88,17 @@ func (e *RowError) Error() string {
 	return fmt.Sprintf("%s line %d: %s %q: %s", e.File, e.Line, what, e.Value, e.Reason)
 }
 
-// The columns of the three files. Others have no meaning here, and a file with
-// other columns is not one of these.
+// The columns of the three files. Others have no meaning here, and a file with other columns is not one of these.
 const (
 	moviesHeader  = "movieId,title,genres"
 	linksHeader   = "movieId,imdbId,tmdbId"
 	ratingsHeader = "userId,movieId,rating,timestamp"
 )
 
-// noGenres is what stands in the genres column of a film without genres.
+// noGenres is the genres column of a film without genres.
 const noGenres = "(no genres listed)"
 
-// ReadMovies streams the rows of a movies.csv; name stands in the errors.
+// ReadMovies streams the rows of a movies.csv; name is for errors.
 //
 // A [*RowError] is a rejected row, or one of which an optional field was left out, and reading continues. Any other error
 // (ctx's, src's, a wrong header) is the last thing that the stream yields.
@@ -119,15 +111,13 @@ func ReadLinks(ctx context.Context, name string, src io.Reader) iter.Seq2[Link, 
 	return rows(ctx, name, linksHeader, src, nil, parseLink)
 }
 
-// ReadRatings streams the rows of a ratings.csv, with the errors of
-// [ReadMovies].
+// ReadRatings streams the rows of a ratings.csv, with the errors of [ReadMovies].
 func ReadRatings(ctx context.Context, name string, src io.Reader) iter.Seq2[Rating, error] {
 	return rows(ctx, name, ratingsHeader, src, nil, parseRating)
 }
 
-// rows is the one loop behind all streams: it checks the header, cuts records,
-// lets parse turn them into values and puts file and line on what parse rejects.
-// done, if not nil, receives the number of bytes dealt with.
+// rows is the one loop behind all streams: it checks the header, cuts records, lets parse turn them into values and
+// puts file and line on what parse rejects. done, if not nil, receives the number of bytes dealt with.
 func rows[T any](ctx context.Context, name, header string, src io.Reader, done *atomic.Int64,
 	parse func(fields []string, line int) (T, []*RowError),
 ) iter.Seq2[T, error] {
@@ -214,8 +204,7 @@ func parseMovie(fields []string, line int) (Movie, []*RowError) {
 	if bad != nil {
 		return Movie{}, rejected(bad)
 	}
-	// fields share one string per row; what is kept of it is small, but the
-	// caller may keep it forever.
+	// fields share one string per row; what is kept of it is small, but the caller may keep it forever.
 	t := ParseTitle(strings.Clone(fields[1]))
 	if t.Title == "" {
 		return Movie{}, rejected(&RowError{Field: "title", Value: fields[1], Reason: "is blank; a film needs a title"})
@@ -283,8 +272,7 @@ func parseLink(fields []string, _ int) (Link, []*RowError) {
 	return link, left
 }
 
-// latest is the last second of the year 9999. RFC 3339, in which times travel
-// from here, cannot write later ones.
+// latest is the last second of the year 9999. RFC 3339, in which times travel from here, cannot write later ones.
 const latest = 253_402_300_799
 
 func parseRating(fields []string, line int) (Rating, []*RowError) {
@@ -333,7 +321,7 @@ func parseStars(s string) int {
 func parseID(field, s string) (int64, *RowError) {
 	id, ok := syntax.Whole(strings.TrimSpace(s))
 	if !ok || id == 0 {
-		return 0, &RowError{Field: field, Value: s, Reason: "must be a whole number from 1 up"}
+		return 0, &RowError{Field: field, Value: s, Reason: "must be a whole number of at least 1"}
 	}
 	return id, nil
 }

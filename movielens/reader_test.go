@@ -131,7 +131,7 @@ func TestReadRatings(t *testing.T) {
 // user gets to see, so it is compared whole.
 func TestRejects(t *testing.T) {
 	const (
-		idReason     = "must be a whole number from 1 up"
+		idReason     = "must be a whole number of at least 1"
 		starsReason  = "must be one of 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0"
 		timeReason   = "must be whole seconds since 1970-01-01 UTC, from 0 to 253402300799"
 		bareReason   = `has a quote inside an unquoted field; put the field in quotes and double the quotes in it: "a ""b"" c"`
@@ -195,7 +195,7 @@ func TestRejectedMoviesAndLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		`movies.csv line 2: movieId "x": must be a whole number from 1 up`,
+		`movies.csv line 2: movieId "x": must be a whole number of at least 1`,
 		`movies.csv line 3: title "  ": is blank; a film needs a title`,
 		`movies.csv line 4: title "Bell\a (1990)": has a control character at byte 4; only text is allowed`,
 		`movies.csv line 5: genres "Dra\x00ma": has a control character at byte 3; only text is allowed; the row went in without it`,
@@ -211,7 +211,7 @@ func TestRejectedMoviesAndLinks(t *testing.T) {
 	}
 	const imdb, tmdb = "must be the 1 to 10 digits of an IMDb id, as 0114709, or empty; the row went in without it", "must be a whole number of 1 to 10 digits, as 862, or empty; the row went in without it"
 	want = []string{
-		`links.csv line 2: movieId "": must be a whole number from 1 up`,
+		`links.csv line 2: movieId "": must be a whole number of at least 1`,
 		`links.csv line 3: imdbId "nm001": ` + imdb,
 		`links.csv line 4: imdbId "0": ` + imdb,
 		`links.csv line 5: imdbId "12345678901": ` + imdb,

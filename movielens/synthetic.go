@@ -21,8 +21,7 @@ type RatedFilm struct {
 
 // SyntheticRating is one made-up rating.
 type SyntheticRating struct {
-	// UserID is "demo-0001" and so on, with more digits if there are more than
-	// 9,999 users.
+	// UserID is "demo-0001" and so on, with more digits if there are more than 9,999 users.
 	UserID string
 	// FilmID is the ID of a RatedFilm.
 	FilmID string
@@ -42,11 +41,10 @@ const (
 // syntheticSpan is the time over which ratings are spread.
 const syntheticSpan = 10 * 365 * 24 * time.Hour
 
-// Synthetic makes up exactly that many ratings by exactly that many users, at
-// most one for each film and user, user after user. Users differ in how much they
-// rate and how kindly, films in how often they are rated and how well. The values
-// of a film with 300 ratings or more have a mean within 0.15 of its level: values
-// end at 1 and 10, which pulls the mean inwards, and this is corrected for.
+// Synthetic makes up exactly that many ratings by exactly that many users, at most one for each film and user, user
+// after user. Users differ in how much they rate and how kindly, films in how often they are rated and how well. The
+// values of a film with 300 ratings or more have a mean within 0.15 of its level: values end at 1 and 10, which pulls
+// the mean inwards, and this is corrected for.
 //
 // The same arguments give the same ratings, each time the stream is read. It holds
 // some bytes for each user and film, whatever the number of ratings.
@@ -117,10 +115,9 @@ func checkSynthetic(users, ratings int, films []RatedFilm) error {
 	return nil
 }
 
-// locationFor is the mean of the normal distribution with that spread whose
-// values, rounded and limited to 1 to 10, have mean level. The mean of the values
-// grows with the location, so bisection finds it; at the very ends of the scale
-// the location would be infinite, and 20 away is as good.
+// locationFor is the mean of the normal distribution with that spread whose values, rounded and limited to 1 to 10,
+// have mean level. The mean of the values grows with the location, so bisection finds it; at the very ends of the
+// scale the location would be infinite, and 20 away is as good.
 func locationFor(level, spread float64) float64 {
 	low, high := -20.0, 31.0
 	for range 60 {

@@ -13,15 +13,12 @@ type Title struct {
 	// Title is the name to show, its article in front: "The City of Lost
 	// Children". It is empty only if the column was blank.
 	Title string
-	// Original is the name in the film's own country, its article in front: "La
-	// Cité des enfants perdus". Empty where the column gives none, or gives one
-	// that is the same as Title.
+	// Original is the name in the film's own country, its article in front: "La Cité des enfants perdus". Empty where
+	// the column gives none, or gives one that is the same as Title.
 	Original string
-	// Alternatives are other names, in the column's order, without Title,
-	// Original and repetitions.
+	// Alternatives are other names, in the column's order, without Title, Original and repetitions.
 	Alternatives []string
-	// Year is the year of release, or of the first season of a series; 0 if the
-	// column gives none.
+	// Year is the year of release, or of the first season of a series; 0 if the column gives none.
 	Year int
 }
 
@@ -133,8 +130,7 @@ func cutGroups(name string) (rest string, groups []titleGroup) {
 	return name, groups
 }
 
-// openingParenthesis returns the index of the parenthesis that the last byte of
-// s closes, or -1.
+// openingParenthesis returns the index of the parenthesis that the last byte of s closes, or -1.
 func openingParenthesis(s string) int {
 	depth := 0
 	for i := len(s) - 1; i >= 0; i-- {
@@ -180,8 +176,7 @@ func namesPart(group string) bool {
 	return false
 }
 
-// isLabel reports whether the group is one word in ASCII capitals, as "(EPIX)"
-// or "(TV)", or a year.
+// isLabel reports whether the group is one word in ASCII capitals, as "(EPIX)" or "(TV)", or a year.
 func isLabel(group string) bool {
 	if year, err := strconv.Atoi(group); err == nil && len(group) == 4 && year >= 1800 && year < 2100 {
 		return true
@@ -194,9 +189,8 @@ func isLabel(group string) bool {
 	return len(group) > 1
 }
 
-// readsEnglish looks for words that English has and the other languages of the
-// data mostly have not. It is strict on purpose: "in", "for", "to", "on" and
-// "you" are missing because German, Danish, Japanese and Chinese titles have
+// readsEnglish looks for words that English has and the other languages of the data mostly have not. It is strict on
+// purpose: "in", "for", "to", "on" and "you" are missing because German, Danish, Japanese and Chinese titles have
 // them too.
 func readsEnglish(s string) bool {
 	if _, article, ok := cutArticle(s); ok && isEnglishArticle(article) {
@@ -218,8 +212,7 @@ func hasEnglishWord(s string) bool {
 	return false
 }
 
-// looksForeign reports whether a name is visibly not English, before its
-// article is moved.
+// looksForeign reports whether a name is visibly not English, before its article is moved.
 func looksForeign(name string) bool {
 	if _, article, ok := cutArticle(name); ok {
 		return !isEnglishArticle(article)
@@ -241,9 +234,8 @@ func isEnglishArticle(article string) bool {
 	return article == "The" || article == "A" || article == "An"
 }
 
-// cutArticle splits "Matrix, The" into "Matrix" and "The". The article must be
-// written as GroupLens writes it, with a capital: "Lust, Caution (Se, jie)" and
-// "Paris, je t'aime" have no article to move.
+// cutArticle splits "Matrix, The" into "Matrix" and "The". The article must be written as GroupLens writes it, with a
+// capital: "Lust, Caution (Se, jie)" and "Paris, je t'aime" have no article to move.
 func cutArticle(s string) (rest, article string, ok bool) {
 	comma := strings.LastIndex(s, ", ")
 	if comma < 1 {

@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// titleMaker makes up title and genre columns with the oddities of the original,
-// about as often as the original has them, so that a program that survives the
-// synthetic data set has met them all.
+// titleMaker makes up title and genre columns with the oddities of the original, about as often as the original has
+// them, so that a program that survives the synthetic data set has met them all.
 type titleMaker struct{ rng *rand.Rand }
 
 func newTitleMaker(rng *rand.Rand) *titleMaker { return &titleMaker{rng} }

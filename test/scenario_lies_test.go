@@ -45,8 +45,8 @@ func grpcLies() []lie {
 			broken: []string{
 				"A film is written over only the version that expected_etag", // which a delete names too
 				"A deleted film is gone by id",
-				"A film that is not there is NOT_FOUND",
-				"A deleted film is found no more",
+				"A missing film is NOT_FOUND",
+				"A deleted film is no longer found",
 				"A film put, changed or deleted at the metadata service",
 			},
 		},
@@ -77,8 +77,8 @@ func grpcLies() []lie {
 			name: "a rating is not taken back, but said to be", part: verify.Rating,
 			grpc: undone("v1.RatingService/DeleteRating", &ratingv1.DeleteRatingResponse{}),
 			broken: []string{
-				"A rating that was taken back is gone", "Taking back is idempotent", "Ratings of the same record id but of another record type",
-				"The totals of a record type", "A rating acknowledged by one rating instance", "No event that is older than a synchronous rating",
+				"A deleted rating is gone", "Deleting is idempotent", "Ratings of one record id under different record types",
+				"The totals of a record type", "A rating acknowledged by one rating instance", "An event that is older than a synchronous rating",
 				"A synchronous rating replaces one from the future",
 			},
 		},
@@ -105,7 +105,7 @@ func grpcLies() []lie {
 			grpc: altered("/ListDeadLetters", func(a *ratingv1.ListDeadLettersResponse) {
 				a.DeadLetters = append(a.GetDeadLetters(), a.GetDeadLetters()...)
 			}),
-			broken: []string{"A bad event becomes one dead letter", "A bad event does not hold up", "A dead letter that is replayed", "A dead letter that is dropped"},
+			broken: []string{"A bad event becomes one dead letter", "A bad event does not block", "A dead letter that is replayed", "A dead letter that is dropped"},
 		},
 		{
 			name: "dead letters without a reason", part: verify.Rating,
@@ -121,7 +121,7 @@ func grpcLies() []lie {
 			grpc: altered("/AuditAggregates", func(a *ratingv1.AuditAggregatesResponse) {
 				a.Differences = append(a.GetDifferences(), &ratingv1.AuditAggregatesResponse_Difference{Field: "votes", Stored: 2, Recomputed: 1})
 			}),
-			broken: []string{"Every aggregate is what its ratings come to"},
+			broken: []string{"Every aggregate equals what its ratings give"},
 		},
 		{
 			name: "no ratings are a 0 in the old API", part: verify.Rating,
@@ -150,7 +150,7 @@ func grpcLies() []lie {
 				list := a.GetListServicesResponse()
 				list.Service = slices.DeleteFunc(list.GetService(), func(s *reflectionpb.ServiceResponse) bool { return s.GetName() == "MovieService" })
 			}),
-			broken: []string{"Reflection lists the own and the old API of the movie service"},
+			broken: []string{"Reflection lists our own and the book API of the movie service"},
 		},
 		{name: "the numbers of a film stay as they were first", part: verify.Movie, grpc: frozenNumbers(), broken: []string{"A rating acknowledged by one rating instance"}},
 	}
@@ -214,7 +214,7 @@ func httpLies() []lie {
 			"A PUT or DELETE with an old version", "The type of every problem",
 		}},
 		{name: "If-None-Match is ignored", asks: func(r *http.Request) { r.Header.Del("If-None-Match") }, broken: []string{
-			"A read with the ETag", "Of all who create a film with If-None-Match", "A page has an ETag",
+			"A read with the ETag", "Of several creations of a film with If-None-Match", "A page has an ETag",
 		}},
 		{name: "405 without Allow", tells: without("Allow", func(r *http.Response) bool { return r.StatusCode == http.StatusMethodNotAllowed }), broken: []string{"OPTIONS and 405"}},
 		{name: "no Link", tells: without("Link", nil), broken: []string{"A walk along the Link headers"}},
@@ -230,7 +230,7 @@ func httpLies() []lie {
 		{name: "another request id", tells: func(r *http.Response) error {
 			r.Header.Set("X-Request-Id", "always-the-same")
 			return nil
-		}, broken: []string{"A request id comes back, in errors too, and one"}},
+		}, broken: []string{"A request id is returned, in errors too, and an invalid one"}},
 		{name: "unknown parameters are ignored", asks: func(r *http.Request) {
 			q := r.URL.Query()
 			q.Del("page_sise")
@@ -244,8 +244,8 @@ func httpLies() []lie {
 				return strings.ReplaceAll(body, "&lt;script", "<script")
 			}
 			return body
-		}), broken: []string{"What people write is text"}},
-		{name: "who rates sees it later", tells: late(), broken: []string{"Who rates through the gateway"}},
+		}), broken: []string{"User input is text"}},
+		{name: "who rates sees it later", tells: late(), broken: []string{"A rating through the gateway shows in the next read"}},
 		{name: "an operation that is not there", tells: rewritten(func(r *http.Response, body string) string {
 			if r.Request.URL.Path == "/openapi.json" {
 				return strings.Replace(body, `"/v1/stats"`, `"/v1/statistics"`, 1)

@@ -26,7 +26,7 @@ type Addresses struct {
 func Read(file string) (Addresses, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return Addresses{}, fmt.Errorf("read addresses ('movieexample serve --addresses FILE' writes them as soon as the system is ready): %w", err)
+		return Addresses{}, fmt.Errorf("read addresses ('movieexample serve --addresses FILE' writes them when the system is ready): %w", err)
 	}
 	type members struct {
 		Gateway, Gateways, Metadata, Rating, Movie, Kafka, Brokers, Admin list

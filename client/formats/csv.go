@@ -10,13 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// table reads CSV (RFC 4180) with a header, so that one broken row costs no other:
-// if a quote is not closed, the lines behind it are read as separate rows, which
-// is what they nearly always are.
+// table reads CSV (RFC 4180) with a header, so that one broken row costs no other: if a quote is not closed, the
+// lines behind it are read as separate rows, which is what they nearly always are.
 type table struct {
 	name  string // for rejects
 	lines *lines
-	// wanted says where the columns asked for stand; -1 for one that is not there.
+	// wanted has the positions of the requested columns; -1 for a missing one.
 	wanted []int
 	width  int
 
@@ -25,8 +24,7 @@ type table struct {
 	row    []string // the wanted ones
 }
 
-// newTable reads the header. columns are those that there may be, of which the
-// required ones must be there.
+// newTable reads the header. columns are those that there may be, of which the required ones must be there.
 func newTable(name string, r io.Reader, columns, required []string) (*table, error) {
 	t := &table{name: name, lines: newLines(r), row: make([]string, len(columns))}
 	header, _, bad, err := t.read()
@@ -44,7 +42,7 @@ func newTable(name string, r io.Reader, columns, required []string) (*table, err
 			return nil, fmt.Errorf("there is no column %q; the first line names the columns, which are %s", shorten(c), strings.Join(columns, ","))
 		}
 		if slices.Contains(header[:i], header[i]) {
-			return nil, fmt.Errorf("the column %s is there twice", header[i])
+			return nil, fmt.Errorf("the column %s occurs twice", header[i])
 		}
 	}
 	var missing []string
@@ -62,7 +60,7 @@ func newTable(name string, r io.Reader, columns, required []string) (*table, err
 	return t, nil
 }
 
-// next returns the fields asked for of the next row and the line it begins on; "" for
+// next returns the requested fields of the next row and the line it begins on; "" for
 // those of columns that are not there. At the end the error is io.EOF.
 func (t *table) next() (row []string, line int, bad *RowError, err error) {
 	fields, line, reason, err := t.read()

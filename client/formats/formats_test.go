@@ -195,7 +195,7 @@ nothing
 		t.Fatal(err)
 	}
 	want = []string{
-		`f line 3: "c": titel: is not known here; the fields are id, title, originalTitle, alternativeTitles, year, genres, director, description, runtimeMinutes and externalIds`,
+		`f line 3: "c": titel: is unknown; the fields are id, title, originalTitle, alternativeTitles, year, genres, director, description, runtimeMinutes and externalIds`,
 		`f line 4: must be a JSON object, got an array`,
 		`f line 5: must be valid JSON: it ends at byte 21 where a comma or a closing brace should be`,
 		`f line 6: must be one JSON object and nothing behind it, got "{}" at byte 24`,
@@ -238,11 +238,11 @@ func TestOptionalFieldsCostOnlyThemselves(t *testing.T) {
 	if diff := cmp.Diff(want, movies, protocmp.Transform()); diff != "" {
 		t.Errorf("CSV (-want +got):\n%s", diff)
 	}
-	const backslash = ` has a backslash that does not stand before a "|" or another backslash; write \\ for one`
+	const backslash = ` has a backslash that is not before a "|" or another backslash; write \\ for one`
 	wantReasons := []string{
 		"alternative_titles | alternativeTitles:" + backslash, "genres | genres:" + backslash,
-		`year | year: must be a whole number, or empty where not known, got "2001.5"`,
-		`runtime_minutes | runtimeMinutes: must be a whole number, or empty where not known, got "1E+02"`,
+		`year | year: must be a whole number, or empty if unknown, got "2001.5"`,
+		`runtime_minutes | runtimeMinutes: must be a whole number, or empty if unknown, got "1E+02"`,
 	}
 	if diff := cmp.Diff(wantReasons, reasons); diff != "" {
 		t.Errorf("CSV, left out (-want +got):\n%s", diff)
@@ -313,7 +313,7 @@ func itoa(n int) string {
 func TestHeaders(t *testing.T) {
 	for text, want := range map[string]string{
 		"id,titel\n":          `read f: there is no column "titel"; the first line names the columns, which are id,title,`,
-		"id,title,id\n":       `read f: the column id is there twice`,
+		"id,title,id\n":       `read f: the column id occurs twice`,
 		"id,year\n":           `read f: the column title is missing; needed are id,title`,
 		"\"id,title\nx,y\n":   `read f: the first line must name the columns id,title,`,
 		"{\"id\":\"x\"}\n":    `read f: the first line must name the columns`,

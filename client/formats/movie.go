@@ -21,8 +21,7 @@ import (
 	"movieexample.com/internal/syntax"
 )
 
-// MovieColumns are the columns of a CSV file of movies, in the order in which they are
-// written.
+// MovieColumns are the columns of a CSV file of movies, in the order in which they are written.
 func MovieColumns() []string {
 	return []string{
 		"id", "title", "originalTitle", "alternativeTitles", "year", "genres", "director", "description", "runtimeMinutes", "imdb", "tmdb", "movielens",
@@ -123,9 +122,8 @@ type MovieRow struct {
 	Left []LeftOut
 }
 
-// ReadMovies streams the movies of a file; name stands in the errors. A CSV file must
-// have the columns id and title; if whole is set, all of [MovieColumns]: who replaces
-// movies by what is in the file must mean what is not.
+// ReadMovies streams the movies of a file; name is for errors. A CSV file must have the columns id and title;
+// if whole is set, all of [MovieColumns]: who replaces movies by what is in the file must mean what is not.
 //
 // A [*RowError] is a rejected row, and reading continues. Any other error (r's, a wrong
 // header) is the last thing that the stream yields.
@@ -175,7 +173,7 @@ func movieOfFields(fields []string) (m *metadatav1.Movie, left []LeftOut) {
 	leaveOut := func(field, format string, args ...any) {
 		left = append(left, LeftOut{field, fmt.Sprintf(format, args...)})
 	}
-	const backslash = `has a backslash that does not stand before a "|" or another backslash; write \\ for one`
+	const backslash = `has a backslash that is not before a "|" or another backslash; write \\ for one`
 	var ok bool
 	if m.AlternativeTitles, ok = splitList(fields[3]); !ok {
 		leaveOut("alternative_titles", "alternativeTitles: "+backslash)
@@ -197,7 +195,7 @@ func movieOfFields(fields []string) (m *metadatav1.Movie, left []LeftOut) {
 		if err == nil {
 			*number.to = proto.Int32(int32(n))
 		} else {
-			leaveOut(number.field, "%s: must be a whole number, or empty where not known, got %q", number.name, shorten(number.cell))
+			leaveOut(number.field, "%s: must be a whole number, or empty if unknown, got %q", number.name, shorten(number.cell))
 		}
 	}
 	ids := &metadatav1.ExternalIds{Imdb: fields[9], Tmdb: wholeID(fields[10]), Movielens: wholeID(fields[11])}
@@ -258,7 +256,7 @@ func movieOfJSON(line []byte) (m *metadatav1.Movie, left []LeftOut, refused stri
 			if prefix == "" && (name == "createTime" || name == "updateTime") {
 				return "" // the service chooses them; its own API has them
 			}
-			return "is not known here; the fields are id, title, originalTitle, alternativeTitles, year, genres, director, description, runtimeMinutes and externalIds"
+			return "is unknown; the fields are id, title, originalTitle, alternativeTitles, year, genres, director, description, runtimeMinutes and externalIds"
 		},
 	}
 	text, complaints, err := d.Decode(string(trimLineEnd(line)))

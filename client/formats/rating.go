@@ -14,14 +14,12 @@ import (
 	"movieexample.com/internal/syntax"
 )
 
-// RatingColumns are the columns of a CSV file of ratings, in the order in which they are
-// written.
+// RatingColumns are the columns of a CSV file of ratings, in the order in which they are written.
 func RatingColumns() []string {
 	return []string{"recordType", "recordId", "userId", "value", "ratedAt"}
 }
 
-// RatingWriter writes ratings to a file. In JSON lines they are events, as package
-// events has them.
+// RatingWriter writes ratings to a file. In JSON lines they are events, as package events has them.
 type RatingWriter struct {
 	w      *bufio.Writer
 	format Format
@@ -57,8 +55,7 @@ func (w *RatingWriter) Write(e *events.Event) error {
 // Flush writes what is still held.
 func (w *RatingWriter) Flush() error { return w.w.Flush() }
 
-// RatingRow is a rating of a file, as an event that is valid and has a time; in JSON
-// it may be of type Delete.
+// RatingRow is a rating of a file, as an event that is valid and has a time; in JSON it may be of type Delete.
 type RatingRow struct {
 	Line  int
 	Event events.Event
@@ -66,8 +63,7 @@ type RatingRow struct {
 	Left []LeftOut
 }
 
-// ReadRatings streams the ratings of a file, with the errors of [ReadMovies]. A JSON file
-// may also be one array.
+// ReadRatings streams the ratings of a file, with the errors of [ReadMovies]. A JSON file may also be one array.
 func ReadRatings(name string, r io.Reader, f Format) iter.Seq2[RatingRow, error] {
 	if f == JSONL {
 		return readEvents(name, r)
@@ -142,7 +138,7 @@ func readEvents(name string, r io.Reader) iter.Seq2[RatingRow, error] {
 			} else if item.Event.RatedAt.IsZero() {
 				bad = &RowError{
 					File: name, Line: item.Position.Line,
-					Reason: "ratedAt: is required, or an import that is repeated would rate again; 'movieexample publish' takes events that happen now",
+					Reason: "ratedAt: is required, or a repeated import would rate again; 'movieexample publish' takes events without it",
 				}
 			}
 			if bad != nil {

@@ -10,8 +10,8 @@ import (
 func bookScenarios() []Scenario {
 	all := []Part{Metadata, Rating}
 	return []Scenario{
-		{Area: AreaBook, Door: Metadata, Promise: "A film that was put by the old API is had by it, whole, and by the own API.", ask: bookFilm},
-		{Area: AreaBook, Door: Metadata, Promise: "A film that is put by the old API keeps what that does not know: year, genres, external ids.", ask: bookKeeps},
+		{Area: AreaBook, Door: Metadata, Promise: "A film that was put through the book API is read back whole through both APIs.", ask: bookFilm},
+		{Area: AreaBook, Door: Metadata, Promise: "A film that is put through the book API keeps what that API lacks: year, genres, external ids.", ask: bookKeeps},
 		{Area: AreaBook, Door: Metadata, Promise: "Empty ids, a film without a title and an unknown film are refused as documented.", ask: bookBadFilm},
 		{Area: AreaBook, Door: Rating, Promise: "The aggregated rating is the mean, one rating per user.", ask: bookRating},
 		{Area: AreaBook, Door: Rating, Promise: "Ratings beyond 1 to 10, empty ids and records without ratings are refused as documented, by name.", ask: bookBadRating},

@@ -17,16 +17,16 @@ import (
 func catalogueScenarios() []Scenario {
 	return []Scenario{
 		{Area: AreaMetadata, Door: Metadata, Promise: "A film that was put is read back whole, field by field, by every instance.", ask: filmRoundTrip},
-		{Area: AreaMetadata, Door: Metadata, Promise: "Putting a film that is the same already changes nothing, not even its etag.", ask: putSame},
+		{Area: AreaMetadata, Door: Metadata, Promise: "Putting an unchanged film changes nothing, not even its etag.", ask: putSame},
 		{Area: AreaMetadata, Door: Metadata, Promise: "A film is written over only the version that expected_etag names.", ask: putExpected},
-		{Area: AreaMetadata, Door: Metadata, Promise: "Of all who create a film at one moment with expected_etag \"none\" exactly one succeeds.", ask: putNone},
+		{Area: AreaMetadata, Door: Metadata, Promise: "Of several concurrent creations of a film with expected_etag \"none\" exactly one succeeds.", ask: putNone},
 		{Area: AreaMetadata, Door: Metadata, Promise: "A deleted film is gone by id, in batches and by its external id, which is free for another film.", ask: filmDeleted},
 		{Area: AreaMetadata, Door: Metadata, Promise: "An external id belongs to one film, and a second film with it is refused with the id of the first.", ask: externalIDOnce},
 		{Area: AreaMetadata, Door: Metadata, Promise: "Each film of a batch is accepted or refused separately, with the reason.", ask: batchByItself},
 		{Area: AreaMetadata, Door: Metadata, Promise: "Filling a film in adds what was missing and overwrites nothing.", ask: batchFills},
-		{Area: AreaMetadata, Door: Metadata, Promise: "A bad film is refused with a text that names every field that is wrong.", ask: badFilm},
-		{Area: AreaMetadata, Door: Metadata, Promise: "A film that is not there is NOT_FOUND, for reading, deleting and looking up.", ask: filmUnknown},
-		{Area: AreaMetadata, Door: Metadata, Promise: "Films are had in batches in the order asked for, each once, and those that are not there are named.", ask: batchInOrder},
+		{Area: AreaMetadata, Door: Metadata, Promise: "A bad film is refused with a message that names every wrong field.", ask: badFilm},
+		{Area: AreaMetadata, Door: Metadata, Promise: "A missing film is NOT_FOUND, for reading, deleting and lookup.", ask: filmUnknown},
+		{Area: AreaMetadata, Door: Metadata, Promise: "A batch returns films in the requested order, each once, and names the missing ones.", ask: batchInOrder},
 		{Area: AreaMetadata, Door: Metadata, Promise: "The catalogue's version grows with a film that is put, and the search index reaches it within 2 s.", ask: versionGrows},
 	}
 }
@@ -220,9 +220,9 @@ func filmIDs(films []*metadatav1.Movie) []string {
 func catalogueWalkScenarios() []Scenario {
 	return []Scenario{
 		{Area: AreaMetadata, Door: Metadata, Promise: "A walk over the pages of a list shows every film once, in each of its orders.", ask: catalogueWalk},
-		{Area: AreaMetadata, Door: Metadata, Promise: "A walk shows every film that is there throughout once, whatever is put and deleted meanwhile.", ask: catalogueWalkChanging},
+		{Area: AreaMetadata, Door: Metadata, Promise: "A walk shows every unchanged film once, whatever is put and deleted meanwhile.", ask: catalogueWalkChanging},
 		{Area: AreaMetadata, Door: Metadata, Promise: "A page token that was altered, or that belongs to another query, is refused by name.", ask: catalogueTokens},
-		{Area: AreaMetadata, Door: Metadata, Promise: "A ranking kept elsewhere is narrowed by genre and year and stays in its order.", ask: selectInOrder},
+		{Area: AreaMetadata, Door: Metadata, Promise: "A ranking of another service is filtered by genre and year and keeps its order.", ask: selectInOrder},
 	}
 }
 

@@ -18,9 +18,9 @@ func composedScenarios() []Scenario {
 		{Area: AreaMovie, Door: Movie, Promise: "The top chart keeps the rule that it shows: at least m votes, the formula, ties by votes, then title, then id.", ask: movieTop},
 		{Area: AreaMovie, Door: Movie, Promise: "A chart of one genre has only its films, ranked from 1, page after page.", ask: movieChartGenre},
 		{Area: AreaMovie, Door: Movie, Promise: "A film that was put is found with its rating status by title, with a typo and by director within 2 s.", ask: movieSearch},
-		{Area: AreaMovie, Door: Movie, Promise: "Similar films come with the similarity of common genres and years, and never with the film itself.", ask: movieSimilar},
-		{Area: AreaMovie, Door: Movie, Promise: "The numbers of the whole system fit each other and the chart.", ask: movieStats},
-		{Area: AreaMovie, Door: Movie, Promise: "Bad parameters of lists, charts and searches are refused with a text that names them and what is allowed.", ask: movieBadLists},
+		{Area: AreaMovie, Door: Movie, Promise: "Similar films are ranked by common genres and years, and never include the film itself.", ask: movieSimilar},
+		{Area: AreaMovie, Door: Movie, Promise: "The system's totals agree with each other and with the chart.", ask: movieStats},
+		{Area: AreaMovie, Door: Movie, Promise: "Bad parameters of lists, charts and searches are refused with a message that names them and what is allowed.", ask: movieBadLists},
 		{Area: AreaMovie, Door: Movie, Promise: "A page token of films or a chart that was altered, or that belongs to another query, is refused by name.", ask: movieTokens},
 	}
 }

@@ -23,12 +23,12 @@ func detailScenarios() []Scenario {
 		{Area: AreaMovie, Door: Movie, Promise: "A film without ratings says so in rating_status and has no numbers, never zeros.", ask: movieUnrated},
 		{Area: AreaMovie, Door: Movie, Promise: "An unknown film is NOT_FOUND, and a deleted one by the next read.", ask: movieGone},
 		{Area: AreaMovie, Door: Movie, Promise: "A film is written and deleted over only the version that the etag names.", ask: movieEtag},
-		{Area: AreaMovie, Door: Movie, Needs: []Part{Metadata}, Promise: "A film put, changed or deleted at the metadata service shows so at every movie instance within 2 s.", ask: metadataShows},
+		{Area: AreaMovie, Door: Movie, Needs: []Part{Metadata}, Promise: "A film put, changed or deleted at the metadata service is up to date at every movie instance within 2 s.", ask: metadataShows},
 		{Area: AreaMovie, Door: Rating, Needs: []Part{Movie}, Promise: "A rating acknowledged by one rating instance is in the details of every movie instance within 2 s.", ask: ratingShows},
 		{Area: AreaMovie, Door: Movie, Needs: both, Promise: "Details have exactly the numbers of the ratings, and the weighted score of the system's m and C.", ask: detailsExact},
 		{Area: AreaMovie, Door: Movie, Needs: []Part{Rating}, Promise: "The ratings of a deleted film are there again when it is put back.", ask: ratingsSurvive},
-		{Area: AreaMovie, Door: Movie, Promise: "Films are had in batches with their ratings in the order asked for, and those that are not there are named.", ask: movieBatch},
-		{Area: AreaMovie, Door: Movie, Promise: "A film is found by its external id; it takes exactly one, and one that can be.", ask: movieLookup},
+		{Area: AreaMovie, Door: Movie, Promise: "A batch returns films with their ratings in the requested order, and names the missing ones.", ask: movieBatch},
+		{Area: AreaMovie, Door: Movie, Promise: "A film is found by its external id; a lookup takes exactly one valid id.", ask: movieLookup},
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package verify asks a running MovieExample, from outside and through every door it has, whether it keeps its promises.
+// Package verify checks, from outside and through every API, that a running MovieExample keeps its promises.
 //
-// A [Scenario] is one promise to a user in one sentence, and the questions that show whether it is kept. Scenarios are told once
+// A [Scenario] is one promise to a user in one sentence, and the requests that test it. Scenarios are told once
 // and judge any system: one process on embedded defaults, a cluster, or one in production with other people's films,
 // ratings and traffic in it. So a scenario
 //
@@ -10,7 +10,7 @@
 //     it took is reported; where it has none, as for how soon an event is applied, patience is generous;
 //   - takes away what it has put there. What no API can remove stays: tombstones of its ratings, empty aggregates, and its
 //     events in the Kafka topic. What could not be taken away is reported ([Report.Left]);
-//   - says, when it fails, what was asked, what came, and what is promised.
+//   - says, when it fails, the request, the answer, and the promise.
 //
 // A [Targets] may name several instances of a service. A scenario is asked of every instance of the part it is about; what it
 // wrote through one it looks for at all. What cannot be asked because no address was given is reported as such, never as passed,

@@ -17,7 +17,7 @@ func orderScenarios() []Scenario {
 		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "An event that comes several times counts once.", ask: duplicatesCountOnce},
 		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "A delete leaves a tombstone: an older event that comes late does not bring the rating back, a newer one does.", ask: deleteLeavesTombstone},
 		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "A delete that comes before what it deletes holds.", ask: deleteComesFirst},
-		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "No event that is older than a synchronous rating or taking back undoes it.", ask: synchronousStays},
+		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "An event that is older than a synchronous rating or deletion does not undo it.", ask: synchronousStays},
 		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "A synchronous rating replaces one from the future by a time just after it, so that it is always the newest.", ask: versionAfterFuture},
 	}
 }

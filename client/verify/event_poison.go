@@ -14,8 +14,8 @@ func poisonScenarios() []Scenario {
 	needs := []Part{Rating}
 	return []Scenario{
 		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "A bad event becomes one dead letter, whole, with its class and a reason that names the field.", ask: poisonBuried},
-		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "A bad event does not hold up the good ones behind it, and is none of them.", ask: poisonPasses},
-		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "A dead letter that is replayed and is still bad is refused with its reason and kept.", ask: poisonReplayed},
+		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "A bad event does not block the good ones after it, and is not counted with them.", ask: poisonPasses},
+		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "A dead letter that is replayed and still bad is refused with its reason and kept.", ask: poisonReplayed},
 		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "A dead letter that is dropped is gone, and only that one.", ask: poisonDropped},
 	}
 }

@@ -20,7 +20,7 @@ func eventScenarios() []Scenario {
 	return []Scenario{
 		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "An event in JSON sets the user's rating, with its time to the microsecond.", ask: eventJSON},
 		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "An event in Protobuf that says so in its header counts like one in JSON.", ask: eventProtobuf},
-		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "Events without a key, torn over the partitions, give the same result as those with one.", ask: eventKeyless},
+		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "Events without a key, spread over the partitions, give the same result as those with one.", ask: eventKeyless},
 		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "An event without a type is a put, and one without a time has its record's.", ask: eventDefaults},
 		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "Names that the contract does not know are ignored.", ask: eventMore},
 		{Area: AreaEvents, Door: Kafka, Needs: needs, Promise: "Batches of foreign producers are read however they are compressed: gzip, snappy, lz4, zstd.", ask: eventCompressed},

@@ -23,16 +23,16 @@ import (
 // operationScenarios are about what operators and their machines see.
 func operationScenarios() []Scenario {
 	all := []Scenario{
-		{Area: AreaOperations, Door: Rating, Promise: "Every aggregate is what its ratings come to (audit, for as long as three seconds).", ask: auditClean},
+		{Area: AreaOperations, Door: Rating, Promise: "Every aggregate equals what its ratings give (audit, for at most three seconds).", ask: auditClean},
 		{Area: AreaOperations, Door: Rating, Promise: "The positions of ingestion are known, and no partition is halted.", ask: ingestionGoesOn},
 		{Area: AreaOperations, Door: Rating, Promise: "Ratings are exported in order, page after page.", ask: exportInOrder},
-		{Area: AreaOperations, Door: Admin, Promise: "The process is alive and ready, and says what it has checked.", ask: adminReady},
-		{Area: AreaOperations, Door: Admin, Promise: "Metrics are there for Prometheus, and the build says its version.", ask: adminMetrics},
+		{Area: AreaOperations, Door: Admin, Promise: "The process is alive and ready, and lists its checks.", ask: adminReady},
+		{Area: AreaOperations, Door: Admin, Promise: "There are metrics for Prometheus, and the build has a version.", ask: adminMetrics},
 	}
 	for _, p := range []Part{Metadata, Rating, Movie} {
 		all = append(all,
 			Scenario{Area: AreaOperations, Door: p, Promise: "The " + string(p) + " service says over grpc.health.v1 that it serves.", ask: healthServing},
-			Scenario{Area: AreaOperations, Door: p, Promise: "Reflection lists the own and the old API of the " + string(p) + " service.", ask: reflectionLists},
+			Scenario{Area: AreaOperations, Door: p, Promise: "Reflection lists our own and the book API of the " + string(p) + " service.", ask: reflectionLists},
 			Scenario{Area: AreaOperations, Door: p, Promise: "A request id that is sent to the " + string(p) + " service comes back, in errors too; without one it makes one.", ask: requestIDComesBack},
 			Scenario{Area: AreaOperations, Door: p, Promise: "The " + string(p) + " service keeps a caller's deadline: what comes too late is DEADLINE_EXCEEDED at once.", ask: deadlineKept},
 		)
@@ -72,7 +72,7 @@ func reflectionLists(t *trial) {
 	}
 }
 
-// readNothing asks a service for what is not there, which costs it little.
+// readNothing asks a service for something that does not exist, which costs little.
 func (t *trial) readNothing(ctx context.Context, opts ...grpc.CallOption) error {
 	id := t.id + "-none"
 	var err error

@@ -12,16 +12,16 @@ import (
 // pageScenarios are about what a viewer sees in a browser.
 func pageScenarios() []Scenario {
 	return []Scenario{
-		{Area: AreaPages, Door: Gateway, Promise: "A film's page shows title, year, director, the numbers of its ratings and as of when they are.", ask: pageFilm},
+		{Area: AreaPages, Door: Gateway, Promise: "A film's page shows title, year, director, the numbers of its ratings and their time.", ask: pageFilm},
 		{Area: AreaPages, Door: Gateway, Promise: "A film without ratings has a page that shows no numbers.", ask: pageUnrated},
-		{Area: AreaPages, Door: Gateway, Promise: "What people write is text on a page, never markup.", ask: pageEscapes},
+		{Area: AreaPages, Door: Gateway, Promise: "User input is text on a page, never markup.", ask: pageEscapes},
 		{Area: AreaPages, Door: Gateway, Promise: "The search page finds a film within 2 s, with a typo too.", ask: pageSearch},
-		{Area: AreaPages, Door: Gateway, Promise: "The page of the top chart says its rule, with the m and C that the API says, and as of when it is.", ask: pageChart},
-		{Area: AreaPages, Door: Gateway, Promise: "The home page answers, and so does everything that it loads, all from here.", ask: pageHome},
+		{Area: AreaPages, Door: Gateway, Promise: "The page of the top chart says its rule, with the m and C of the API, and its time.", ask: pageChart},
+		{Area: AreaPages, Door: Gateway, Promise: "The home page and everything that it loads answer, all from this host.", ask: pageHome},
 		{Area: AreaPages, Door: Gateway, Promise: "A person's page lists what they rated.", ask: pagePerson},
-		{Area: AreaPages, Door: Gateway, Promise: "What is not there is a page with 404 for browsers, and a problem for programs.", ask: pageMissing},
-		{Area: AreaPages, Door: Gateway, Promise: "robots.txt names the sitemap, which is XML and leads to pages that are there.", ask: pageSitemap},
-		{Area: AreaPages, Door: Gateway, Promise: "The API's reference page is there and loads nothing from foreign hosts.", ask: pageReference},
+		{Area: AreaPages, Door: Gateway, Promise: "A missing page is 404, as HTML for browsers and as a problem for programs.", ask: pageMissing},
+		{Area: AreaPages, Door: Gateway, Promise: "robots.txt names the sitemap, which is XML and leads to existing pages.", ask: pageSitemap},
+		{Area: AreaPages, Door: Gateway, Promise: "The API's reference page exists and loads nothing from foreign hosts.", ask: pageReference},
 		{Area: AreaPages, Door: Gateway, Promise: "A page has an ETag, and is answered with 304 while it is the same.", ask: pageNotModified},
 	}
 }

@@ -18,14 +18,14 @@ func ratingScenarios() []Scenario {
 	return []Scenario{
 		{Area: AreaRating, Door: Rating, Promise: "An acknowledged rating is read back by the next read through every instance.", ask: ratingRoundTrip},
 		{Area: AreaRating, Door: Rating, Promise: "A user's second rating replaces the first: there is one per user and record.", ask: ratingReplaced},
-		{Area: AreaRating, Door: Rating, Promise: "Count, mean and histogram are exact, also when many rate at the same moment through all instances.", ask: aggregateExact},
-		{Area: AreaRating, Door: Rating, Promise: "A rating that was taken back is gone, and out of the aggregate.", ask: ratingDeleted},
-		{Area: AreaRating, Door: Rating, Promise: "Taking back is idempotent, also what was never there, and rating again brings it back.", ask: ratingDeletedAgain},
+		{Area: AreaRating, Door: Rating, Promise: "Count, mean and histogram are exact, even if many rate at the same moment through all instances.", ask: aggregateExact},
+		{Area: AreaRating, Door: Rating, Promise: "A deleted rating is gone, and out of the aggregate.", ask: ratingDeleted},
+		{Area: AreaRating, Door: Rating, Promise: "Deleting is idempotent, even for a rating that never existed, and rating again restores it.", ask: ratingDeletedAgain},
 		{Area: AreaRating, Door: Rating, Promise: "Each rating of a user has a later time than the one that it replaces.", ask: ratingVersions},
-		{Area: AreaRating, Door: Rating, Promise: "A bad rating is refused with a text that names the field and what is allowed, and changes nothing.", ask: badRating},
+		{Area: AreaRating, Door: Rating, Promise: "A bad rating is refused with a message that names the field and what is allowed, and changes nothing.", ask: badRating},
 		{Area: AreaRating, Door: Rating, Promise: "A record without ratings is NOT_FOUND, never a zero.", ask: recordUnrated},
 		{Area: AreaRating, Door: Rating, Promise: "Ids that differ only in case, accents or a space within are different records and users.", ask: idsBytewise},
-		{Area: AreaRating, Door: Rating, Promise: "Ratings of the same record id but of another record type are apart.", ask: recordTypesApart},
+		{Area: AreaRating, Door: Rating, Promise: "Ratings of one record id under different record types are separate.", ask: recordTypesApart},
 	}
 }
 
@@ -178,7 +178,7 @@ func ratingListScenarios() []Scenario {
 		{Area: AreaRating, Door: Rating, Promise: "A walk over a record's ratings shows each once, by user id.", ask: recordWalk},
 		{Area: AreaRating, Door: Rating, Promise: "A walk over a user's ratings shows each once, newest first.", ask: userWalk},
 		{Area: AreaRating, Door: Rating, Promise: "A page token of ratings that was altered, or that belongs to another query, is refused by name.", ask: ratingTokens},
-		{Area: AreaRating, Door: Rating, Promise: "Aggregates are had in batches in the order asked for; records without ratings are left out.", ask: summariesInOrder},
+		{Area: AreaRating, Door: Rating, Promise: "A batch returns aggregates in the requested order; records without ratings are left out.", ask: summariesInOrder},
 		{Area: AreaRating, Door: Rating, Promise: "A record's history counts its ratings in the year that they were given in.", ask: historyByYear},
 	}
 }

@@ -15,12 +15,12 @@ func restFilmScenarios() []Scenario {
 	return []Scenario{
 		{Area: AreaREST, Door: Gateway, Promise: "A film that was PUT is what GET answers within 2 s, with the etag of the body in its ETag.", ask: restRoundTrip},
 		{Area: AreaREST, Door: Gateway, Promise: "A read with the ETag in If-None-Match is answered with 304 and no body until something changes.", ask: restNotModified},
-		{Area: AreaREST, Door: Gateway, Promise: "A PUT or DELETE with an old version in If-Match is answered with 412 and changes nothing; one with the newest is done.", ask: restIfMatch},
-		{Area: AreaREST, Door: Gateway, Promise: "Of all who create a film with If-None-Match: * one succeeds, and the others are answered with 412.", ask: restIfNoneMatch},
+		{Area: AreaREST, Door: Gateway, Promise: "A PUT or DELETE with an old version in If-Match is answered with 412 and changes nothing; one with the newest succeeds.", ask: restIfMatch},
+		{Area: AreaREST, Door: Gateway, Promise: "Of several creations of a film with If-None-Match: * one succeeds, and the others are answered with 412.", ask: restIfNoneMatch},
 		{Area: AreaREST, Door: Gateway, Promise: "An unknown film is 404, and a deleted one within 2 s; the problem says which.", ask: restGone},
-		{Area: AreaREST, Door: Gateway, Promise: "A bad film is 400 with every field that is wrong in errors.", ask: restBadFilm},
+		{Area: AreaREST, Door: Gateway, Promise: "A bad film is 400, with every wrong field in errors.", ask: restBadFilm},
 		{Area: AreaREST, Door: Gateway, Promise: "Every id works in a path: with slashes, spaces, percent signs and letters of all scripts.", ask: restAnyID},
-		{Area: AreaREST, Door: Gateway, Promise: "Films are had by batch and by external id.", ask: restBatchAndLookup},
+		{Area: AreaREST, Door: Gateway, Promise: "Films can be read in batches and by external id.", ask: restBatchAndLookup},
 	}
 }
 
@@ -143,7 +143,7 @@ func restBatchAndLookup(t *trial) {
 // restRatingScenarios are about ratings over REST.
 func restRatingScenarios() []Scenario {
 	return []Scenario{
-		{Area: AreaREST, Door: Gateway, Promise: "Who rates through the gateway sees it in the next read of the film, or is told that its numbers are stale.", ask: readYourRating},
+		{Area: AreaREST, Door: Gateway, Promise: "A rating through the gateway shows in the next read of the film, or the film is marked as stale.", ask: readYourRating},
 		{Area: AreaREST, Door: Gateway, Promise: "A rating through one gateway shows at every other within 2 s.", ask: ratingShowsElsewhere},
 		{Area: AreaREST, Door: Gateway, Promise: "A rating over REST is read back, listed under its record and its user, summed up, and gone when it was deleted.", ask: restRating},
 		{Area: AreaREST, Door: Gateway, Promise: "A bad rating is 400 with the field and what is allowed.", ask: restBadRating},
@@ -232,7 +232,7 @@ func restReadScenarios() []Scenario {
 		{Area: AreaREST, Door: Gateway, Promise: "A film that was PUT is found, suggested and similar to others of its genre within 2 s.", ask: restFound},
 		{Area: AreaREST, Door: Gateway, Promise: "The top chart over REST is ranked by what it says: m, C and the formula.", ask: restChart},
 		{Area: AreaREST, Door: Gateway, Promise: "fields= masks answers to what it names, and refuses what it cannot name.", ask: restFields},
-		{Area: AreaREST, Door: Gateway, Promise: "The numbers of the whole system are there, with an as-of time.", ask: restStats},
+		{Area: AreaREST, Door: Gateway, Promise: "The system's totals are available, with an as-of time.", ask: restStats},
 	}
 }
 

@@ -21,10 +21,10 @@ func restEdgeScenarios() []Scenario {
 		{Area: AreaREST, Door: Gateway, Promise: "gzip and zstd have the content and the ETag of the plain answer.", ask: restCodings},
 		{Area: AreaREST, Door: Gateway, Promise: "An unknown query parameter, or one given twice, is 400 and named with what is allowed.", ask: restParameters},
 		{Area: AreaREST, Door: Gateway, Promise: "The type of every problem is the address of a page that explains it.", ask: restProblemTypes},
-		{Area: AreaREST, Door: Gateway, Promise: "A path that is not there, a body too large and one that is no JSON are 404, 413 and 415.", ask: restWrongRequests},
-		{Area: AreaREST, Door: Gateway, Promise: "A request id comes back, in errors too, and one that none could be is replaced.", ask: restRequestID},
+		{Area: AreaREST, Door: Gateway, Promise: "An unknown path, a body that is too large and one that is not JSON are 404, 413 and 415.", ask: restWrongRequests},
+		{Area: AreaREST, Door: Gateway, Promise: "A request id is returned, in errors too, and an invalid one is replaced.", ask: restRequestID},
 		{Area: AreaREST, Door: Gateway, Promise: "Reads are revalidated, errors and writes are not stored by caches, and no answer may be taken for another type.", ask: restHeaders},
-		{Area: AreaREST, Door: Gateway, Promise: "/openapi.json is OpenAPI 3.1, and every operation in it is there.", ask: restDocument},
+		{Area: AreaREST, Door: Gateway, Promise: "/openapi.json is OpenAPI 3.1, and every operation in it exists.", ask: restDocument},
 	}
 }
 

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// Options say how a run is made. The zero value asks everything.
+// Options say how a run is made. The zero value runs everything.
 type Options struct {
 	// Only chooses scenarios; nil means all.
 	Only func(Scenario) bool
-	// Parallel is how many scenarios are asked at a time; 0 means 8.
+	// Parallel is how many scenarios run at a time; 0 means 8.
 	Parallel int
 	// Slack multiplies every bound of a promise about time; 0 means 1. It is for tests on machines that are busy with
 	// other things.
@@ -24,24 +24,7 @@ type Options struct {
 	Each func(Result)
 }
 
-const (
-	defaultParallel = 8
-	// patience is how long a condition is waited for whose time is not promised.
-	patience = 20 * time.Second
-	// trialTimeout bounds one scenario at one instance; cleanTimeout what follows it.
-	trialTimeout = time.Minute
-	cleanTimeout = 15 * time.Second
-)
-
-// job is a scenario to be asked of an instance.
-type job struct {
-	scenario Scenario
-	door     *door
-	index    int // of the instance
-	result   *Result
-}
-
-// Run asks the system, and returns when everything was asked and taken away again. If ctx ends, what was not asked by then fails.
+// Run runs the scenarios, and returns when all have run and cleaned up. If ctx ends, those that have not run fail.
 func (s *System) Run(ctx context.Context, opt Options) *Report {
 	opt.Parallel = cmp.Or(opt.Parallel, defaultParallel)
 	opt.Slack = cmp.Or(opt.Slack, 1)
@@ -96,7 +79,7 @@ func waits(s Scenario) int {
 	return 0
 }
 
-// plan makes the report's results, and returns those that can be asked.
+// plan makes the report's results, and returns those that can run.
 func (s *System) plan(opt Options, report *Report) []job {
 	type wanted struct {
 		scenario Scenario

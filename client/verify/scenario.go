@@ -30,34 +30,16 @@ type Scenario struct {
 	Area Area
 	// Promise is what is promised to a user, in one sentence.
 	Promise string
-	// Door is the part it is about: every instance of it is asked.
+	// Door is the part it is about; it runs against every instance of it.
 	Door Part
-	// Needs are further parts without which it cannot be asked.
+	// Needs are further parts without which it cannot run.
 	Needs []Part
 
 	ask func(*trial)
 }
 
-// Touches reports whether the scenario asks a part.
+// Touches reports whether the scenario calls a part.
 func (s Scenario) Touches(p Part) bool { return s.Door == p || slices.Contains(s.Needs, p) }
-
-// Scenarios returns all of them, by area.
-func Scenarios() []Scenario {
-	all := slices.Concat(
-		catalogueScenarios(), catalogueWalkScenarios(), searchScenarios(),
-		ratingScenarios(), ratingListScenarios(), rankingScenarios(),
-		detailScenarios(), composedScenarios(),
-		bookScenarios(),
-		eventScenarios(), orderScenarios(), poisonScenarios(),
-		restFilmScenarios(), restRatingScenarios(), restReadScenarios(), restEdgeScenarios(),
-		pageScenarios(),
-		operationScenarios(),
-	)
-	slices.SortStableFunc(all, func(a, b Scenario) int {
-		return slices.Index(Areas(), a.Area) - slices.Index(Areas(), b.Area)
-	})
-	return all
-}
 
 // Outcome is what became of a scenario at an instance.
 type Outcome string
@@ -90,7 +72,7 @@ type Result struct {
 	Door    Part    `json:"door"`
 	Address string  `json:"address,omitempty"` // empty where not asked
 	Outcome Outcome `json:"outcome"`
-	// Missing are the parts that would have to be named, or to answer.
+	// Missing are the parts that have no address, or do not answer.
 	Missing  []Part        `json:"missing,omitempty"`
 	Failure  *Failure      `json:"failure,omitempty"`
 	Measured *Measured     `json:"measured,omitempty"`
@@ -104,7 +86,7 @@ type Report struct {
 	Results []Result `json:"results"`
 	// Unreached are the instances that did not answer, and why.
 	Unreached []Unreached `json:"unreached"`
-	// Left is what the run put there and could not take away.
+	// Left is what the run wrote and could not remove.
 	Left []string      `json:"left"`
 	Took time.Duration `json:"took"`
 }

@@ -22,10 +22,10 @@ func searchScenarios() []Scenario {
 		{Area: AreaMetadata, Door: Metadata, Promise: "A film is found without the accents of its title, and with accents that it does not have.", ask: foundByFolding},
 		{Area: AreaMetadata, Door: Metadata, Promise: "A film is found by its director, and by an alternative title.", ask: foundByNames},
 		{Area: AreaMetadata, Door: Metadata, Promise: "A film is suggested while its title is being typed.", ask: suggested},
-		{Area: AreaMetadata, Door: Metadata, Promise: "A film that was given another title is found by that, and by the old one no more, within 2 s.", ask: foundChanged},
-		{Area: AreaMetadata, Door: Metadata, Promise: "A deleted film is found no more within 2 s.", ask: foundDeleted},
+		{Area: AreaMetadata, Door: Metadata, Promise: "A film with a new title is found by that, and no longer by the old one, within 2 s.", ask: foundChanged},
+		{Area: AreaMetadata, Door: Metadata, Promise: "A deleted film is no longer found within 2 s.", ask: foundDeleted},
 		{Area: AreaMetadata, Door: Metadata, Promise: "A walk over the pages of a search shows every hit once, as many as the total says, counted by genre and decade.", ask: searchWalk},
-		{Area: AreaMetadata, Door: Metadata, Promise: "A search without a query, with a filter that cannot be, or with an altered token is refused by name.", ask: badSearch},
+		{Area: AreaMetadata, Door: Metadata, Promise: "A search without a query, with an invalid filter, or with an altered token is refused by name.", ask: badSearch},
 	}
 }
 

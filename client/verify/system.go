@@ -37,7 +37,7 @@ const (
 
 func parts() []Part { return []Part{Metadata, Rating, Movie, Kafka, Gateway, Admin} }
 
-// Targets says where a running system is: any number of instances per part, none where it is not to be asked.
+// Targets has the addresses of a running system: any number of instances per part, none for a part that is not checked.
 type Targets struct {
 	Gateways []string // URLs
 	Metadata []string // gRPC, host:port each

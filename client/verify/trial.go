@@ -10,9 +10,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"movieexample.com/gen/book"
+	metadatav1 "movieexample.com/gen/movieexample/metadata/v1"
+	moviev1 "movieexample.com/gen/movieexample/movie/v1"
+	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 )
 
-// trial is one scenario being asked of one instance. Its methods that find a promise broken do not return: they panic with a
+// trial is one run of a scenario against one instance. Its methods that find a promise broken do not return: they panic with a
 // *Failure, which judge, parallel and within recover.
 type trial struct {
 	*core
@@ -35,7 +40,7 @@ type core struct {
 	measured *Measured
 }
 
-// judge asks, and fills in the result.
+// judge runs the scenario, and fills in the result.
 func (t *trial) judge(ctx context.Context) {
 	began := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, trialTimeout)
@@ -65,7 +70,7 @@ func (t *trial) caught(do func()) (failure *Failure) {
 	return nil
 }
 
-// clean takes away what the trial has put there, last first, even when the run was interrupted.
+// clean removes what the trial has written, last first, even if the run was interrupted.
 func (t *trial) clean(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
@@ -76,14 +81,14 @@ func (t *trial) clean(ctx context.Context) {
 	}
 }
 
-// after registers what takes something away again.
+// after registers a function that removes something.
 func (t *trial) after(undo func(context.Context) error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.undo = append(t.undo, undo)
 }
 
-// asking says what is being asked, for the failure.
+// asking records the request, for the failure.
 func (t *trial) asking(format string, args ...any) { t.asked = fmt.Sprintf(format, args...) }
 
 // fail ends the trial: the promise is broken.
@@ -98,7 +103,7 @@ func (t *trial) must(ok bool, promised, format string, args ...any) {
 	}
 }
 
-// same ends the trial unless what came is what is promised.
+// same ends the trial unless got equals want.
 func same[T any](t *trial, what string, got, want T) {
 	if !reflect.DeepEqual(got, want) {
 		t.fail(fmt.Sprintf("%s is %s", what, show(want)), "%s is %s", what, show(got))
@@ -134,7 +139,7 @@ func shorten(text string) string {
 	return text
 }
 
-// within asks again and again until it holds, as often as the bound allows. The bound is the promise's; what it took is reported.
+// within retries until holds succeeds, up to the bound of the promise. The time that it took is reported.
 func (t *trial) within(bound time.Duration, holds func()) {
 	bound = time.Duration(float64(bound) * t.slack)
 	took := t.until(bound, holds)
@@ -161,7 +166,7 @@ func (t *trial) until(bound time.Duration, holds func()) time.Duration {
 		if failure == nil {
 			return time.Since(began)
 		}
-		// What was asked within the bound counts, the last time exactly at its end.
+		// Attempts within the bound count; the last one starts exactly at its end.
 		if asked >= bound || t.ctx.Err() != nil {
 			panic(&Failure{Asked: failure.Asked, Got: failure.Got, Promised: fmt.Sprintf("%s, within %s", failure.Promised, bound)})
 		}
@@ -220,10 +225,60 @@ func word(letters int) string {
 // imdbID returns one beyond all that IMDb has given out.
 func imdbID() string { return fmt.Sprintf("tt99%08d", rand.IntN(100_000_000)) }
 
-// errLeft is what could not be taken away.
+// errLeft is the error about something that could not be removed.
 func errLeft(what string, err error) error {
 	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
+
+const (
+	defaultParallel = 8
+	// patience is how long a condition is waited for whose time is not promised.
+	patience = 20 * time.Second
+	// trialTimeout bounds one scenario at one instance; cleanTimeout what follows it.
+	trialTimeout = time.Minute
+	cleanTimeout = 15 * time.Second
+)
+
+// job is a scenario to run against an instance.
+type job struct {
+	scenario Scenario
+	door     *door
+	index    int // of the instance
+	result   *Result
+}
+
+// callTimeout bounds one call: a service answers or says that it cannot.
+const callTimeout = 10 * time.Second
+
+// at returns the instance of a part that the trial calls: its own door, or one of the others, in turn.
+func (t *trial) at(p Part) *door {
+	if t.door.part == p {
+		return t.door
+	}
+	doors := t.sys.reachable(p)
+	return doors[t.index%len(doors)]
+}
+
+// The clients of the services at one instance.
+func (d *door) metadata() metadatav1.MetadataServiceClient {
+	return metadatav1.NewMetadataServiceClient(d.conn)
+}
+
+func (d *door) ratings() ratingv1.RatingServiceClient { return ratingv1.NewRatingServiceClient(d.conn) }
+
+func (d *door) admin() ratingv1.RatingAdminServiceClient {
+	return ratingv1.NewRatingAdminServiceClient(d.conn)
+}
+
+func (d *door) movies() moviev1.MovieServiceClient { return moviev1.NewMovieServiceClient(d.conn) }
+
+func (d *door) bookMetadata() book.MetadataServiceClient {
+	return book.NewMetadataServiceClient(d.conn)
+}
+
+func (d *door) bookRatings() book.RatingServiceClient { return book.NewRatingServiceClient(d.conn) }
+
+func (d *door) bookMovies() book.MovieServiceClient { return book.NewMovieServiceClient(d.conn) }

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// answer is what came of an HTTP request.
+// answer is the response to an HTTP request.
 type answer struct {
 	t      *trial
 	status int
@@ -53,7 +53,7 @@ func (t *trial) request(d *door, method, path, body string, headers ...string) *
 	return a
 }
 
-// send is a request to the gateway that the trial asks.
+// send is a request to the gateway of the trial.
 func (t *trial) send(method, path, body string, headers ...string) *answer {
 	return t.request(t.at(Gateway), method, path, body, headers...)
 }
@@ -134,54 +134,4 @@ func recordPath(recordType, record string) string {
 
 func ratingPath(recordType, record, user string) string {
 	return recordPath(recordType, record) + "/ratings/" + segment(user)
-}
-
-// deleteHTTP deletes what may be gone already.
-func (t *trial) deleteHTTP(ctx context.Context, path string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, t.at(Gateway).base+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := t.sys.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotFound {
-		return fmt.Errorf("DELETE %s: %s", path, resp.Status)
-	}
-	return nil
-}
-
-// restMovie is a film as REST shows it, as far as scenarios look at it.
-type restMovie struct {
-	ID, Title, Director, RatingStatus, ETag string
-	Year                                    int
-	Genres                                  []string
-	RatingSummary                           *restSummary
-}
-
-type restSummary struct {
-	Mean, Weighted float64
-	Votes          int
-	Histogram      []int
-	AsOfTime       string
-}
-
-// putFilm writes a film over REST and has it deleted afterwards.
-func (t *trial) putFilm(id, body string, headers ...string) *answer {
-	t.forgetFilm(id)
-	return t.send(http.MethodPut, moviePath(id), body, headers...)
-}
-
-// rateHTTP rates over REST and has the rating taken back afterwards.
-func (t *trial) rateHTTP(record, user string, value int) {
-	t.forgetRating("movie", record, user)
-	t.send(http.MethodPut, ratingPath("movie", record, user), fmt.Sprintf(`{"value":%d}`, value)).is(http.StatusOK)
-}
-
-// readFilm reads a film over REST.
-func (t *trial) readFilm(id string) (m restMovie) {
-	t.get(moviePath(id)).decode(&m)
-	return m
 }

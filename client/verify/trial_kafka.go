@@ -12,7 +12,7 @@ import (
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 )
 
-// event is the JSON form, written by hand here: what is asked must not depend on the code that answers.
+// event is the JSON form, written by hand: the check must not depend on the code that it checks.
 type event struct {
 	UserID     string `json:"userId"`
 	RecordID   string `json:"recordId"`
@@ -31,7 +31,7 @@ func (e event) json() []byte {
 	return text
 }
 
-// key is the one that producers are told to use.
+// key is the documented key.
 func (e event) key() []byte { return []byte(e.RecordType + ":" + e.RecordID) }
 
 // at is a time as events have it.

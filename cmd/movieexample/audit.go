@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -16,8 +17,7 @@ It prints the number of aggregates and ratings checked, and every difference. Th
 Exit codes: 0 no difference, 1 differences, 4 the rating service cannot be reached.`
 
 func newAuditCommand() *cobra.Command {
-	var flags *clientFlags
-	var output *string
+	var f *clientFlags
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Recompute every aggregate from the ratings and report differences",
@@ -26,11 +26,10 @@ func newAuditCommand() *cobra.Command {
   movieexample audit --rating-addr 127.0.0.1:8082 -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.withClient(cmd, func(c *client.Client) error { return audit(cmd, c, *output) })
+			return f.withClient(cmd, func(c *client.Client) error { return audit(cmd, f, c) })
 		},
 	}
-	flags = newClientFlags(cmd, client.Rating)
-	output = newOutputFlag(cmd)
+	f = newClientFlags(cmd, client.Rating)
 	return cmd
 }
 
@@ -40,11 +39,11 @@ type auditResult struct {
 	Found []client.Difference `json:"found"`
 }
 
-func audit(cmd *cobra.Command, c *client.Client, output string) (err error) {
+func audit(cmd *cobra.Command, f *clientFlags, c *client.Client) (err error) {
 	result := auditResult{Found: []client.Difference{}}
 	out := cmd.OutOrStdout()
 	result.AuditSummary, err = c.Audit(cmd.Context(), func(d client.Difference) {
-		if output == outputJSON {
+		if *f.output == outputJSON {
 			result.Found = append(result.Found, d)
 			return
 		}
@@ -53,12 +52,11 @@ func audit(cmd *cobra.Command, c *client.Client, output string) (err error) {
 	if err != nil {
 		return err
 	}
-	if output == outputJSON {
-		err = printJSON(out, result)
-	} else {
-		_, err = fmt.Fprintf(out, "%s checked against %s: %s\n", counted(result.Aggregates, "aggregate", "aggregates"),
+	err = f.print(out, result, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s checked against %s: %s\n", counted(result.Aggregates, "aggregate", "aggregates"),
 			counted(result.Ratings, "rating", "ratings"), counted(result.Differences, "difference", "differences"))
-	}
+		return err
+	})
 	if err == nil && result.Differences > 0 {
 		return &codedError{code: exitFailed, silent: true, err: errors.New("the audit found differences")}
 	}

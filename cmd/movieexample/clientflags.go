@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,9 +26,10 @@ type clientFlags struct {
 	password string            // file with the password for Kafka
 	wait     time.Duration     // for a system that is starting
 	partFlag map[string]string // part of the system → the flag with its address
+	output   *string           // text or json
 }
 
-// newClientFlags adds the flags for the parts of the system that a command talks to.
+// newClientFlags adds the flags for the parts of the system that a command talks to, and --output.
 func newClientFlags(cmd *cobra.Command, parts ...string) *clientFlags {
 	f := &clientFlags{given: client.DefaultAddresses(), partFlag: make(map[string]string)}
 	flags := cmd.Flags()
@@ -46,6 +48,7 @@ func newClientFlags(cmd *cobra.Command, parts ...string) *clientFlags {
 			f.addKafkaFlags(cmd)
 		}
 	}
+	f.output = newOutputFlag(cmd)
 	flags.DurationVar(&f.wait, "wait", defaultWait, "how long to wait for a system that is starting or not up yet; 0 does not wait")
 	flags.StringVar(&f.file, "addresses", "", "JSON file with the addresses, as 'serve --addresses FILE' and 'make cluster' write it; flags win over the file")
 	return f
@@ -109,6 +112,14 @@ func problems(err error) []*config.Problem {
 		list = append(list, p)
 	}
 	return list
+}
+
+// print prints a result: v as JSON, or what text writes.
+func (f *clientFlags) print(w io.Writer, v any, text func(io.Writer) error) error {
+	if *f.output == outputJSON {
+		return printJSON(w, v)
+	}
+	return text(w)
 }
 
 // withClient connects to the system and runs do.

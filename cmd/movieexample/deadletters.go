@@ -24,13 +24,26 @@ are replayed or dropped.`,
 		newDeadLettersListCommand(), newDeadLettersReplayCommand(), newDeadLettersDropCommand())
 }
 
-// deadLetterFlags are the flags of the commands about dead letters.
+// deadLetterFlags are the flags of the commands that change dead letters.
 type deadLetterFlags struct {
 	*clientFlags
-	output *string
-	all    bool
-	yes    bool
-	limit  int
+	all, yes bool
+}
+
+// command returns a command that does something with the named dead letters, or all of them.
+func (f *deadLetterFlags) command(use, short, long, examples, all string, do func(*cobra.Command, *client.Client, []string) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Long: long, Example: examples,
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			if err := f.chosen(cmd, ids); err != nil {
+				return err
+			}
+			return f.withClient(cmd, func(c *client.Client) error { return do(cmd, c, ids) })
+		},
+	}
+	f.clientFlags = newClientFlags(cmd, client.Rating)
+	cmd.Flags().BoolVar(&f.all, "all", false, all)
+	return cmd
 }
 
 // chosen refuses a command that does not name its dead letters.
@@ -46,11 +59,15 @@ func (f *deadLetterFlags) chosen(cmd *cobra.Command, ids []string) error {
 			return usagef("an id must not be empty; see '%s --help'", cmd.CommandPath())
 		}
 	}
+	if f.all && cmd.Flags().Lookup("yes") != nil && !f.yes {
+		return usagef("--all drops every dead letter for good: add --yes to confirm")
+	}
 	return nil
 }
 
 func newDeadLettersListCommand() *cobra.Command {
-	f := &deadLetterFlags{}
+	var f *clientFlags
+	var limit int
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters, oldest first",
@@ -60,15 +77,14 @@ With -o json events are whole. An event that is not valid UTF-8 is in payloadBas
   movieexample dead-letters list --limit 0 -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.limit < 0 {
-				return usagef("--limit must be 0, for all, or more; got %d", f.limit)
+			if limit < 0 {
+				return usagef("--limit must be 0, for all, or more; got %d", limit)
 			}
-			return f.withClient(cmd, func(c *client.Client) error { return f.list(cmd, c) })
+			return f.withClient(cmd, func(c *client.Client) error { return listDeadLetters(cmd, f, c, limit) })
 		},
 	}
-	f.clientFlags = newClientFlags(cmd, client.Rating)
-	f.output = newOutputFlag(cmd)
-	cmd.Flags().IntVar(&f.limit, "limit", 50, "list at most this many; 0 lists all")
+	f = newClientFlags(cmd, client.Rating)
+	cmd.Flags().IntVar(&limit, "limit", 50, "list at most this many; 0 lists all")
 	return cmd
 }
 
@@ -89,14 +105,14 @@ type deadLetterJSON struct {
 	CreateTime time.Time  `json:"createTime"`
 }
 
-func (f *deadLetterFlags) list(cmd *cobra.Command, c *client.Client) error {
+func listDeadLetters(cmd *cobra.Command, f *clientFlags, c *client.Client, limit int) error {
 	out := cmd.OutOrStdout()
 	result := struct {
 		DeadLetters []deadLetterJSON `json:"deadLetters"`
 		Total       int64            `json:"total"`
 	}{DeadLetters: []deadLetterJSON{}}
 	var listed int64
-	total, err := c.DeadLetters(cmd.Context(), f.limit, func(d client.DeadLetter) error {
+	total, err := c.DeadLetters(cmd.Context(), limit, func(d client.DeadLetter) error {
 		listed++
 		if *f.output != outputJSON {
 			return printDeadLetter(out, d)
@@ -143,26 +159,14 @@ func printDeadLetter(w io.Writer, d client.DeadLetter) error {
 
 func newDeadLettersReplayCommand() *cobra.Command {
 	f := &deadLetterFlags{}
-	cmd := &cobra.Command{
-		Use:   "replay [ID…|--all]",
-		Short: "Apply dead letters again",
-		Long: `Decode dead letters again and apply those that are valid now, for example after an upgrade. Those that are applied are removed;
+	return f.command("replay [ID…|--all]", "Apply dead letters again",
+		`Decode dead letters again and apply those that are valid now, for example after an upgrade. Those that are applied are removed;
 the others stay and are listed with the reason.
 
 Exit codes: 0 all were applied, 3 some were refused again, 4 the rating service cannot be reached.`,
-		Example: `  movieexample dead-letters replay --all
+		`  movieexample dead-letters replay --all
   movieexample dead-letters replay 0123456789abcdef0123456789abcdef-00002-0000000000000000015`,
-		RunE: func(cmd *cobra.Command, ids []string) error {
-			if err := f.chosen(cmd, ids); err != nil {
-				return err
-			}
-			return f.withClient(cmd, func(c *client.Client) error { return f.replay(cmd, c, ids) })
-		},
-	}
-	f.clientFlags = newClientFlags(cmd, client.Rating)
-	f.output = newOutputFlag(cmd)
-	cmd.Flags().BoolVar(&f.all, "all", false, "replay all of them")
-	return cmd
+		"replay all of them", f.replay)
 }
 
 func (f *deadLetterFlags) replay(cmd *cobra.Command, c *client.Client, ids []string) (err error) {
@@ -175,14 +179,13 @@ func (f *deadLetterFlags) replay(cmd *cobra.Command, c *client.Client, ids []str
 	if err != nil {
 		return err
 	}
-	if *f.output == outputJSON {
-		err = printJSON(cmd.OutOrStdout(), s)
-	} else {
+	err = f.print(cmd.OutOrStdout(), s, func(w io.Writer) error {
 		for _, r := range s.Refused {
 			fmt.Fprintf(cmd.ErrOrStderr(), "refused: %s: %s\n", r.ID, printable([]byte(r.Reason), 400))
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s replayed, %s refused\n", grouped(s.Replayed), grouped(int64(len(s.Refused))))
-	}
+		_, err := fmt.Fprintf(w, "%s replayed, %s refused\n", grouped(s.Replayed), grouped(int64(len(s.Refused))))
+		return err
+	})
 	if err == nil && len(s.Refused) > 0 {
 		return &codedError{code: exitRefused, silent: true, err: errors.New("some dead letters were refused again")}
 	}
@@ -191,27 +194,13 @@ func (f *deadLetterFlags) replay(cmd *cobra.Command, c *client.Client, ids []str
 
 func newDeadLettersDropCommand() *cobra.Command {
 	f := &deadLetterFlags{}
-	cmd := &cobra.Command{
-		Use:   "drop [ID…|--all --yes]",
-		Short: "Remove dead letters for good",
-		Long: `Remove dead letters for good. Their events are lost, unless Kafka still has them.
+	cmd := f.command("drop [ID…|--all --yes]", "Remove dead letters for good",
+		`Remove dead letters for good. Their events are lost, unless Kafka still has them.
 
 Exit codes: 0 all were removed, 3 some ids are unknown, 4 the rating service cannot be reached.`,
-		Example: `  movieexample dead-letters drop 0123456789abcdef0123456789abcdef-00002-0000000000000000015
+		`  movieexample dead-letters drop 0123456789abcdef0123456789abcdef-00002-0000000000000000015
   movieexample dead-letters drop --all --yes`,
-		RunE: func(cmd *cobra.Command, ids []string) error {
-			if err := f.chosen(cmd, ids); err != nil {
-				return err
-			}
-			if f.all && !f.yes {
-				return usagef("--all drops every dead letter for good: add --yes to confirm")
-			}
-			return f.withClient(cmd, func(c *client.Client) error { return f.drop(cmd, c, ids) })
-		},
-	}
-	f.clientFlags = newClientFlags(cmd, client.Rating)
-	f.output = newOutputFlag(cmd)
-	cmd.Flags().BoolVar(&f.all, "all", false, "drop all of them; needs --yes")
+		"drop all of them; needs --yes", f.drop)
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "confirm --all")
 	return cmd
 }
@@ -226,11 +215,10 @@ func (f *deadLetterFlags) drop(cmd *cobra.Command, c *client.Client, ids []strin
 	if err != nil {
 		return err
 	}
-	if *f.output == outputJSON {
-		err = printJSON(cmd.OutOrStdout(), map[string]int64{"dropped": dropped})
-	} else {
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), counted(dropped, "dead letter", "dead letters")+" dropped")
-	}
+	err = f.print(cmd.OutOrStdout(), map[string]int64{"dropped": dropped}, func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, counted(dropped, "dead letter", "dead letters")+" dropped")
+		return err
+	})
 	unknown := int64(len(slices.Compact(slices.Sorted(slices.Values(ids))))) - dropped
 	if err == nil && !f.all && unknown > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "unknown ids: %d (replayed or dropped before, or mistyped)\n", unknown)

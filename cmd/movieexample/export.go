@@ -67,7 +67,6 @@ func newExportKindCommand(what, help, part string, export exporter, examples str
 		ValidArgsFunction: completeDataFile,
 	}
 	flags := newClientFlags(cmd, part)
-	output := newOutputFlag(cmd)
 	addFormatFlag(cmd, &format)
 	if part == client.Rating {
 		cmd.Flags().StringVar(&opt.RecordType, "record-type", "", "only ratings of records of this type, such as movie")
@@ -100,25 +99,24 @@ func newExportKindCommand(what, help, part string, export exporter, examples str
 		if err = to.close(err); err != nil {
 			return usageOfInput(flags.explain(err))
 		}
-		return printExport(cmd, file, what, *output, summary)
+		return printExport(cmd, flags, file, what, summary)
 	}
 	return cmd
 }
 
 // printExport prints the summary where the data does not go.
-func printExport(cmd *cobra.Command, file, what, output string, s client.ExportSummary) error {
+func printExport(cmd *cobra.Command, f *clientFlags, file, what string, s client.ExportSummary) error {
 	w := cmd.OutOrStdout()
 	if file == "-" {
 		file, w = "standard output", cmd.ErrOrStderr()
 	}
-	if output == outputJSON {
-		return printJSON(w, struct {
-			File string `json:"file"`
-			client.ExportSummary
-		}{file, s})
-	}
-	_, err := fmt.Fprintf(w, "%s: %s, %s, %.1f s\n", file, counted(s.Rows, what[:len(what)-1], what), counted(s.Bytes, "byte", "bytes"), s.Seconds)
-	return err
+	return f.print(w, struct {
+		File string `json:"file"`
+		client.ExportSummary
+	}{file, s}, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s: %s, %s, %.1f s\n", file, counted(s.Rows, what[:len(what)-1], what), counted(s.Bytes, "byte", "bytes"), s.Seconds)
+		return err
+	})
 }
 
 // destination is a file that gets its name when it is complete, or something written in place. Its errors name it.

@@ -86,7 +86,7 @@ func TestImportSaysOnlyWhatIsTrue(t *testing.T) {
 	untimed(r.run(t, "import", "movies", "--mode", "fill", file("partly.csv", header+"cx-1,Harbour of Glass,,,2001.5,,,,,,,\nx\n"))).want(t, exitRefused,
 		"films     1 read: 0 created, 0 updated, 1 unchanged\nrejected  1 row\nnoted     1 row\ntook …\n"+
 			"Nothing changed: 1 film was there already. This does not include the 2 rows that were rejected or noted above.\n",
-		`note: `+dir+`/partly.csv line 2: "cx-1": year: must be a whole number, or empty where not known, got "2001.5"; the film went in without that`)
+		`note: `+dir+`/partly.csv line 2: "cx-1": year: must be a whole number, or empty if unknown, got "2001.5"; the film went in without that`)
 }
 
 func TestGenerateIMDbCommand(t *testing.T) {

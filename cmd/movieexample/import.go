@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,15 +13,9 @@ import (
 	"movieexample.com/client"
 )
 
-func newImportCommand() *cobra.Command {
-	return newGroupCommand("import", "Import films and ratings into a running system", "", "",
-		newImportMovieLensCommand(), newImportIMDbCommand(), newImportMoviesCommand(), newImportRatingsCommand())
-}
-
 // importFlags are the flags of all imports. Those of ratings have noWait and stall, too.
 type importFlags struct {
 	*clientFlags
-	output  *string
 	rejects string
 	noWait  bool
 	stall   time.Duration
@@ -29,7 +24,6 @@ type importFlags struct {
 // add adds the flags that all imports have. parts are the parts of the system that the import talks to.
 func (f *importFlags) add(cmd *cobra.Command, parts ...string) {
 	f.clientFlags = newClientFlags(cmd, parts...)
-	f.output = newOutputFlag(cmd)
 	cmd.Flags().StringVar(&f.rejects, "rejects", "", "write every rejected row to this file; standard error lists the first 100")
 }
 
@@ -76,14 +70,11 @@ func (f *importFlags) run(cmd *cobra.Command, do func(context.Context, *client.C
 	if err = usageOfInput(f.explain(err)); err != nil && result.rows == 0 {
 		return err // nothing was done
 	}
-	var printErr error
-	if *f.output == outputJSON {
-		printErr = printJSON(cmd.OutOrStdout(), result.summary)
-	} else {
-		b := summary{bufio.NewWriter(cmd.OutOrStdout())}
+	printErr := f.print(cmd.OutOrStdout(), result.summary, func(w io.Writer) error {
+		b := summary{bufio.NewWriter(w)}
 		result.text(b)
-		printErr = b.Flush()
-	}
+		return b.Flush()
+	})
 	switch {
 	case err != nil:
 		return err
@@ -124,8 +115,8 @@ func (s summary) totals(before, after *client.Totals) {
 	s.row("after", "%s", text(*after))
 }
 
-// took writes how long an import took: in all, its parts, and until the aggregates had the last rating if it waited for that.
-func (s summary) took(seconds client.Seconds, parts string, waited bool) {
+// duration writes how long an import took: in all, its parts, and until the aggregates had the last rating if it waited for that.
+func (s summary) duration(seconds client.Seconds, parts string, waited bool) {
 	text := fmt.Sprintf("%.1f s: %s", seconds.Total, parts)
 	if waited {
 		text += fmt.Sprintf(", until the aggregates had the last rating %.1f s", seconds.Ingest)

@@ -156,6 +156,6 @@ func printRatingsImport(b summary, s client.RatingsSummary) {
 	b.row("ratings", "%s read, %s published", grouped(s.Ratings.Read), grouped(s.Ratings.Published))
 	b.oddRows(s.Rejected, s.Noted)
 	b.totals(s.Before, s.After)
-	b.took(s.Seconds, fmt.Sprintf("ratings %.1f s", s.Seconds.Ratings), s.Waited)
+	b.duration(s.Seconds, fmt.Sprintf("ratings %.1f s", s.Seconds.Ratings), s.Waited)
 	b.end(s.Interrupted, mayLag(s.Waited, s.Ratings.Published))
 }

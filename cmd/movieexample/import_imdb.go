@@ -78,7 +78,7 @@ func printIMDbImport(b summary, s client.IMDbSummary) {
 	if s.Seconds.Total > 0 {
 		parts += fmt.Sprintf("; %s rows/s in all", grouped(int64(float64(rows)/s.Seconds.Total)))
 	}
-	b.took(client.Seconds{Total: s.Seconds.Total}, parts, false)
+	b.duration(client.Seconds{Total: s.Seconds.Total}, parts, false)
 	last := ""
 	if s.NothingChanged {
 		last = nothingChanged(s.Films, s.Rejected+s.Noted, "every film was there as it is in the files")

@@ -61,7 +61,7 @@ func printMovieLensImport(b summary, s client.ImportSummary) {
 	b.row("ratings", "%s read, %s published", grouped(s.Ratings.Read), grouped(s.Ratings.Published))
 	b.oddRows(s.Rejected, s.Noted)
 	b.totals(s.Before, s.After)
-	b.took(s.Seconds, fmt.Sprintf("films %.1f s, ratings %.1f s", s.Seconds.Films, s.Seconds.Ratings), s.Waited)
+	b.duration(s.Seconds, fmt.Sprintf("films %.1f s, ratings %.1f s", s.Seconds.Films, s.Seconds.Ratings), s.Waited)
 	last := mayLag(s.Waited, s.Ratings.Published)
 	if s.NothingChanged {
 		last = nothingChanged(s.Films, s.Rejected+s.Noted, "every film was there as it is in the files, and rated films, number of ratings and their sum are the same before and after")

@@ -28,8 +28,7 @@ func newIngestionCommand() *cobra.Command {
 }
 
 func newIngestionListCommand() *cobra.Command {
-	var flags *clientFlags
-	var output *string
+	var f *clientFlags
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the partitions: position, lag, owner, and why one is halted",
@@ -45,27 +44,22 @@ be reached.`,
   movieexample ingestion list -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.withClient(cmd, func(c *client.Client) error { return listIngestion(cmd, c, *output) })
+			return f.withClient(cmd, func(c *client.Client) error { return listIngestion(cmd, f, c) })
 		},
 	}
-	flags = newClientFlags(cmd, client.Rating)
-	output = newOutputFlag(cmd)
+	f = newClientFlags(cmd, client.Rating)
 	return cmd
 }
 
-func listIngestion(cmd *cobra.Command, c *client.Client, output string) error {
+func listIngestion(cmd *cobra.Command, f *clientFlags, c *client.Client) error {
 	list, brokersError, err := c.Ingestion(cmd.Context())
 	if err != nil {
 		return err
 	}
-	if output == outputJSON {
-		err = printJSON(cmd.OutOrStdout(), struct {
-			Partitions   []client.IngestPartition `json:"partitions"`
-			BrokersError string                   `json:"brokersError,omitempty"`
-		}{append([]client.IngestPartition{}, list...), brokersError})
-	} else {
-		err = printIngestion(cmd.OutOrStdout(), list)
-	}
+	err = f.print(cmd.OutOrStdout(), struct {
+		Partitions   []client.IngestPartition `json:"partitions"`
+		BrokersError string                   `json:"brokersError,omitempty"`
+	}{append([]client.IngestPartition{}, list...), brokersError}, func(w io.Writer) error { return printIngestion(w, list) })
 	if err != nil {
 		return err
 	}
@@ -139,7 +133,6 @@ func printIngestion(w io.Writer, list []client.IngestPartition) error {
 
 type resumeFlags struct {
 	*clientFlags
-	output        *string
 	topic         string
 	partitions    []int32
 	all           bool
@@ -170,7 +163,6 @@ cannot be reached, or the owner of the partition did not resume in time.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	f.clientFlags = newClientFlags(cmd, client.Rating)
-	f.output = newOutputFlag(cmd)
 	cmd.Flags().StringVar(&f.topic, "topic", "ratings", "Kafka topic of rating events")
 	cmd.Flags().Int32SliceVar(&f.partitions, "partition", nil, "number of the partition; separate several by commas")
 	cmd.Flags().BoolVar(&f.all, "all", false, "every halted partition of the topic")

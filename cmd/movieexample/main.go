@@ -9,12 +9,12 @@ import (
 )
 
 func main() {
-	os.Exit(run())
+	os.Exit(execute())
 }
 
-// run turns signals into the end of a context and errors into exit codes. The first signal stops the process in order. A second
+// execute turns signals into the end of a context and errors into exit codes. The first signal stops the process in order. A second
 // one is no longer caught and kills it.
-func run() int {
+func execute() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {

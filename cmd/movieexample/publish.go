@@ -32,7 +32,6 @@ Exit codes: 0 Kafka has every event, 3 some were refused, 4 the broker cannot be
 
 type publishFlags struct {
 	*clientFlags
-	output  *string
 	stall   time.Duration
 	rejects string
 }
@@ -50,7 +49,6 @@ func newPublishCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	f.clientFlags = newClientFlags(cmd, client.Kafka)
-	f.output = newOutputFlag(cmd)
 	cmd.Flags().StringVar(&f.rejects, "rejects", "", "write every refused event to this file; standard error lists the first 100")
 	addStallFlag(cmd, &f.stall, 30*time.Second)
 	return cmd
@@ -98,7 +96,7 @@ func (f *publishFlags) run(cmd *cobra.Command, file string) (err error) {
 	if err != nil && s.Read == 0 {
 		return err
 	}
-	printErr := printPublish(cmd.OutOrStdout(), *f.output, result)
+	printErr := f.print(cmd.OutOrStdout(), result, func(w io.Writer) error { return printPublish(w, result) })
 	switch {
 	case err != nil:
 		return err
@@ -126,10 +124,7 @@ func refusalOf(bad *events.RefusedError) refusal {
 	return refusal{Position: bad.Position.String(), Reason: bad.Err.Error()}
 }
 
-func printPublish(w io.Writer, o string, s publishResult) error {
-	if o == outputJSON {
-		return printJSON(w, s)
-	}
+func printPublish(w io.Writer, s publishResult) error {
 	text := fmt.Sprintf("%s read: %s accepted, %s refused", counted(s.Read, "event", "events"), grouped(s.Accepted), grouped(s.Refused))
 	if s.NotSent > 0 {
 		text += fmt.Sprintf(", %s not sent", grouped(s.NotSent))

@@ -57,7 +57,8 @@ func newRootCommand() *cobra.Command {
 		newMigrateCommand(),
 		newHealthcheckCommand(),
 		newCopyCommand(),
-		newImportCommand(),
+		newGroupCommand("import", "Import films and ratings into a running system", "", "",
+			newImportMovieLensCommand(), newImportIMDbCommand(), newImportMoviesCommand(), newImportRatingsCommand()),
 		newExportCommand(),
 		newPublishCommand(),
 		newGenerateCommand(),
@@ -73,16 +74,6 @@ func newRootCommand() *cobra.Command {
 	root.InitDefaultHelpCmd() // adds it, so that speakUsage meets it too
 	speakUsage(root)
 	return root
-}
-
-// showHelp is what a command does that has only subcommands.
-func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-
-// newGroupCommand returns a command that has only subcommands.
-func newGroupCommand(use, short, long, example string, subcommands ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.NoArgs, RunE: showHelp}
-	cmd.AddCommand(subcommands...)
-	return cmd
 }
 
 func newVersionCommand() *cobra.Command {

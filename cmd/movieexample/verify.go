@@ -105,8 +105,8 @@ func (f *verifyFlags) aimed() (targets verify.Targets, file string, err error) {
 	return f.targets, f.target, nil
 }
 
-// whom returns the addresses to check.
-func (f *verifyFlags) whom(cmd *cobra.Command) (verify.Targets, error) {
+// resolve returns the addresses to check.
+func (f *verifyFlags) resolve(cmd *cobra.Command) (verify.Targets, error) {
 	targets, file, err := f.aimed()
 	if err != nil {
 		return targets, err
@@ -142,7 +142,7 @@ func (f *verifyFlags) whom(cmd *cobra.Command) (verify.Targets, error) {
 }
 
 func runVerify(cmd *cobra.Command, f *verifyFlags) (err error) {
-	targets, err := f.whom(cmd)
+	targets, err := f.resolve(cmd)
 	if err != nil {
 		return err
 	}

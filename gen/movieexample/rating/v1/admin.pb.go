@@ -333,7 +333,7 @@ type ResumeIngestPartitionRequest struct {
 	From      ResumeIngestPartitionRequest_From `protobuf:"varint,3,opt,name=from,proto3,enum=movieexample.rating.v1.ResumeIngestPartitionRequest_From" json:"from,omitempty"`
 	// Only with FROM_OFFSET: the offset of the next record to ingest.
 	Offset int64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
-	// Only tell what would be given up; change nothing.
+	// Only tell what would be lost; change nothing.
 	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	// Move a partition that is not halted, too.
 	Force         bool `protobuf:"varint,6,opt,name=force,proto3" json:"force,omitempty"`
@@ -423,13 +423,13 @@ type ResumeIngestPartitionResponse struct {
 	NewOffset int64 `protobuf:"varint,3,opt,name=new_offset,json=newOffset,proto3" json:"new_offset,omitempty"`
 	// Offsets that the log has and that are passed over without being ingested.
 	SkippedRecords int64 `protobuf:"varint,4,opt,name=skipped_records,json=skippedRecords,proto3" json:"skipped_records,omitempty"`
-	// Offsets that were never ingested and that the log has no more.
+	// Offsets that were never ingested and that the log no longer has.
 	LostRecords int64 `protobuf:"varint,5,opt,name=lost_records,json=lostRecords,proto3" json:"lost_records,omitempty"`
 	// Offsets that are read again though they were ingested, which changes nothing.
 	RepeatedRecords int64 `protobuf:"varint,6,opt,name=repeated_records,json=repeatedRecords,proto3" json:"repeated_records,omitempty"`
-	// What is given up, for a person; empty where nothing is.
+	// What is lost, for a person; empty if nothing is.
 	GivenUp []string `protobuf:"bytes,7,rep,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
-	// Why the partition stood still; empty where it did not.
+	// Why the partition was halted; empty if it was not.
 	Halted string `protobuf:"bytes,8,opt,name=halted,proto3" json:"halted,omitempty"`
 	// The process that has the partition has resumed there. False if no process has it: the next one begins there.
 	TakenUp       bool `protobuf:"varint,9,opt,name=taken_up,json=takenUp,proto3" json:"taken_up,omitempty"`

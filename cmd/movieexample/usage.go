@@ -99,3 +99,13 @@ func usageOfInput(err error) error {
 
 // isInterrupted reports whether the user interrupted the command.
 func isInterrupted(err error) bool { return errors.Is(err, context.Canceled) }
+
+// showHelp is what a command does that has only subcommands.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// newGroupCommand returns a command that has only subcommands.
+func newGroupCommand(use, short, long, example string, subcommands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.NoArgs, RunE: showHelp}
+	cmd.AddCommand(subcommands...)
+	return cmd
+}
