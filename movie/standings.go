@@ -21,7 +21,7 @@ type standings struct {
 	ahead   ahead
 	circuit *circuit
 	logger  *slog.Logger
-	lines   telemetry.Sampler // of answers that help no viewer
+	lines   telemetry.Throttle // of answers that help no viewer
 	now     func() time.Time
 }
 

@@ -231,7 +231,7 @@ func BenchmarkIngest(b *testing.B) {
 // checkTotals fails the benchmark if not every event counts.
 func (s *store) checkTotals(b *testing.B, want int64) {
 	b.Helper()
-	board, err := buildBoard(b.Context(), s, "movie", 1)
+	board, err := buildSnapshot(b.Context(), s, "movie", 1)
 	if err != nil || board.totals.Ratings != want {
 		b.Fatalf("totals %+v, %v; want %d ratings", board.totals, err, want)
 	}

@@ -122,7 +122,7 @@ func TestTopAndPopular(t *testing.T) {
 			}
 		}
 	}
-	b, err := buildBoard(t.Context(), s, "movie", 2)
+	b, err := buildSnapshot(t.Context(), s, "movie", 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestTopAndPopular(t *testing.T) {
 	if got, want := idsOf(b.popular()), []string{"bad", "good", "fair", "fine", "few"}; !slices.Equal(got, want) {
 		t.Errorf("popular %q, want %q", got, want)
 	}
-	empty, err := buildBoard(t.Context(), s, "book", 2)
+	empty, err := buildSnapshot(t.Context(), s, "book", 2)
 	if err != nil || len(empty.top(empty.prior)) != 0 || empty.prior.Mean != 0 || empty.totals != (totals{}) {
 		t.Errorf("a type without ratings: %+v, %v", empty, err)
 	}
@@ -149,7 +149,7 @@ func TestTopAndPopular(t *testing.T) {
 // buildTrending builds the chart; without enough it does not look further back than it must.
 func buildTrending(t testing.TB, s *store, enough ...int) *trend {
 	t.Helper()
-	b, err := buildBoard(t.Context(), s, "movie", 1)
+	b, err := buildSnapshot(t.Context(), s, "movie", 1)
 	if err != nil {
 		t.Fatal(err)
 	}

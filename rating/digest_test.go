@@ -63,7 +63,7 @@ func TestDigestIsTheSameEverywhere(t *testing.T) {
 	s.rate(t, ratingAt("gone", "0", tombstone, t0.Add(time.Second)))
 	s.rate(t, newRating(Key{Record: Record{Type: "book", ID: "1"}, User: "0"}, 5, ToMicros(t0), ""))
 	for recordType, want := range map[string]int64{"movie": -6820693210970083068, "book": 4305166747353210591, "song": 0} {
-		b, err := buildBoard(t.Context(), s, recordType, 1)
+		b, err := buildSnapshot(t.Context(), s, recordType, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/sqldb/sqltest"
+	"movieexample.com/internal/telemetry"
 )
 
 // exec runs a statement on the store's writing connection, as an operator's other program would not.
@@ -56,12 +57,12 @@ func TestAZombieIsFenced(t *testing.T) {
 		next, err := zombie.records(t.Context(), testPartition, recs)
 		if fenced := (*fencedError)(nil); !errors.As(err, &fenced) || next != 3 {
 			t.Fatalf("the zombie's batch: next %d, %v; want 3 and a *fencedError", next, err)
-		} else if want := "partition ratings[2] goes on at offset 3, not 0: another process ingested it"; err.Error() != want {
+		} else if want := "partition ratings[2] is at offset 3, not 0: another process ingested it"; err.Error() != want {
 			t.Errorf("it says %q, want %q", err, want)
 		}
 	}
 	modelOf(events[:3]...).check(t, s)
-	if !strings.Contains(log.String(), "reading on where the database says") {
+	if !strings.Contains(log.String(), "fenced; seeking to the stored offset") {
 		t.Errorf("no log line about it: %s", log)
 	}
 	if n := testutil.ToFloat64(zombie.metrics.fenced); n != 2 {
@@ -102,7 +103,7 @@ func TestAPartitionThatWasGivenUpIngestsNothing(t *testing.T) {
 	if _, err := in.records(t.Context(), testPartition, logOf(0, change(1, 1, 5, 1))); !errors.Is(err, errNotOwned) {
 		t.Errorf("records of a partition that was given up: %v", err)
 	}
-	if r, n := in.haltedReason(testPartition), haltedMetric(t, in); r != "" || n != 0 {
+	if r, n := in.haltReason(testPartition), haltedMetric(t, in); r != "" || n != 0 {
 		t.Errorf("still halted (%q, metric %v), though it is not ours", r, n)
 	}
 	modelOf().check(t, s)
@@ -114,14 +115,14 @@ func TestHaltIsToldOnceAndEndsWithANewAssignment(t *testing.T) {
 	mustStart(t, in, 0)
 	in.halt(testPartition, halt{reason: "the log lost records"})
 	in.halt(testPartition, halt{reason: "the log lost records"})
-	if n := strings.Count(log.String(), "stands still"); n != 1 {
+	if n := strings.Count(log.String(), "is halted"); n != 1 {
 		t.Errorf("%d log lines, want 1:\n%s", n, log)
 	}
-	if r := in.haltedReason(testPartition); r != "the log lost records" {
+	if r := in.haltReason(testPartition); r != "the log lost records" {
 		t.Errorf("reason %q", r)
 	}
 	mustStart(t, in, 0)
-	if r, n := in.haltedReason(testPartition), haltedMetric(t, in); r != "" || n != 0 {
+	if r, n := in.haltReason(testPartition), haltedMetric(t, in); r != "" || n != 0 {
 		t.Errorf("halted after a new assignment: %q, metric %v", r, n)
 	}
 }
@@ -158,7 +159,7 @@ func TestARefusedRecordIsFoundAndBuried(t *testing.T) {
 				if l := letters[0]; l.Class != "store-refused" || !strings.Contains(l.Reason, "is not wanted") || len(l.Payload) == 0 {
 					t.Errorf("buried as %+v", l)
 				}
-				if !strings.Contains(log.String(), "burying a record that the database refuses") {
+				if !strings.Contains(log.String(), "the database refuses a record; keeping it as a dead letter") {
 					t.Errorf("no log line about it:\n%s", log)
 				}
 				if applied, refused := testutil.ToFloat64(in.metrics.applied), testutil.ToFloat64(in.metrics.refused); applied != float64(n-1) || refused != 2 {
@@ -231,7 +232,7 @@ func TestIngestionWaitsForTheDatabase(t *testing.T) {
 				next, err := in.records(context.WithoutCancel(t.Context()), testPartition, logOf(0, events...))
 				answered <- answer{next, err}
 			}()
-			const line = "ingestion waits for the database"
+			const line = "ingestion is waiting for the database"
 			eventually(t, "three attempts", func() bool {
 				return testutil.ToFloat64(in.metrics.retries) >= 3 && strings.Contains(log.String(), line)
 			})
@@ -247,7 +248,7 @@ func TestIngestionWaitsForTheDatabase(t *testing.T) {
 				t.Errorf("%d dead letters, the first: %+v", len(l), l[0])
 			}
 			// One line for each text, and one at the end.
-			if waits, ends := strings.Count(log.String(), line), strings.Count(log.String(), "ingestion waited for the database, and goes on"); waits > sayings || ends != 1 {
+			if waits, ends := strings.Count(log.String(), line), strings.Count(log.String(), "the database is available again; ingestion resumed"); waits > telemetry.ErrorsPerRepeat || ends != 1 {
 				t.Errorf("%d lines say that it waits and %d that it goes on:\n%s", waits, ends, log)
 			}
 			if n := testutil.ToFloat64(in.metrics.retries); n < 3 {
@@ -286,7 +287,7 @@ func TestIngestionEndsWithItsContext(t *testing.T) {
 		_, err := in.records(ctx, testPartition, logOf(0, change(1, 1, 5, 1)))
 		done <- err
 	}()
-	eventually(t, "the first attempt", func() bool { return strings.Contains(log.String(), "ingestion waits") })
+	eventually(t, "the first attempt", func() bool { return strings.Contains(log.String(), "ingestion is waiting") })
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v, want the context's error", err)
@@ -307,7 +308,7 @@ func TestAReadOnlyDatabaseIsWaitedFor(t *testing.T) {
 	s.exec(t, "PRAGMA query_only = 1")
 	mustIngest(t, in, logOf(0, change(1, 1, 5, 1)), 1)
 	modelOf(change(1, 1, 5, 1)).check(t, s)
-	if len(s.letters(t)) != 0 || !strings.Contains(log.String(), "ingestion waits") {
+	if len(s.letters(t)) != 0 || !strings.Contains(log.String(), "ingestion is waiting") {
 		t.Errorf("%d dead letters; log:\n%s", len(s.letters(t)), log)
 	}
 }
@@ -320,7 +321,7 @@ func TestAPartitionThatTheDatabaseForgot(t *testing.T) {
 	s.exec(t, "DELETE FROM ingest_offsets")
 	b := batch{partition: testPartition, start: 0, end: 1, changes: []Rating{change(1, 1, 5, 1)}}
 	_, cause, err := in.try(t.Context(), b)
-	if err != nil || cause == nil || !strings.Contains(cause.Error(), "the database has lost where partition ratings[2] goes on") {
+	if err != nil || cause == nil || !strings.Contains(cause.Error(), "the database has no offset of partition ratings[2] any more") {
 		t.Errorf("try: %v, %v", cause, err)
 	}
 	modelOf().check(t, s)

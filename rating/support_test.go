@@ -37,7 +37,7 @@ func openStore(t testing.TB, opt sqldb.Options) *store {
 
 func storeOn(t testing.TB, db *sqldb.DB) *store {
 	t.Helper()
-	s, err := newStore(t.Context(), db, func() time.Time { return t0 }, nil)
+	s, err := newStore(t.Context(), db, func() time.Time { return t0 })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func storeOn(t testing.TB, db *sqldb.DB) *store {
 // rows returns every rating, tombstones included.
 func (s *store) rows(t testing.TB) map[Key]Rating {
 	t.Helper()
-	all, err := s.query(context.Background(), s.db.Read(), "SELECT "+ratingColumns+" FROM ratings")
+	all, err := s.query(context.Background(), "SELECT "+ratingColumns+" FROM ratings")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func logOf(start int64, changes ...Rating) []logRecord {
 	out := make([]logRecord, len(changes))
 	for i, c := range changes {
 		offset := start + int64(i)
-		out[i] = logRecord{offset: offset, change: c, bury: func(class string, err error) deadLetter {
+		out[i] = logRecord{offset: offset, change: c, deadLetter: func(class string, err error) deadLetter {
 			return letterAt(offset, class, err.Error())
 		}}
 	}
@@ -190,6 +190,18 @@ func poison(offset int64) logRecord {
 	return logRecord{offset: offset, dead: &d}
 }
 
+// putter writes to the store as the service does.
+func (s *store) putter() *writer { return newWriter(s, func(Record) {}, nil) }
+
+// resultsOf are the results of the store with the default configuration.
+func resultsOf(s *store) *results { return newResults(DefaultConfig(), s) }
+
+// serverOn serves the store's ratings.
+func serverOn(s *store) *server {
+	res := resultsOf(s)
+	return &server{s: &Service{ratings: &ratings{store: s, writer: s.putter(), results: res}, results: res}}
+}
+
 func newTestIngester(t testing.TB, s *store, log *slog.Logger) *ingester {
 	t.Helper()
 	m, err := newIngestMetrics(prometheus.NewRegistry(), s.now)
@@ -206,7 +218,7 @@ func newTestIngester(t testing.TB, s *store, log *slog.Logger) *ingester {
 func haltedMetric(t testing.TB, in *ingester) float64 {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	if err := reg.Register(in.gaps); err != nil {
+	if err := reg.Register(in.lag); err != nil {
 		t.Fatal(err)
 	}
 	families, err := reg.Gather()

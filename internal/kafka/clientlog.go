@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"movieexample.com/internal/telemetry"
 )
 
 // clientLog gives a client's log lines to slog. The library calls routine events
@@ -16,14 +18,15 @@ import (
 type clientLog struct {
 	logger *slog.Logger
 	// trouble is kept here for [unreachable].
-	trouble *lastTrouble
-	*throttle
+	trouble   *lastTrouble
+	now       func() time.Time
+	throttles telemetry.Throttles // by message
 }
 
 var _ kgo.Logger = (*clientLog)(nil)
 
 func newClientLog(logger *slog.Logger, now func() time.Time, trouble *lastTrouble) *clientLog {
-	return &clientLog{logger: logger, trouble: trouble, throttle: newThrottle(now)}
+	return &clientLog{logger: logger, trouble: trouble, now: now}
 }
 
 // Level is asked by the library, to spare itself what nobody reads.
@@ -50,7 +53,7 @@ func (l *clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 		}
 	}
 	if lv > slog.LevelDebug {
-		skipped, ok := l.due(msg)
+		skipped, ok := l.throttles.TakeRepeated(msg, l.now())
 		if !ok {
 			return
 		}

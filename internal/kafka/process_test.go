@@ -52,7 +52,7 @@ func startSupervised(t *testing.T, cfg kafka.BrokerProcessConfig) *supervised {
 
 func (s *supervised) restarts(t *testing.T) int {
 	t.Helper()
-	want := "# HELP movieexample_kafka_broker_restarts_total How often the embedded Kafka broker's process ended and was started again.\n# TYPE movieexample_kafka_broker_restarts_total counter\nmovieexample_broker_restarts_total %d\n"
+	want := "# HELP movieexample_kafka_broker_restarts_total How often the embedded Kafka broker's process ended and was started again.\n# TYPE movieexample_kafka_broker_restarts_total counter\nmovieexample_kafka_broker_restarts_total %d\n"
 	for n := range 100 {
 		if testutil.GatherAndCompare(s.metrics, strings.NewReader(fmt.Sprintf(want, n)), "movieexample_kafka_broker_restarts_total") == nil {
 			return n

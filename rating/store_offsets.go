@@ -5,12 +5,63 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"movieexample.com/internal/sqldb"
 )
 
-// halt records that a partition, which goes on at next, stands still until an operator lets it go on. A partition that was
-// never ingested is recorded with it. errFenced: it is somewhere else by now, so that the reason may hold no more.
+// errFenced says that the stored offset is not the expected one: another process ingests this partition, or an earlier commit of
+// unknown outcome took place. Nothing was written.
+var errFenced = errors.New("the partition's stored offset moved")
+
+// offset returns the partition's next offset; known is false if it was never ingested.
+func (s *store) offset(ctx context.Context, p partition) (next int64, known bool, err error) {
+	all, err := s.offsets(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, o := range all {
+		if o.TopicID == p.TopicID && o.Number == p.Number {
+			return o.next, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// offsets returns how far every partition is ingested.
+func (s *store) offsets(ctx context.Context) ([]ingestOffset, error) {
+	var out []ingestOffset
+	err := eachRow(ctx, s.db.Read(), func(scan scanFunc) error {
+		var o ingestOffset
+		err := scan(&o.Topic, &o.TopicID, &o.Number, &o.next, &o.halted, &o.moved)
+		out = append(out, o)
+		return err
+	}, "SELECT o.topic, o.topic_id, o.part, o.next_offset, COALESCE(h.reason, ''), COALESCE(m.moved_at, 0) FROM ingest_offsets o"+
+		" LEFT JOIN ingest_halts h ON h.topic_id = o.topic_id AND h.part = o.part"+
+		" LEFT JOIN ingest_moves m ON m.topic_id = o.topic_id AND m.part = o.part")
+	slices.SortFunc(out, ingestOffset.compare)
+	return out, storeError("read ingest offsets", err)
+}
+
+// begin records where ingestion of a partition starts, if it is new, and returns its offset.
+func (s *store) begin(ctx context.Context, p partition, start int64) (int64, error) {
+	var next int64
+	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		text := tx.Dialect().InsertIgnore("ingest_offsets", []string{"topic_id", "part"}, []string{"topic", "next_offset"}, 1)
+		if _, err := tx.ExecContext(ctx, text, p.TopicID, p.Number, p.Topic, start); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, "SELECT next_offset FROM ingest_offsets WHERE topic_id = ? AND part = ?",
+			p.TopicID, p.Number).Scan(&next)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("record the start of partition %s: %w", p, err)
+	}
+	return next, nil
+}
+
+// halt records that a partition, whose next offset is next, is halted until an operator resumes it. It records a new partition too.
+// errFenced: the partition has moved, and the reason may no longer hold.
 func (s *store) halt(ctx context.Context, p partition, next int64, reason string) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		d := tx.Dialect()
@@ -23,37 +74,26 @@ func (s *store) halt(ctx context.Context, p partition, next int64, reason string
 		} else if stored != next {
 			return errFenced
 		}
-		// The first reason stays: it is what happened; what is found later are its consequences.
+		// The first reason stays: what is found later are its consequences.
 		text = d.InsertIgnore("ingest_halts", []string{"topic_id", "part"}, []string{"reason", "halted_at"}, 1)
 		_, err := tx.ExecContext(ctx, text, p.TopicID, p.Number, truncate(reason, 2000), int64(ToMicros(s.now())))
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("record that partition %s stands still: %w", p, err)
+		return fmt.Errorf("record the halt of partition %s: %w", p, err)
 	}
 	return nil
 }
 
-// lockOffset reads where a partition goes on, and lets nobody else move it before the transaction ends.
+// lockOffset reads a partition's next offset, and locks it until the transaction ends.
 func (s *store) lockOffset(ctx context.Context, tx *sqldb.Tx, p partition) (next int64, err error) {
 	err = tx.QueryRowContext(ctx, "SELECT next_offset FROM ingest_offsets WHERE topic_id = ? AND part = ?"+tx.Dialect().ForUpdate(),
 		p.TopicID, p.Number).Scan(&next)
 	return next, err
 }
 
-// resumption is an operator's word on where a partition goes on.
-type resumption struct {
-	partition
-	// known: the partition has been recorded, and stands at from; otherwise it must still be unrecorded.
-	known    bool
-	from, to int64
-	// partitions is how many the topic has.
-	partitions int
-}
-
-// resume moves a partition and ends its standing still, if nobody has moved it meanwhile (errFenced). What is recorded of topics
-// that had the same name before goes with it: their offsets mean nothing any more, and would halt the partition again. After a
-// commit of unknown outcome it looks.
+// resume moves a partition and ends its halt, unless the partition has moved meanwhile (errFenced). It deletes what is recorded of
+// former topics of that name, which would halt the partition again. After a commit of unknown outcome it checks the result.
 func (s *store) resume(ctx context.Context, r resumption) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if !r.known {
@@ -93,8 +133,8 @@ func (s *store) resume(ctx context.Context, r resumption) error {
 	return err
 }
 
-// forgetOldTopics removes the rows that a resumed partition had under other topic ids; with the last partition that is resumed
-// also those of partitions that the topic has no more, which would halt a partition added later.
+// forgetOldTopics deletes the rows that a resumed partition had under other topic ids. With the last halted partition it also deletes
+// those of partitions that the topic no longer has, which would halt a partition added later.
 func (s *store) forgetOldTopics(ctx context.Context, tx *sqldb.Tx, r resumption) error {
 	var recorded, halted int
 	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ingest_offsets WHERE topic_id = ?", r.TopicID).Scan(&recorded); err != nil {
@@ -118,19 +158,39 @@ func (s *store) forgetOldTopics(ctx context.Context, tx *sqldb.Tx, r resumption)
 	return nil
 }
 
-// takenUp records that the process that has a partition goes on where it was moved to.
-// It may have been moved again since.
-func (s *store) takenUp(ctx context.Context, o ingestOffset) error {
+// resumed records that the owner of a moved partition has resumed there. The partition may have been moved again since.
+func (s *store) resumed(ctx context.Context, o ingestOffset) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM ingest_moves WHERE topic_id = ? AND part = ? AND moved_at = ?", o.TopicID, o.Number, int64(o.moved))
 		return err
 	})
-	return storeError("record that partition "+o.String()+" goes on", err)
+	return storeError("record that partition "+o.String()+" resumed", err)
 }
 
-// awaitsOwner reports whether a partition was moved and the process that has it has not taken that up yet.
+// awaitsOwner reports whether a partition was moved and its owner has not resumed there yet.
 func (s *store) awaitsOwner(ctx context.Context, p partition) (bool, error) {
 	var n int
 	err := s.db.Read().QueryRowContext(ctx, "SELECT COUNT(*) FROM ingest_moves WHERE topic_id = ? AND part = ?", p.TopicID, p.Number).Scan(&n)
-	return n > 0, storeError("look up whether partition "+p.String()+" goes on", err)
+	return n > 0, storeError("look up whether partition "+p.String()+" resumed", err)
+}
+
+// liftHalts ends the halts whose reason begins with prefix.
+func (s *store) liftHalts(ctx context.Context, prefix string) error {
+	rows, err := s.offsets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range rows {
+		if !strings.HasPrefix(o.halted, prefix) {
+			continue
+		}
+		err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+			_, err := tx.ExecContext(ctx, "DELETE FROM ingest_halts WHERE topic_id = ? AND part = ?", o.TopicID, o.Number)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("lift the halt of partition %s: %w", o.partition, err)
+		}
+	}
+	return nil
 }

@@ -16,8 +16,8 @@ import (
 // refusedLetters are records of which the one at offset 1 cannot become the dead letter that it should.
 func refusedLetters() map[string][]logRecord {
 	events := logOf(0, change(1, 1, 5, 1), change(13, 13, 6, 1), change(3, 3, 7, 1))
-	whole := events[1].bury
-	events[1].bury = func(class string, err error) deadLetter {
+	whole := events[1].deadLetter
+	events[1].deadLetter = func(class string, err error) deadLetter {
 		d := whole(class, err)
 		d.ContentType = "odd"
 		return d
