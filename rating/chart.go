@@ -65,10 +65,10 @@ type trendKey struct {
 
 // trend is the trending chart of one record type.
 type trend struct {
-	asOf    time.Time // of the decayed numbers
-	since   Micros    // ratings from before are not in it; 0: all are
+	asOf     time.Time // of the decayed numbers
+	since    Micros    // ratings from before are not in it; 0: all are
 	snapshot *snapshot // whose aggregates the entries show
-	entries []chartEntry
+	entries  []chartEntry
 }
 
 // buildSnapshot reads every aggregate of a type. It holds the records once; the charts sort pointers to them on first use.

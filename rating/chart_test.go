@@ -3,7 +3,6 @@ package rating
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"slices"
 	"testing"
@@ -227,26 +226,5 @@ func TestTrending(t *testing.T) {
 	empty := openStore(t, sqldb.Options{})
 	if tr := buildTrending(t, empty); len(tr.entries) != 0 {
 		t.Errorf("trending of nothing: %v", tr.entries)
-	}
-}
-
-// The types come from callers, so what is kept for them is bounded; every type is answered all the same.
-func TestBoardsAreBounded(t *testing.T) {
-	s := openStore(t, sqldb.Options{})
-	s.rate(t, ratingAt("1", "u", 5, t0))
-	svc := newService(DefaultConfig(), slog.New(slog.DiscardHandler), s.now, s, nil)
-	for i := range 3 * maxTypes {
-		if _, err := svc.trending(t.Context(), fmt.Sprint("type", i), 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(svc.boards.results) != maxTypes || len(svc.trends.results) != maxTypes {
-		t.Errorf("%d boards and %d trends are kept, want %d", len(svc.boards.results), len(svc.trends.results), maxTypes)
-	}
-	if b, err := svc.board(t.Context(), "movie"); err != nil || b.totals.Ratings != 1 {
-		t.Errorf("the board of movies: %+v, %v", b, err)
-	}
-	if _, kept := svc.boards.results["movie"]; !kept {
-		t.Error("the board of movies is not kept")
 	}
 }

@@ -51,8 +51,8 @@ func keysOf(m map[string]int64) (keys []string) {
 	return keys
 }
 
-// Every process and every release gives the same digest: where two were at work side by side and gave different ones, whoever
-// asks now one and now the other would see a change each time.
+// Every process and every release computes the same digest. With different ones, a client that asks two processes in turn would see a
+// change each time.
 func TestDigestIsTheSameEverywhere(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	for id, n := range map[string]int{"tt0133093": 3, "é": 1, "1": 2, "gone": 1} {

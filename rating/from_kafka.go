@@ -227,7 +227,7 @@ func (c *consumer) ingest(ctx context.Context, fetches kgo.Fetches) (ok bool, er
 	for number, f := range partitions {
 		wg.Go(func() {
 			panicked <- c.in.guard.Do(ingestionJob, func() error {
-				c.partition(ctx, number, f.records, f.end)
+				c.ingestPartition(ctx, number, f.records, f.end)
 				return nil
 			})
 		})
@@ -279,8 +279,8 @@ func (c *consumer) fetchError(ctx context.Context, number int32, err error) {
 	c.logError(number, err)
 }
 
-// partition ingests records fetched from one partition, whose log ends at end.
-func (c *consumer) partition(ctx context.Context, number int32, records []*kgo.Record, end int64) {
+// ingestPartition ingests records fetched from one partition, whose log ends at end.
+func (c *consumer) ingestPartition(ctx context.Context, number int32, records []*kgo.Record, end int64) {
 	p, owned := c.part(number)
 	if !owned || c.in.haltReason(p) != "" {
 		return

@@ -94,7 +94,7 @@ func (c *consumer) reconcile(ctx context.Context, p partition, s state) (int64, 
 		c.noteTruncation(p, s.log)
 		return d.next, nil
 	}
-	next, err := c.in.start(ctx, p, d.next)
+	next, err := c.in.startPartition(ctx, p, d.next)
 	if err != nil {
 		return 0, fmt.Errorf("look up the next offset: %w", err)
 	}

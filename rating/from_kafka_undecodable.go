@@ -6,27 +6,15 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-const (
-	// stalledAfter is how long a partition may keep its offset, with records after it, before the log's own bytes are read: the client
-	// silently reads some undecodable batches again and again.
-	stalledAfter = 2 * time.Second
-	// rememberedBatches is how many batches of a partition are remembered as decompressed.
-	rememberedBatches = 64
-)
-
-// batchSizes remembers the sizes of the batches that the client has decompressed. The client tells nothing else of them.
-type batchSizes struct {
-	mu sync.Mutex
-	of map[int32][]int
-}
+// stalledAfter is how long a partition may keep its offset, with records after it, before the log's own bytes are read: the client
+// silently reads some undecodable batches again and again.
+const stalledAfter = 2 * time.Second
 
 var _ kgo.HookFetchBatchRead = (*consumer)(nil)
 
@@ -36,18 +24,9 @@ func (c *consumer) OnFetchBatchRead(_ kgo.BrokerMetadata, _ string, number int32
 		return // the library reports a batch so that it could not decompress
 	}
 	_ = c.guarded(func() error { // poll returns its panic
-		c.decompressed.mu.Lock()
-		defer c.decompressed.mu.Unlock()
-		sizes := append(c.decompressed.of[number], m.CompressedBytes)
-		c.decompressed.of[number] = sizes[max(0, len(sizes)-rememberedBatches):]
+		c.decompressed.add(number, m.CompressedBytes)
 		return nil
 	})
-}
-
-func (s *batchSizes) has(number int32, size int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Contains(s.of[number], size)
 }
 
 // isUndecodable reports whether a fetch error is about the data, and not about fetching it.

@@ -147,15 +147,15 @@ func (w *watcher) look(ctx context.Context) (o observation) {
 // brokersSilentFor returns how long the brokers have not answered; 0 while they do.
 func (w *watcher) brokersSilentFor() time.Duration { return w.in.lag.silentFor() }
 
-// ingestPartition is a partition as the operator sees it.
-type ingestPartition struct {
+// partitionInfo is a partition as the operator sees it.
+type partitionInfo struct {
 	ingestOffset
 	// lag is that of the metrics; nil for a topic that no longer exists, and if the brokers were not asked.
 	lag *lag
 }
 
 // partitions returns how far every partition is. brokersErr is why the brokers did not answer, if they were to be asked.
-func (w *watcher) partitions(ctx context.Context, askBrokers bool) (list []ingestPartition, brokersErr, err error) {
+func (w *watcher) partitions(ctx context.Context, askBrokers bool) (list []partitionInfo, brokersErr, err error) {
 	switch {
 	case !askBrokers:
 	case len(w.cfg.Brokers) == 0:
@@ -175,7 +175,7 @@ func (w *watcher) partitions(ctx context.Context, askBrokers bool) (list []inges
 			o.halted = reason
 		}
 		listed[o.partition] = len(list)
-		list = append(list, ingestPartition{ingestOffset: o})
+		list = append(list, partitionInfo{ingestOffset: o})
 	}
 	if !askBrokers {
 		return list, nil, nil
@@ -189,7 +189,7 @@ func (w *watcher) partitions(ctx context.Context, askBrokers bool) (list []inges
 		i, recorded := listed[p]
 		if !recorded { // never ingested
 			i = len(list)
-			list = append(list, ingestPartition{ingestOffset: ingestOffset{partition: p}})
+			list = append(list, partitionInfo{ingestOffset: ingestOffset{partition: p}})
 		}
 		if ok {
 			list[i].next = l.next
@@ -199,7 +199,7 @@ func (w *watcher) partitions(ctx context.Context, askBrokers bool) (list []inges
 		}
 		list[i].lag = &l
 	}
-	slices.SortFunc(list, func(a, b ingestPartition) int { return a.ingestOffset.compare(b.ingestOffset) })
+	slices.SortFunc(list, func(a, b partitionInfo) int { return a.ingestOffset.compare(b.ingestOffset) })
 	return list, brokersErr, nil
 }
 

@@ -2,10 +2,7 @@ package rating
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/internal/fault"
@@ -204,21 +201,4 @@ func (g *adminServer) DropDeadLetters(ctx context.Context, req *ratingv1.DropDea
 		return nil, err
 	}
 	return &ratingv1.DropDeadLettersResponse{Dropped: n}, nil
-}
-
-// recordTimestamp is a dead letter's record time for the wire, which has no times outside the years 1 to 9999; the letter's reason
-// names those.
-func recordTimestamp(m Micros) *timestamppb.Timestamp {
-	if t := m.Time(); t.Year() < 1 || t.Year() > 9999 {
-		return nil
-	}
-	return timestamp(m)
-}
-
-// reason is an error's text for the user.
-func reason(err error) string {
-	if f := (*fault.Error)(nil); errors.As(err, &f) {
-		return f.Message()
-	}
-	return err.Error()
 }

@@ -52,9 +52,9 @@ func (e *fencedError) Error() string {
 	return fmt.Sprintf("partition %s is at offset %d, not %d: another process ingested it", e.partition, e.stored, e.expected)
 }
 
-// start takes ownership of a partition and returns the offset to read from, which is the database's and never Kafka's. A new partition
+// startPartition takes ownership of a partition and returns the offset to read from, which is the database's and never Kafka's. A new partition
 // starts at earliest.
-func (in *ingester) start(ctx context.Context, p partition, earliest int64) (int64, error) {
+func (in *ingester) startPartition(ctx context.Context, p partition, earliest int64) (int64, error) {
 	next, known, err := in.store.offset(ctx, p)
 	if err != nil {
 		return 0, err
@@ -98,7 +98,7 @@ func (in *ingester) halt(p partition, h halt) {
 			"next_offset", in.next[p], "reason", h.reason)
 	}
 	in.halted[p] = h
-	in.lag.halted(p, h.reason)
+	in.lag.setHalted(p, h.reason)
 }
 
 // halts returns the owned partitions that are halted.

@@ -29,7 +29,7 @@ func (s *store) exec(t testing.TB, text string) {
 
 func mustStart(t *testing.T, in *ingester, earliest int64) {
 	t.Helper()
-	if _, err := in.start(t.Context(), testPartition, earliest); err != nil {
+	if _, err := in.startPartition(t.Context(), testPartition, earliest); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -41,9 +41,8 @@ func mustIngest(t *testing.T, in *ingester, recs []logRecord, want int64) {
 	}
 }
 
-// Two processes believe that the partition is theirs. The one that is behind notices, writes nothing, and goes on
-// where the other one is.
-func TestAZombieIsFenced(t *testing.T) {
+// Two processes believe that they own the partition. The one that is behind is fenced, writes nothing, and seeks to the stored offset.
+func TestAFormerOwnerIsFenced(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	log := &logBuffer{}
 	living, zombie := newTestIngester(t, s, nil), newTestIngester(t, s, log.logger())
@@ -101,7 +100,7 @@ func TestAPartitionThatWasGivenUpIngestsNothing(t *testing.T) {
 	}
 	in.stop(testPartition)
 	if _, err := in.records(t.Context(), testPartition, logOf(0, change(1, 1, 5, 1))); !errors.Is(err, errNotOwned) {
-		t.Errorf("records of a partition that was given up: %v", err)
+		t.Errorf("records of a partition that is not ours: %v", err)
 	}
 	if r, n := in.haltReason(testPartition), haltedMetric(t, in); r != "" || n != 0 {
 		t.Errorf("still halted (%q, metric %v), though it is not ours", r, n)
@@ -127,8 +126,8 @@ func TestHaltIsToldOnceAndEndsWithANewAssignment(t *testing.T) {
 	}
 }
 
-// A record that the database refuses is found by halving, and only that one is buried, wherever it stands.
-func TestARefusedRecordIsFoundAndBuried(t *testing.T) {
+// A record that the database refuses is found by halving, and only that one becomes a dead letter, at any place.
+func TestARefusedRecordIsFoundAndKept(t *testing.T) {
 	for _, where := range []struct{ name, column, value string }{{"ratings", "user_id", "u13"}, {"aggregates", "record_id", "m13"}} {
 		for _, n := range []int{1, 2, 7, 16} {
 			for bad := 0; bad < n; bad += 3 {
@@ -157,7 +156,7 @@ func TestARefusedRecordIsFoundAndBuried(t *testing.T) {
 					t.Fatalf("%s, %d events, bad one at %d: dead letters %v", where.name, n, bad, letters)
 				}
 				if l := letters[0]; l.Class != "store-refused" || !strings.Contains(l.Reason, "is not wanted") || len(l.Payload) == 0 {
-					t.Errorf("buried as %+v", l)
+					t.Errorf("dead letter %+v", l)
 				}
 				if !strings.Contains(log.String(), "the database refuses a record; keeping it as a dead letter") {
 					t.Errorf("no log line about it:\n%s", log)
@@ -192,7 +191,7 @@ func holdLock(t *testing.T, url string, _ *store) (end func()) {
 	}
 }
 
-// Whatever the database cannot take for now waits, for ever if need be, and never becomes a dead letter.
+// What the database cannot take now waits, without a limit, and never becomes a dead letter.
 func TestIngestionWaitsForTheDatabase(t *testing.T) {
 	// Each returns what ends the trouble.
 	troubles := map[string]func(t *testing.T, url string, s *store) (end func()){
@@ -249,7 +248,7 @@ func TestIngestionWaitsForTheDatabase(t *testing.T) {
 			}
 			// One line for each text, and one at the end.
 			if waits, ends := strings.Count(log.String(), line), strings.Count(log.String(), "the database is available again; ingestion resumed"); waits > telemetry.ErrorsPerRepeat || ends != 1 {
-				t.Errorf("%d lines say that it waits and %d that it goes on:\n%s", waits, ends, log)
+				t.Errorf("%d lines say that it waits and %d that it resumed:\n%s", waits, ends, log)
 			}
 			if n := testutil.ToFloat64(in.metrics.retries); n < 3 {
 				t.Errorf("metric of retries %v, want 3 or more", n)
@@ -297,7 +296,7 @@ func TestIngestionEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// A database that became read-only is no reason to bury anything either. (The connection is dropped at the first
+// A database that became read-only is no reason for a dead letter either. (The connection is dropped at the first
 // failure, so that the setting, and with it the trouble, is gone at the second attempt.) This is about SQLite; a server
 // that became read-only is among the troubles above.
 func TestAReadOnlyDatabaseIsWaitedFor(t *testing.T) {
@@ -364,8 +363,8 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 	}
 }
 
-// However many partitions have something to write, no more than the places for writers are in the database at once; whoever
-// waits for a place still ends with its context, and has written nothing.
+// No more partitions write at the same time than there are slots for writers. A partition that waits for a slot ends with its context
+// and has written nothing.
 func TestWritersTakeTurns(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	in := newTestIngester(t, s, nil)

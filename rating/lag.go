@@ -119,8 +119,8 @@ func (t *lagTracker) moved(p partition, next int64) {
 	})
 }
 
-// halted sets the halt reason of a partition of this process, until it is moved.
-func (t *lagTracker) halted(p partition, reason string) {
+// setHalted sets the halt reason of a partition of this process, until it is moved.
+func (t *lagTracker) setHalted(p partition, reason string) {
 	t.change(p, func(l *partitionLag) { l.halted = reason })
 }
 

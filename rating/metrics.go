@@ -98,11 +98,6 @@ func newIngestMetrics(reg prometheus.Registerer, now func() time.Time) (*ingestM
 
 // batch counts a durable batch.
 func (m *ingestMetrics) batch(recs []logRecord, done outcome, took time.Duration) {
-	m.applied.Add(float64(done.applied))
-	m.superseded.Add(float64(done.superseded))
-	m.repeated.Add(float64(done.repeated))
-	m.refused.Add(float64(done.refused))
-	m.batches.Observe(took.Seconds())
 	for i := range recs {
 		switch {
 		case recs[i].arrives:
@@ -111,4 +106,9 @@ func (m *ingestMetrics) batch(recs []logRecord, done outcome, took time.Duration
 			m.times.WithLabelValues(recs[i].implausible).Inc()
 		}
 	}
+	m.applied.Add(float64(done.applied))
+	m.superseded.Add(float64(done.superseded))
+	m.repeated.Add(float64(done.repeated))
+	m.refused.Add(float64(done.refused))
+	m.batches.Observe(took.Seconds())
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -198,4 +200,26 @@ func (b *rawBatch) complete() error {
 		return errors.New("it has a negative number of records")
 	}
 	return nil
+}
+
+// rememberedBatches is how many batches of a partition are remembered as decompressed.
+const rememberedBatches = 64
+
+// batchSizes remembers the sizes of the batches that the client has decompressed. The client tells nothing else of them.
+type batchSizes struct {
+	mu sync.Mutex
+	of map[int32][]int
+}
+
+func (s *batchSizes) add(number int32, size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sizes := append(s.of[number], size)
+	s.of[number] = sizes[max(0, len(sizes)-rememberedBatches):]
+}
+
+func (s *batchSizes) has(number int32, size int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.of[number], size)
 }

@@ -2,9 +2,11 @@ package rating
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"movieexample.com/internal/cache"
 	"movieexample.com/internal/fault"
 )
 
@@ -13,51 +15,71 @@ type results struct {
 	store    *store
 	minVotes int
 
-	snapshots *shelf[string, *snapshot] // snapshots, priors and users: by record type
-	priors    *shelf[string, Prior]
-	trends    *shelf[trendKey, *trend]
-	users     *shelf[string, userCount]
-	histories *shelf[Record, recordHistory]
+	snapshots *cache.Results[string, *snapshot] // snapshots, priors and users: by record type
+	priors    *cache.Results[string, Prior]
+	trends    *cache.Results[trendKey, *trend]
+	users     *cache.Results[string, userCount]
+	histories *cache.Results[Record, recordHistory]
 	// longHistory admits one reader of a long history at a time, so that such requests cannot occupy every core and every
 	// connection to the database.
 	longHistory chan struct{}
 }
 
-// maxTypes bounds the record types whose results are cached, because the type comes from the caller.
-const maxTypes = 64
+const (
+	// maxTypes bounds the record types whose results are cached, because the type comes from the caller.
+	maxTypes = 64
+	// maxHistories bounds the cached histories.
+	maxHistories = 1024
+	// longVotes is the number of ratings from which on a history is cached. Up to it reading takes a millisecond or two; a million
+	// ratings take one or two seconds.
+	longVotes = 1000
+	// priorPatience is how long a single record's summary waits for a new prior if an older one is known.
+	priorPatience = 20 * time.Millisecond
+)
 
-func newResults(cfg Config, s *store) *results {
-	r := &results{
-		store: s, minVotes: cfg.ChartMinVotes,
-		snapshots:   newShelf[string, *snapshot](s.now, cfg.ChartMaxAge, maxTypes),
-		priors:      newShelf[string, Prior](s.now, cfg.ChartMaxAge, maxTypes),
-		trends:      newShelf[trendKey, *trend](s.now, 0, maxTypes),
-		users:       newShelf[string, userCount](s.now, cfg.ChartMaxAge, maxTypes),
-		histories:   newShelf[Record, recordHistory](s.now, 0, maxHistories),
-		longHistory: make(chan struct{}, 1),
+// What the declarations of the caches have in common.
+const (
+	byAge = "the age alone"
+	kept  = "the last result"
+)
+
+func newResults(g *cache.Group, cfg Config, s *store) (*results, error) {
+	r := &results{store: s, minVotes: cfg.ChartMinVotes, longHistory: make(chan struct{}, 1)}
+	spec := func(name, holds string, entries int, fresh, maxAge string) cache.Spec {
+		return cache.Spec{
+			Name: "rating " + name, Holds: holds, Entries: entries,
+			Fresh: fresh, MaxAge: maxAge, Away: kept,
+		}
 	}
+	const atLeast = "`rating.chart_max_age`, or 20 times its cost"
+	var errs [5]error
+	r.snapshots, errs[0] = cache.NewResults[string, *snapshot](g, spec("snapshots", "a type's aggregates, its top and popular charts", maxTypes, byAge, atLeast),
+		cache.ResultOptions{MinAge: cfg.ChartMaxAge})
+	r.priors, errs[1] = cache.NewResults[string, Prior](g, spec("priors", "a type's prior", maxTypes, byAge, atLeast),
+		cache.ResultOptions{MinAge: cfg.ChartMaxAge, Patience: priorPatience})
+	r.trends, errs[2] = cache.NewResults[trendKey, *trend](g, spec("trends", "a type's trending chart", maxTypes, "another snapshot", "20 times its cost, 200 times with the same snapshot"),
+		cache.ResultOptions{})
 	// The number is shown beside totals as of now: an old one would be taken for theirs.
-	r.users.wait = wait{slow: true}
-	r.priors.wait = wait{most: priorPatience}
-	return r
+	r.users, errs[3] = cache.NewResults[string, userCount](g, spec("users", "how many users rated a type", maxTypes, "other totals or votes", atLeast+"; 10 times that with the same totals"),
+		cache.ResultOptions{MinAge: cfg.ChartMaxAge, AlwaysWait: true})
+	r.histories, errs[4] = cache.NewResults[Record, recordHistory](g, spec("histories", "the years of a record with many ratings", maxHistories, "another aggregate", "20 times its cost, 200 times with the same aggregate"),
+		cache.ResultOptions{})
+	return r, errors.Join(errs[:]...)
 }
 
 // snapshot returns what is computed from all aggregates of a type. Its age alone decides when it is computed again, because nothing
 // cheaper to read tells of every change: changes cancel out in sums, a late event is not the newest rating, offsets move with events
 // only, and this process does not see the writes of others.
 func (r *results) snapshot(ctx context.Context, recordType string) (*snapshot, error) {
-	return r.snapshots.get(ctx, recordType, nil, func(ctx context.Context) (*snapshot, error) {
+	return r.snapshots.Get(ctx, recordType, nil, func(ctx context.Context) (*snapshot, error) {
 		return buildSnapshot(ctx, r.store, recordType, r.minVotes)
 	})
 }
 
-// priorPatience is how long a single record's summary waits for a new prior if an older one is known.
-const priorPatience = 20 * time.Millisecond
-
 // prior returns the prior of a single record's weighted mean. It is a sum of its own, because a summary must not wait for a snapshot,
 // which costs many times as much.
 func (r *results) prior(ctx context.Context, recordType string) (Prior, error) {
-	return r.priors.get(ctx, recordType, nil, func(ctx context.Context) (Prior, error) {
+	return r.priors.Get(ctx, recordType, nil, func(ctx context.Context) (Prior, error) {
 		t, err := r.store.totals(ctx, recordType)
 		return Prior{MinVotes: r.minVotes, Mean: t.mean()}, err
 	})
@@ -144,7 +166,7 @@ func (r *results) trendSince(ctx context.Context, key trendKey) (*trend, error) 
 	if err != nil {
 		return nil, err
 	}
-	return r.trends.get(ctx, key, sn, func(ctx context.Context) (*trend, error) {
+	return r.trends.Get(ctx, key, sn, func(ctx context.Context) (*trend, error) {
 		sn, err := r.snapshot(ctx, key.recordType)
 		if err != nil {
 			return nil, err
@@ -191,7 +213,7 @@ func (r *results) countedUsers(ctx context.Context, recordType string, sn *snaps
 	}
 	patient, cancel := context.WithTimeout(ctx, countPatience)
 	defer cancel()
-	n, err := r.users.get(patient, recordType, basis{sn.totals, sn.votes}, func(ctx context.Context) (userCount, error) {
+	n, err := r.users.Get(patient, recordType, basis{sn.totals, sn.votes}, func(ctx context.Context) (userCount, error) {
 		n := userCount{asOf: r.store.now()}
 		var err error
 		n.users, err = r.store.countUsers(ctx, recordType)
@@ -209,14 +231,6 @@ type recordHistory struct {
 	years []yearVotes
 }
 
-const (
-	// longVotes is the number of ratings from which on a history is cached. Up to it reading takes a millisecond or two; a million
-	// ratings take one or two seconds.
-	longVotes = 1000
-	// maxHistories bounds the cached histories.
-	maxHistories = 1024
-)
-
 // history returns a record's ratings by year. Those of a record with more than longVotes ratings are cached, with the record's
 // aggregate as basis. A record without ratings is NotFound.
 func (r *results) history(ctx context.Context, rec Record) (recordHistory, error) {
@@ -233,7 +247,7 @@ func (r *results) history(ctx context.Context, rec Record) (recordHistory, error
 	case a.Votes <= longVotes:
 		h, err = r.readHistory(ctx, rec)
 	default:
-		h, err = r.histories.get(ctx, rec, a, func(ctx context.Context) (recordHistory, error) {
+		h, err = r.histories.Get(ctx, rec, a, func(ctx context.Context) (recordHistory, error) {
 			select {
 			case r.longHistory <- struct{}{}:
 				defer func() { <-r.longHistory }()

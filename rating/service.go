@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"movieexample.com/internal/cache"
 	"movieexample.com/internal/groupcommit"
 	"movieexample.com/internal/guard"
 )
@@ -32,6 +33,7 @@ type Service struct {
 	*ratings
 	*results
 	*deadLetters
+	caches   *cache.Group
 	watch    *watcher
 	ingester *ingester
 	// consumer is the running one; nil while there is none.
@@ -72,8 +74,13 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	res := newResults(cfg, st)
+	caches := cache.NewGroup(deps.Metrics, deps.Now)
+	res, err := newResults(caches, cfg, st)
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
+		caches:      caches,
 		ratings:     &ratings{store: st, writer: newWriter(st, deps.Changed, puts), results: res},
 		results:     res,
 		deadLetters: newDeadLetters(cfg, st, deps.Logger, metrics.letters),
@@ -116,6 +123,15 @@ func (s *Service) consume(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// Caches returns the declarations of the service's caches.
+func (s *Service) Caches() []cache.Spec { return s.caches.Specs() }
+
+// Close cancels the computations of the caches. Call it after Run has returned and the last call was answered.
+func (s *Service) Close() error {
+	s.caches.Close()
+	return nil
 }
 
 // GroupReady is a readiness check: an error while the consumer group belongs to another database, so that this process ingests

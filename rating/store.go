@@ -126,6 +126,14 @@ func eachRow(ctx context.Context, q sqldb.Queryer, each func(scanFunc) error, te
 	return rows.Err()
 }
 
+// write runs one statement in its own transaction.
+func (s *store) write(ctx context.Context, text string, args ...any) error {
+	return s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		_, err := tx.ExecContext(ctx, text, args...)
+		return err
+	})
+}
+
 // truncate cuts s to at most n bytes at a rune's border.
 func truncate(s string, n int) string {
 	if len(s) <= n {

@@ -60,9 +60,9 @@ func (s *store) arrivalsAround(ctx context.Context, queryer sqldb.Queryer, p par
 	return runs, nil
 }
 
-// arrivalOf is the time of a dead letter's event that has none: its record's if that was ingested, and otherwise when the letter was
+// arrivalTime is the time of a dead letter's event that has none: its record's if that was ingested, and otherwise when the letter was
 // written.
-func (s *store) arrivalOf(ctx context.Context, q sqldb.Queryer, d deadLetter) (Micros, error) {
+func (s *store) arrivalTime(ctx context.Context, q sqldb.Queryer, d deadLetter) (Micros, error) {
 	runs, err := s.arrivalsAround(ctx, q, d.partition, d.Offset, d.Offset)
 	if err != nil {
 		return 0, err

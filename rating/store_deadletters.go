@@ -147,7 +147,7 @@ func (s *store) replay(ctx context.Context, id string, decode func(deadLetter) (
 			return nil
 		}
 		if arrives {
-			if change.At, err = s.arrivalOf(ctx, tx, *letter); err != nil {
+			if change.At, err = s.arrivalTime(ctx, tx, *letter); err != nil {
 				return err
 			}
 		}

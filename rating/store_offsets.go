@@ -44,15 +44,10 @@ func (s *store) offsets(ctx context.Context) ([]ingestOffset, error) {
 }
 
 // begin records where ingestion of a partition starts, if it is new, and returns its offset.
-func (s *store) begin(ctx context.Context, p partition, start int64) (int64, error) {
-	var next int64
-	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		text := tx.Dialect().InsertIgnore("ingest_offsets", []string{"topic_id", "part"}, []string{"topic", "next_offset"}, 1)
-		if _, err := tx.ExecContext(ctx, text, p.TopicID, p.Number, p.Topic, start); err != nil {
-			return err
-		}
-		return tx.QueryRowContext(ctx, "SELECT next_offset FROM ingest_offsets WHERE topic_id = ? AND part = ?",
-			p.TopicID, p.Number).Scan(&next)
+func (s *store) begin(ctx context.Context, p partition, start int64) (next int64, err error) {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		next, err = insertOffset(ctx, tx, p, start)
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("record the start of partition %s: %w", p, err)
@@ -60,22 +55,33 @@ func (s *store) begin(ctx context.Context, p partition, start int64) (int64, err
 	return next, nil
 }
 
+// insertOffset records a new partition at next. It locks the partition until the transaction ends, and returns its offset.
+func insertOffset(ctx context.Context, tx *sqldb.Tx, p partition, next int64) (stored int64, err error) {
+	text := tx.Dialect().InsertIgnore("ingest_offsets", []string{"topic_id", "part"}, []string{"topic", "next_offset"}, 1)
+	if _, err := tx.ExecContext(ctx, text, p.TopicID, p.Number, p.Topic, next); err != nil {
+		return 0, err
+	}
+	return lockOffset(ctx, tx, p)
+}
+
+// lockOffset reads a partition's next offset, and locks it until the transaction ends.
+func lockOffset(ctx context.Context, tx *sqldb.Tx, p partition) (next int64, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT next_offset FROM ingest_offsets WHERE topic_id = ? AND part = ?"+tx.Dialect().ForUpdate(),
+		p.TopicID, p.Number).Scan(&next)
+	return next, err
+}
+
 // halt records that a partition, whose next offset is next, is halted until an operator resumes it. It records a new partition too.
 // errFenced: the partition has moved, and the reason may no longer hold.
 func (s *store) halt(ctx context.Context, p partition, next int64, reason string) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		d := tx.Dialect()
-		text := d.InsertIgnore("ingest_offsets", []string{"topic_id", "part"}, []string{"topic", "next_offset"}, 1)
-		if _, err := tx.ExecContext(ctx, text, p.TopicID, p.Number, p.Topic, next); err != nil {
-			return err
-		}
-		if stored, err := s.lockOffset(ctx, tx, p); err != nil {
+		if stored, err := insertOffset(ctx, tx, p, next); err != nil {
 			return err
 		} else if stored != next {
 			return errFenced
 		}
 		// The first reason stays: what is found later are its consequences.
-		text = d.InsertIgnore("ingest_halts", []string{"topic_id", "part"}, []string{"reason", "halted_at"}, 1)
+		text := tx.Dialect().InsertIgnore("ingest_halts", []string{"topic_id", "part"}, []string{"reason", "halted_at"}, 1)
 		_, err := tx.ExecContext(ctx, text, p.TopicID, p.Number, truncate(reason, 2000), int64(ToMicros(s.now())))
 		return err
 	})
@@ -85,42 +91,36 @@ func (s *store) halt(ctx context.Context, p partition, next int64, reason string
 	return nil
 }
 
-// lockOffset reads a partition's next offset, and locks it until the transaction ends.
-func (s *store) lockOffset(ctx context.Context, tx *sqldb.Tx, p partition) (next int64, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT next_offset FROM ingest_offsets WHERE topic_id = ? AND part = ?"+tx.Dialect().ForUpdate(),
-		p.TopicID, p.Number).Scan(&next)
-	return next, err
-}
-
 // resume moves a partition and ends its halt, unless the partition has moved meanwhile (errFenced). It deletes what is recorded of
 // former topics of that name, which would halt the partition again. After a commit of unknown outcome it checks the result.
 func (s *store) resume(ctx context.Context, r resumption) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		lock := lockOffset
 		if !r.known {
-			text := tx.Dialect().InsertIgnore("ingest_offsets", []string{"topic_id", "part"}, []string{"topic", "next_offset"}, 1)
-			if _, err := tx.ExecContext(ctx, text, r.TopicID, r.Number, r.Topic, r.from); err != nil {
-				return err
+			lock = func(ctx context.Context, tx *sqldb.Tx, p partition) (int64, error) {
+				return insertOffset(ctx, tx, p, r.from)
 			}
 		}
-		if stored, err := s.lockOffset(ctx, tx, r.partition); err != nil {
+		if stored, err := lock(ctx, tx, r.partition); err != nil {
 			return err
 		} else if stored != r.from {
 			return errFenced
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE ingest_offsets SET next_offset = ? WHERE topic_id = ? AND part = ?",
-			r.to, r.TopicID, r.Number); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM ingest_halts WHERE topic_id = ? AND part = ?", r.TopicID, r.Number); err != nil {
-			return err
-		}
-		text := tx.Dialect().Upsert("ingest_moves", []string{"topic_id", "part"}, []string{"moved_at"}, 1)
-		if _, err := tx.ExecContext(ctx, text, r.TopicID, r.Number, int64(ToMicros(s.now()))); err != nil {
-			return err
+		for _, change := range []struct {
+			text string
+			args []any
+		}{
+			{"UPDATE ingest_offsets SET next_offset = ? WHERE topic_id = ? AND part = ?", []any{r.to, r.TopicID, r.Number}},
+			{"DELETE FROM ingest_halts WHERE topic_id = ? AND part = ?", []any{r.TopicID, r.Number}},
+			{tx.Dialect().Upsert("ingest_moves", []string{"topic_id", "part"}, []string{"moved_at"}, 1), []any{r.TopicID, r.Number, int64(ToMicros(s.now()))}},
+		} {
+			if _, err := tx.ExecContext(ctx, change.text, change.args...); err != nil {
+				return err
+			}
 		}
 		return s.forgetOldTopics(ctx, tx, r)
 	})
-	if unknown := (*sqldb.CommitError)(nil); errors.As(err, &unknown) {
+	if commitUnknown(err) {
 		rows, readErr := s.offsets(ctx)
 		i := slices.IndexFunc(rows, func(o ingestOffset) bool { return o.partition == r.partition })
 		if readErr == nil && i >= 0 && rows[i].next == r.to && rows[i].halted == "" {
@@ -136,15 +136,14 @@ func (s *store) resume(ctx context.Context, r resumption) error {
 // forgetOldTopics deletes the rows that a resumed partition had under other topic ids. With the last halted partition it also deletes
 // those of partitions that the topic no longer has, which would halt a partition added later.
 func (s *store) forgetOldTopics(ctx context.Context, tx *sqldb.Tx, r resumption) error {
-	var recorded, halted int
-	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ingest_offsets WHERE topic_id = ?", r.TopicID).Scan(&recorded); err != nil {
-		return err
-	}
-	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ingest_halts WHERE topic_id = ?", r.TopicID).Scan(&halted); err != nil {
-		return err
+	var known [2]int // of this topic
+	for i, table := range []string{"ingest_offsets", "ingest_halts"} {
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table+" WHERE topic_id = ?", r.TopicID).Scan(&known[i]); err != nil {
+			return err
+		}
 	}
 	text, args := "DELETE FROM ingest_offsets WHERE topic = ? AND topic_id <> ?", []any{r.Topic, r.TopicID}
-	if recorded < r.partitions || halted > 0 {
+	if known[0] < r.partitions || known[1] > 0 {
 		text, args = text+" AND part = ?", append(args, r.Number)
 	}
 	if _, err := tx.ExecContext(ctx, text, args...); err != nil {
@@ -160,10 +159,7 @@ func (s *store) forgetOldTopics(ctx context.Context, tx *sqldb.Tx, r resumption)
 
 // resumed records that the owner of a moved partition has resumed there. The partition may have been moved again since.
 func (s *store) resumed(ctx context.Context, o ingestOffset) error {
-	err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM ingest_moves WHERE topic_id = ? AND part = ? AND moved_at = ?", o.TopicID, o.Number, int64(o.moved))
-		return err
-	})
+	err := s.write(ctx, "DELETE FROM ingest_moves WHERE topic_id = ? AND part = ? AND moved_at = ?", o.TopicID, o.Number, int64(o.moved))
 	return storeError("record that partition "+o.String()+" resumed", err)
 }
 
@@ -184,11 +180,7 @@ func (s *store) liftHalts(ctx context.Context, prefix string) error {
 		if !strings.HasPrefix(o.halted, prefix) {
 			continue
 		}
-		err := s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-			_, err := tx.ExecContext(ctx, "DELETE FROM ingest_halts WHERE topic_id = ? AND part = ?", o.TopicID, o.Number)
-			return err
-		})
-		if err != nil {
+		if err := s.write(ctx, "DELETE FROM ingest_halts WHERE topic_id = ? AND part = ?", o.TopicID, o.Number); err != nil {
 			return fmt.Errorf("lift the halt of partition %s: %w", o.partition, err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"movieexample.com/gen/book"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/cache"
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/sqldb/sqltest"
 )
@@ -193,12 +194,20 @@ func poison(offset int64) logRecord {
 // putter writes to the store as the service does.
 func (s *store) putter() *writer { return newWriter(s, func(Record) {}, nil) }
 
-// resultsOf are the results of the store with the default configuration.
-func resultsOf(s *store) *results { return newResults(DefaultConfig(), s) }
+// resultsOf are the store's results in the default configuration.
+func resultsOf(t testing.TB, s *store) *results {
+	t.Helper()
+	g := cache.NewGroup(nil, s.now)
+	t.Cleanup(g.Close)
+	r, err := newResults(g, DefaultConfig(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
 
 // serverOn serves the store's ratings.
-func serverOn(s *store) *server {
-	res := resultsOf(s)
+func serverOn(s *store, res *results) *server {
 	return &server{s: &Service{ratings: &ratings{store: s, writer: s.putter(), results: res}, results: res}}
 }
 
@@ -255,8 +264,8 @@ func (l *logBuffer) String() string {
 
 func (l *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-// summaries are the reads of single records, of the movie 1.
-func summaries(g *server) map[string]func(context.Context) error {
+// summaryCalls are the reads of single records, of the movie 1.
+func summaryCalls(g *server) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"GetRatingSummary": func(ctx context.Context) error {
 			_, err := g.GetRatingSummary(ctx, &ratingv1.GetRatingSummaryRequest{RecordType: "movie", RecordId: "1"})
