@@ -412,7 +412,7 @@ func TestLog(t *testing.T) {
 		t.Error("the log has a struct or an escape sequence in it")
 	}
 	// The first run may have ended before it had the partitions; then the second begins them, with a line each.
-	if lines := strings.Count(text, "\n") - strings.Count(text, "ingestion of a new partition begins"); lines > 8 {
+	if lines := strings.Count(text, "\n") - strings.Count(text, "starting ingestion of a new partition"); lines > 8 {
 		t.Errorf("%d lines for a start and a stop", lines)
 	}
 	if strings.Contains(text, "level=WARN") || strings.Contains(text, "level=ERROR") {

@@ -93,6 +93,7 @@ func buildRating(ctx context.Context, b *builder) error {
 	if err != nil {
 		return err
 	}
+	b.onClose("rating service", func(context.Context) error { return svc.Close() })
 	b.background("rating ingestion", svc.Run)
 	b.ready.Add("rating-group", svc.GroupReady)
 	return b.serveGRPC(ctx, "rating", svc)

@@ -19,7 +19,7 @@ type summaries struct {
 	ttl     time.Duration
 	breaker *cache.Breaker
 	logger  *slog.Logger
-	lines   telemetry.Sampler // of errors that are no outage
+	lines   telemetry.Throttle // of errors that are no outage
 	now     func() time.Time
 }
 

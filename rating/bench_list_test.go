@@ -2,7 +2,6 @@ package rating
 
 import (
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -19,7 +18,7 @@ func BenchmarkMillion(b *testing.B) {
 		INSERT INTO ratings SELECT 'movie', CASE i %% 2 WHEN 0 THEN 'm' ELSE 'a' || (i %% 5000) END,
 			CASE i %% 2 WHEN 0 THEN 'u' || i ELSE 'v' || (i / 200) END, 1 + i %% 10, 1000000000000000 + i * 200000000, i FROM n`, 2*n-1))
 	s.exec(b, fmt.Sprintf("INSERT INTO aggregates VALUES ('movie', 'm', %d, %d, 0,0,0,0,0,0,0,0,0,0)", n, 5*n))
-	svc := newService(DefaultConfig(), slog.New(slog.DiscardHandler), time.Now, s, nil)
+	svc := resultsOf(b, s)
 	rec := Record{Type: "movie", ID: "m"}
 	check := func(ok bool, err error) {
 		b.Helper()

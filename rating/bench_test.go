@@ -21,7 +21,7 @@ import (
 const benchBatch = 2500
 
 // eventLog makes events shaped like MovieLens: 9,724 records whose popularity falls as Zipf's law, users with some
-// 100 ratings each who rate one after the other, ids of the usual length. Nobody rates a record twice in 100,000 events.
+// 100 ratings each who rate one after the other, ids of the usual length. No user rates a record twice in 100,000 events.
 type eventLog struct {
 	rng    *rand.Rand
 	weight []float64 // running sums
@@ -103,7 +103,7 @@ func bare(b *testing.B) *sql.DB {
 	return db
 }
 
-// bareUpsert is the loop that somebody would write who wants the same rows in the same tables and nothing else: one
+// bareUpsert is the simplest loop that writes the same rows to the same tables: one
 // transaction per batch, upserts of many rows, one fsync. Its aggregates assume that every rating is a new one, which
 // ingestion cannot.
 func bareUpsert(ctx context.Context, db *sql.DB, rows []Rating, aggregates bool) error {
@@ -186,10 +186,10 @@ func BenchmarkIngest(b *testing.B) {
 	for range b.N {
 		ctx := b.Context()
 		in := newTestIngester(b, openStore(b, sqldb.Options{}), nil)
-		if _, err := in.start(ctx, testPartition, 0); err != nil {
+		if _, err := in.startPartition(ctx, testPartition, 0); err != nil {
 			b.Fatal(err)
 		}
-		c := &consumer{in: in, now: func() time.Time { return t0.Add(100 * 24 * time.Hour) }}
+		c := &decoder{log: in.log, now: func() time.Time { return t0.Add(100 * 24 * time.Hour) }}
 		plain, withAggregates := bare(b), bare(b)
 		contestants := []struct {
 			name  string
@@ -231,9 +231,9 @@ func BenchmarkIngest(b *testing.B) {
 // checkTotals fails the benchmark if not every event counts.
 func (s *store) checkTotals(b *testing.B, want int64) {
 	b.Helper()
-	board, err := buildBoard(b.Context(), s, "movie", 1)
-	if err != nil || board.totals.Ratings != want {
-		b.Fatalf("totals %+v, %v; want %d ratings", board.totals, err, want)
+	sn, err := buildSnapshot(b.Context(), s, "movie", 1)
+	if err != nil || sn.totals.Ratings != want {
+		b.Fatalf("totals %+v, %v; want %d ratings", sn.totals, err, want)
 	}
 }
 
@@ -246,7 +246,7 @@ func TestAllocationsPerEvent(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	in := newTestIngester(t, s, nil)
 	mustStart(t, in, 0)
-	c := &consumer{in: in, now: func() time.Time { return t0.Add(100 * 24 * time.Hour) }}
+	c := &decoder{log: in.log, now: func() time.Time { return t0.Add(100 * 24 * time.Hour) }}
 	offset, at := int64(0), 0
 	var runs [batches + 1][]*kgo.Record // AllocsPerRun warms up with one more
 	for i := range runs {

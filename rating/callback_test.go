@@ -12,8 +12,8 @@ import (
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
-// A panic in what the client library calls, in a goroutine of its own, ends ingestion as any other does, and not the process.
-// Started again, it goes on where the database stands.
+// A panic in a callback of the client library, in one of its goroutines, ends ingestion and not the process. Restarted, ingestion
+// continues at the stored offset.
 func TestPanicInACallback(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
@@ -22,7 +22,7 @@ func TestPanicInACallback(t *testing.T) {
 	f := startIdle(t, sqltest.URL(t), s.cfg(), nil)
 	var panicked atomic.Bool
 	f.log.hook = func(line string) {
-		if strings.Contains(line, "ingestion of a new partition begins") && strings.Contains(string(debug.Stack()), ".startOffsets") && panicked.CompareAndSwap(false, true) {
+		if strings.Contains(line, "starting ingestion of a new partition") && strings.Contains(string(debug.Stack()), ".startOffsets") && panicked.CompareAndSwap(false, true) {
 			panic("no such partition")
 		}
 	}

@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// Trending: a rating's weight halves every halfLife. Ratings more than trendingSpan older than the newest one weigh
-// less than 2^-16 of it and are not looked at once trendingEnough records are in the chart, which bounds the work on a
-// busy catalogue; a quiet one, such as an import that somebody adds a rating to, keeps all its records in the chart.
-// The day (UTC) in which that is so is read to its beginning: so the end of what is read does not move with every rating, and
-// with it the place of records that nobody rated.
+// Trending: a rating's weight halves every halfLife. Ratings more than trendingSpan older than the newest one weigh less than 2^-16 of
+// it and are skipped once trendingEnough records are in the chart, which bounds the work on a busy catalogue; a quiet one, such as an
+// import with one new rating, keeps all its records in the chart. Reading ends at the beginning of a day (UTC), so that its end, and
+// with it the place of records without new ratings, does not move with every rating.
 const (
 	halfLife       = 7 * 24 * time.Hour
 	trendingSpan   = 16 * halfLife
@@ -28,27 +27,15 @@ type chartEntry struct {
 	agg     *Aggregate
 }
 
-// sameTie reports whether the chart itself does not tell a from b.
+// sameTie reports whether a and b tie in the chart.
 func sameTie(a, b chartEntry) bool { return a.sortKey == b.sortKey && a.agg.Votes == b.agg.Votes }
 
 func compareEntries(a, b chartEntry) int {
 	return cmp.Or(cmp.Compare(b.sortKey, a.sortKey), cmp.Compare(b.agg.Votes, a.agg.Votes), cmp.Compare(a.id, b.id))
 }
 
-// totals are sums over all records of a type.
-type totals struct {
-	Records, Ratings, Sum int64
-}
-
-func (t totals) mean() float64 {
-	if t.Ratings == 0 {
-		return 0
-	}
-	return float64(t.Sum) / float64(t.Ratings)
-}
-
-// board is everything that is computed from all aggregates of one record type at once.
-type board struct {
+// snapshot is everything that is computed from all aggregates of one record type at once.
+type snapshot struct {
 	asOf    time.Time
 	totals  totals
 	votes   votesDigest
@@ -61,7 +48,7 @@ type board struct {
 	tops []rankedTop // by the Bayesian estimate; that of prior first, then the last few that were asked for
 }
 
-// topsKept is how many rankings by the Bayesian estimate a board keeps: each is one walk, or all that began at the same time.
+// topsKept is how many rankings by the Bayesian estimate a snapshot keeps: one for each prior with which a walk began.
 const topsKept = 8
 
 // rankedTop is the chart "top" by a prior's mean.
@@ -70,61 +57,66 @@ type rankedTop struct {
 	entries func() []chartEntry
 }
 
-// trend is the trending chart of one record type.
-type trend struct {
-	asOf    time.Time // of the decayed numbers
-	since   Micros    // ratings from before are not in it; 0: all are
-	board   *board    // whose aggregates the entries show
-	entries []chartEntry
+// trendKey is a record type, and since when its ratings count; 0: buildTrend decides.
+type trendKey struct {
+	recordType string
+	since      Micros
 }
 
-// buildBoard reads every aggregate of a type. It holds the records once; the charts sort pointers to them when they
-// are first asked for.
-func buildBoard(ctx context.Context, s *store, recordType string, minVotes int) (*board, error) {
-	b := &board{asOf: s.now(), records: make(map[string]*Aggregate)}
+// trend is the trending chart of one record type.
+type trend struct {
+	asOf     time.Time // of the decayed numbers
+	since    Micros    // ratings from before are not in it; 0: all are
+	snapshot *snapshot // whose aggregates the entries show
+	entries  []chartEntry
+}
+
+// buildSnapshot reads every aggregate of a type. It holds the records once; the charts sort pointers to them on first use.
+func buildSnapshot(ctx context.Context, s *store, recordType string, minVotes int) (*snapshot, error) {
+	sn := &snapshot{asOf: s.now(), records: make(map[string]*Aggregate)}
 	err := s.scanAggregates(ctx, recordType, func(id string, a Aggregate) {
-		b.records[id] = &a
-		b.totals.Records++
-		b.totals.Ratings += a.Votes
-		b.totals.Sum += a.Sum
-		b.votes.add(id, a.Votes)
+		sn.records[id] = &a
+		sn.totals.Records++
+		sn.totals.Ratings += a.Votes
+		sn.totals.Sum += a.Sum
+		sn.votes.add(id, a.Votes)
 	})
 	if err != nil {
 		return nil, err
 	}
-	b.prior = Prior{MinVotes: minVotes, Mean: b.totals.mean()}
-	b.topBy(b.prior) // is first
-	b.popular = sync.OnceValue(func() []chartEntry {
-		return b.rank(1, func(a Aggregate) float64 { return float64(a.Votes) })
+	sn.prior = Prior{MinVotes: minVotes, Mean: sn.totals.mean()}
+	sn.topBy(sn.prior) // is first
+	sn.popular = sync.OnceValue(func() []chartEntry {
+		return sn.rank(1, func(a Aggregate) float64 { return float64(a.Votes) })
 	})
-	return b, nil
+	return sn, nil
 }
 
-// top returns the chart "top" by the Bayesian estimate with a prior: the board's own, or that of the page with which a walk began.
-// A record's place among others whose ratings stay the same is the same on every board then, to the last bit.
-func (b *board) top(prior Prior) []chartEntry { return b.topBy(prior).entries() }
+// top returns the chart "top" by the Bayesian estimate with a prior: the snapshot's own, or that of a walk's first page. With the same
+// prior, records whose ratings stay the same have the same order in every snapshot, to the last bit.
+func (sn *snapshot) top(prior Prior) []chartEntry { return sn.topBy(prior).entries() }
 
-func (b *board) topBy(prior Prior) rankedTop {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, t := range b.tops {
+func (sn *snapshot) topBy(prior Prior) rankedTop {
+	sn.mu.Lock()
+	defer sn.mu.Unlock()
+	for _, t := range sn.tops {
 		if t.mean == prior.Mean {
 			return t
 		}
 	}
 	t := rankedTop{mean: prior.Mean, entries: sync.OnceValue(func() []chartEntry {
-		return b.rank(int64(prior.MinVotes), prior.Weighted)
+		return sn.rank(int64(prior.MinVotes), prior.Weighted)
 	})}
-	if len(b.tops) == topsKept {
-		b.tops = slices.Delete(b.tops, 1, 2) // the oldest that is not the board's own
+	if len(sn.tops) == topsKept {
+		sn.tops = slices.Delete(sn.tops, 1, 2) // the oldest that is not the snapshot's own
 	}
-	b.tops = append(b.tops, t)
+	sn.tops = append(sn.tops, t)
 	return t
 }
 
-func (b *board) rank(minVotes int64, score func(Aggregate) float64) []chartEntry {
+func (sn *snapshot) rank(minVotes int64, score func(Aggregate) float64) []chartEntry {
 	var out []chartEntry
-	for id, a := range b.records {
+	for id, a := range sn.records {
 		if a.Votes >= minVotes {
 			s := score(*a)
 			out = append(out, chartEntry{id: id, score: s, sortKey: s, agg: a})
@@ -134,12 +126,10 @@ func (b *board) rank(minVotes int64, score func(Aggregate) float64) []chartEntry
 	return out
 }
 
-// buildTrend sums, per record, 2^(-age/halfLife) over its ratings, as of the newest rating: a catalogue that nobody
-// rates any more keeps its last chart instead of fading to nothing.
-//
-// It reads the ratings since key.since, where that is not 0.
-func buildTrend(ctx context.Context, s *store, key trendKey, b *board, enough int) (*trend, error) {
-	t := &trend{asOf: s.now(), since: key.since, board: b}
+// buildTrend sums, per record, 2^(-age/halfLife) over its ratings, as of the newest rating: a catalogue without new ratings keeps its
+// last chart instead of fading to nothing. It reads the ratings since key.since, if that is not 0.
+func buildTrend(ctx context.Context, s *store, key trendKey, sn *snapshot, enough int) (*trend, error) {
+	t := &trend{asOf: s.now(), since: key.since, snapshot: sn}
 	var newest, last Micros
 	weights := make(map[string]*weight)
 	err := s.scanNewestFirst(ctx, key.recordType, func(id string, at Micros) (more bool) {
@@ -164,8 +154,8 @@ func buildTrend(ctx context.Context, s *store, key trendKey, b *board, enough in
 		return nil, err
 	}
 	for id, w := range weights {
-		// A record whose first rating came between the two reads has no aggregate on the board yet: next time.
-		if a, ok := b.records[id]; ok {
+		// A record whose first rating came between the two reads has no aggregate in the snapshot yet.
+		if a, ok := sn.records[id]; ok {
 			e := chartEntry{id: id, sortKey: math.Log2(w.sum) + w.from, agg: a}
 			e.score = math.Exp2(w.from-halfLives(newest)) * w.sum
 			t.entries = append(t.entries, e)
@@ -175,9 +165,9 @@ func buildTrend(ctx context.Context, s *store, key trendKey, b *board, enough in
 	return t, nil
 }
 
-// weight is sum · 2^from, where from is the time of the record's newest rating in half-lives since 1970. Kept apart, neither
-// leaves what a float64 can hold over any number of years; and as ratings are added newest first, a record's sort key
-// stays the same to the last bit while its ratings do, so that a page begins where the one before has ended.
+// weight is sum · 2^from, where from is the time of the record's newest rating in half-lives since 1970. Kept apart, neither exceeds
+// a float64 over any number of years. Ratings are added newest first, so a record's sort key stays the same to the last bit while its
+// ratings do, and a page begins where the previous one ended.
 type weight struct {
 	from, sum float64
 }
@@ -186,8 +176,8 @@ const day = Micros(24 * time.Hour / time.Microsecond)
 
 func halfLives(m Micros) float64 { return float64(m) / float64(halfLife.Microseconds()) }
 
-// window returns the entries from start on: at least size of them where there are as many, ending with a whole group
-// of ties if that takes at most slack more. next is the first entry not returned, nil at the end.
+// window returns the entries from start on: at least size of them if there are as many, ending with a whole group of ties if that
+// takes at most slack more. next is the first entry not returned, nil at the end.
 func window(entries []chartEntry, start *chartPlace, size, slack int) (page []chartEntry, next *chartPlace) {
 	if start != nil {
 		i, _ := slices.BinarySearchFunc(entries, start, func(e chartEntry, p *chartPlace) int {
@@ -208,13 +198,13 @@ func window(entries []chartEntry, start *chartPlace, size, slack int) (page []ch
 	}
 	next = &chartPlace{sortKey: entries[n].sortKey, votes: entries[n].agg.Votes}
 	if n > 0 && sameTie(entries[n-1], entries[n]) {
-		next.afterID = entries[n-1].id // the group is too large for one piece
+		next.afterID = entries[n-1].id // the group is too large for one page
 	}
 	return entries[:n], next
 }
 
-// chartPlace is where a page begins: at the group of that sort key and votes or the next one below; with afterID,
-// within the group behind that id.
+// chartPlace is where a page begins: at the group of that sort key and votes or the next one below; with afterID, within the group
+// after that id.
 type chartPlace struct {
 	sortKey float64
 	votes   int64

@@ -3,7 +3,6 @@ package rating
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"slices"
 	"testing"
@@ -122,7 +121,7 @@ func TestTopAndPopular(t *testing.T) {
 			}
 		}
 	}
-	b, err := buildBoard(t.Context(), s, "movie", 2)
+	b, err := buildSnapshot(t.Context(), s, "movie", 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +139,7 @@ func TestTopAndPopular(t *testing.T) {
 	if got, want := idsOf(b.popular()), []string{"bad", "good", "fair", "fine", "few"}; !slices.Equal(got, want) {
 		t.Errorf("popular %q, want %q", got, want)
 	}
-	empty, err := buildBoard(t.Context(), s, "book", 2)
+	empty, err := buildSnapshot(t.Context(), s, "book", 2)
 	if err != nil || len(empty.top(empty.prior)) != 0 || empty.prior.Mean != 0 || empty.totals != (totals{}) {
 		t.Errorf("a type without ratings: %+v, %v", empty, err)
 	}
@@ -149,7 +148,7 @@ func TestTopAndPopular(t *testing.T) {
 // buildTrending builds the chart; without enough it does not look further back than it must.
 func buildTrending(t testing.TB, s *store, enough ...int) *trend {
 	t.Helper()
-	b, err := buildBoard(t.Context(), s, "movie", 1)
+	b, err := buildSnapshot(t.Context(), s, "movie", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,26 +226,5 @@ func TestTrending(t *testing.T) {
 	empty := openStore(t, sqldb.Options{})
 	if tr := buildTrending(t, empty); len(tr.entries) != 0 {
 		t.Errorf("trending of nothing: %v", tr.entries)
-	}
-}
-
-// The types come from callers, so what is kept for them is bounded; every type is answered all the same.
-func TestBoardsAreBounded(t *testing.T) {
-	s := openStore(t, sqldb.Options{})
-	s.rate(t, ratingAt("1", "u", 5, t0))
-	svc := newService(DefaultConfig(), slog.New(slog.DiscardHandler), s.now, s, nil)
-	for i := range 3 * maxTypes {
-		if _, err := svc.trending(t.Context(), fmt.Sprint("type", i), 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(svc.boards.results) != maxTypes || len(svc.trends.results) != maxTypes {
-		t.Errorf("%d boards and %d trends are kept, want %d", len(svc.boards.results), len(svc.trends.results), maxTypes)
-	}
-	if b, err := svc.board(t.Context(), "movie"); err != nil || b.totals.Ratings != 1 {
-		t.Errorf("the board of movies: %+v, %v", b, err)
-	}
-	if _, kept := svc.boards.results["movie"]; !kept {
-		t.Error("the board of movies is not kept")
 	}
 }

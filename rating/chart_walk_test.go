@@ -18,8 +18,8 @@ import (
 	"movieexample.com/rating"
 )
 
-// Whoever walks a chart while other records are rated sees each record whose own ratings stay the same exactly once, in one process
-// and where the pages come from two in turn. Ratings of others move the prior, and so every score.
+// A walk through a chart while other records are rated sees each record with unchanged ratings exactly once, with pages from one process
+// or from two in turn. Ratings of other records change the prior, and so every score.
 func TestWalkingAChartWhileOthersAreRated(t *testing.T) {
 	t.Parallel()
 	for _, processes := range []int{1, 2} {
@@ -42,14 +42,14 @@ func TestWalkingAChartWhileOthersAreRated(t *testing.T) {
 				"top": ratingv1.Chart_CHART_TOP, "popular": ratingv1.Chart_CHART_POPULAR, "trending": ratingv1.Chart_CHART_TRENDING,
 			} {
 				t.Run(name, func(t *testing.T) {
-					seen, boards := map[string]int{}, map[string]bool{}
+					seen, snapshots := map[string]int{}, map[string]bool{}
 					req := &ratingv1.ListChartRequest{RecordType: "movie", Chart: chart, PageSize: 7}
 					for n := 0; ; n++ {
 						resp, err := fronts[n%processes].ListChart(t.Context(), req)
 						if err != nil {
 							t.Fatal(err)
 						}
-						boards[resp.GetAsOfTime().String()] = true
+						snapshots[resp.GetAsOfTime().String()] = true
 						for _, e := range resp.GetEntries() {
 							seen[e.GetSummary().GetRecordId()]++
 						}
@@ -65,15 +65,15 @@ func TestWalkingAChartWhileOthersAreRated(t *testing.T) {
 							fronts[n%processes].put(t, "busy", fmt.Sprint("u", u), int32(1+9*(n%2)))
 						}
 						next := fronts[(n+1)%processes]
-						eventually(t, "another board", func() bool {
+						eventually(t, "another snapshot", func() bool {
 							probe := proto.CloneOf(req)
 							probe.Start, probe.PageSize = nil, 1
 							r, err := next.ListChart(t.Context(), probe)
 							return err == nil && r.GetAsOfTime().AsTime().After(resp.GetAsOfTime().AsTime())
 						})
 					}
-					if len(boards) < 5 {
-						t.Fatalf("the walk saw %d states of the chart: this tests nothing", len(boards))
+					if len(snapshots) < 5 {
+						t.Fatalf("the walk saw %d states of the chart: this tests nothing", len(snapshots))
 					}
 					for i := range quiet {
 						if n := seen[fmt.Sprint("quiet", i)]; n != 1 {

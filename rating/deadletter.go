@@ -17,7 +17,7 @@ type deadLetter struct {
 	Payload     []byte
 	ContentType string
 	RecordTime  Micros // the Kafka record's timestamp, see letterTime; 0 where it had none
-	Created     Micros // when it was buried
+	Created     Micros // when it was written
 }
 
 // id is the record's place in the log, in a form that sorts as the log does.
@@ -25,12 +25,12 @@ func (d *deadLetter) id() string {
 	return fmt.Sprintf("%s-%05d-%019d", d.TopicID, d.Number, d.Offset)
 }
 
-// reduced is the letter without anything that the sender chose, for a database that refuses the whole one: the class says what was
+// reduced is the letter without anything that the sender chose, for a database that refuses the whole letter: the class says what was
 // wrong with the event, the reason what is missing and why.
 func (d deadLetter) reduced(cause error) deadLetter {
 	reason := fmt.Sprintf("The database refused this dead letter with its key of %d and its payload of %d bytes (%v). The event is in Kafka as long as the topic keeps it.",
 		len(d.RecordKey), len(d.Payload), cause)
-	// Plain ASCII: the reason itself may be what is refused.
+	// Plain ASCII: the reason itself may be refused.
 	d.Reason = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
@@ -41,22 +41,21 @@ func (d deadLetter) reduced(cause error) deadLetter {
 	return d
 }
 
-// size is what the letter counts for, in bytes: what the sender chose, and what is stored beside it.
+// size is the letter's size in bytes for the bound: key and payload, and the rest of the row.
 func (d *deadLetter) size() int64 { return int64(len(d.RecordKey)+len(d.Payload)) + letterOverhead }
 
-// letterOverhead is what a dead letter is taken to need beside key and payload, in bytes: place, class, reason, two indexes.
+// letterOverhead estimates the rest of a dead letter's row in bytes: place, class, reason, two indexes.
 const letterOverhead = 512
 
-// classStoreRefused is the class of an event that was good by the contract, and that the database would not take. The
-// other classes are of api/events.
+// classStoreRefused is the class of a valid event that the database refused. The other classes are those of api/events.
 const classStoreRefused = "store-refused"
 
-// classUndecodable is the class of a batch of records that the client cannot decode. Its dead letter has the offset of the first
-// record, and the whole batch as payload.
+// classUndecodable is the class of an undecodable batch of records. Its dead letter has the offset of the first record, and the whole
+// batch as payload.
 const classUndecodable = "undecodable-batch"
 
-// letterTime keeps a record's timestamp in milliseconds: as none (0), exactly, or as the nearest that can be kept, which is as far
-// out of range.
+// letterTime converts a record's timestamp in milliseconds: exactly, to 0 if there is none, or to the nearest possible value, which is
+// out of range too.
 func letterTime(millis int64) Micros {
 	const most = math.MaxInt64 / 1000
 	if millis == -1 {
@@ -65,7 +64,7 @@ func letterTime(millis int64) Micros {
 	return Micros(min(max(millis, -most), most) * 1000)
 }
 
-// millisOf is the timestamp in milliseconds that letterTime kept.
+// millisOf reverses letterTime.
 func millisOf(m Micros) int64 {
 	if m == 0 {
 		return -1
@@ -73,7 +72,7 @@ func millisOf(m Micros) int64 {
 	return int64(m) / 1000
 }
 
-// deadPlace is a place in the list of dead letters: the last one before it.
+// deadPlace is a place in the list of dead letters: the letter before it.
 type deadPlace struct {
 	Created Micros `json:"c"`
 	ID      string `json:"i"`

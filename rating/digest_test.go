@@ -51,8 +51,8 @@ func keysOf(m map[string]int64) (keys []string) {
 	return keys
 }
 
-// Every process and every release gives the same digest: where two were at work side by side and gave different ones, whoever
-// asks now one and now the other would see a change each time.
+// Every process and every release computes the same digest. With different ones, a client that asks two processes in turn would see a
+// change each time.
 func TestDigestIsTheSameEverywhere(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	for id, n := range map[string]int{"tt0133093": 3, "é": 1, "1": 2, "gone": 1} {
@@ -63,7 +63,7 @@ func TestDigestIsTheSameEverywhere(t *testing.T) {
 	s.rate(t, ratingAt("gone", "0", tombstone, t0.Add(time.Second)))
 	s.rate(t, newRating(Key{Record: Record{Type: "book", ID: "1"}, User: "0"}, 5, ToMicros(t0), ""))
 	for recordType, want := range map[string]int64{"movie": -6820693210970083068, "book": 4305166747353210591, "song": 0} {
-		b, err := buildBoard(t.Context(), s, recordType, 1)
+		b, err := buildSnapshot(t.Context(), s, recordType, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -83,7 +83,7 @@ func TestFoldDoesNotDependOnOrderRepetitionOrBatches(t *testing.T) {
 	})
 }
 
-// The same through the store: every example gets record types of its own in one database, as migrating one per
+// The same through the store: every example has its own record types in one database, as migrating one per
 // example would take most of the time.
 func TestStoreFoldsLikeTheModel(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
@@ -132,7 +132,7 @@ func TestStoreFoldsLikeTheModel(t *testing.T) {
 	s.checkAudit(t)
 }
 
-// The event id is stored and decides ties for ever, so its values are golden (computed by another
+// The event id is stored and decides ties forever, so its values are golden (computed by another
 // program, from the description of newRating).
 func TestEventIDIsStable(t *testing.T) {
 	k := func(typ, id, user string) Key { return Key{Record: Record{Type: typ, ID: id}, User: user} }

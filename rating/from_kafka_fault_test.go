@@ -18,7 +18,7 @@ import (
 	"movieexample.com/rating"
 )
 
-// halted returns why partition 0 stands still: of the topic with that id, or of any.
+// halted returns the halt reason of partition 0: of the topic with that id, or of any.
 func (f *front) halted(t testing.TB, topicID string) string {
 	t.Helper()
 	for _, p := range f.partitions(t) {
@@ -29,7 +29,7 @@ func (f *front) halted(t testing.TB, topicID string) string {
 	return ""
 }
 
-// checkHalted checks the three places that tell of a partition that stands still.
+// checkHalted checks the three places that show a halted partition.
 func (f *front) checkHalted(t *testing.T, reasons ...string) {
 	t.Helper()
 	eventually(t, "a partition to halt", func() bool { return f.halted(t, "") != "" })
@@ -40,13 +40,13 @@ func (f *front) checkHalted(t *testing.T, reasons ...string) {
 		}
 	}
 	// The database tells it before the process has the partition again.
-	eventually(t, "a log line about it", func() bool { return strings.Contains(f.log.String(), "ingestion of a partition stands still") })
+	eventually(t, "a log line about it", func() bool { return strings.Contains(f.log.String(), "ingestion of a partition is halted") })
 	eventually(t, "the metric of halted partitions", func() bool { return f.gauge(t, "movieexample_rating_ingest_halted_partitions") >= 1 })
 	t.Logf("halted because %s", got)
 }
 
-// The log lost records that were not ingested, while the service was down: the partition stands still, nothing is
-// skipped, the others go on, and what the message says to do works.
+// The log lost records that were not ingested while the service was down: the partition is halted, no records are skipped, the other
+// partitions continue, and the advice in the message works.
 func TestTruncatedLogHalts(t *testing.T) {
 	t.Parallel()
 	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
@@ -61,12 +61,12 @@ func TestTruncatedLogHalts(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := start(t, url, s.cfg(), nil)
-	g.checkHalted(t, "the records 1 to 2 were deleted from the log before they were ingested", "nothing was skipped",
+	g.checkHalted(t, "the records 1 to 2 were deleted from the log before they were ingested", "no records were skipped",
 		"movieexample ingestion resume --topic ratings --partition 0 --from earliest")
 	other := event("2", "a", 5, time.Now())
 	other.Partition = 1
 	s.publish(t, other, event("1", "e", 5, time.Now()))
-	eventually(t, "the other partition to go on", func() bool { return g.votes(t, "2") == 1 })
+	eventually(t, "the other partition to continue", func() bool { return g.votes(t, "2") == 1 })
 	if n := g.votes(t, "1"); n != 1 {
 		t.Errorf("%d votes: something was ingested behind the gap", n)
 	}
@@ -77,7 +77,7 @@ func TestTruncatedLogHalts(t *testing.T) {
 	told := h.resume(t, &ratingv1.ResumeIngestPartitionRequest{From: earliest, ValidateOnly: true})
 	want := &ratingv1.ResumeIngestPartitionResponse{
 		TopicId: h.partitions(t)[0].GetTopicId(), OldOffset: proto.Int64(1), NewOffset: 3, LostRecords: 2,
-		GivenUp: []string{"the records 1 to 2: the log has them no more"}, Halted: h.halted(t, ""),
+		GivenUp: []string{"the records 1 to 2: they are gone from the log"}, Halted: h.halted(t, ""),
 	}
 	if diff := cmp.Diff(want, told, protocmp.Transform()); diff != "" {
 		t.Errorf("the effect (-want +got):\n%s", diff)
@@ -99,7 +99,7 @@ func TestTruncatedLogHalts(t *testing.T) {
 // noKafka is a service without ingestion.
 var noKafka = rating.Config{}
 
-// The log ends before the record to go on with, as after the loss of a broker's disk: nothing is applied, since later
+// The log ends before the next record to ingest, as after the loss of a broker's disk: nothing is applied, since later
 // records at these offsets would be others.
 func TestLogThatEndsBeforeThePositionHalts(t *testing.T) {
 	t.Parallel()
@@ -112,15 +112,15 @@ func TestLogThatEndsBeforeThePositionHalts(t *testing.T) {
 	db.close(t)
 	s.publish(t, event("1", "a", 5, time.Now()))
 	g := start(t, url, s.cfg(), nil)
-	g.checkHalted(t, "the log ends at 1, before the record to go on with, 50: it was truncated", "--from earliest")
+	g.checkHalted(t, "the log ends at 1, before the next record to ingest, 50: it was truncated", "--from earliest")
 	if n := g.votes(t, "1"); n != 0 {
 		t.Errorf("%d votes", n)
 	}
 }
 
-// A topic that is deleted and made anew while the service runs is another topic. Nothing of it is taken for the old
-// one's records, before an operator says so and without a restart.
-func TestTopicMadeAnewHalts(t *testing.T) {
+// A topic that is deleted and recreated while the service runs is another topic. None of its records is ingested before an operator
+// resumes its partitions, which takes no restart.
+func TestRecreatedTopicHalts(t *testing.T) {
 	t.Parallel()
 	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
 	old := s.makeTopic(t)
@@ -128,31 +128,31 @@ func TestTopicMadeAnewHalts(t *testing.T) {
 	eventually(t, "the topic", func() bool { return len(f.partitions(t)) == 2 })
 	s.publish(t, event("1", "a", 5, time.Now()), event("1", "b", 5, time.Now()))
 	eventually(t, "two events", func() bool { return f.ingested(t) == 2 })
-	anew := s.remakeTopic(t, 2)
-	if anew.ID == old.ID {
+	recreated := s.remakeTopic(t, 2)
+	if recreated.ID == old.ID {
 		t.Fatal("the broker gave the new topic the old id")
 	}
 	u := dial(t, s.addr) // this client has never seen the old topic
 	for i := range 5 {
 		u.publish(t, event("2", fmt.Sprint(i), 5, time.Now()))
 	}
-	eventually(t, "both partitions of the new topic to stand still", func() bool {
-		return f.halted(t, anew.HexID()) != "" && f.gauge(t, "movieexample_rating_ingest_halted_partitions") == 2
+	eventually(t, "both partitions of the new topic to be halted", func() bool {
+		return f.halted(t, recreated.HexID()) != "" && f.gauge(t, "movieexample_rating_ingest_halted_partitions") == 2
 	})
-	f.checkHalted(t, "was deleted and made anew", "ingested up to offset 2", "nothing was skipped", "ingestion resume")
+	f.checkHalted(t, "was deleted and recreated", "ingested up to offset 2", "no records were skipped", "ingestion resume")
 	if a, b := f.votes(t, "1"), f.votes(t, "2"); a != 2 || b != 0 || f.ingested(t) != 2 {
 		t.Errorf("votes %d and %d at %d, want 2 and 0 at 2", a, b, f.ingested(t))
 	}
 	done := f.resume(t, &ratingv1.ResumeIngestPartitionRequest{From: earliest})
-	if g := strings.Join(done.GetGivenUp(), "\n"); !strings.Contains(g, old.HexID()) || !strings.Contains(g, "from offset 2 on") || done.GetTopicId() != anew.HexID() {
+	if g := strings.Join(done.GetGivenUp(), "\n"); !strings.Contains(g, old.HexID()) || !strings.Contains(g, "from offset 2 on") || done.GetTopicId() != recreated.HexID() {
 		t.Errorf("resumed: %v", done)
 	}
 	eventually(t, "the new topic's events", func() bool { return f.votes(t, "2") == 5 })
 	if n := f.gauge(t, "movieexample_rating_ingest_halted_partitions"); n != 1 {
-		t.Errorf("%v partitions stand still, want the other one", n)
+		t.Errorf("%v partitions are halted, want the other one", n)
 	}
 	f.resume(t, &ratingv1.ResumeIngestPartitionRequest{Partition: 1, From: earliest})
-	eventually(t, "no partition to stand still", func() bool { return f.gauge(t, "movieexample_rating_ingest_halted_partitions") == 0 })
+	eventually(t, "no partition to be halted", func() bool { return f.gauge(t, "movieexample_rating_ingest_halted_partitions") == 0 })
 	if p := f.partitions(t); len(p) != 2 || f.ingested(t) != 5 {
 		t.Errorf("partitions, of which those of the old topic should be gone: %v", p)
 	}
@@ -173,11 +173,11 @@ func TestDeletedTopicHalts(t *testing.T) {
 	if _, err := s.admin.DeleteTopic(t.Context(), "ratings"); err != nil {
 		t.Fatal(err)
 	}
-	f.checkHalted(t, "was deleted", "Create it anew", "ingestion resume")
+	f.checkHalted(t, "was deleted", "Create it again", "ingestion resume")
 }
 
-// Without a broker ratings can be given, and the service connects when the broker appears. When it goes away and
-// comes back, ingestion goes on, and nothing is lost or counted twice.
+// Without a broker ratings can be given, and the service connects when the broker appears. When the broker disappears and returns,
+// ingestion continues, and nothing is lost or counted twice.
 func TestBrokerComesAndGoes(t *testing.T) {
 	t.Parallel()
 	addr, dir := freeAddr(t), t.TempDir()
@@ -216,7 +216,7 @@ func TestBrokerComesAndGoes(t *testing.T) {
 		t.Errorf("dead letters: %v", l)
 	}
 	f.checkAudit(t)
-	f.close(t) // must end soon, though nobody answers
+	f.close(t) // must end soon, without an answer
 }
 
 // A member of the group that died without a word keeps its partitions until its session ends: a restart of the

@@ -234,7 +234,7 @@ func TestAnEventCountsSoon(t *testing.T) {
 	}
 }
 
-// The database says where ingestion goes on. What Kafka believes is only for those who look at the lag.
+// Ingestion continues at the database's offset. Kafka's offsets only show the lag.
 func TestRestartGoesOnFromTheDatabase(t *testing.T) {
 	t.Parallel()
 	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
@@ -277,8 +277,8 @@ func TestRestartGoesOnFromTheDatabase(t *testing.T) {
 	}
 }
 
-// Another process ingested the partition meanwhile (its rebalance came too early): the service notices at its next
-// batch, writes nothing of it, and goes on where the other one is.
+// Another process ingested the partition (its rebalance came too early): the service's next batch is fenced, writes nothing, and the
+// service seeks to the stored offset.
 func TestServiceIsFencedByTheDatabase(t *testing.T) {
 	t.Parallel()
 	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)

@@ -9,26 +9,31 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"movieexample.com/internal/fault"
 	"movieexample.com/internal/kafka"
 )
 
 const (
-	// watchInterval is how often brokers and database are asked how far each partition is.
+	// watchInterval is how often brokers and database are asked for the offsets of each partition.
 	watchInterval = time.Second
-	// watchTimeout bounds one such question: so much later than watchInterval is it known that the brokers are gone.
+	// watchTimeout bounds one such request: so long after watchInterval the brokers are known to be away.
 	watchTimeout = 3 * time.Second
-	// tidyInterval is how often times of arrival are removed whose records the log has no more.
+	// tidyInterval is how often times of arrival are deleted whose records are gone from the log.
 	tidyInterval = time.Minute
 )
 
-// watch asks now and then how far each partition of the topic is, whichever process has it, for the metrics. It goes on while the
-// ingestion itself waits for the database, or stands in a rebalance: it has a client of its own.
-func (s *Service) watch(ctx context.Context) error {
-	client, err := kafka.NewClient(s.cfg.kafkaConfig())
+// watcher follows how far each partition of the topic is, whichever process owns it. It works while ingestion waits for the database or
+// a rebalance: it has its own client.
+type watcher struct {
+	cfg Config
+	in  *ingester
+}
+
+// run updates the lag until ctx ends.
+func (w *watcher) run(ctx context.Context) error {
+	client, err := kafka.NewClient(w.cfg.kafkaConfig())
 	if err != nil {
 		return fmt.Errorf("watch the topic of rating events: %w", err)
 	}
@@ -37,10 +42,10 @@ func (s *Service) watch(ctx context.Context) error {
 	defer tick.Stop()
 	tidied := time.Now()
 	for {
-		// A while longer than it takes to fetch: a partition that is being read tells by itself.
-		if o := s.observe(ctx, client, watchInterval); time.Since(tidied) >= tidyInterval && o.log.id != "" {
+		// A lag that is older than a fetch takes: the consumer reports a partition that is being read.
+		if o := w.observe(ctx, client, watchInterval); time.Since(tidied) >= tidyInterval && o.log.id != "" {
 			tidied = time.Now()
-			s.tidy(ctx, o.log)
+			w.tidy(ctx, o.log)
 		}
 		select {
 		case <-ctx.Done():
@@ -50,72 +55,61 @@ func (s *Service) watch(ctx context.Context) error {
 	}
 }
 
-// tidy removes the times of arrival of records that the log has no more. What it fails to remove, the next time does.
-func (s *Service) tidy(ctx context.Context, log topicLog) {
+// tidy deletes the times of arrival of records that are gone from the log. After an error, the next call deletes them.
+func (w *watcher) tidy(ctx context.Context, log topicLog) {
 	first := make(map[int32]int64, len(log.partitions))
 	for number, b := range log.partitions {
 		first[number] = b.first
 	}
-	if err := s.store.forgetArrivals(ctx, log.id, first); err != nil && ctx.Err() == nil {
-		s.log.Warn("times of records that the log has no more are not removed", "topic", s.cfg.Topic, "error", err)
+	if err := w.in.store.forgetArrivals(ctx, log.id, first); err != nil && ctx.Err() == nil {
+		w.in.log.Warn("deleting the times of records that are gone from the log failed; retrying", "topic", w.cfg.Topic, "error", err)
 	}
 }
 
-// observation is what brokers and database told at one moment, and why they did not tell a part of it.
+// observation is what brokers and database have at one moment, and the errors of those that did not answer.
 type observation struct {
 	state
 	logErr, ownersErr, rowsErr error
 }
 
-// observe asks brokers and database once, and tells the gaps. Of partitions that have waited at a place for a while it reads since when.
-func (s *Service) observe(ctx context.Context, client *kgo.Client, while time.Duration) (o observation) {
+// observe asks brokers and database once, and updates the lag. For partitions that have lagged for a while it reads their oldest record.
+func (w *watcher) observe(ctx context.Context, client *kgo.Client, while time.Duration) (o observation) {
 	asking, cancel := context.WithTimeout(ctx, watchTimeout)
 	defer cancel()
-	gaps := s.ingester.gaps
-	o.log, o.logErr = readLog(asking, client, s.cfg.Topic)
-	if o.rows, o.rowsErr = s.store.offsets(ctx); o.rowsErr == nil {
-		gaps.recorded(s.cfg.Topic, o.rows)
+	lag := w.in.lag
+	o.log, o.logErr = readLog(asking, client, w.cfg.Topic)
+	if o.rows, o.rowsErr = w.in.store.offsets(ctx); o.rowsErr == nil {
+		lag.recorded(w.cfg.Topic, o.rows)
 	}
 	if ctx.Err() != nil {
-		return o // nobody is to blame
+		return o // errors say nothing about the brokers
 	}
 	if o.logErr != nil {
-		gaps.silent()
+		lag.silent()
 		return o
 	}
 	var who owners
-	who, o.ownersErr = s.owners(asking, client)
-	gaps.observe(s.cfg.Topic, o.state, who, o.rowsErr == nil)
-	unknown, waiting := gaps.unknown(while), make(map[int32]int64)
+	who, o.ownersErr = w.owners(asking, client)
+	lag.observe(w.cfg.Topic, o.state, who, o.rowsErr == nil)
+	unknown, waiting := lag.unknown(while), make(map[int32]int64)
 	for p, from := range unknown {
 		waiting[p.Number] = from
 	}
-	times := readOldest(ctx, s.cfg, waiting)
+	times := readOldest(ctx, w.cfg, waiting)
 	for p, from := range unknown {
 		if at, read := times[p.Number]; read {
-			gaps.oldest(p, from, at)
+			lag.oldest(p, from, at)
 		}
 	}
 	return o
 }
 
-// owners are the group's members that have the partitions.
-type owners struct {
-	of map[int32]string
-	// known: the group told whether it has members. settled: it told who has what; while it shares the partitions out it does not.
-	known, settled bool
-}
-
-// owners asks the group who has each partition.
-func (s *Service) owners(ctx context.Context, client *kgo.Client) (owners, error) {
-	groups, err := kadm.NewClient(client).DescribeGroups(ctx, s.cfg.Group)
-	if err == nil {
-		err = groups[s.cfg.Group].Err
+// owners asks the group for the owner of each partition. An error of kind Unavailable says that the group's members would refuse us.
+func (w *watcher) owners(ctx context.Context, client *kgo.Client) (owners, error) {
+	group, err := describeGroup(ctx, client, w.cfg.Group)
+	if err != nil {
+		return owners{}, err
 	}
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-		return owners{}, fmt.Errorf("look up who has the partitions, in group %q: %w", s.cfg.Group, kafka.Explain(client, err))
-	}
-	group := groups[s.cfg.Group]
 	who := owners{of: make(map[int32]string), known: true, settled: len(group.Members) == 0 || group.State == "Stable"}
 	for _, member := range group.Members {
 		assigned, ok := member.Assigned.AsConsumer()
@@ -123,7 +117,7 @@ func (s *Service) owners(ctx context.Context, client *kgo.Client) (owners, error
 			continue
 		}
 		for _, t := range assigned.Topics {
-			if t.Topic != s.cfg.Topic {
+			if t.Topic != w.cfg.Topic {
 				continue
 			}
 			for _, number := range t.Partitions {
@@ -131,78 +125,86 @@ func (s *Service) owners(ctx context.Context, client *kgo.Client) (owners, error
 			}
 		}
 	}
-	return who, s.groupTrouble(ctx, group)
+	own, err := w.in.group.identity(ctx)
+	if err == nil {
+		if reason := occupiedReason(group, own); reason != "" {
+			err = fault.Unavailable(nil, "%s", reason)
+		}
+	}
+	return who, err
 }
 
-// look asks database and brokers, for a process that may have no consumer at work.
-func (s *Service) look(ctx context.Context) (o observation) {
-	client, err := kafka.NewClient(s.cfg.kafkaConfig())
+// look asks brokers and database, for a process whose consumer may not run.
+func (w *watcher) look(ctx context.Context) (o observation) {
+	client, err := kafka.NewClient(w.cfg.kafkaConfig())
 	if err != nil {
 		return observation{logErr: err}
 	}
 	defer client.Close()
-	return s.observe(ctx, client, 0)
+	return w.observe(ctx, client, 0)
 }
 
-// ingestPartition is a partition as the operator sees it.
-type ingestPartition struct {
+// brokersSilentFor returns how long the brokers have not answered; 0 while they do.
+func (w *watcher) brokersSilentFor() time.Duration { return w.in.lag.silentFor() }
+
+// partitionInfo is a partition as the operator sees it.
+type partitionInfo struct {
 	ingestOffset
-	// known is what the metrics tell; nil for a topic that is there no more, and where the brokers were not asked.
-	known *known
+	// lag is that of the metrics; nil for a topic that no longer exists, and if the brokers were not asked.
+	lag *lag
 }
 
-// ingestion tells how far every partition is, from what the metrics tell, after a look at brokers and database. brokersErr is why
-// the brokers, if they were to be asked, did not answer.
-func (s *Service) ingestion(ctx context.Context, askBrokers bool) (list []ingestPartition, brokersErr, err error) {
+// partitions returns how far every partition is. brokersErr is why the brokers did not answer, if they were to be asked.
+func (w *watcher) partitions(ctx context.Context, askBrokers bool) (list []partitionInfo, brokersErr, err error) {
 	switch {
 	case !askBrokers:
-	case len(s.cfg.Brokers) == 0:
-		brokersErr = errors.New("this process of the rating service ingests nothing, and knows no brokers")
+	case len(w.cfg.Brokers) == 0:
+		brokersErr = errors.New("this process of the rating service ingests no events, and has no brokers configured")
 	default:
-		o := s.look(ctx)
+		o := w.look(ctx)
 		brokersErr = cmp.Or(o.logErr, o.ownersErr)
 	}
-	rows, err := s.store.offsets(ctx)
+	rows, err := w.in.store.offsets(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	listed := make(map[partition]int)
 	for _, o := range rows {
-		// What this process knows first.
-		if reason := s.ingester.haltedReason(o.partition); reason != "" {
+		// What this process knows comes first.
+		if reason := w.in.haltReason(o.partition); reason != "" {
 			o.halted = reason
 		}
 		listed[o.partition] = len(list)
-		list = append(list, ingestPartition{ingestOffset: o})
+		list = append(list, partitionInfo{ingestOffset: o})
 	}
 	if !askBrokers {
 		return list, nil, nil
 	}
-	gaps := s.ingester.gaps
-	for _, p := range gaps.partitions() {
-		if p.Topic != s.cfg.Topic || gaps.topic() != "" && p.TopicID != gaps.topic() {
+	lag := w.in.lag
+	for _, p := range lag.partitions() {
+		if p.Topic != w.cfg.Topic || lag.topic() != "" && p.TopicID != lag.topic() {
 			continue
 		}
-		k, ok := gaps.lagOf(p)
+		l, ok := lag.lagOf(p)
 		i, recorded := listed[p]
 		if !recorded { // never ingested
 			i = len(list)
-			list = append(list, ingestPartition{ingestOffset: ingestOffset{partition: p}})
+			list = append(list, partitionInfo{ingestOffset: ingestOffset{partition: p}})
 		}
 		if ok {
-			list[i].next = k.next
+			list[i].next = l.next
 		}
 		if list[i].halted == "" {
-			list[i].halted = k.halted
+			list[i].halted = l.halted
 		}
-		list[i].known = &k
+		list[i].lag = &l
 	}
-	slices.SortFunc(list, func(a, b ingestPartition) int { return a.ingestOffset.compare(b.ingestOffset) })
+	slices.SortFunc(list, func(a, b partitionInfo) int { return a.ingestOffset.compare(b.ingestOffset) })
 	return list, brokersErr, nil
 }
 
-// readOldest returns the timestamps of the first records at or behind these offsets. What cannot be read within two seconds is
-// missing, for example where somebody's transaction is open. The time is zero for a record without one.
+// readOldest returns the timestamps of the first records at or after these offsets. Those that cannot be read within two seconds are
+// missing, for example because of an open transaction. The time is zero for a record without one.
 func readOldest(ctx context.Context, cfg Config, from map[int32]int64) map[int32]time.Time {
 	if len(from) == 0 {
 		return nil

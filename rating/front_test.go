@@ -114,7 +114,7 @@ func (f *front) run(t testing.TB) {
 	})
 }
 
-// serve starts a service on a database of its own, without Kafka, and with a clock that stands.
+// serve starts a service on a new database, without Kafka, and with a clock that only the test moves.
 func serve(t testing.TB) (*front, *clock) {
 	t.Helper()
 	c := newClock()
@@ -126,6 +126,9 @@ func (f *front) close(t testing.TB) {
 	f.stopRun()
 	if err := f.srv.Shutdown(context.Background()); err != nil {
 		t.Errorf("shut down: %v", err)
+	}
+	if err := f.svc.Close(); err != nil {
+		t.Errorf("close the service: %v", err)
 	}
 	if err := f.db.Close(); err != nil {
 		t.Errorf("close database: %v", err)
@@ -292,8 +295,7 @@ func startBroker(t testing.TB, dir, addr string) *kafka.Broker {
 	return b
 }
 
-// freeAddr is an address on which nobody listens. The port was bound and released a moment ago, and the system gives
-// it to others last.
+// freeAddr is an address without a listener. Its port was just bound and released, and the system reuses such ports last.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -11,8 +11,8 @@ import (
 	"movieexample.com/rating"
 )
 
-// Two systems with a database each, one broker, one group: whoever is there first gets every event, and the other says why it
-// gets none, also after the first has gone. What it does not get stays in the log for whom an operator lets go on.
+// Two systems with a database each, one broker, one group: the first one gets every event, and the second one says why it gets none,
+// also after the first has stopped. Its events stay in the log until an operator resumes its partitions.
 func TestTwoDatabasesInOneGroup(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
@@ -55,7 +55,7 @@ func testTwoDatabases(t *testing.T, s *stream, cfg rating.Config, urls [2]string
 	}
 	publish(events)
 	if n := second.votes(t, "1"); n != 0 {
-		t.Errorf("%d events went to the second database while it stands still", n)
+		t.Errorf("%d events went to the second database while it is halted", n)
 	}
 	third := start(t, firstURL, cfg, nil)
 	eventually(t, "what came meanwhile in the first database", func() bool { return third.votes(t, "1") == 2*events })
@@ -72,7 +72,7 @@ func testTwoDatabases(t *testing.T, s *stream, cfg rating.Config, urls [2]string
 	second.checkAudit(t)
 	second.close(t)
 
-	// Now the first is the stranger, until it has a group of its own.
+	// Now the group is foreign to the first one, until it has its own group.
 	fourth := start(t, firstURL, cfg, nil)
 	eventually(t, "the first to be refused", func() bool { return fourth.svc.GroupReady(t.Context()) != nil })
 	fourth.close(t)

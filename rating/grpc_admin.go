@@ -2,10 +2,7 @@ package rating
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 	"movieexample.com/internal/fault"
@@ -19,7 +16,7 @@ type adminServer struct {
 }
 
 func (g *adminServer) ListIngestPartitions(ctx context.Context, req *ratingv1.ListIngestPartitionsRequest) (*ratingv1.ListIngestPartitionsResponse, error) {
-	list, brokersErr, err := g.s.ingestion(ctx, req.GetAskBrokers())
+	list, brokersErr, err := g.s.watch.partitions(ctx, req.GetAskBrokers())
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +26,7 @@ func (g *adminServer) ListIngestPartitions(ctx context.Context, req *ratingv1.Li
 	}
 	if brokersErr != nil {
 		resp.BrokersError = reason(brokersErr)
-		if silent := g.s.ingester.gaps.silentFor(); silent > 0 {
+		if silent := g.s.watch.brokersSilentFor(); silent > 0 {
 			seconds := silent.Seconds()
 			resp.BrokersSilentSeconds = &seconds
 		}
@@ -38,7 +35,7 @@ func (g *adminServer) ListIngestPartitions(ctx context.Context, req *ratingv1.Li
 		p := &ratingv1.IngestPartition{
 			Topic: o.Topic, TopicId: o.TopicID, Partition: o.Number, NextOffset: o.next, Halted: o.halted,
 		}
-		if k := o.known; k != nil {
+		if k := o.lag; k != nil {
 			if k.placed && k.ended {
 				records := k.records()
 				p.EndOffset, p.LagRecords = &k.end, &records
@@ -59,60 +56,55 @@ func (g *adminServer) ListIngestPartitions(ctx context.Context, req *ratingv1.Li
 }
 
 func (g *adminServer) ResumeIngestPartition(ctx context.Context, req *ratingv1.ResumeIngestPartitionRequest) (*ratingv1.ResumeIngestPartitionResponse, error) {
-	w := wish{topic: req.GetTopic(), number: req.GetPartition(), offset: req.GetOffset(), dryRun: req.GetValidateOnly(), force: req.GetForce()}
+	r := resumeRequest{topic: req.GetTopic(), number: req.GetPartition(), offset: req.GetOffset(), dryRun: req.GetValidateOnly(), force: req.GetForce()}
 	switch req.GetFrom() {
 	case ratingv1.ResumeIngestPartitionRequest_FROM_EARLIEST:
-		w.from = fromEarliest
+		r.from = fromEarliest
 	case ratingv1.ResumeIngestPartitionRequest_FROM_END:
-		w.from = fromEnd
+		r.from = fromEnd
 	case ratingv1.ResumeIngestPartitionRequest_FROM_OFFSET:
-		w.from = fromOffset
+		r.from = fromOffset
 	default:
 		return nil, fault.Invalid("from", "is required: FROM_EARLIEST, FROM_OFFSET or FROM_END")
 	}
-	if w.offset != 0 && w.from != fromOffset {
-		return nil, fault.Invalid("offset", "belongs to FROM_OFFSET; got %d with %s", w.offset, req.GetFrom())
+	if r.offset != 0 && r.from != fromOffset {
+		return nil, fault.Invalid("offset", "belongs to FROM_OFFSET; got %d with %s", r.offset, req.GetFrom())
 	}
-	e, err := g.s.resume(ctx, w)
+	plan, err := g.s.resumePartition(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	resp := &ratingv1.ResumeIngestPartitionResponse{
-		TopicId: e.TopicID, NewOffset: e.to, SkippedRecords: e.skipped, LostRecords: e.lost, RepeatedRecords: e.repeated,
-		GivenUp: e.givenUp, Halted: e.halted, TakenUp: e.takenUp,
+		TopicId: plan.TopicID, NewOffset: plan.to, SkippedRecords: plan.skipped, LostRecords: plan.lost, RepeatedRecords: plan.repeated,
+		GivenUp: plan.givenUp, Halted: plan.halted, TakenUp: plan.resumed,
 	}
-	if e.known {
-		resp.OldOffset = &e.from
+	if plan.known {
+		resp.OldOffset = &plan.from
 	}
 	return resp, nil
 }
 
-// auditPlace is where an audit goes on.
-type auditPlace struct {
+// recordPlace is where an audit's page begins: after that record.
+type recordPlace struct {
 	Type string `json:"t"`
 	ID   string `json:"i"`
 }
 
 func (g *adminServer) AuditAggregates(ctx context.Context, req *ratingv1.AuditAggregatesRequest) (*ratingv1.AuditAggregatesResponse, error) {
-	size, err := page.Size(req.GetPageSize(), defaultAudit, maxAuditPage)
+	const query = "audit"
+	var place recordPlace
+	size, err := readPage(req, query, defaultAudit, maxAuditPage, &place)
 	if err != nil {
 		return nil, err
 	}
-	const query = "audit"
-	var place auditPlace
-	if t := req.GetPageToken(); t != "" {
-		if err := page.Decode(t, query, &place); err != nil {
-			return nil, err
-		}
-	}
-	found, next, err := g.s.store.audit(ctx, Record(place), size)
+	found, next, err := g.s.audit(ctx, Record(place), size)
 	if err != nil {
 		return nil, err
 	}
 	resp := &ratingv1.AuditAggregatesResponse{}
 	for i, a := range found {
 		if len(resp.GetDifferences()) >= maxDifferences {
-			next = &found[i-1].Record // the rest is for the next page
+			next = &found[i-1].Record // the others are for the next page
 			break
 		}
 		resp.Checked++
@@ -124,72 +116,51 @@ func (g *adminServer) AuditAggregates(ctx context.Context, req *ratingv1.AuditAg
 		})
 	}
 	if next != nil {
-		resp.NextPageToken = page.Encode(query, auditPlace(*next))
+		resp.NextPageToken = page.Encode(query, recordPlace(*next))
 	}
 	return resp, nil
 }
 
-// exportPlace is where an export goes on: behind that rating.
-type exportPlace struct {
+// ratingPlace is where an export's page begins: after that rating.
+type ratingPlace struct {
 	Type string `json:"t"`
 	ID   string `json:"i"`
 	User string `json:"u"`
 }
 
 func (g *adminServer) ListRatings(ctx context.Context, req *ratingv1.ListRatingsRequest) (*ratingv1.ListRatingsResponse, error) {
-	recordType, list := req.GetRecordType(), g.s.store.everyRatingAfter
+	recordType := req.GetRecordType()
 	if recordType != "" {
 		if err := fault.RecordType("record_type", recordType); err != nil {
 			return nil, err
 		}
-		list = g.s.store.ratingsAfter
-	}
-	size, err := page.Size(req.GetPageSize(), defaultExport, maxExport)
-	if err != nil {
-		return nil, err
 	}
 	query := fmt.Sprintf("ratings %q", recordType)
-	place := exportPlace{Type: recordType}
-	if t := req.GetPageToken(); t != "" {
-		if err := page.Decode(t, query, &place); err != nil {
-			return nil, err
-		}
-	}
-	rows, err := list(ctx, key(place.Type, place.ID, place.User), size+1)
+	place := ratingPlace{Type: recordType}
+	size, err := readPage(req, query, defaultExport, maxExport, &place)
 	if err != nil {
 		return nil, err
 	}
-	resp := &ratingv1.ListRatingsResponse{}
-	if len(rows) > size {
-		rows = rows[:size]
-		last := rows[size-1]
-		resp.NextPageToken = page.Encode(query, exportPlace{Type: last.Type, ID: last.ID, User: last.User})
+	rows, err := g.s.all(ctx, recordType, Key{Record{place.Type, place.ID}, place.User}, size+1)
+	if err != nil {
+		return nil, err
 	}
-	resp.Ratings = toProtos(rows)
-	return resp, nil
+	rows, next := cutPage(rows, size, query, func(last Rating) any { return ratingPlace{Type: last.Type, ID: last.ID, User: last.User} })
+	return &ratingv1.ListRatingsResponse{Ratings: toProtos(rows), NextPageToken: next}, nil
 }
 
 func (g *adminServer) ListDeadLetters(ctx context.Context, req *ratingv1.ListDeadLettersRequest) (*ratingv1.ListDeadLettersResponse, error) {
-	size, err := page.Size(req.GetPageSize(), defaultPage, maxPage)
-	if err != nil {
-		return nil, err
-	}
 	const query = "dead letters"
 	var place *deadPlace
-	if t := req.GetPageToken(); t != "" {
-		place = &deadPlace{}
-		if err := page.Decode(t, query, place); err != nil {
-			return nil, err
-		}
-	}
-	found, more, err := g.s.store.deadLetters(ctx, place, size)
+	size, err := readPage(req, query, defaultPage, maxPage, &place)
 	if err != nil {
 		return nil, err
 	}
-	resp := &ratingv1.ListDeadLettersResponse{}
-	if resp.Total, err = g.s.store.countDeadLetters(ctx); err != nil {
+	found, more, total, err := g.s.listDead(ctx, place, size)
+	if err != nil {
 		return nil, err
 	}
+	resp := &ratingv1.ListDeadLettersResponse{Total: total}
 	if more {
 		last := found[len(found)-1]
 		resp.NextPageToken = page.Encode(query, deadPlace{Created: last.Created, ID: last.id()})
@@ -209,20 +180,14 @@ func (g *adminServer) ReplayDeadLetters(ctx context.Context, req *ratingv1.Repla
 	if err != nil {
 		return nil, err
 	}
-	resp := &ratingv1.ReplayDeadLettersResponse{}
-	for _, id := range ids {
-		refused, err := g.s.store.replay(ctx, id, func(d deadLetter) (Rating, bool, error) { return redecode(d, g.s.now()) })
-		switch {
-		case err != nil:
-			return nil, err
-		case refused != nil:
-			resp.Refused = append(resp.Refused, &ratingv1.ReplayDeadLettersResponse_Refusal{Id: id, Reason: reason(refused)})
-		default:
-			resp.Replayed++
-		}
+	replayed, refused, err := g.s.replayDead(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
-	g.s.letters.soon()
-	g.s.log.InfoContext(ctx, "dead letters replayed", "replayed", resp.GetReplayed(), "still_refused", len(resp.GetRefused()))
+	resp := &ratingv1.ReplayDeadLettersResponse{Replayed: replayed}
+	for _, r := range refused {
+		resp.Refused = append(resp.Refused, &ratingv1.ReplayDeadLettersResponse_Refusal{Id: r.id, Reason: reason(r.cause)})
+	}
 	return resp, nil
 }
 
@@ -231,29 +196,9 @@ func (g *adminServer) DropDeadLetters(ctx context.Context, req *ratingv1.DropDea
 	if err != nil {
 		return nil, err
 	}
-	n, err := g.s.store.drop(ctx, ids)
+	n, err := g.s.dropDead(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	g.s.ingester.metrics.letters.dropped.WithLabelValues(droppedByOperator).Add(float64(n))
-	g.s.letters.soon()
-	g.s.log.InfoContext(ctx, "dead letters dropped for good", "dropped", n)
 	return &ratingv1.DropDeadLettersResponse{Dropped: n}, nil
-}
-
-// recordTimestamp is a dead letter's record time for the wire, which has no times outside the years 1 to 9999: the letter's reason
-// tells those.
-func recordTimestamp(m Micros) *timestamppb.Timestamp {
-	if t := m.Time(); m == 0 || t.Year() < 1 || t.Year() > 9999 {
-		return nil
-	}
-	return timestamppb.New(m.Time())
-}
-
-// reason is an error's text for the user.
-func reason(err error) string {
-	if f := (*fault.Error)(nil); errors.As(err, &f) {
-		return f.Message()
-	}
-	return err.Error()
 }

@@ -13,7 +13,7 @@ import (
 	"movieexample.com/rating"
 )
 
-// damaged is a database whose aggregates somebody changed by hand, one thing each.
+// damaged is a database whose aggregates were changed by hand, one thing each.
 func damaged(t *testing.T) *front {
 	f, _ := serve(t)
 	for i := range 7 {
@@ -130,7 +130,7 @@ func TestAuditOfNothing(t *testing.T) {
 	}
 }
 
-// Dead letters are listed whole, replayed when they are good by now, and dropped for good.
+// Dead letters are listed whole, replayed if they are good now, and dropped.
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	s, c := dial(t, startBroker(t, "", "").Addr()), newClock()
@@ -234,7 +234,7 @@ func TestLargeDeadLetters(t *testing.T) {
 	}
 }
 
-// A sender's header may hold any bytes; the list of dead letters is an answer all the same.
+// A sender's header may hold any bytes; the dead letters can be listed nevertheless.
 func TestDeadLetterWithABinaryHeader(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
@@ -269,7 +269,7 @@ func TestConfig(t *testing.T) {
 	for _, want := range []string{
 		"chart_min_votes: must be from 1 to 1000000, got -1", "chart_max_age: must be from 10ms to 1m, got 1h0m0s",
 		"partitions: must be from 1 to 1024, got 2000", "replication: must be from 0 to 100, got 101",
-		"retention: must be 0 (for ever) or at least 1m, got -1s", "retention_bytes: must be 0 (everything) or at least 1MiB, got -1", "batch_records: must be from 1 to 100000, got -5",
+		"retention: must be 0 (forever) or at least 1m, got -1s", "retention_bytes: must be 0 (everything) or at least 1MiB, got -1", "batch_records: must be from 1 to 100000, got -5",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nlacks %q", err, want)

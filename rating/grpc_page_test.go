@@ -143,8 +143,7 @@ func (f *front) walks(ctx context.Context) map[string]walk {
 	}
 }
 
-// Whoever walks a list while others rate and delete sees each rating that nobody touched exactly once, and nothing
-// twice but what was rated again meanwhile and so has another place.
+// A walk through a list during writes sees each unchanged rating exactly once, and nothing twice but ratings that changed and so moved.
 func TestWalkingWhileOthersWrite(t *testing.T) {
 	t.Parallel()
 	f, c := serve(t)
@@ -195,9 +194,9 @@ func TestWalkingWhileOthersWrite(t *testing.T) {
 					rt.Fatalf("%s: %v, which stays in its place, was seen %d times", name, want, seen)
 				}
 			case i < n && seen != 1:
-				rt.Fatalf("%s: %v, which nobody touched, was seen %d times", name, want, seen)
+				rt.Fatalf("%s: %v, which is unchanged, was seen %d times", name, want, seen)
 			case i >= n && seen != 0:
-				rt.Fatalf("%s: %v, which nobody ever gave, was seen %d times", name, want, seen)
+				rt.Fatalf("%s: %v, which was never given, was seen %d times", name, want, seen)
 			}
 		}
 	})
@@ -367,7 +366,7 @@ func TestPageSizes(t *testing.T) {
 		}
 	}
 	if page, _, err := f.recordPage(t.Context(), strings.Repeat("é", 64), 0)(""); err != nil || len(page) != 0 {
-		t.Errorf("a record that nobody rated: %v, %v", page, err)
+		t.Errorf("a record without ratings: %v, %v", page, err)
 	}
 }
 

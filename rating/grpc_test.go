@@ -183,8 +183,8 @@ func TestBadInput(t *testing.T) {
 		{"chart, none", chart("movie", 0, 0, nil), "chart: must be CHART_TOP, CHART_POPULAR or CHART_TRENDING, got CHART_UNSPECIFIED"},
 		{"chart, unknown", chart("movie", 9, 0, nil), "chart: must be CHART_TOP, CHART_POPULAR or CHART_TRENDING, got 9"},
 		{"chart, size", chart("movie", top, -1, nil), "page_size: " + wantNoPage + "50; got -1"},
-		{"chart, start", chart("movie", top, 0, &ratingv1.ChartPosition{SortKey: math.NaN()}), "start.sort_key: must be a number, got NaN; take start unchanged from next of the answer before"},
-		{"chart, start votes", chart("movie", top, 0, &ratingv1.ChartPosition{Votes: -1}), "start.votes: must not be negative, got -1; take start unchanged from next of the answer before"},
+		{"chart, start", chart("movie", top, 0, &ratingv1.ChartPosition{SortKey: math.NaN()}), "start.sort_key: must be a number, got NaN; send next of the previous response unchanged as start"},
+		{"chart, start votes", chart("movie", top, 0, &ratingv1.ChartPosition{Votes: -1}), "start.votes: must not be negative, got -1; send next of the previous response unchanged as start"},
 		{"chart, start id", chart("movie", top, 0, &ratingv1.ChartPosition{AfterRecordId: long}), "start.after_record_id: must be 1 to 128 bytes, got 129"},
 		{"totals, no type", totals(""), "record_type: " + wantType},
 		{"history, no type", history("", "1"), "record_type: " + wantType},
@@ -371,7 +371,7 @@ func TestRatingsLast(t *testing.T) {
 	g.checkAudit(t)
 }
 
-// A batch answers in the order asked for, each record once, those without ratings left out.
+// A batch has the order of the request, each record once, and none without ratings.
 func TestBatchOfSummaries(t *testing.T) {
 	t.Parallel()
 	f, _ := serve(t)

@@ -127,7 +127,7 @@ func TestUsers(t *testing.T) {
 		if len(distinct) != int(want) {
 			t.Errorf("%s: an export has %d users, want %d", when, len(distinct), want)
 		}
-		c.Add(15 * time.Second) // a board may be a second old; while the totals are the same, the count ten
+		c.Add(15 * time.Second) // a snapshot may be a second old; while the totals are the same, the count ten
 		eventually(t, "the users to be counted "+when, func() bool { n, counted := f.users(t, "movie"); return counted && n == want })
 	}
 	check("before any rating", 0)

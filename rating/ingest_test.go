@@ -13,6 +13,7 @@ import (
 
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/sqldb/sqltest"
+	"movieexample.com/internal/telemetry"
 )
 
 // exec runs a statement on the store's writing connection, as an operator's other program would not.
@@ -28,7 +29,7 @@ func (s *store) exec(t testing.TB, text string) {
 
 func mustStart(t *testing.T, in *ingester, earliest int64) {
 	t.Helper()
-	if _, err := in.start(t.Context(), testPartition, earliest); err != nil {
+	if _, err := in.startPartition(t.Context(), testPartition, earliest); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -40,9 +41,8 @@ func mustIngest(t *testing.T, in *ingester, recs []logRecord, want int64) {
 	}
 }
 
-// Two processes believe that the partition is theirs. The one that is behind notices, writes nothing, and goes on
-// where the other one is.
-func TestAZombieIsFenced(t *testing.T) {
+// Two processes believe that they own the partition. The one that is behind is fenced, writes nothing, and seeks to the stored offset.
+func TestAFormerOwnerIsFenced(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	log := &logBuffer{}
 	living, zombie := newTestIngester(t, s, nil), newTestIngester(t, s, log.logger())
@@ -56,12 +56,12 @@ func TestAZombieIsFenced(t *testing.T) {
 		next, err := zombie.records(t.Context(), testPartition, recs)
 		if fenced := (*fencedError)(nil); !errors.As(err, &fenced) || next != 3 {
 			t.Fatalf("the zombie's batch: next %d, %v; want 3 and a *fencedError", next, err)
-		} else if want := "partition ratings[2] goes on at offset 3, not 0: another process ingested it"; err.Error() != want {
+		} else if want := "partition ratings[2] is at offset 3, not 0: another process ingested it"; err.Error() != want {
 			t.Errorf("it says %q, want %q", err, want)
 		}
 	}
 	modelOf(events[:3]...).check(t, s)
-	if !strings.Contains(log.String(), "reading on where the database says") {
+	if !strings.Contains(log.String(), "fenced; seeking to the stored offset") {
 		t.Errorf("no log line about it: %s", log)
 	}
 	if n := testutil.ToFloat64(zombie.metrics.fenced); n != 2 {
@@ -100,9 +100,9 @@ func TestAPartitionThatWasGivenUpIngestsNothing(t *testing.T) {
 	}
 	in.stop(testPartition)
 	if _, err := in.records(t.Context(), testPartition, logOf(0, change(1, 1, 5, 1))); !errors.Is(err, errNotOwned) {
-		t.Errorf("records of a partition that was given up: %v", err)
+		t.Errorf("records of a partition that is not ours: %v", err)
 	}
-	if r, n := in.haltedReason(testPartition), haltedMetric(t, in); r != "" || n != 0 {
+	if r, n := in.haltReason(testPartition), haltedMetric(t, in); r != "" || n != 0 {
 		t.Errorf("still halted (%q, metric %v), though it is not ours", r, n)
 	}
 	modelOf().check(t, s)
@@ -114,20 +114,20 @@ func TestHaltIsToldOnceAndEndsWithANewAssignment(t *testing.T) {
 	mustStart(t, in, 0)
 	in.halt(testPartition, halt{reason: "the log lost records"})
 	in.halt(testPartition, halt{reason: "the log lost records"})
-	if n := strings.Count(log.String(), "stands still"); n != 1 {
+	if n := strings.Count(log.String(), "is halted"); n != 1 {
 		t.Errorf("%d log lines, want 1:\n%s", n, log)
 	}
-	if r := in.haltedReason(testPartition); r != "the log lost records" {
+	if r := in.haltReason(testPartition); r != "the log lost records" {
 		t.Errorf("reason %q", r)
 	}
 	mustStart(t, in, 0)
-	if r, n := in.haltedReason(testPartition), haltedMetric(t, in); r != "" || n != 0 {
+	if r, n := in.haltReason(testPartition), haltedMetric(t, in); r != "" || n != 0 {
 		t.Errorf("halted after a new assignment: %q, metric %v", r, n)
 	}
 }
 
-// A record that the database refuses is found by halving, and only that one is buried, wherever it stands.
-func TestARefusedRecordIsFoundAndBuried(t *testing.T) {
+// A record that the database refuses is found by halving, and only that one becomes a dead letter, at any place.
+func TestARefusedRecordIsFoundAndKept(t *testing.T) {
 	for _, where := range []struct{ name, column, value string }{{"ratings", "user_id", "u13"}, {"aggregates", "record_id", "m13"}} {
 		for _, n := range []int{1, 2, 7, 16} {
 			for bad := 0; bad < n; bad += 3 {
@@ -156,9 +156,9 @@ func TestARefusedRecordIsFoundAndBuried(t *testing.T) {
 					t.Fatalf("%s, %d events, bad one at %d: dead letters %v", where.name, n, bad, letters)
 				}
 				if l := letters[0]; l.Class != "store-refused" || !strings.Contains(l.Reason, "is not wanted") || len(l.Payload) == 0 {
-					t.Errorf("buried as %+v", l)
+					t.Errorf("dead letter %+v", l)
 				}
-				if !strings.Contains(log.String(), "burying a record that the database refuses") {
+				if !strings.Contains(log.String(), "the database refuses a record; keeping it as a dead letter") {
 					t.Errorf("no log line about it:\n%s", log)
 				}
 				if applied, refused := testutil.ToFloat64(in.metrics.applied), testutil.ToFloat64(in.metrics.refused); applied != float64(n-1) || refused != 2 {
@@ -191,7 +191,7 @@ func holdLock(t *testing.T, url string, _ *store) (end func()) {
 	}
 }
 
-// Whatever the database cannot take for now waits, for ever if need be, and never becomes a dead letter.
+// What the database cannot take now waits, without a limit, and never becomes a dead letter.
 func TestIngestionWaitsForTheDatabase(t *testing.T) {
 	// Each returns what ends the trouble.
 	troubles := map[string]func(t *testing.T, url string, s *store) (end func()){
@@ -231,7 +231,7 @@ func TestIngestionWaitsForTheDatabase(t *testing.T) {
 				next, err := in.records(context.WithoutCancel(t.Context()), testPartition, logOf(0, events...))
 				answered <- answer{next, err}
 			}()
-			const line = "ingestion waits for the database"
+			const line = "ingestion is waiting for the database"
 			eventually(t, "three attempts", func() bool {
 				return testutil.ToFloat64(in.metrics.retries) >= 3 && strings.Contains(log.String(), line)
 			})
@@ -247,8 +247,8 @@ func TestIngestionWaitsForTheDatabase(t *testing.T) {
 				t.Errorf("%d dead letters, the first: %+v", len(l), l[0])
 			}
 			// One line for each text, and one at the end.
-			if waits, ends := strings.Count(log.String(), line), strings.Count(log.String(), "ingestion waited for the database, and goes on"); waits > sayings || ends != 1 {
-				t.Errorf("%d lines say that it waits and %d that it goes on:\n%s", waits, ends, log)
+			if waits, ends := strings.Count(log.String(), line), strings.Count(log.String(), "the database is available again; ingestion resumed"); waits > telemetry.ErrorsPerRepeat || ends != 1 {
+				t.Errorf("%d lines say that it waits and %d that it resumed:\n%s", waits, ends, log)
 			}
 			if n := testutil.ToFloat64(in.metrics.retries); n < 3 {
 				t.Errorf("metric of retries %v, want 3 or more", n)
@@ -286,7 +286,7 @@ func TestIngestionEndsWithItsContext(t *testing.T) {
 		_, err := in.records(ctx, testPartition, logOf(0, change(1, 1, 5, 1)))
 		done <- err
 	}()
-	eventually(t, "the first attempt", func() bool { return strings.Contains(log.String(), "ingestion waits") })
+	eventually(t, "the first attempt", func() bool { return strings.Contains(log.String(), "ingestion is waiting") })
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v, want the context's error", err)
@@ -296,7 +296,7 @@ func TestIngestionEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// A database that became read-only is no reason to bury anything either. (The connection is dropped at the first
+// A database that became read-only is no reason for a dead letter either. (The connection is dropped at the first
 // failure, so that the setting, and with it the trouble, is gone at the second attempt.) This is about SQLite; a server
 // that became read-only is among the troubles above.
 func TestAReadOnlyDatabaseIsWaitedFor(t *testing.T) {
@@ -307,7 +307,7 @@ func TestAReadOnlyDatabaseIsWaitedFor(t *testing.T) {
 	s.exec(t, "PRAGMA query_only = 1")
 	mustIngest(t, in, logOf(0, change(1, 1, 5, 1)), 1)
 	modelOf(change(1, 1, 5, 1)).check(t, s)
-	if len(s.letters(t)) != 0 || !strings.Contains(log.String(), "ingestion waits") {
+	if len(s.letters(t)) != 0 || !strings.Contains(log.String(), "ingestion is waiting") {
 		t.Errorf("%d dead letters; log:\n%s", len(s.letters(t)), log)
 	}
 }
@@ -320,7 +320,7 @@ func TestAPartitionThatTheDatabaseForgot(t *testing.T) {
 	s.exec(t, "DELETE FROM ingest_offsets")
 	b := batch{partition: testPartition, start: 0, end: 1, changes: []Rating{change(1, 1, 5, 1)}}
 	_, cause, err := in.try(t.Context(), b)
-	if err != nil || cause == nil || !strings.Contains(cause.Error(), "the database has lost where partition ratings[2] goes on") {
+	if err != nil || cause == nil || !strings.Contains(cause.Error(), "the database has no offset of partition ratings[2] any more") {
 		t.Errorf("try: %v, %v", cause, err)
 	}
 	modelOf().check(t, s)
@@ -363,8 +363,8 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 	}
 }
 
-// However many partitions have something to write, no more than the places for writers are in the database at once; whoever
-// waits for a place still ends with its context, and has written nothing.
+// No more partitions write at the same time than there are slots for writers. A partition that waits for a slot ends with its context
+// and has written nothing.
 func TestWritersTakeTurns(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	in := newTestIngester(t, s, nil)

@@ -53,7 +53,7 @@ func TestApacheKafka(t *testing.T) {
 		"transactions":  testTransactions,
 		"compaction":    testCompaction,
 		"append-time":   testLogAppendTime,
-		"made-anew":     testMadeAnew,
+		"recreated":     testRecreated,
 		"deleted-early": testDeletedRecords,
 		"two-members":   testTwoMembers,
 		"min-insync":    testMinInSync,
@@ -77,7 +77,7 @@ func TestApacheKafka(t *testing.T) {
 	}
 }
 
-// realCfg is s.cfg with a group of its own.
+// realCfg is s.cfg with its own group.
 func realCfg(s *stream) rating.Config {
 	cfg := s.cfg()
 	cfg.Group = "group-" + s.topic
@@ -195,7 +195,7 @@ func testCompaction(t *testing.T, s *stream) {
 	for range 20 {
 		next()
 	}
-	// What is there is read by a client of its own, until the log has a gap.
+	// Another client reads the log until it has a gap.
 	eventually(t, "a gap in the log", func() bool {
 		next() // rolls the segment, some time
 		reader, err := kgo.NewClient(kgo.SeedBrokers(s.addr), kgo.ConsumeTopics(s.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
@@ -238,22 +238,22 @@ func testLogAppendTime(t *testing.T, s *stream) {
 	}
 }
 
-// The topic is deleted and made anew under a running service, and again while it is stopped.
-func testMadeAnew(t *testing.T, s *stream) {
+// The topic is deleted and recreated while the service runs, and again while it is stopped.
+func testRecreated(t *testing.T, s *stream) {
 	url := sqltest.URL(t)
 	s.makeTopic(t)
 	f := start(t, url, realCfg(s), nil)
 	s.publish(t, event("1", "a", 5, time.Now()), event("1", "b", 5, time.Now()))
 	eventually(t, "two events", func() bool { return f.ingested(t) == 2 })
 	began := time.Now()
-	anew := s.remakeTopic(t, 2)
+	recreated := s.remakeTopic(t, 2)
 	u := dial(t, s.addr)
 	u.topic = s.topic
 	u.publish(t, event("2", "a", 5, time.Now()))
-	eventually(t, "both partitions to stand still", func() bool {
-		return f.halted(t, anew.HexID()) != "" && f.gauge(t, "movieexample_rating_ingest_halted_partitions") == 2
+	eventually(t, "both partitions to be halted", func() bool {
+		return f.halted(t, recreated.HexID()) != "" && f.gauge(t, "movieexample_rating_ingest_halted_partitions") == 2
 	})
-	t.Logf("noticed %v after the topic was deleted: %s", time.Since(began).Round(time.Millisecond), f.halted(t, anew.HexID()))
+	t.Logf("noticed %v after the topic was deleted: %s", time.Since(began).Round(time.Millisecond), f.halted(t, recreated.HexID()))
 	if n := f.votes(t, "2"); n != 0 {
 		t.Errorf("%d votes of the new topic", n)
 	}
@@ -266,7 +266,7 @@ func testMadeAnew(t *testing.T, s *stream) {
 	f.close(t)
 	again := u.remakeTopic(t, 2)
 	g := start(t, url, realCfg(s), nil)
-	g.checkHalted(t, "was deleted and made anew", again.HexID(), anew.HexID())
+	g.checkHalted(t, "was deleted and recreated", again.HexID(), recreated.HexID())
 }
 
 // The log is cut at its beginning, before the service has read it.

@@ -11,280 +11,280 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// gaps knows, for each partition of the topic, whichever process has it, what lies between the next record to ingest and the end
-// of the log. ListIngestPartitions and the metrics both read it. A partition of this process is told of by the ingester, every
-// other by what the monitor finds in the database. What was known stays while the brokers do not answer, and its age grows: ages
-// are computed when they are asked for.
-type gaps struct {
+// lagTracker tracks, for every partition of the topic, the lag between the next record to ingest and the end of the log. The metrics
+// and ListIngestPartitions read it. The ingester reports the partitions of this process; the watcher finds the others in the database.
+// While the brokers do not answer, the lag stays and its age grows: ages are computed when read.
+type lagTracker struct {
 	now   func() time.Time
-	descs gapDescs
+	descs lagDescs
 
 	mu sync.Mutex
-	of map[partition]*gap
-	// watched: the brokers are asked, so that what they say is a metric.
+	of map[partition]*partitionLag
+	// watched: the brokers were asked, so there is a metric of whether they answer.
 	watched bool
-	// up: they answered when they were asked last.
+	// up: they answered the last request.
 	up bool
-	// answered is when they did, and before the first answer when they were first asked.
+	// answered is when they last answered; before the first answer, when they were first asked.
 	answered time.Time
 	// answersSeen counts their answers.
 	answersSeen int
-	// topicID is the topic's id as the brokers told last; empty before, or where there is none.
+	// topicID is the topic's id in the last answer; empty before, or if there is no topic.
 	topicID string
 }
 
-// staleAfter is how long the brokers may be silent before the age of what waits is the time of their silence: what has been
-// published since, nobody knows.
+// staleAfter is how long the brokers may not answer before the lag is at least that time: records may have been published since.
 const staleAfter = 5 * time.Second
 
-// gap is what lies between the next record to ingest and the end of one partition.
-type gap struct {
+// partitionLag is the lag of one partition.
+type partitionLag struct {
 	// ours: this process ingests the partition.
 	ours   bool
 	next   int64
 	placed bool // next is known
 	end    int64
 	ended  bool // end is known
-	// from is where the records that wait begin: next, unless the log was truncated before it. Then it is where the log ended
-	// when that was found.
+	// from is the first offset that is not ingested: next, unless the log was truncated before it. Then it is where the log ended when
+	// the truncation was found.
 	from int64
 	// first is where the log begins.
 	first int64
-	// since is the timestamp of the oldest record that waits; exact, or that of the record before it. Zero where it is not known.
+	// since is the timestamp of the oldest record that is not ingested: exact, or of the record before it. Zero if unknown.
 	since time.Time
 	exact bool
-	// noticed is when the gap was first seen. It stands in for a timestamp that is missing.
+	// noticed is when the lag was first seen, for records without a timestamp.
 	noticed time.Time
-	// owner is the member of the group that has the partition; empty: none has. ownerKnown: the brokers told.
+	// owner is the member of the group that owns the partition; empty: none. ownerKnown: the brokers have answered.
 	owner      string
 	ownerKnown bool
-	// halted is why the partition stands still, of one that is not ours.
+	// halted is the halt reason of a partition.
 	halted string
 }
 
-type gapDescs struct{ up, next, lag, lagInTime, owner, unowned, halted *prometheus.Desc }
+type lagDescs struct{ up, next, lag, lagInTime, owner, unowned, halted *prometheus.Desc }
 
-func newGaps(now func() time.Time) *gaps {
+func newLagTracker(now func() time.Time) *lagTracker {
 	labels := []string{"topic", "partition"}
-	return &gaps{
-		now: now, of: make(map[partition]*gap),
-		descs: gapDescs{
+	return &lagTracker{
+		now: now, of: make(map[partition]*partitionLag),
+		descs: lagDescs{
 			up: prometheus.NewDesc("movieexample_kafka_up",
-				"1 if the brokers answered when they were last asked about the topic of rating events, which is every second; 0 if they did not.", nil, nil),
+				"1 if the brokers answered the last request about the topic of rating events, sent every second; 0 if they did not.", nil, nil),
 			next: prometheus.NewDesc("movieexample_rating_ingest_next_offset", "Offset of the next record to ingest, of every partition.", labels, nil),
 			lag: prometheus.NewDesc("movieexample_rating_ingest_lag_records",
-				"Offsets between the next record to ingest and the end of the partition, as of the last answer of the brokers, which are asked every second. Every process tells it of every partition.", labels, nil),
+				"Offsets between the next record to ingest and the end of the partition, as of the last answer of the brokers, which are asked every second. Every process reports every partition.", labels, nil),
 			lagInTime: prometheus.NewDesc("movieexample_rating_ingest_lag_seconds",
-				"Age of the oldest record that is not ingested, by its timestamp; without one, since it was first seen. 0 where everything is ingested. While the brokers do not answer, at least the time since they last did.", labels, nil),
+				"Age of the oldest record that is not ingested, by its timestamp; without one, since it was first seen. 0 if everything is ingested. While the brokers do not answer, at least the time since they last did.", labels, nil),
 			owner: prometheus.NewDesc("movieexample_rating_ingest_partition_owner",
-				"1, with the group's member that has the partition as owner; empty where none has.", append(labels, "owner"), nil),
-			unowned: prometheus.NewDesc("movieexample_rating_ingest_unowned_partitions", "Partitions of the topic that no process ingests: the number without an owner.", nil, nil),
-			halted:  prometheus.NewDesc("movieexample_rating_ingest_halted_partitions", "Partitions of the topic that stand still until an operator looks at them; ListIngestPartitions says why.", nil, nil),
+				"1, with the member of the group that owns the partition as owner; empty if none does.", append(labels, "owner"), nil),
+			unowned: prometheus.NewDesc("movieexample_rating_ingest_unowned_partitions", "Partitions of the topic without an owner.", nil, nil),
+			halted:  prometheus.NewDesc("movieexample_rating_ingest_halted_partitions", "Halted partitions of the topic; ListIngestPartitions shows the reasons.", nil, nil),
 		},
 	}
 }
 
-// change changes what is known of a partition.
-func (g *gaps) change(p partition, f func(*gap)) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.changeLocked(p, f)
+// change changes the lag of a partition.
+func (t *lagTracker) change(p partition, f func(*partitionLag)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.changeLocked(p, f)
 }
 
-func (g *gaps) changeLocked(p partition, f func(*gap)) {
-	if g.of[p] == nil {
-		g.of[p] = &gap{}
+func (t *lagTracker) changeLocked(p partition, f func(*partitionLag)) {
+	if t.of[p] == nil {
+		t.of[p] = &partitionLag{}
 	}
-	f(g.of[p])
-	if gp := g.of[p]; !gp.placed || !gp.ended || gp.from >= gp.end {
-		gp.since, gp.exact, gp.noticed = time.Time{}, false, time.Time{}
-	} else if gp.noticed.IsZero() {
-		gp.noticed = g.now()
+	f(t.of[p])
+	if l := t.of[p]; !l.placed || !l.ended || l.from >= l.end {
+		l.since, l.exact, l.noticed = time.Time{}, false, time.Time{}
+	} else if l.noticed.IsZero() {
+		l.noticed = t.now()
 	}
 }
 
-func (gp *gap) moveTo(next int64) {
-	if gp.placed && next == gp.next {
+func (l *partitionLag) moveTo(next int64) {
+	if l.placed && next == l.next {
 		return
 	}
-	if gp.exact = false; next < gp.next {
-		gp.since = time.Time{} // back to older records
+	if l.exact = false; next < l.next {
+		l.since = time.Time{} // back to older records
 	}
-	gp.next, gp.from, gp.placed, gp.noticed = next, next, true, time.Time{}
+	l.next, l.from, l.placed, l.noticed = next, next, true, time.Time{}
 }
 
-// moved says that a partition is ours and goes on at next.
-func (g *gaps) moved(p partition, next int64) {
-	g.change(p, func(gp *gap) {
-		gp.ours, gp.halted = true, ""
-		gp.moveTo(next)
+// moved sets the next offset of a partition of this process.
+func (t *lagTracker) moved(p partition, next int64) {
+	t.change(p, func(l *partitionLag) {
+		l.ours, l.halted = true, ""
+		l.moveTo(next)
 	})
 }
 
-// halted says that one of our partitions stands still, until it is moved.
-func (g *gaps) halted(p partition, reason string) {
-	g.change(p, func(gp *gap) { gp.halted = reason })
+// setHalted sets the halt reason of a partition of this process, until it is moved.
+func (t *lagTracker) setHalted(p partition, reason string) {
+	t.change(p, func(l *partitionLag) { l.halted = reason })
 }
 
-// truncated says that the log ends before the record to go on with: what comes from now on waits.
-func (g *gaps) truncated(p partition, end int64) {
-	g.change(p, func(gp *gap) { gp.from, gp.end, gp.ended = min(gp.next, end), end, true })
+// truncated says that the log ends before the next offset: later records are not ingested.
+func (t *lagTracker) truncated(p partition, end int64) {
+	t.change(p, func(l *partitionLag) { l.from, l.end, l.ended = min(l.next, end), end, true })
 }
 
-// fetched says that records were read, the first of them to ingest with that timestamp, and where the log ended then.
-func (g *gaps) fetched(p partition, first, last time.Time, end int64) (ingested func()) {
-	g.change(p, func(gp *gap) { gp.end, gp.ended, gp.since, gp.exact = end, true, first, true })
-	// The record that comes next is not known yet; it is hardly older than the one before.
-	return func() { g.change(p, func(gp *gap) { gp.since, gp.exact = last, false }) }
+// fetched says that records with these first and last timestamps were read, and where the log ended then. ingested is called when they
+// are durable.
+func (t *lagTracker) fetched(p partition, first, last time.Time, end int64) (ingested func()) {
+	t.change(p, func(l *partitionLag) { l.end, l.ended, l.since, l.exact = end, true, first, true })
+	// The next record is not known yet. It is hardly older than the last one.
+	return func() { t.change(p, func(l *partitionLag) { l.since, l.exact = last, false }) }
 }
 
-// ends says where the log of one of our partitions ends now.
-func (g *gaps) ends(p partition, end int64) {
-	g.change(p, func(gp *gap) { gp.end, gp.ended = end, true })
+// ends sets where the log of a partition of this process ends.
+func (t *lagTracker) ends(p partition, end int64) {
+	t.change(p, func(l *partitionLag) { l.end, l.ended = end, true })
 }
 
-// forget says that a partition is not ours any more: from now on the database tells how far it is.
-func (g *gaps) forget(p partition) {
-	g.change(p, func(gp *gap) { gp.ours, gp.halted = false, "" })
+// forget says that a partition no longer belongs to this process: its offset now comes from the database.
+func (t *lagTracker) forget(p partition) {
+	t.change(p, func(l *partitionLag) { l.ours, l.halted = false, "" })
 }
 
-// silent says that the brokers were asked, and did not answer.
-func (g *gaps) silent() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.answered.IsZero() {
-		g.answered = g.now()
+// silent says that the brokers did not answer.
+func (t *lagTracker) silent() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.answered.IsZero() {
+		t.answered = t.now()
 	}
-	g.watched, g.up = true, false
+	t.watched, t.up = true, false
 }
 
-// answers is how often the brokers have answered.
-func (g *gaps) answers() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.answersSeen
+// answers returns how often the brokers have answered.
+func (t *lagTracker) answers() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.answersSeen
 }
 
-// observe takes over what brokers and database tell of a topic, and who has its partitions. placed: the database did tell.
-func (g *gaps) observe(topic string, s state, who owners, placed bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.watched, g.up, g.answered, g.topicID = true, true, g.now(), s.log.id
-	g.answersSeen++
+// observe updates the lag from what the brokers and the database have of a topic, and who owns its partitions. placed: the database
+// has answered.
+func (t *lagTracker) observe(topic string, s state, who owners, placed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.watched, t.up, t.answered, t.topicID = true, true, t.now(), s.log.id
+	t.answersSeen++
 	if s.log.id == "" {
-		return // deleted: what was known stays, and its reason is told by the ingester
+		return // deleted: the lag stays, and the ingester sets the halt reason
 	}
 	for _, number := range s.log.numbers {
 		p := partition{Topic: topic, TopicID: s.log.id, Number: number}
 		b, led := s.log.partitions[number]
-		j := s.judge(p)
-		g.changeLocked(p, func(gp *gap) {
+		d := s.decide(p)
+		t.changeLocked(p, func(l *partitionLag) {
 			if led {
-				gp.first, gp.end, gp.ended = b.first, b.end, true
+				l.first, l.end, l.ended = b.first, b.end, true
 			}
-			if !gp.ours && placed {
-				gp.halted = j.reason
-				if led || j.known {
-					gp.moveTo(j.next)
+			if !l.ours && placed {
+				l.halted = d.reason
+				if led || d.known {
+					l.moveTo(d.next)
 				}
-				if gp.ended && gp.from == gp.next {
-					gp.from = min(gp.from, gp.end) // a truncated log
+				if l.ended && l.from == l.next {
+					l.from = min(l.from, l.end) // a truncated log
 				}
 			}
 			if who.known {
-				gp.ownerKnown = true
+				l.ownerKnown = true
 			}
 			if who.settled {
-				gp.owner = who.of[number]
+				l.owner = who.of[number]
 			}
 		})
 	}
-	// Those of a topic that had the name before.
-	maps.DeleteFunc(g.of, func(p partition, gp *gap) bool { return p.TopicID != s.log.id && !gp.ours })
+	// Partitions of a former topic of this name.
+	maps.DeleteFunc(t.of, func(p partition, l *partitionLag) bool { return p.TopicID != s.log.id && !l.ours })
 }
 
-// recorded takes over how far the partitions are by the database, for a process that has not heard from the brokers yet.
-func (g *gaps) recorded(topic string, rows []ingestOffset) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// recorded updates the next offsets from the database, before the brokers have answered.
+func (t *lagTracker) recorded(topic string, rows []ingestOffset) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, o := range rows {
-		if o.Topic != topic || g.topicID != "" && o.TopicID != g.topicID {
+		if o.Topic != topic || t.topicID != "" && o.TopicID != t.topicID {
 			continue
 		}
-		g.changeLocked(o.partition, func(gp *gap) {
-			if !gp.ours {
-				gp.halted = o.halted
-				gp.moveTo(o.next)
+		t.changeLocked(o.partition, func(l *partitionLag) {
+			if !l.ours {
+				l.halted = o.halted
+				l.moveTo(o.next)
 			}
 		})
 	}
 }
 
-// oldest says which timestamp the record has that a partition waits at since from; zero if it has none.
-func (g *gaps) oldest(p partition, from int64, at time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if gp := g.of[p]; gp != nil && max(gp.from, gp.first) == from && gp.from < gp.end {
-		gp.since, gp.exact = at, true
+// oldest sets the timestamp of a partition's first record that is not ingested, at from; zero if it has none.
+func (t *lagTracker) oldest(p partition, from int64, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l := t.of[p]; l != nil && max(l.from, l.first) == from && l.from < l.end {
+		l.since, l.exact = at, true
 	}
 }
 
-// unknown returns the partitions that wait at an offset for longer than a while, and nobody knows since when: one whose records
-// are on their way is not among them.
-func (g *gaps) unknown(while time.Duration) map[partition]int64 {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// unknown returns the partitions that have lagged for a while and whose oldest record has an unknown timestamp, with that record's
+// offset. A partition whose records are being fetched is not among them.
+func (t *lagTracker) unknown(while time.Duration) map[partition]int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var out map[partition]int64
-	for p, gp := range g.of {
-		if gp.ended && gp.from < gp.end && !gp.exact && !gp.noticed.IsZero() && g.now().Sub(gp.noticed) >= while {
+	for p, l := range t.of {
+		if l.ended && l.from < l.end && !l.exact && !l.noticed.IsZero() && t.now().Sub(l.noticed) >= while {
 			if out == nil {
 				out = make(map[partition]int64)
 			}
-			out[p] = max(gp.from, gp.first)
+			out[p] = max(l.from, l.first)
 		}
 	}
 	return out
 }
 
-// known is what is known of a partition at one moment.
-type known struct {
-	gap
+// lag is the lag of a partition at one moment.
+type lag struct {
+	partitionLag
 	age time.Duration
 }
 
-// lagOf returns what is known of a partition; ok is false where it is not known how far it is, or where its log ends.
-func (g *gaps) lagOf(p partition) (k known, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	gp := g.of[p]
-	if gp == nil {
-		return known{}, false
+// lagOf returns the lag of a partition; ok is false if its next offset or the end of its log is unknown.
+func (t *lagTracker) lagOf(p partition) (k lag, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := t.of[p]
+	if l == nil {
+		return lag{}, false
 	}
-	return known{gap: *gp, age: g.age(gp)}, gp.placed && gp.ended
+	return lag{*l, t.age(l)}, l.placed && l.ended
 }
 
-// topic is the id that the brokers told last; empty before they did, and where there is none.
-func (g *gaps) topic() string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.topicID
+// topic returns the topic's id in the last answer of the brokers; empty before, or if there is no topic.
+func (t *lagTracker) topic() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.topicID
 }
 
-// partitions returns those that are known, by number.
-func (g *gaps) partitions() []partition {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.sorted()
+// partitions returns the tracked partitions by number.
+func (t *lagTracker) partitions() []partition {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sorted()
 }
 
-// sorted returns one partition of each number: that of the topic that is there, if it is known.
-func (g *gaps) sorted() []partition {
-	all := slices.SortedFunc(maps.Keys(g.of), func(a, b partition) int {
+// sorted returns one partition of each number: that of the current topic, if it is tracked.
+func (t *lagTracker) sorted() []partition {
+	all := slices.SortedFunc(maps.Keys(t.of), func(a, b partition) int {
 		rank := func(p partition) int {
 			switch {
-			case p.TopicID == g.topicID:
+			case p.TopicID == t.topicID:
 				return 0
-			case g.of[p].ours:
+			case t.of[p].ours:
 				return 1
 			}
 			return 2
@@ -294,80 +294,80 @@ func (g *gaps) sorted() []partition {
 	return slices.CompactFunc(all, func(a, b partition) bool { return a.Number == b.Number })
 }
 
-// silence is how long the brokers have not answered, as far as that is worth telling.
-func (g *gaps) silence() time.Duration {
-	if since := g.now().Sub(g.answered); g.watched && !g.up && since >= staleAfter {
+// silence returns how long the brokers have not answered; 0 for less than staleAfter.
+func (t *lagTracker) silence() time.Duration {
+	if since := t.now().Sub(t.answered); t.watched && !t.up && since >= staleAfter {
 		return since
 	}
 	return 0
 }
 
-// silentFor is how long the brokers have not answered; 0 while they do.
-func (g *gaps) silentFor() time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.up || !g.watched {
+// silentFor returns how long the brokers have not answered; 0 while they do.
+func (t *lagTracker) silentFor() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.up || !t.watched {
 		return 0
 	}
-	return g.now().Sub(g.answered)
+	return t.now().Sub(t.answered)
 }
 
-func (gp *gap) records() int64 { return max(0, gp.end-gp.from) }
+func (l *partitionLag) records() int64 { return max(0, l.end-l.from) }
 
-func (g *gaps) age(gp *gap) time.Duration {
+func (t *lagTracker) age(l *partitionLag) time.Duration {
 	age := time.Duration(0)
-	if gp.placed && gp.ended && gp.from < gp.end {
-		since := gp.since
+	if l.placed && l.ended && l.from < l.end {
+		since := l.since
 		if since.IsZero() {
-			since = gp.noticed
+			since = l.noticed
 		}
-		age = g.now().Sub(since)
+		age = t.now().Sub(since)
 	}
-	return max(0, age, g.silence())
+	return max(0, age, t.silence())
 }
 
-// Describe makes it a metric.
-func (g *gaps) Describe(ch chan<- *prometheus.Desc) {
-	d := g.descs
+// Describe implements prometheus.Collector.
+func (t *lagTracker) Describe(ch chan<- *prometheus.Desc) {
+	d := t.descs
 	for _, desc := range []*prometheus.Desc{d.up, d.next, d.lag, d.lagInTime, d.owner, d.unowned, d.halted} {
 		ch <- desc
 	}
 }
 
-// Collect computes it.
-func (g *gaps) Collect(ch chan<- prometheus.Metric) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	tell := func(desc *prometheus.Desc, value float64, labels ...string) {
+// Collect implements prometheus.Collector.
+func (t *lagTracker) Collect(ch chan<- prometheus.Metric) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	send := func(desc *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
-	if g.watched {
+	if t.watched {
 		up := 0.0
-		if g.up {
+		if t.up {
 			up = 1
 		}
-		tell(g.descs.up, up)
+		send(t.descs.up, up)
 	}
 	unowned, halted := 0, 0
-	for _, p := range g.sorted() {
-		gp, number := g.of[p], strconv.Itoa(int(p.Number))
-		if gp.placed {
-			tell(g.descs.next, float64(gp.next), p.Topic, number)
-			tell(g.descs.lagInTime, g.age(gp).Seconds(), p.Topic, number)
+	for _, p := range t.sorted() {
+		l, number := t.of[p], strconv.Itoa(int(p.Number))
+		if l.placed {
+			send(t.descs.next, float64(l.next), p.Topic, number)
+			send(t.descs.lagInTime, t.age(l).Seconds(), p.Topic, number)
 		}
-		if gp.placed && gp.ended {
-			tell(g.descs.lag, float64(gp.records()), p.Topic, number)
+		if l.placed && l.ended {
+			send(t.descs.lag, float64(l.records()), p.Topic, number)
 		}
-		if gp.halted != "" {
+		if l.halted != "" {
 			halted++
 		}
-		if gp.ownerKnown {
-			tell(g.descs.owner, 1, p.Topic, number, gp.owner)
-			if gp.owner == "" {
+		if l.ownerKnown {
+			send(t.descs.owner, 1, p.Topic, number, l.owner)
+			if l.owner == "" {
 				unowned++
 			}
 		}
 	}
-	tell(g.descs.unowned, float64(unowned))
-	tell(g.descs.halted, float64(halted))
+	send(t.descs.unowned, float64(unowned))
+	send(t.descs.halted, float64(halted))
 }

@@ -13,7 +13,7 @@ func logWith(p partition, first, end int64, rows ...ingestOffset) state {
 // The age of what waits, through the life of one partition.
 func TestLagInTime(t *testing.T) {
 	now := t0
-	g := newGaps(func() time.Time { return now })
+	g := newLagTracker(func() time.Time { return now })
 	p := testPartition
 	check := func(when string, records int64, age time.Duration) {
 		t.Helper()
@@ -34,7 +34,7 @@ func TestLagInTime(t *testing.T) {
 	later(time.Minute)
 	check("at the end, later", 0, 0)
 	g.ends(p, 7)
-	check("records came, nobody has seen them", 2, 0)
+	check("records came, not seen yet", 2, 0)
 	later(time.Second)
 	check("a second later", 2, time.Second)
 	if u := g.unknown(time.Second); u[p] != 5 {
@@ -45,7 +45,7 @@ func TestLagInTime(t *testing.T) {
 	g.oldest(p, 5, now.Add(-time.Hour))
 	check("the oldest was read", 2, time.Hour)
 	later(time.Second)
-	check("it grows by itself", 2, time.Hour+time.Second)
+	check("it grows with time", 2, time.Hour+time.Second)
 	if u := g.unknown(0); len(u) != 0 {
 		t.Errorf("unknown: %v", u)
 	}
@@ -79,7 +79,7 @@ func TestLagInTime(t *testing.T) {
 // an answer of the brokers that was on its way make it ours again.
 func TestLagOfAPartitionThatWasGivenUp(t *testing.T) {
 	now := t0
-	g := newGaps(func() time.Time { return now })
+	g := newLagTracker(func() time.Time { return now })
 	p := testPartition
 	g.moved(p, 5)
 	g.ends(p, 9)
@@ -110,7 +110,7 @@ func TestLagOfAPartitionThatWasGivenUp(t *testing.T) {
 // While the brokers are silent nothing vanishes, and ages grow, also of what was caught up.
 func TestLagWhileTheBrokersAreSilent(t *testing.T) {
 	now := t0
-	g := newGaps(func() time.Time { return now })
+	g := newLagTracker(func() time.Time { return now })
 	p := testPartition
 	row := ingestOffset{partition: p, next: 9}
 	g.observe(p.Topic, logWith(p, 0, 9, row), owners{}, true)

@@ -23,7 +23,7 @@ func startCluster(t *testing.T) (*kfake.Cluster, *stream) {
 	return cluster, dial(t, cluster.ListenAddrs()[0])
 }
 
-// Partitions change their leaders while events flow, and the group its coordinator: ingestion goes on by itself.
+// Partitions change their leaders while events flow, and the group its coordinator: ingestion continues.
 func TestLeadersChange(t *testing.T) {
 	t.Parallel()
 	cluster, s := startCluster(t)
@@ -52,8 +52,7 @@ func TestLeadersChange(t *testing.T) {
 }
 
 // A new leader says that the log was cut below what was ingested, and has other records there by now: their offsets are within
-// the log, so that nothing but the leader's epoch tells. The partition stands still, also after a restart, when nobody
-// asks about epochs any more.
+// the log, so only the leader's epoch tells. The partition is halted, also after a restart, when epochs are not asked for any more.
 func TestReplacedRecordsHalt(t *testing.T) {
 	t.Parallel()
 	cluster, s := startCluster(t)
@@ -83,7 +82,7 @@ func TestReplacedRecordsHalt(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.publish(t, event("1", "d", 5, time.Now()))
-	f.checkHalted(t, "the records from 1 on, of which those before 3 were ingested, are gone", "--from 1")
+	f.checkHalted(t, "the records from 1 on, ingested up to 3, are gone", "--from 1")
 	if n := f.votes(t, "1"); n != 3 || f.partitions(t)[0].GetNextOffset() != 3 {
 		t.Errorf("%d votes at %d", n, f.partitions(t)[0].GetNextOffset())
 	}

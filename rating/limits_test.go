@@ -37,7 +37,7 @@ func TestKeysAreBytes(t *testing.T) {
 				t.Errorf("%q comes before %q", page[i-1].User, page[i].User)
 			}
 		}
-		if r, err := s.put(t.Context(), page[0].Key, 10); err != nil || r.At <= page[0].At {
+		if r, err := s.putter().put(t.Context(), page[0].Key, 10); err != nil || r.At <= page[0].At {
 			t.Errorf("put %v: %v, %v", page[0].Key, r, err)
 		}
 	}

@@ -6,31 +6,38 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// ingestMetrics are what an operator watches of ingestion.
+// ingestMetrics are the metrics of ingestion.
 type ingestMetrics struct {
 	applied, superseded, repeated, refused prometheus.Counter
-	times                                  *prometheus.CounterVec // by what is remarkable
+	times                                  *prometheus.CounterVec // by what is unusual
 	batches                                prometheus.Histogram
 	retries, fenced                        prometheus.Counter
 	foreignGroup                           prometheus.Gauge
-	letters                                *letterMetrics
-	gaps                                   *gaps
+	letters                                *deadLetterMetrics
+	lag                                    *lagTracker
 }
 
-// letterMetrics are about the dead letters that there are. They are of the last measurement, and stay while the database is away.
-type letterMetrics struct {
+// Why a dead letter was dropped.
+const (
+	droppedForBytes   = "bytes"
+	droppedForAge     = "age"
+	droppedByOperator = "operator"
+)
+
+// deadLetterMetrics are about the existing dead letters. They are of the last measurement, and stay while the database is away.
+type deadLetterMetrics struct {
 	present, bytes prometheus.Gauge
 	dropped        *prometheus.CounterVec // by reason
 }
 
-// noTime counts, among what is remarkable about times, that there was none.
+// noTime is the reason for events without a time, in the metric of implausible times.
 const noTime = "none"
 
-// newIngestMetrics registers the metrics. now is the clock of ages.
+// newIngestMetrics registers the metrics. now is the clock for ages.
 func newIngestMetrics(reg prometheus.Registerer, now func() time.Time) (*ingestMetrics, error) {
 	records := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_rating_ingest_records_total",
-		Help: "Records read from the rating topic, by what became of them: applied; superseded by a newer rating, or repeated, both without effect; or refused to the dead letters.",
+		Help: "Records read from the rating topic, by result: applied; superseded by a newer rating, or repeated, both without effect; or refused and kept as dead letters.",
 	}, []string{"result"})
 	m := &ingestMetrics{
 		applied:    records.WithLabelValues("applied"),
@@ -39,20 +46,20 @@ func newIngestMetrics(reg prometheus.Registerer, now func() time.Time) (*ingestM
 		refused:    records.WithLabelValues("refused"),
 		times: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "movieexample_rating_ingest_implausible_times_total",
-			Help: "Events ingested whose time is remarkable, by reason: seconds (a record's timestamp that is likely in seconds), before-1990, or none (dated when it was first read).",
+			Help: "Ingested events whose time is implausible, by reason: seconds (a record's timestamp that is likely in seconds), before-1990, or none (dated when first read).",
 		}, []string{"reason"}),
-		letters: &letterMetrics{
+		letters: &deadLetterMetrics{
 			present: prometheus.NewGauge(prometheus.GaugeOpts{
 				Name: "movieexample_rating_dead_letters",
-				Help: "Dead letters that wait for an operator to replay or drop them, when they were last counted.",
+				Help: "Dead letters to be replayed or dropped by an operator, when last counted.",
 			}),
 			bytes: prometheus.NewGauge(prometheus.GaugeOpts{
 				Name: "movieexample_rating_dead_letters_bytes",
-				Help: "What the dead letters count for against rating.dead_letter_bytes.",
+				Help: "Size of the dead letters, which rating.dead_letter_bytes bounds.",
 			}),
 			dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 				Name: "movieexample_rating_dead_letters_dropped_total",
-				Help: "Dead letters that this process dropped for good, by reason: bytes or age, the bounds of the settings, or operator.",
+				Help: "Dead letters that this process dropped, by reason: bytes or age, the configured bounds, or operator.",
 			}, []string{"reason"}),
 		},
 		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -62,26 +69,26 @@ func newIngestMetrics(reg prometheus.Registerer, now func() time.Time) (*ingestM
 		}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "movieexample_rating_ingest_retries_total",
-			Help: "Transactions of ingestion that failed and were tried again.",
+			Help: "Ingestion transactions that failed and were retried.",
 		}),
 		fenced: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "movieexample_rating_ingest_fenced_batches_total",
-			Help: "Batches discarded because another process had ingested the partition meanwhile.",
+			Help: "Batches discarded because another process had ingested the partition.",
 		}),
 		foreignGroup: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "movieexample_rating_ingest_foreign_group",
-			Help: "1 while this process keeps away from the consumer group because it is another database's, or its members do not let it in.",
+			Help: "1 while this process stays out of the consumer group because the group belongs to another database or its members refuse this process.",
 		}),
-		gaps: newGaps(now),
+		lag: newLagTracker(now),
 	}
-	// Known before they happen first, so that their rate is.
+	// Present before the first event, so that their rate is known.
 	for _, reason := range []string{"seconds", "before-1990", noTime} {
 		m.times.WithLabelValues(reason)
 	}
 	for _, reason := range []string{droppedForBytes, droppedForAge, droppedByOperator} {
 		m.letters.dropped.WithLabelValues(reason)
 	}
-	for _, c := range []prometheus.Collector{records, m.times, m.letters.present, m.letters.bytes, m.letters.dropped, m.batches, m.retries, m.fenced, m.foreignGroup, m.gaps} {
+	for _, c := range []prometheus.Collector{records, m.times, m.letters.present, m.letters.bytes, m.letters.dropped, m.batches, m.retries, m.fenced, m.foreignGroup, m.lag} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -89,13 +96,8 @@ func newIngestMetrics(reg prometheus.Registerer, now func() time.Time) (*ingestM
 	return m, nil
 }
 
-// batch counts what became durable.
+// batch counts a durable batch.
 func (m *ingestMetrics) batch(recs []logRecord, done outcome, took time.Duration) {
-	m.applied.Add(float64(done.applied))
-	m.superseded.Add(float64(done.superseded))
-	m.repeated.Add(float64(done.repeated))
-	m.refused.Add(float64(done.refused))
-	m.batches.Observe(took.Seconds())
 	for i := range recs {
 		switch {
 		case recs[i].arrives:
@@ -104,4 +106,9 @@ func (m *ingestMetrics) batch(recs []logRecord, done outcome, took time.Duration
 			m.times.WithLabelValues(recs[i].implausible).Inc()
 		}
 	}
+	m.applied.Add(float64(done.applied))
+	m.superseded.Add(float64(done.superseded))
+	m.repeated.Add(float64(done.repeated))
+	m.refused.Add(float64(done.refused))
+	m.batches.Observe(took.Seconds())
 }

@@ -68,7 +68,7 @@ func (f *front) transactions(t *testing.T) (n uint64, writes float64) {
 	return n, writes
 }
 
-// together makes calls at the same time, none of which can go on before all wait for their turn, and returns their errors.
+// together makes calls at the same time, none of which can continue before all wait for their turn, and returns their errors.
 func (f *front) together(t *testing.T, calls int, call func(i int) error) []error {
 	t.Helper()
 	release := held(t, f.db)
@@ -136,7 +136,7 @@ func TestPutsShareTransactions(t *testing.T) {
 	f.checkAudit(t)
 }
 
-// A put that the database refuses fails alone, whoever shares a transaction with it.
+// A put that the database refuses fails alone, whatever shares its transaction.
 func TestAPutThatIsRefusedFailsAlone(t *testing.T) {
 	t.Parallel()
 	const calls = 33
@@ -163,8 +163,8 @@ func TestAPutThatIsRefusedFailsAlone(t *testing.T) {
 	f.checkAudit(t)
 }
 
-// A caller whose time is up is told at once, while the write before is still under way; what it asked for has not started, and
-// never does.
+// A caller whose time is over is answered at once, while the write before is still running; its own write has not started, and never
+// does.
 func TestAPutThatWaitsIsDroppedWithItsCaller(t *testing.T) {
 	t.Parallel()
 	f := start(t, sqltest.URL(t), rating.Config{}, newClock().Now)

@@ -10,8 +10,8 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// Lowest and Highest bound a rating's value: half stars × 2, so that MovieLens and Letterboxd (0.5–5) as well as
-// IMDb and Trakt (1–10) fit without loss.
+// Lowest and Highest bound a rating's value: half stars × 2, so that both MovieLens and Letterboxd (0.5–5) and IMDb and Trakt (1–10) fit
+// without loss.
 const (
 	Lowest  = 1
 	Highest = 10
@@ -62,10 +62,10 @@ func (r Record) validate() error {
 	return fault.ID("record_id", r.ID)
 }
 
-// validValue checks a rating's value.
-func validValue(v int) error {
+// validValue checks a rating's value; field is the wire's name of it.
+func validValue(field string, v int) error {
 	if v < Lowest || v > Highest {
-		return fault.Invalid("value", "must be an integer from %d to %d, got %d", Lowest, Highest, v)
+		return fault.Invalid(field, "must be an integer from %d to %d, got %d", Lowest, Highest, v)
 	}
 	return nil
 }
@@ -73,32 +73,31 @@ func validValue(v int) error {
 // tombstone is the value of a deleted rating's row.
 const tombstone = 0
 
-// Rating is the state of one key: what the user said last. A Rating is also a change of that state, as every change
-// carries the whole new state.
+// Rating is the state of one key: the user's last rating. It is also a change of that state, because a change carries the whole new
+// state.
 type Rating struct {
 	Key
 	// Value is Lowest…Highest, or tombstone.
 	Value int
-	// At is when the user said it.
+	// At is when the user rated.
 	At Micros
-	// EventID tells apart what was said at the same microsecond. It derives from the content, so that a repeated
-	// event is the same event wherever it lies in the log.
+	// EventID orders ratings of the same microsecond. It is derived from the content, so that a repeated event is the same event
+	// anywhere in the log.
 	EventID int64
 }
 
-// Deleted reports whether the rating was taken back.
+// Deleted reports whether the rating was deleted.
 func (r Rating) Deleted() bool { return r.Value == tombstone }
 
-// newer reports whether r wins over o: the later (At, EventID). Equal versions do not win, so that a repetition is
-// no change.
+// newer reports whether r wins over o: the later (At, EventID). An equal version does not win, so a repetition changes nothing.
 func (r Rating) newer(o Rating) bool {
 	return cmp.Or(cmp.Compare(r.At, o.At), cmp.Compare(r.EventID, o.EventID)) > 0
 }
 
 // newRating is the change that provider reports; value is tombstone for a delete. Its event id is the first 63 bits
-// of a SHA-256 over the content; it is stored, so it can never be computed otherwise.
+// of a SHA-256 over the content; it is stored, so its computation must never change.
 func newRating(k Key, value int, at Micros, provider string) Rating {
-	// Room on the stack for every id that passes the checks: four lengths, four texts, the value.
+	// On the stack there is room for every valid id: four lengths, four texts, the value.
 	var room [4*8 + 32 + 3*128 + 1]byte
 	text := room[:0]
 	for _, part := range [...]string{k.Type, k.ID, k.User, provider} {
@@ -110,7 +109,7 @@ func newRating(k Key, value int, at Micros, provider string) Rating {
 	return Rating{Key: k, Value: value, At: at, EventID: int64(binary.BigEndian.Uint64(sum[:8]) >> 1)}
 }
 
-// Aggregate is the exact summary of a record's ratings. The zero value is that of a record nobody rated.
+// Aggregate is the exact summary of a record's ratings. The zero value is that of a record without ratings.
 type Aggregate struct {
 	Votes  int64
 	Sum    int64
@@ -135,7 +134,28 @@ func (a *Aggregate) add(value int, n int64) {
 	a.Counts[value-Lowest] += n
 }
 
-// Prior is what is believed of a record before anybody rated it.
+// totals are sums over all records of a type.
+type totals struct {
+	Records, Ratings, Sum int64
+}
+
+func (t totals) mean() float64 {
+	if t.Ratings == 0 {
+		return 0
+	}
+	return float64(t.Sum) / float64(t.Ratings)
+}
+
+// yearVotes is what was rated within one year, in UTC.
+type yearVotes struct {
+	Year       int
+	Votes, Sum int64
+}
+
+// mean is the arithmetic mean, 1–10.
+func (y yearVotes) mean() float64 { return float64(y.Sum) / float64(y.Votes) }
+
+// Prior is the belief about a record before it has ratings.
 type Prior struct {
 	// MinVotes is m: the weight of the belief, in ratings.
 	MinVotes int
@@ -150,7 +170,7 @@ func (p Prior) Weighted(a Aggregate) float64 {
 	if v+m == 0 {
 		return 0
 	}
-	// The conversion keeps the compiler from fusing the operations on some machines: all must come to the same bits.
+	// The conversion prevents fused operations on some architectures: all must compute the same bits.
 	return (float64(a.Sum) + float64(m*p.Mean)) / (v + m)
 }
 
@@ -160,9 +180,9 @@ type delta struct {
 	Aggregate
 }
 
-// fold applies changes to the rows that were there before and returns the rows to write and the aggregates' deltas,
-// both in the order of their keys, so that concurrent transactions lock in the same order. It is a pure function of
-// the set of changes: their order and repetition do not matter.
+// fold applies changes to the rows before and returns the rows to write and the aggregates' deltas, both in the order of their keys, so
+// that concurrent transactions lock in the same order. It is a pure function of the set of changes: their order and repetition do not
+// matter.
 func fold(before map[Key]Rating, changes []Rating) (rows []Rating, deltas []delta) {
 	winners := make(map[Key]Rating, len(changes))
 	for _, c := range changes {
@@ -189,7 +209,7 @@ func fold(before map[Key]Rating, changes []Rating) (rows []Rating, deltas []delt
 		}
 		d.add(row.Value, 1)
 	}
-	// What cancels out need not be written.
+	// Deltas that cancel out need not be written.
 	deltas = slices.DeleteFunc(deltas, func(d delta) bool { return d.Aggregate == Aggregate{} })
 	return rows, deltas
 }

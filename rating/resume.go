@@ -10,8 +10,8 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// wish is where an operator wants a partition to go on.
-type wish struct {
+// resumeRequest asks to resume a partition at another offset.
+type resumeRequest struct {
 	topic         string
 	number        int32
 	from          startPoint
@@ -27,130 +27,130 @@ const (
 	fromEnd
 )
 
-// effect is what a resumption does.
-type effect struct {
+// resumePlan is what a resumption does.
+type resumePlan struct {
 	resumption
-	halted                  string // why the partition stood still
+	halted                  string // the halt reason
 	skipped, lost, repeated int64  // offsets, see ResumeIngestPartitionResponse
-	takenUp                 bool   // it goes on there; false if no process has it
+	resumed                 bool   // the owner has resumed there; false if there is no owner
 	givenUp                 []string
 }
 
-// resume lets a partition go on, or with dryRun only tells what that would do. Whoever has the partition notices. The errors are
-// faults: Invalid names what is wrong with the wish, Precondition that the partition does not stand still, Conflict that it
-// moved meanwhile.
-func (s *Service) resume(ctx context.Context, w wish) (effect, error) {
+// resume moves and resumes a partition; with dryRun it only returns the plan. It calls nudge to make the consumer of this process look;
+// others look every second. The errors are faults: Invalid names what is wrong with the request, Precondition says that the partition
+// is not halted, Conflict that it has moved meanwhile.
+func (w *watcher) resume(ctx context.Context, req resumeRequest, nudge func()) (resumePlan, error) {
 	switch {
-	case len(s.cfg.Brokers) == 0:
-		return effect{}, fault.Precondition("this process of the rating service ingests nothing: ask one that does")
-	case w.topic != s.cfg.Topic:
-		return effect{}, fault.Invalid("topic", "must be %q, which this service ingests; got %q", s.cfg.Topic, w.topic)
+	case len(w.cfg.Brokers) == 0:
+		return resumePlan{}, fault.Precondition("this process of the rating service ingests no events: ask one that does")
+	case req.topic != w.cfg.Topic:
+		return resumePlan{}, fault.Invalid("topic", "must be %q, which this service ingests; got %q", w.cfg.Topic, req.topic)
 	}
-	now := s.look(ctx)
+	now := w.look(ctx)
 	if err := cmp.Or(now.logErr, now.rowsErr); err != nil {
-		return effect{}, err
+		return resumePlan{}, err
 	}
 	if now.log.id == "" {
-		return effect{}, fault.Precondition("there is no topic %q: create it (a restart of the rating service does), then resume its partitions", w.topic)
+		return resumePlan{}, fault.Precondition("topic %q does not exist: create it (a restart of the rating service does), then resume its partitions", req.topic)
 	}
-	b, ok := now.log.partitions[w.number]
+	b, ok := now.log.partitions[req.number]
 	if !ok {
-		return effect{}, fault.Invalid("partition", "the topic has no partition %d with a leader; it has %d of them, counted from 0", w.number, len(now.log.partitions))
+		return resumePlan{}, fault.Invalid("partition", "the topic has no partition %d with a leader; it has %d of them, counted from 0", req.number, len(now.log.partitions))
 	}
-	e, err := now.state.effectOf(w, b)
-	if err != nil || w.dryRun {
-		return e, err
+	plan, err := now.plan(req, b)
+	if err != nil || req.dryRun {
+		return plan, err
 	}
-	if err := s.store.resume(ctx, e.resumption); errors.Is(err, errFenced) {
-		return effect{}, fault.Conflict("partition %s moved meanwhile: nothing was changed; look at it again", e.partition)
+	if err := w.in.store.resume(ctx, plan.resumption); errors.Is(err, errFenced) {
+		return resumePlan{}, fault.Conflict("partition %s moved meanwhile: nothing was changed; look at it again", plan.partition)
 	} else if err != nil {
-		return effect{}, err
+		return resumePlan{}, err
 	}
-	s.log.WarnContext(ctx, "an operator lets a partition go on", "partition", e.partition.String(), "topic_id", e.TopicID, "from", e.from, "to", e.to,
-		"skipped", e.skipped, "lost", e.lost, "repeated", e.repeated, "halted", e.halted)
-	if c := s.consumer.Load(); c != nil {
-		c.nudge() // it may be ours; others look every second
-	}
-	e.takenUp, err = s.awaitTakenUp(ctx, e.resumption)
-	return e, err
+	w.in.log.WarnContext(ctx, "an operator resumed a partition", "partition", plan.partition.String(), "topic_id", plan.TopicID, "from", plan.from, "to", plan.to,
+		"skipped", plan.skipped, "lost", plan.lost, "repeated", plan.repeated, "halted", plan.halted)
+	nudge()
+	plan.resumed, err = w.awaitOwner(ctx, plan.resumption)
+	return plan, err
 }
 
-// takeUpTimeout is how long a moved partition may take to go on where it was moved to.
-const takeUpTimeout = 2 * time.Second
+// resumeTimeout is how long the owner of a moved partition may take to resume there.
+const resumeTimeout = 2 * time.Second
 
-// awaitTakenUp waits until the process that has a partition goes on where it was moved to. It returns false if no process has it: the
-// one that gets it begins there. A process that does not take it up in time is an Unavailable fault.
-func (s *Service) awaitTakenUp(ctx context.Context, r resumption) (bool, error) {
-	if k, _ := s.ingester.gaps.lagOf(r.partition); k.ownerKnown && k.owner == "" {
-		return false, nil // as of the look that came before
+// awaitOwner waits until the owner of a moved partition has resumed there. It returns false if there is no owner: the next one starts
+// there. An owner that takes too long is an Unavailable fault.
+func (w *watcher) awaitOwner(ctx context.Context, r resumption) (bool, error) {
+	unowned := func() bool {
+		l, _ := w.in.lag.lagOf(r.partition)
+		return l.ownerKnown && l.owner == ""
 	}
-	ctx, cancel := context.WithTimeout(ctx, takeUpTimeout)
+	if unowned() { // in the last answer of the brokers
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, resumeTimeout)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	var err error
-	for {
+	for ctx.Err() == nil {
 		var waits bool
-		if waits, err = s.store.awaitsOwner(ctx, r.partition); err == nil && !waits {
+		if waits, err = w.in.store.awaitsOwner(ctx, r.partition); err == nil && !waits {
 			return true, nil
 		}
 		select {
 		case <-tick.C:
-			continue
 		case <-ctx.Done():
 		}
-		break
 	}
-	k, _ := s.ingester.gaps.lagOf(r.partition)
-	if k.ownerKnown && k.owner == "" {
+	if unowned() {
 		return false, nil
 	}
-	return false, fault.Unavailable(err, "partition %s is set to go on at %d, but %s has not taken that up within %s: it does as soon as it can read the database; 'movieexample ingestion list' shows where it is",
-		r.partition, r.to, cmp.Or(k.owner, "the process that has it"), takeUpTimeout)
+	l, _ := w.in.lag.lagOf(r.partition)
+	return false, fault.Unavailable(err, "partition %s was moved to %d, but %s has not resumed there within %s: it will when it can read the database; 'movieexample ingestion list' shows its offset",
+		r.partition, r.to, cmp.Or(l.owner, "its owner"), resumeTimeout)
 }
 
-// effectOf computes what a wish would do to a partition with these bounds.
-func (s state) effectOf(w wish, b bounds) (effect, error) {
-	p := partition{Topic: w.topic, TopicID: s.log.id, Number: w.number}
-	j := s.judge(p)
-	if j.reason == "" && !w.force {
-		return effect{}, fault.Precondition("partition %s does not stand still, it goes on at %d of %d by itself; to move it all the same, say force", p, j.next, b.end)
+// plan computes what a request would do to a partition with these bounds.
+func (s state) plan(req resumeRequest, b bounds) (resumePlan, error) {
+	p := partition{Topic: req.topic, TopicID: s.log.id, Number: req.number}
+	d := s.decide(p)
+	if d.reason == "" && !req.force {
+		return resumePlan{}, fault.Precondition("partition %s is not halted (offset %d of %d); use --force to move it", p, d.next, b.end)
 	}
-	e := effect{halted: j.reason, resumption: resumption{
-		partition: p, known: j.known, from: j.next, to: b.first, partitions: len(s.log.partitions),
+	plan := resumePlan{halted: d.reason, resumption: resumption{
+		partition: p, known: d.known, from: d.next, to: b.first, partitions: len(s.log.partitions),
 	}}
-	switch w.from {
+	switch req.from {
 	case fromEnd:
-		e.to = b.end
+		plan.to = b.end
 	case fromOffset:
-		e.to = w.offset
+		plan.to = req.offset
 	}
-	if e.to < b.first || e.to > b.end {
-		return effect{}, fault.Invalid("offset", "must be from %d, the first record of the log, to %d, its end; got %d", b.first, b.end, e.to)
+	if plan.to < b.first || plan.to > b.end {
+		return resumePlan{}, fault.Invalid("offset", "must be from %d, the first record of the log, to %d, its end; got %d", b.first, b.end, plan.to)
 	}
-	give := func(format string, args ...any) { e.givenUp = append(e.givenUp, fmt.Sprintf(format, args...)) }
+	give := func(format string, args ...any) { plan.givenUp = append(plan.givenUp, fmt.Sprintf(format, args...)) }
 	for _, o := range s.rows {
-		if o.Topic == w.topic && o.Number == w.number && o.TopicID != p.TopicID {
-			give("what the topic that was here before (id %s) held from offset %d on: it went with that topic, and how much it was is not known", o.TopicID, o.next)
+		if o.Topic == req.topic && o.Number == req.number && o.TopicID != p.TopicID {
+			give("the records of the deleted topic (id %s) from offset %d on: their number is unknown", o.TopicID, o.next)
 		}
 	}
-	if e.from < b.first {
-		e.lost = b.first - e.from
-		give("the records %d to %d: the log has them no more", e.from, b.first-1)
+	if plan.from < b.first {
+		plan.lost = b.first - plan.from
+		give("the records %d to %d: they are gone from the log", plan.from, b.first-1)
 	}
-	switch stood := max(e.from, b.first); {
-	case e.from > b.end:
-		give("what the log held behind its truncation and was not ingested: how much it was is not known")
-		if e.to > b.first {
-			e.skipped = e.to - b.first
-			give("those of the records %d to %d that were written after the truncation: they are passed over", b.first, e.to-1)
+	switch first := max(plan.from, b.first); {
+	case plan.from > b.end:
+		give("the truncated records that were not ingested: their number is unknown")
+		if plan.to > b.first {
+			plan.skipped = plan.to - b.first
+			give("those of the records %d to %d that were written after the truncation: they are skipped", b.first, plan.to-1)
 		}
-		e.repeated = b.end - e.to
-	case e.to > stood:
-		e.skipped = e.to - stood
-		give("the records %d to %d: the log has them, and they are passed over", stood, e.to-1)
-	case e.to < e.from:
-		e.repeated = e.from - e.to
+		plan.repeated = b.end - plan.to
+	case plan.to > first:
+		plan.skipped = plan.to - first
+		give("the records %d to %d: they are in the log, and are skipped", first, plan.to-1)
+	case plan.to < plan.from:
+		plan.repeated = plan.from - plan.to
 	}
-	return e, nil
+	return plan, nil
 }

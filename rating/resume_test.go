@@ -23,7 +23,7 @@ const (
 	end      = ratingv1.ResumeIngestPartitionRequest_FROM_END
 )
 
-// resume lets a partition of the topic go on.
+// resume resumes a partition of the topic.
 func (f *front) resume(t testing.TB, req *ratingv1.ResumeIngestPartitionRequest) *ratingv1.ResumeIngestPartitionResponse {
 	t.Helper()
 	if req.Topic == "" {
@@ -36,7 +36,7 @@ func (f *front) resume(t testing.TB, req *ratingv1.ResumeIngestPartitionRequest)
 	return resp
 }
 
-// list asks for everything that is known of ingestion.
+// list returns everything that is known of ingestion.
 func (f *front) list(t testing.TB) []*ratingv1.IngestPartition {
 	t.Helper()
 	resp, err := f.admin.ListIngestPartitions(t.Context(), &ratingv1.ListIngestPartitionsRequest{AskBrokers: true})
@@ -46,7 +46,7 @@ func (f *front) list(t testing.TB) []*ratingv1.IngestPartition {
 	return resp.GetPartitions()
 }
 
-// remakeTopic deletes the topic and makes it anew.
+// remakeTopic deletes and recreates the topic.
 func (s *stream) remakeTopic(t testing.TB, partitions int32) kafka.Topic {
 	t.Helper()
 	if _, err := s.admin.DeleteTopic(t.Context(), s.topic); err != nil {
@@ -63,9 +63,9 @@ func (s *stream) remakeTopic(t testing.TB, partitions int32) kafka.Topic {
 	return topic
 }
 
-// The topic was made anew while nobody looked: the start finds only rows of another id under its name, and halts. With fewer
-// partitions than before, and one added later: that one begins at its beginning.
-func TestTopicMadeAnewWhileStopped(t *testing.T) {
+// The topic was recreated while the service was stopped: the start finds only rows of another id under its name, and halts. With fewer
+// partitions than before, and one added later: that one starts with its first record.
+func TestTopicRecreatedWhileStopped(t *testing.T) {
 	t.Parallel()
 	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
 	cfg := s.cfg()
@@ -75,15 +75,15 @@ func TestTopicMadeAnewWhileStopped(t *testing.T) {
 	s.publish(t, event("1", "a", 5, time.Now()))
 	eventually(t, "the event", func() bool { return f.ingested(t) == 1 })
 	f.close(t)
-	anew := s.remakeTopic(t, 2)
+	recreated := s.remakeTopic(t, 2)
 	u := dial(t, s.addr)
 	u.publish(t, event("2", "a", 5, time.Now()), event("2", "b", 5, time.Now()), event("2", "c", 5, time.Now()))
 	g := start(t, url, cfg, nil)
-	g.checkHalted(t, "was deleted and made anew", "ingested up to offset 1")
-	eventually(t, "both partitions to stand still", func() bool { return g.gauge(t, "movieexample_rating_ingest_halted_partitions") == 2 })
+	g.checkHalted(t, "was deleted and recreated", "ingested up to offset 1")
+	eventually(t, "both partitions to be halted", func() bool { return g.gauge(t, "movieexample_rating_ingest_halted_partitions") == 2 })
 	g.close(t)
 	h := start(t, url, cfg, nil) // again: nothing becomes right by a restart
-	h.checkHalted(t, "was deleted and made anew")
+	h.checkHalted(t, "was deleted and recreated")
 	done := h.resume(t, &ratingv1.ResumeIngestPartitionRequest{From: offset, Offset: 1})
 	if done.GetSkippedRecords() != 1 || done.GetNewOffset() != 1 || len(done.GetGivenUp()) != 2 || !strings.Contains(done.GetGivenUp()[1], "the records 0 to 0") {
 		t.Errorf("resumed: %v", done)
@@ -91,7 +91,7 @@ func TestTopicMadeAnewWhileStopped(t *testing.T) {
 	eventually(t, "what is behind that offset", func() bool { return h.votes(t, "2") == 2 })
 	eventually(t, "the second partition to be ours", func() bool { return h.gauge(t, "movieexample_rating_ingest_halted_partitions") == 1 })
 	h.resume(t, &ratingv1.ResumeIngestPartitionRequest{Partition: 1, From: end})
-	if p := h.partitions(t); len(p) != 2 || p[0].GetTopicId() != anew.HexID() || p[1].GetTopicId() != anew.HexID() {
+	if p := h.partitions(t); len(p) != 2 || p[0].GetTopicId() != recreated.HexID() || p[1].GetTopicId() != recreated.HexID() {
 		t.Errorf("rows: %v, want those of the new topic and no others", p)
 	}
 	if _, err := u.admin.UpdatePartitions(t.Context(), 3, "ratings"); err != nil {
@@ -125,7 +125,7 @@ func TestHaltedStaysHaltedWhenTheLogGrowsBack(t *testing.T) {
 	db.close(t)
 
 	g := start(t, url, s.cfg(), nil)
-	g.checkHalted(t, "the log ends at 1, before the record to go on with, 3: it was truncated")
+	g.checkHalted(t, "the log ends at 1, before the next record to ingest, 3: it was truncated")
 	for _, user := range []string{"b", "c", "d", "e"} {
 		s.publish(t, event("1", user, 5, time.Now()))
 	}
@@ -146,13 +146,13 @@ func TestHaltedStaysHaltedWhenTheLogGrowsBack(t *testing.T) {
 		t.Errorf("resumed: %v", done)
 	}
 	eventually(t, "what the log has", func() bool { return h.votes(t, "1") == 5 })
-	eventually(t, "nobody to stand still", func() bool {
+	eventually(t, "no partition to be halted", func() bool {
 		return h.gauge(t, "movieexample_rating_ingest_halted_partitions")+other.gauge(t, "movieexample_rating_ingest_halted_partitions") == 0
 	})
 	h.checkAudit(t)
 }
 
-// What is asked for and cannot be done changes nothing, and the answer says why.
+// A request that cannot be met changes nothing, and the error says why.
 func TestResumeRefuses(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())
@@ -170,7 +170,7 @@ func TestResumeRefuses(t *testing.T) {
 		{&request{Topic: "ratings", From: end, Offset: 3}, codes.InvalidArgument, "offset"},
 		{&request{Topic: "other", From: end}, codes.InvalidArgument, `must be "ratings"`},
 		{&request{Topic: "ratings", Partition: 2, From: end}, codes.InvalidArgument, "no partition 2"},
-		{&request{Topic: "ratings", From: end}, codes.FailedPrecondition, "does not stand still"},
+		{&request{Topic: "ratings", From: end}, codes.FailedPrecondition, "is not halted"},
 		{&request{Topic: "ratings", From: offset, Offset: 3, Force: true}, codes.InvalidArgument, "must be from 0, the first record of the log, to 2, its end; got 3"},
 	} {
 		_, err := f.admin.ResumeIngestPartition(t.Context(), c.req)
@@ -298,7 +298,7 @@ func TestLagGrowsWhileTheDatabaseIsAway(t *testing.T) {
 	}
 }
 
-// A partition that stands still is behind by the age of its oldest record, which nobody has fetched.
+// A halted partition lags by the age of its oldest record, which was not fetched.
 func TestLagOfAHaltedPartition(t *testing.T) {
 	t.Parallel()
 	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)

@@ -8,13 +8,16 @@ import (
 	"movieexample.com/internal/sqldb"
 )
 
-// audited is one record's aggregate as it is stored and as its rows say.
+// maxAuditPage is how many aggregates one audit may recompute.
+const maxAuditPage = 10_000
+
+// audited is one record's aggregate as stored and as recomputed from its ratings.
 type audited struct {
 	Record
 	stored, recomputed Aggregate
 }
 
-// differences calls differ for each field that is stored otherwise than the ratings say.
+// differences calls differ for each field whose stored value is not the recomputed one.
 func (a audited) differences(differ func(field string, stored, recomputed int64)) {
 	compare := func(field string, stored, recomputed int64) {
 		if stored != recomputed {
@@ -28,9 +31,9 @@ func (a audited) differences(differ func(field string, stored, recomputed int64)
 	}
 }
 
-// Audit recomputes every aggregate of a database from its ratings, as RatingAdminService.AuditAggregates does, without a
-// service: the database is only read, and its schema has to be up to date. It calls differ for each difference, and returns
-// how many aggregates were checked: those of records that have ratings, or should have none and do.
+// Audit recomputes every aggregate of a database from its ratings, as RatingAdminService.AuditAggregates does, without a service. It
+// only reads the database, whose schema must be up to date. It calls differ for each difference, and returns how many aggregates it
+// checked: those of records with ratings, and those with a count but no ratings.
 func Audit(ctx context.Context, db *Database, differ func(r Record, field string, stored, recomputed int64)) (checked int64, err error) {
 	s := &store{db: db}
 	next := &Record{}
@@ -47,9 +50,8 @@ func Audit(ctx context.Context, db *Database, differ func(r Record, field string
 	return checked, nil
 }
 
-// audit recomputes aggregates from one snapshot of the database: limit records after the given one, and whatever
-// records have rows without an aggregate between them. A page has records of one type. next is where the next page
-// begins, nil on the last page.
+// audit recomputes aggregates from one snapshot of the database: limit records after the given one, and any records between them that
+// have ratings but no aggregate. A page has records of one type. next is where the next page begins, nil on the last page.
 func (s *store) audit(ctx context.Context, after Record, limit int) (out []audited, next *Record, err error) {
 	err = s.db.Snapshot(ctx, func(ctx context.Context, q sqldb.Queryer) error {
 		if after.Type == "" {
@@ -75,7 +77,7 @@ func (s *store) audit(ctx context.Context, after Record, limit int) (out []audit
 	return out, next, nil
 }
 
-// auditPage audits records of after's type; next is nil where there are no more of it.
+// auditPage audits records of after's type; next is nil after the last one.
 func auditPage(ctx context.Context, q sqldb.Queryer, after Record, limit int) (out []audited, next *Record, err error) {
 	found := make(map[Record]*audited)
 	entry := func(r Record) *audited {
@@ -97,7 +99,7 @@ func auditPage(ctx context.Context, q sqldb.Queryer, after Record, limit int) (o
 		return nil, nil, err
 	}
 	text, args := auditRatings, []any{after.Type, after.ID}
-	// The last page of a type has no upper end, so that rows behind the last aggregate are seen too.
+	// The last page of a type has no upper end: there may be ratings after the last aggregate.
 	if n == limit {
 		next = &last
 		text, args = auditRatingsUpTo, append(args, last.ID)
@@ -111,8 +113,8 @@ func auditPage(ctx context.Context, q sqldb.Queryer, after Record, limit int) (o
 		return nil, nil, err
 	}
 	for _, a := range found {
-		// An aggregate that is zero, as its ratings say, is nothing to report: it stands for tombstones alone. Its row is what changes of the
-		// record lock (ADR 012), so it stays as long as they do; no list, total or summary shows it.
+		// An aggregate that is rightly zero belongs to tombstones alone and is not reported. Its row stays as long as they do,
+		// because changes of the record lock it (ADR 012); no list, total or summary shows it.
 		if a.stored.Votes != 0 || a.recomputed.Votes != 0 || a.stored != a.recomputed {
 			out = append(out, *a)
 		}
@@ -134,39 +136,3 @@ const (
 	auditRatings     = auditColumns + " WHERE record_type = ? AND record_id > ?" + auditGroups
 	auditRatingsUpTo = auditColumns + " WHERE record_type = ? AND record_id > ? AND record_id <= ?" + auditGroups
 )
-
-// nextType returns the record type after the given one, of ratings or of aggregates; "" where there is none.
-func nextType(ctx context.Context, q sqldb.Queryer, after string) (string, error) {
-	next := ""
-	for _, text := range [...]string{
-		"SELECT record_type FROM ratings WHERE record_type > ? ORDER BY record_type LIMIT 1",
-		"SELECT record_type FROM aggregates WHERE record_type > ? ORDER BY record_type LIMIT 1",
-	} {
-		err := eachRow(ctx, q, func(scan scanFunc) error {
-			var t string
-			err := scan(&t)
-			if next == "" || t < next {
-				next = t
-			}
-			return err
-		}, text, after)
-		if err != nil {
-			return "", err
-		}
-	}
-	return next, nil
-}
-
-func eachRow(ctx context.Context, q sqldb.Queryer, each func(scanFunc) error, text string, args ...any) error {
-	rows, err := q.QueryContext(ctx, text, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := each(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}

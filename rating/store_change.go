@@ -8,14 +8,14 @@ import (
 	"movieexample.com/internal/sqldb"
 )
 
-// before reads the rows that changes are about. Nobody else changes them, or any rating of their records, until the
-// transaction ends.
+// before locks the records of changes, and reads the rows that the changes replace. No other transaction changes a rating of these
+// records until this one ends.
 func (s *store) before(ctx context.Context, tx *sqldb.Tx, changes []Rating) (map[Key]Rating, error) {
 	rows := make(map[Key]Rating, len(changes))
 	return rows, tx.Pipeline(ctx, s.lock(tx, changes), s.readBefore(changes, rows))
 }
 
-// readBefore reads the rows that changes are about into rows; their records are locked.
+// readBefore reads the rows that changes replace into rows. Their records must be locked.
 func (s *store) readBefore(changes []Rating, rows map[Key]Rating) sqldb.Statement {
 	return sqldb.Statement{
 		Doing: "read ratings before the change", N: len(changes), Text: s.selectBefore,
@@ -31,11 +31,10 @@ func (s *store) readBefore(changes []Rating, rows map[Key]Rating) sqldb.Statemen
 	}
 }
 
-// lock makes those who change ratings of the same record take turns, in whichever process they are: whoever reads, folds
-// and writes has the record's aggregate to itself meanwhile. Two who rate a film for the first time would otherwise both
-// read nothing, since a row that is not there cannot be locked. The records are locked in the order of their keys, after
-// an offset or a dead letter and before anything else, so that no two transactions wait for each other. On an engine with
-// one writer every transaction is alone.
+// lock serializes changes of the same record across processes (ADR 012): a transaction that reads, folds and writes holds the lock
+// of the record's aggregate. Without it, two first ratings of a film would both read nothing, because a missing row cannot be
+// locked. Records are locked in the order of their keys, after an offset or a dead letter and before anything else, so that
+// transactions do not deadlock. An engine with one writer needs no locks.
 func (s *store) lock(tx *sqldb.Tx, changes []Rating) sqldb.Statement {
 	if tx.Dialect().ForUpdate() == "" {
 		return sqldb.Statement{}
@@ -52,8 +51,18 @@ func (s *store) lock(tx *sqldb.Tx, changes []Rating) sqldb.Statement {
 	}
 }
 
-// apply is the one way in which ratings change where it is known what was there before: winners and their deltas, in the
-// order of the keys.
+// rewrite changes the ratings with these keys in one transaction. rule gets the present rows, and returns the changes.
+func (s *store) rewrite(ctx context.Context, keys []Rating, rule func(before map[Key]Rating) (changes []Rating)) error {
+	return s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		before, err := s.before(ctx, tx, keys)
+		if err != nil {
+			return err
+		}
+		return s.apply(ctx, tx, before, rule(before))
+	})
+}
+
+// apply writes the changes that win over the rows before, and their deltas, in the order of the keys.
 func (s *store) apply(ctx context.Context, tx *sqldb.Tx, before map[Key]Rating, changes []Rating) error {
 	rows, deltas := fold(before, changes)
 	return s.save(ctx, tx, rows, deltas)
@@ -88,9 +97,9 @@ func (s *store) writeDeltas(deltas []delta) sqldb.Statement {
 	}
 }
 
-// change is before and apply for changes of which most are the first of their key: it inserts as long as no row is there, and
-// reads what was there only from the statement on that meets one. Almost all that comes in bulk is new, and a row that is not
-// there is as dear to look for as one that is. It returns the rows that were there, and how many rows it wrote.
+// change is before and apply for changes most of whose keys are new: it inserts until a statement meets an existing row, and reads
+// the existing rows only from there on. Almost everything in bulk is new, and looking up a missing row costs as much as looking up an
+// existing one. It returns the existing rows it read, and how many rows it wrote.
 func (s *store) change(ctx context.Context, tx *sqldb.Tx, changes []Rating) (before map[Key]Rating, winners int, err error) {
 	if err := tx.Pipeline(ctx, s.lock(tx, changes)); err != nil {
 		return nil, 0, err
@@ -98,14 +107,14 @@ func (s *store) change(ctx context.Context, tx *sqldb.Tx, changes []Rating) (bef
 	rows, deltas := fold(nil, changes)
 	inserted := 0
 	for size := tx.Dialect().MaxRowsPerStatement(); inserted < len(rows); {
-		// One statement at a time: what those before it inserted would pass for rows that were there.
+		// One statement at a time: rows that an earlier one inserted would look like existing rows.
 		for size > len(rows)-inserted {
 			size /= 2
 		}
 		some := rows[inserted : inserted+size]
 		err := tx.Pipeline(ctx, s.writeRatings("insert ratings", s.insertRatings, some))
 		if sqldb.Duplicate(err) {
-			break // the statement has inserted nothing, and the transaction goes on
+			break // the statement inserted nothing, and the transaction is still good
 		}
 		if err != nil {
 			return nil, 0, err
@@ -115,7 +124,7 @@ func (s *store) change(ctx context.Context, tx *sqldb.Tx, changes []Rating) (bef
 	if inserted == len(rows) {
 		return nil, inserted, tx.Pipeline(ctx, s.writeDeltas(deltas))
 	}
-	// The keys of the two parts are different ones, so that their deltas add up.
+	// The two parts have no key in common, so their deltas add up.
 	_, deltas = fold(nil, rows[:inserted])
 	if err := tx.Pipeline(ctx, s.writeDeltas(deltas)); err != nil {
 		return nil, 0, err

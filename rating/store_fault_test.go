@@ -154,9 +154,9 @@ func TestFaultsInTheIngester(t *testing.T) {
 	sweep(t, func(t *testing.T, s *store, plan *faultdriver.Plan) {
 		in := newTestIngester(t, s, nil)
 		plan.Start()
-		next, err := in.start(t.Context(), testPartition, 0)
+		next, err := in.startPartition(t.Context(), testPartition, 0)
 		for err != nil { // as after a rebalance that failed
-			next, err = in.start(t.Context(), testPartition, 0)
+			next, err = in.startPartition(t.Context(), testPartition, 0)
 		}
 		if next != start {
 			t.Errorf("starts at %d, want %d", next, start)
@@ -179,13 +179,13 @@ func TestFaultsInTheStartOfAPartition(t *testing.T) {
 	sweep(t, func(t *testing.T, s *store, plan *faultdriver.Plan) {
 		in := newTestIngester(t, s, nil)
 		plan.Start()
-		next, err := in.start(t.Context(), p, 40)
+		next, err := in.startPartition(t.Context(), p, 40)
 		plan.Stop()
 		if err != nil {
 			if _, owned := in.position(p); owned {
 				t.Error("the partition is owned after an error")
 			}
-			next, err = in.start(t.Context(), p, 50) // its log may begin later by now
+			next, err = in.startPartition(t.Context(), p, 50) // its log may begin later by now
 		}
 		if err != nil || next != s.at(t, p) || next != 40 && next != 50 {
 			t.Errorf("starts at %d, %v; stored is %d", next, err, s.at(t, p))
@@ -200,7 +200,7 @@ func TestFaultsInPut(t *testing.T) {
 			sweep(t, func(t *testing.T, s *store, plan *faultdriver.Plan) {
 				key := seeded[0].Key
 				plan.Start()
-				r, err := s.put(t.Context(), key, value)
+				r, err := s.putter().put(t.Context(), key, value)
 				plan.Stop()
 				if err == nil {
 					if got := s.rows(t)[key]; got != r || r.Value != value {
@@ -223,7 +223,7 @@ func TestPutAfterACommitOfUnknownOutcome(t *testing.T) {
 			plan := &faultdriver.Plan{N: 1, Mode: mode, Ops: []faultdriver.Op{faultdriver.Commit}, Writer: true}
 			s := openStore(t, sqldb.Options{Wrap: plan.Wrap})
 			plan.Start()
-			r, err := s.put(t.Context(), seeded[0].Key, 9)
+			r, err := s.putter().put(t.Context(), seeded[0].Key, 9)
 			plan.Stop()
 			if err != nil || !plan.Fired() {
 				t.Fatalf("put: %v; fired %v", err, plan.Fired())
@@ -240,7 +240,7 @@ func TestPutAfterACommitOfUnknownOutcome(t *testing.T) {
 	}
 }
 
-// What an attempt does after one of which nobody knows whether it took place.
+// An attempt after one of unknown outcome.
 func TestPutAgain(t *testing.T) {
 	key := seeded[0].Key
 	unsure := newRating(key, 9, ToMicros(t0)-10, "")
@@ -249,18 +249,18 @@ func TestPutAgain(t *testing.T) {
 		want   Rating // what is acknowledged
 		wins   bool   // and stored then
 	}{
-		"it did not take place":            {nil, newRating(key, 9, ToMicros(t0), ""), true},
-		"it did not, something older did":  {[]Rating{newRating(key, 4, ToMicros(t0)-20, "")}, newRating(key, 9, ToMicros(t0), ""), true},
-		"it did":                           {[]Rating{unsure}, newRating(key, 9, ToMicros(t0), ""), true},
-		"somebody wrote behind it, sooner": {[]Rating{newRating(key, 3, ToMicros(t0)-5, "")}, unsure, false},
-		"somebody wrote behind it":         {[]Rating{newRating(key, 3, ToMicros(t0)+5, "")}, unsure, false},
+		"it did not take place":           {nil, newRating(key, 9, ToMicros(t0), ""), true},
+		"it did not, something older did": {[]Rating{newRating(key, 4, ToMicros(t0)-20, "")}, newRating(key, 9, ToMicros(t0), ""), true},
+		"it did":                          {[]Rating{unsure}, newRating(key, 9, ToMicros(t0), ""), true},
+		"another write followed, with an earlier time": {[]Rating{newRating(key, 3, ToMicros(t0)-5, "")}, unsure, false},
+		"another write followed":                       {[]Rating{newRating(key, 3, ToMicros(t0)+5, "")}, unsure, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openStore(t, sqldb.Options{})
 			if err := s.db.Write(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error { return s.apply(ctx, tx, nil, c.stored) }); err != nil {
 				t.Fatal(err)
 			}
-			got, err := s.puts.Do(t.Context(), put{key: key, value: 9, unsure: &unsure})
+			got, err := s.putter().puts.Do(t.Context(), put{key: key, value: 9, unsure: &unsure})
 			if err != nil || got != c.want {
 				t.Errorf("acknowledged %v, %v; want %v", got, err, c.want)
 			}
@@ -326,14 +326,14 @@ func TestFaultsInDrop(t *testing.T) {
 	})
 }
 
-// Whoever waits for a database in vain learns what it was waiting for.
+// A put that waits for the database until its context ends returns what it waited for.
 func TestPutThatCannotCommitEndsWithItsContext(t *testing.T) {
 	plan := &faultdriver.Plan{N: 1, Mode: faultdriver.LostBefore, Ops: []faultdriver.Op{faultdriver.Commit}}
 	s := openStore(t, sqldb.Options{Wrap: plan.Wrap})
 	ctx, cancel := context.WithCancel(t.Context())
 	s.now = func() (now time.Time) { cancel(); return t0 }
 	plan.Start()
-	_, err := s.put(ctx, seeded[0].Key, 9)
+	_, err := s.putter().put(ctx, seeded[0].Key, 9)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("put ended with %v, want the context's error", err)
 	}

@@ -24,7 +24,7 @@ func everything(ctx context.Context, s *store) {
 	}
 	next, _, _ := s.offset(ctx, p)
 	_, _ = s.ingest(ctx, batch{partition: p, start: next, end: next + 200, changes: many, dead: []deadLetter{letterAt(next, "c", "r")}})
-	_, _ = s.put(ctx, many[0].Key, 7)
+	_, _ = s.putter().put(ctx, many[0].Key, 7)
 	_, _ = s.read(ctx, many[0].Key)
 	_, _ = s.byRecord(ctx, many[0].Record, "u", 10)
 	for _, typ := range []string{"", "movie"} {

@@ -58,7 +58,7 @@ func TestProcessesOnOneServer(t *testing.T) {
 			p := testPartition
 			p.Number = int32(number)
 			mine.Go(func() {
-				next, err := in.start(t.Context(), p, 0)
+				next, err := in.startPartition(t.Context(), p, 0)
 				for err == nil && next < int64(len(log)) {
 					batch := log[next:min(next+100+rand.Int64N(200), int64(len(log)))] // the same ends would look like one's own commit
 					var moved *fencedError
@@ -78,9 +78,10 @@ func TestProcessesOnOneServer(t *testing.T) {
 			fenced += testutil.ToFloat64(in.metrics.fenced)
 		})
 		work.Go(func() {
+			w := s.putter()
 			for n := range puts {
 				key := change((n+i)%films, n%users, 1, 0).Key
-				r, err := s.put(t.Context(), key, n%11)
+				r, err := w.put(t.Context(), key, n%11)
 				if err != nil {
 					t.Errorf("put: %v", err)
 				}
@@ -154,8 +155,8 @@ func TestDeadLettersOfSeveralOperators(t *testing.T) {
 	modelOf(replayed...).check(t, s)
 }
 
-// A transaction of somebody who keeps to no order makes a deadlock with ours, and the server picks ours as the victim: it
-// is repeated, and nothing is buried or counted twice.
+// A transaction that locks in another order deadlocks with ours, and the server picks ours as the victim: it is retried, and nothing
+// becomes a dead letter or is counted twice.
 func TestADeadlockIsRepeated(t *testing.T) {
 	server := sqltest.MySQL(t)
 	url := server.Database(t)
@@ -181,8 +182,7 @@ func TestADeadlockIsRepeated(t *testing.T) {
 	}
 }
 
-// A put whose commit nobody confirmed is found where it is, and made again where it is not, with the server's own
-// transaction perhaps still at work.
+// A put whose commit was not confirmed is found if it was stored, and retried otherwise, even if the server still runs the transaction.
 func TestACommitWithoutAnAnswer(t *testing.T) {
 	for _, mode := range faultdriver.Modes() {
 		t.Run(mode.String(), func(t *testing.T) {

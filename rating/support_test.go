@@ -13,6 +13,7 @@ import (
 
 	"movieexample.com/gen/book"
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
+	"movieexample.com/internal/cache"
 	"movieexample.com/internal/sqldb"
 	"movieexample.com/internal/sqldb/sqltest"
 )
@@ -37,7 +38,7 @@ func openStore(t testing.TB, opt sqldb.Options) *store {
 
 func storeOn(t testing.TB, db *sqldb.DB) *store {
 	t.Helper()
-	s, err := newStore(t.Context(), db, func() time.Time { return t0 }, nil)
+	s, err := newStore(t.Context(), db, func() time.Time { return t0 })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func storeOn(t testing.TB, db *sqldb.DB) *store {
 // rows returns every rating, tombstones included.
 func (s *store) rows(t testing.TB) map[Key]Rating {
 	t.Helper()
-	all, err := s.query(context.Background(), s.db.Read(), "SELECT "+ratingColumns+" FROM ratings")
+	all, err := s.query(context.Background(), "SELECT "+ratingColumns+" FROM ratings")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +171,7 @@ func logOf(start int64, changes ...Rating) []logRecord {
 	out := make([]logRecord, len(changes))
 	for i, c := range changes {
 		offset := start + int64(i)
-		out[i] = logRecord{offset: offset, change: c, bury: func(class string, err error) deadLetter {
+		out[i] = logRecord{offset: offset, change: c, deadLetter: func(class string, err error) deadLetter {
 			return letterAt(offset, class, err.Error())
 		}}
 	}
@@ -190,6 +191,26 @@ func poison(offset int64) logRecord {
 	return logRecord{offset: offset, dead: &d}
 }
 
+// putter writes to the store as the service does.
+func (s *store) putter() *writer { return newWriter(s, func(Record) {}, nil) }
+
+// resultsOf are the store's results in the default configuration.
+func resultsOf(t testing.TB, s *store) *results {
+	t.Helper()
+	g := cache.NewGroup(nil, s.now)
+	t.Cleanup(g.Close)
+	r, err := newResults(g, DefaultConfig(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// serverOn serves the store's ratings.
+func serverOn(s *store, res *results) *server {
+	return &server{s: &Service{ratings: &ratings{store: s, writer: s.putter(), results: res}, results: res}}
+}
+
 func newTestIngester(t testing.TB, s *store, log *slog.Logger) *ingester {
 	t.Helper()
 	m, err := newIngestMetrics(prometheus.NewRegistry(), s.now)
@@ -206,7 +227,7 @@ func newTestIngester(t testing.TB, s *store, log *slog.Logger) *ingester {
 func haltedMetric(t testing.TB, in *ingester) float64 {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	if err := reg.Register(in.gaps); err != nil {
+	if err := reg.Register(in.lag); err != nil {
 		t.Fatal(err)
 	}
 	families, err := reg.Gather()
@@ -243,8 +264,8 @@ func (l *logBuffer) String() string {
 
 func (l *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-// summaries are the reads of single records, of the movie 1.
-func summaries(g *server) map[string]func(context.Context) error {
+// summaryCalls are the reads of single records, of the movie 1.
+func summaryCalls(g *server) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"GetRatingSummary": func(ctx context.Context) error {
 			_, err := g.GetRatingSummary(ctx, &ratingv1.GetRatingSummaryRequest{RecordType: "movie", RecordId: "1"})

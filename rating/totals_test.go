@@ -34,9 +34,9 @@ func (f *front) chart(t testing.TB, chart ratingv1.Chart) (places []string) {
 	return places
 }
 
-// Ratings that go from one film to another leave every sum as it was. The charts and the digest show them all the same, and
-// so does the number of users, within the second that charts may be old: in the process that was told, and in another one on
-// the same database, which was told nothing. What takes them back brings the digest back.
+// Ratings that move from one film to another leave every sum unchanged. The charts, the digest and the number of users show them within
+// the second that charts may be old, in the process that wrote them and in another one on the same database. Undoing them restores the
+// digest.
 func TestChangesThatCancelOutInTheTotals(t *testing.T) {
 	t.Parallel()
 	url, c := sqltest.URL(t), newClock()
@@ -137,17 +137,17 @@ func TestChangesThatCancelOutInTheTotals(t *testing.T) {
 	}
 }
 
-// Trending is made of the board and of the newest ratings, each up to a second old: their ages do not add up. What is more than a
-// second ago is in the chart.
-func TestTrendingIsNoOlderThanItsBoardMayBe(t *testing.T) {
+// Trending is computed from the snapshot and the newest ratings, each up to a second old. Their ages do not add up: ratings more than a
+// second old are in the chart.
+func TestTrendingIsNoOlderThanItsSnapshotMayBe(t *testing.T) {
 	t.Parallel()
 	f, c := serve(t)
 	f.put(t, "a", "u", 5)
-	f.totals(t) // a board as of now
+	f.totals(t) // a snapshot as of now
 	f.put(t, "b", "u", 5)
 	f.put(t, "b", "v", 5)
 	c.Add(900 * time.Millisecond)
-	f.chart(t, ratingv1.Chart_CHART_TRENDING) // trending as of now, on that board
+	f.chart(t, ratingv1.Chart_CHART_TRENDING) // trending as of now, on that snapshot
 	c.Add(900 * time.Millisecond)
 	if got, want := f.chart(t, ratingv1.Chart_CHART_TRENDING), []string{"b 2", "a 1"}; !slices.Equal(got, want) {
 		t.Errorf("trending %q after 1.8 s, want %q", got, want)

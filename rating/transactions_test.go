@@ -11,8 +11,8 @@ import (
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
-// A producer's transactions leave offsets without events: markers of their ends, and all that was aborted. Only what was
-// committed counts, the offset goes over the gaps, and at the end nothing lags behind.
+// A producer's transactions leave offsets without events: markers of their ends, and aborted records. Only committed events count, the
+// offset moves over the gaps, and the lag ends at 0.
 func TestTransactionsOfProducers(t *testing.T) {
 	t.Parallel()
 	testTransactions(t, dial(t, startBroker(t, "", "").Addr()))

@@ -68,7 +68,7 @@ func TestIngestionCommands(t *testing.T) {
 	r.run(t, "ingestion", "resume", "--all", "--from", "end").want(t, exitOK, "", `no partition of topic "ratings" is halted`)
 	r.run(t, "ingestion", "resume", "--all", "--from", "end", "--topic", "rating").want(t, exitFailed, "",
 		`no partition of topic "rating" is known, so none can be resumed; known topics are ratings`)
-	if o := r.run(t, "ingestion", "resume", "--partition", "1", "--from", "end"); o.code != exitFailed || !strings.Contains(o.stderr, "does not stand still") {
+	if o := r.run(t, "ingestion", "resume", "--partition", "1", "--from", "end"); o.code != exitFailed || !strings.Contains(o.stderr, "is not halted") {
 		t.Errorf("resume of a partition that runs: %+v", o)
 	}
 	if o := r.run(t, "ingestion", "resume", "--partition", "9", "--from", "end"); o.code != exitUsage || !strings.Contains(o.stderr, "no partition 9") {
@@ -104,7 +104,7 @@ func TestIngestionCommands(t *testing.T) {
 	}
 	if o := r.run(t, "ingestion", "resume", "--partition", "0,1,2,3", "--from", "earliest", "--dry-run"); o.code != exitOK ||
 		strings.Count(o.stdout, "] would resume at offset 0") != 4 ||
-		strings.Count(o.stdout, ": 0 skipped, 0 lost, 0 read again\n  lost: what the topic that was here before (id ") != 4 {
+		strings.Count(o.stdout, ": 0 skipped, 0 lost, 0 read again\n  lost: the records of the deleted topic (id ") != 4 {
 		t.Errorf("dry run: %+v", o)
 	}
 	r.await(t, "nothing to have changed", halted(4))

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"movieexample.com/internal/telemetry"
 )
 
 // clientLog gives a client's log lines to slog. The library calls routine events
@@ -17,13 +19,14 @@ type clientLog struct {
 	logger *slog.Logger
 	// hint says what to do about an error of the client. It is kept here because the library returns our logger, but no hook.
 	hint func(error) string
-	*throttle
+	now       func() time.Time
+	throttles telemetry.Throttles // by message
 }
 
 var _ kgo.Logger = (*clientLog)(nil)
 
 func newClientLog(logger *slog.Logger, now func() time.Time, hint func(error) string) *clientLog {
-	return &clientLog{logger: logger, hint: hint, throttle: newThrottle(now)}
+	return &clientLog{logger: logger, hint: hint, now: now}
 }
 
 // Level tells the library which lines to skip.
@@ -50,7 +53,7 @@ func (l *clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 		}
 	}
 	if lv > slog.LevelDebug {
-		skipped, ok := l.due(msg)
+		skipped, ok := l.throttles.TakeRepeated(msg, l.now())
 		if !ok {
 			return
 		}

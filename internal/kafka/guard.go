@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"movieexample.com/internal/telemetry"
 )
 
 // guard stands between the network and the broker library, which was written for tests: it trusts what clients send, and
@@ -19,7 +21,7 @@ type guard struct {
 	listener   net.Listener
 	advertised net.Addr
 	logger     *slog.Logger
-	throttle   *throttle
+	throttles  telemetry.Throttles // by message
 	limits     Limits
 	requests   *room
 	answers    *room
@@ -46,7 +48,6 @@ func newGuard(listener net.Listener, advertised net.Addr, limits Limits, logger 
 		listener:   listener,
 		advertised: advertised,
 		logger:     logger,
-		throttle:   newThrottle(time.Now),
 		limits:     limits,
 		requests:   newRoom(limits.RequestBytes, smallRequest, 2*time.Second),
 		answers:    newRoom(limits.AnswerBytes, smallRequest, 0),
@@ -223,9 +224,9 @@ func (g *guard) forget(c *guardConn) {
 	g.answers.leave(c)
 }
 
-// log warns, each message at most once in repeatAfter: what makes the lines is outside.
+// log warns, each message at most once in [telemetry.RepeatAfter]: clients cause these lines.
 func (g *guard) log(msg string, args ...any) {
-	skipped, ok := g.throttle.due(msg)
+	skipped, ok := g.throttles.TakeRepeated(msg, time.Now())
 	if !ok {
 		return
 	}

@@ -23,7 +23,7 @@ import (
 type inflow struct {
 	limit  int64
 	log    *slog.Logger
-	lines  telemetry.Sampler
+	lines  telemetry.Throttle
 	cut    prometheus.Counter
 	total  atomic.Int64
 	mu     sync.Mutex

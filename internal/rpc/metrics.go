@@ -57,8 +57,8 @@ type methodMetrics struct {
 	// would be most of what a scrape returns.
 	handled [codes.Unauthenticated + 1]atomic.Pointer[prometheus.Counter]
 	// lines are sampled code by code, and given are those of calls that waited in vain until the caller gave up.
-	lines [codes.Unauthenticated + 1]telemetry.Sampler
-	given telemetry.Sampler
+	lines [codes.Unauthenticated + 1]telemetry.Throttle
+	given telemetry.Throttle
 }
 
 func (m *metrics) of(service, method string) *methodMetrics {

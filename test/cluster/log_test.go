@@ -105,7 +105,7 @@ func TestLogOfAnOutage(t *testing.T) {
 	recovered := func() {
 		t.Helper()
 		once("metadata-1", "search index follows the catalogue again")
-		once("rating-1", "ingestion waited for the database, and goes on")
+		once("rating-1", "the database is available again; ingestion resumed")
 		says("movie-1", "level=INFO", "metadata service is back")
 	}
 	address := c.MariaDB.Address()
@@ -113,7 +113,7 @@ func TestLogOfAnOutage(t *testing.T) {
 	outage("the database is down", c.MariaDB.Stop, func() error { return c.MariaDB.Start(t.Context()) }, 200, func() {
 		says("metadata-1", "level=ERROR", "search index cannot read the catalogue; it answers as of the last success and retries", address)
 		says("metadata-1", "level=WARN", "the catalogue's database is busy or was lost: nothing was written; retry", address, "connection refused")
-		says("rating-1", "level=WARN", "ingestion waits for the database, and goes on by itself", address, "connection refused")
+		says("rating-1", "level=WARN", "ingestion is waiting for the database; retrying", address, "connection refused")
 		says("movie-1", "level=WARN", "metadata service cannot be reached, movies are answered as they were last known")
 		says("gateway-1", "level=WARN", "status=503", "the catalogue's database is busy or was lost")
 	}, recovered)

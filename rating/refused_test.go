@@ -16,8 +16,8 @@ import (
 // refusedLetters are records of which the one at offset 1 cannot become the dead letter that it should.
 func refusedLetters() map[string][]logRecord {
 	events := logOf(0, change(1, 1, 5, 1), change(13, 13, 6, 1), change(3, 3, 7, 1))
-	whole := events[1].bury
-	events[1].bury = func(class string, err error) deadLetter {
+	whole := events[1].deadLetter
+	events[1].deadLetter = func(class string, err error) deadLetter {
 		d := whole(class, err)
 		d.ContentType = "odd"
 		return d
@@ -30,7 +30,7 @@ func refusedLetters() map[string][]logRecord {
 	}
 }
 
-// A dead letter that the database refuses is kept without what the sender chose, and the partition goes on.
+// A dead letter that the database refuses is kept without what the sender chose, and the partition continues.
 func TestADeadLetterThatTheDatabaseRefuses(t *testing.T) {
 	for name, recs := range refusedLetters() {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestADeadLetterThatTheDatabaseRefuses(t *testing.T) {
 			l := letters[0]
 			if l.Offset != 1 || len(l.Payload) != 0 || len(l.RecordKey) != 0 || l.Class == "" ||
 				!strings.Contains(l.Reason, "refused this dead letter with its key of 7 and its payload of 9 bytes") || !strings.Contains(l.Reason, "is not wanted") {
-				t.Errorf("buried as %+v", l)
+				t.Errorf("dead letter %+v", l)
 			}
 			if n := testutil.ToFloat64(in.metrics.refused); n != 1 {
 				t.Errorf("%v refused", n)
@@ -61,7 +61,7 @@ func TestADeadLetterThatTheDatabaseRefuses(t *testing.T) {
 }
 
 // A record of which the database takes nothing at all, not even the place, halts its partition. It ends; nothing is skipped.
-func TestARecordThatCannotBeBuriedHalts(t *testing.T) {
+func TestARecordWithoutADeadLetterHalts(t *testing.T) {
 	for name, recs := range refusedLetters() {
 		t.Run(name, func(t *testing.T) {
 			url := sqltest.URL(t)
@@ -76,7 +76,7 @@ func TestARecordThatCannotBeBuriedHalts(t *testing.T) {
 			mustStart(t, in, 0)
 			_, err := in.records(t.Context(), testPartition, recs)
 			stuck := (*haltError)(nil)
-			if !errors.As(err, &stuck) || !strings.Contains(stuck.reason, "the database refuses record 1") || !strings.Contains(stuck.reason, "--from 1' to try again, or --from 2") {
+			if !errors.As(err, &stuck) || !strings.Contains(stuck.reason, "the database refuses record 1") || !strings.Contains(stuck.reason, "--from 1' to try again, or with --from 2") {
 				t.Fatalf("records: %v", err)
 			}
 			modelOf(recs[0].change).check(t, s)
@@ -91,7 +91,7 @@ func TestARecordThatCannotBeBuriedHalts(t *testing.T) {
 }
 
 // Faults on the way to a reduced letter end in exactly one, and in no halt.
-func TestFaultsInBurying(t *testing.T) {
+func TestFaultsInADeadLetter(t *testing.T) {
 	next := sqltest.NewTemplate(t, func(url string) {
 		db := openDB(t, url, sqldb.Options{})
 		s := storeOn(t, db)

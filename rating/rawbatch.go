@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,24 +24,26 @@ const (
 	attrControl     = 0b0010_0000
 )
 
-// batchHead is how many bytes a batch's offset and length take, which stand before what the length counts.
+// batchHead is the size of a batch's offset and length, which the length does not count.
 const batchHead = 12
 
-// rawBatch is a batch of records as the log has it.
+// rawBatch is a batch of records as it is in the log.
 type rawBatch struct {
 	kmsg.RecordBatch
-	// raw is all of it.
+	// raw is the whole batch.
 	raw []byte
-	// damage is why not even its frame can be read; then only FirstOffset may be known.
+	// damage is why its frame cannot be read; then only FirstOffset may be known.
 	damage error
 }
 
-// last is the offset of its last record, or of the last that it had before a compaction.
+// last is the offset of its last record before any compaction.
 func (b *rawBatch) last() int64 { return b.FirstOffset + int64(b.LastOffsetDelta) }
 
-// fetchRaw reads a partition's log from an offset on as it is, without decompressing anything: at least one batch, if there is a
-// committed one. stable is where records that are not decided yet begin, and the end of the log where there are none.
+// fetchRaw reads a partition's log from an offset on without decompressing it: at least one batch, if there is a committed one. stable
+// is where undecided transactions begin, or the end of the log.
 func fetchRaw(ctx context.Context, client *kgo.Client, p partition, from int64) (batches []rawBatch, stable int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	leader, _, err := client.PartitionLeader(p.Topic, p.Number)
 	if err != nil {
 		return nil, 0, fmt.Errorf("look up the leader of partition %s: %w", p, err)
@@ -79,7 +83,7 @@ func fetchRaw(ctx context.Context, client *kgo.Client, p partition, from int64) 
 	return batches, stable, nil
 }
 
-// splitBatches takes an answer apart. What is cut off at its end is left out.
+// splitBatches splits a response into its batches. An incomplete batch at its end is left out.
 func splitBatches(in []byte) (batches []rawBatch) {
 	for len(in) > batchHead+5 {
 		size := int64(int32(binary.BigEndian.Uint32(in[8:]))) + batchHead
@@ -110,14 +114,12 @@ func splitBatches(in []byte) (batches []rawBatch) {
 	return batches
 }
 
-// rawTimes reads the timestamps of the records from one offset to another, in milliseconds as the producer wrote them. The client
-// has decoded these records, so that decompressing them again needs no bound of its own.
-func (c *consumer) rawTimes(ctx context.Context, p partition, from, to int64) (map[int64]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
+// rawTimes reads the timestamps of the records from one offset to another, in milliseconds as the producer wrote them. The client has
+// decoded these records, so decompressing them again needs no bound.
+func rawTimes(ctx context.Context, client *kgo.Client, p partition, from, to int64) (map[int64]int64, error) {
 	times := make(map[int64]int64)
 	for from <= to {
-		batches, _, err := fetchRaw(ctx, c.client, p, from)
+		batches, _, err := fetchRaw(ctx, client, p, from)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +131,7 @@ func (c *consumer) rawTimes(ctx context.Context, p partition, from, to int64) (m
 			from = max(from, b.last()+1)
 		}
 		if from == before {
-			return nil, fmt.Errorf("read the timestamps of partition %s: no records at %d, which was read a moment ago", p, from)
+			return nil, fmt.Errorf("read the timestamps of partition %s: no records at %d, which was just read", p, from)
 		}
 	}
 	return times, nil
@@ -163,4 +165,61 @@ func (b *rawBatch) times(times map[int64]int64) (decoded int32) {
 		decoded++
 	}
 	return decoded
+}
+
+// damagedReason says that a batch of the log is not what a producer sent.
+func (b *rawBatch) damagedReason(p partition, next int64) string {
+	after := next + 1
+	if b.Magic == 2 {
+		after = max(after, b.last()+1)
+	}
+	return fmt.Sprintf("the log is damaged: the batch at offset %d %s; no records were skipped. If the brokers have another copy, recover it, then run 'movieexample ingestion resume --topic %s --partition %d --from %d'; to skip the batch, --from %d",
+		b.FirstOffset, b.damage, p.Topic, p.Number, next, after)
+}
+
+// deadLetter is the dead letter of an undecodable batch, or of its records from next on. stable is the end of the committed log: the
+// batch may claim more records.
+func (b *rawBatch) deadLetter(p partition, next, stable int64, cause error) logRecord {
+	first, last := max(next, b.FirstOffset), b.last()
+	if stable > first {
+		last = min(last, stable-1)
+	}
+	reason := fmt.Sprintf("The records %d to %d are in a batch of %d bytes that cannot be decoded: %v. Its header says %d records, of producer %d; the payload is the whole batch.",
+		first, last, len(b.raw), cause, b.NumRecords, b.ProducerID)
+	d := deadLetter{partition: p, Offset: first, Class: classUndecodable, Reason: reason, Payload: b.raw, RecordTime: letterTime(b.FirstTimestamp)}
+	return logRecord{offset: max(first, last), dead: &d}
+}
+
+// complete returns an error if a batch does not have the number of records in its header. It decompresses without a bound, so it is
+// only for batches that the client has decompressed.
+func (b *rawBatch) complete() error {
+	if n := b.times(make(map[int64]int64)); n < b.NumRecords {
+		return fmt.Errorf("only %d of its %d records can be decoded", n, b.NumRecords)
+	}
+	if b.NumRecords < 0 {
+		return errors.New("it has a negative number of records")
+	}
+	return nil
+}
+
+// rememberedBatches is how many batches of a partition are remembered as decompressed.
+const rememberedBatches = 64
+
+// batchSizes remembers the sizes of the batches that the client has decompressed. The client tells nothing else of them.
+type batchSizes struct {
+	mu sync.Mutex
+	of map[int32][]int
+}
+
+func (s *batchSizes) add(number int32, size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sizes := append(s.of[number], size)
+	s.of[number] = sizes[max(0, len(sizes)-rememberedBatches):]
+}
+
+func (s *batchSizes) has(number int32, size int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.of[number], size)
 }

@@ -19,8 +19,8 @@ func (s *store) measureLetters(ctx context.Context) (count, bytes int64, err err
 	return count, bytes, storeError("measure dead letters", err)
 }
 
-// dropOldest drops dead letters, oldest first, while they are older than a time, or until they have freed some bytes, at most limit
-// of them. It returns how many there were and what they took.
+// dropOldest drops up to limit dead letters, oldest first: those created before a time, and others until bytes are freed. It returns
+// how many it dropped and their size.
 func (s *store) dropOldest(ctx context.Context, before Micros, bytes int64, limit int) (count, freed int64, err error) {
 	var ids []string
 	err = eachRow(ctx, s.db.Read(), func(scan scanFunc) error {
@@ -42,19 +42,19 @@ func (s *store) dropOldest(ctx context.Context, before Micros, bytes int64, limi
 	return count, freed, err
 }
 
-// buryChunk bounds keys and payloads of one statement that writes dead letters: a record may have a megabyte, and servers bound what
-// they take at once.
-const buryChunk = 4 << 20
+// maxDeadBytes bounds keys and payloads of one statement that writes dead letters: a record may have a megabyte, and servers bound the
+// size of a statement.
+const maxDeadBytes = 4 << 20
 
-// bury writes dead letters. A dead letter that is there already stays: its id is its place in the log.
-func (s *store) bury(ctx context.Context, tx *sqldb.Tx, dead []deadLetter) error {
+// writeDead writes dead letters. An existing dead letter stays as it is: its id is its place in the log.
+func (s *store) writeDead(ctx context.Context, tx *sqldb.Tx, dead []deadLetter) error {
 	for len(dead) > 0 {
 		n, size := 0, int64(0)
-		for n < len(dead) && (n == 0 || size+dead[n].size() <= buryChunk) {
+		for n < len(dead) && (n == 0 || size+dead[n].size() <= maxDeadBytes) {
 			size += dead[n].size()
 			n++
 		}
-		if err := s.buryChunk(ctx, tx, dead[:n]); err != nil {
+		if err := s.writeDeadChunk(ctx, tx, dead[:n]); err != nil {
 			return err
 		}
 		dead = dead[n:]
@@ -62,12 +62,12 @@ func (s *store) bury(ctx context.Context, tx *sqldb.Tx, dead []deadLetter) error
 	return nil
 }
 
-// buryChunk writes dead letters by one statement, or a few.
-func (s *store) buryChunk(ctx context.Context, tx *sqldb.Tx, dead []deadLetter) error {
+// writeDeadChunk writes dead letters with one statement, or a few.
+func (s *store) writeDeadChunk(ctx context.Context, tx *sqldb.Tx, dead []deadLetter) error {
 	now := int64(ToMicros(s.now()))
 	err := tx.ExecRows(ctx, len(dead), s.insertDead, func(i int, dst []any) []any {
 		d := &dead[i]
-		// The header is the sender's, any bytes at all; the column and the wire hold text.
+		// The header may have any bytes; the column and the wire hold text.
 		d.ContentType = truncate(strings.ToValidUTF8(d.ContentType, "\uFFFD"), 255)
 		return append(dst, d.id(), d.Topic, d.TopicID, d.Number, d.Offset, d.Class, truncate(d.Reason, 2000),
 			d.RecordKey, d.Payload, d.ContentType, int64(d.RecordTime), now)
@@ -78,11 +78,11 @@ func (s *store) buryChunk(ctx context.Context, tx *sqldb.Tx, dead []deadLetter) 
 	return nil
 }
 
-// deadPageBytes bounds keys and payloads of one page of dead letters, so that an answer stays far under what gRPC
-// takes: a Kafka record may have a megabyte. One letter is always returned, however large.
+// deadPageBytes bounds keys and payloads of one page of dead letters, so that a response stays far below the limit of gRPC: a Kafka
+// record may have a megabyte. A page has at least one letter, whatever its size.
 const deadPageBytes = 1 << 20
 
-// deadLetters returns up to limit dead letters after place, oldest first; more says that there are others.
+// deadLetters returns up to limit dead letters after place, oldest first; more says that there are more.
 func (s *store) deadLetters(ctx context.Context, place *deadPlace, limit int) (page []deadLetter, more bool, err error) {
 	text := "SELECT " + deadColumns + " FROM dead_letters"
 	var args []any
@@ -107,22 +107,18 @@ const deadColumns = "topic, topic_id, part, record_offset, class, reason, record
 
 // eachDead calls each for every row until it returns false.
 func eachDead(ctx context.Context, q sqldb.Queryer, each func(deadLetter) bool, text string, args ...any) error {
-	rows, err := q.QueryContext(ctx, text, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := eachRow(ctx, q, func(scan scanFunc) error {
 		var d deadLetter
-		if err := rows.Scan(&d.Topic, &d.TopicID, &d.Number, &d.Offset, &d.Class, &d.Reason, &d.RecordKey, &d.Payload,
-			&d.ContentType, &d.RecordTime, &d.Created); err != nil {
-			return err
+		err := scan(&d.Topic, &d.TopicID, &d.Number, &d.Offset, &d.Class, &d.Reason, &d.RecordKey, &d.Payload, &d.ContentType, &d.RecordTime, &d.Created)
+		if err == nil && !each(d) {
+			return errEnough
 		}
-		if !each(d) {
-			return nil
-		}
+		return err
+	}, text, args...)
+	if errors.Is(err, errEnough) {
+		return nil
 	}
-	return rows.Err()
+	return err
 }
 
 func (s *store) countDeadLetters(ctx context.Context) (int64, error) {
@@ -131,10 +127,9 @@ func (s *store) countDeadLetters(ctx context.Context) (int64, error) {
 	return n, storeError("count dead letters", err)
 }
 
-// replay decodes one dead letter again; if it is good now it is applied and removed, in one transaction. refused says
-// why it was not.
+// replay decodes a dead letter again, and applies and deletes it in one transaction if it is good now. refused says why it was not.
 func (s *store) replay(ctx context.Context, id string, decode func(deadLetter) (change Rating, arrives bool, err error)) (refused error, err error) {
-	err = s.settled(ctx, []string{id}, func(ctx context.Context, tx *sqldb.Tx) error {
+	err = s.reconcile(ctx, []string{id}, func(ctx context.Context, tx *sqldb.Tx) error {
 		refused = nil
 		var letter *deadLetter
 		err := eachDead(ctx, tx, func(d deadLetter) bool { letter = &d; return true },
@@ -152,7 +147,7 @@ func (s *store) replay(ctx context.Context, id string, decode func(deadLetter) (
 			return nil
 		}
 		if arrives {
-			if change.At, err = s.arrivalOf(ctx, tx, *letter); err != nil {
+			if change.At, err = s.arrivalTime(ctx, tx, *letter); err != nil {
 				return err
 			}
 		}
@@ -168,11 +163,11 @@ func (s *store) replay(ctx context.Context, id string, decode func(deadLetter) (
 	return refused, storeError("replay dead letter", err)
 }
 
-// drop removes dead letters for good and returns how many there were.
+// drop deletes dead letters and returns how many there were.
 func (s *store) drop(ctx context.Context, ids []string) (int64, error) {
-	ids = slices.Compact(slices.Sorted(slices.Values(ids))) // whoever locks several rows locks them in the same order
+	ids = slices.Compact(slices.Sorted(slices.Values(ids))) // rows are locked in this order by every transaction
 	var dropped int64
-	err := s.settled(ctx, ids, func(ctx context.Context, tx *sqldb.Tx) error {
+	err := s.reconcile(ctx, ids, func(ctx context.Context, tx *sqldb.Tx) error {
 		dropped = 0
 		for _, id := range ids {
 			res, err := tx.ExecContext(ctx, "DELETE FROM dead_letters WHERE id = ?", id)
@@ -190,30 +185,30 @@ func (s *store) drop(ctx context.Context, ids []string) (int64, error) {
 	return dropped, storeError("drop dead letters", err)
 }
 
-// settled runs a transaction that removes dead letters (or changes nothing) until its outcome is known. After a commit
-// of unknown outcome the letters tell: if one that was to go is still there, the transaction did not take place.
-func (s *store) settled(ctx context.Context, ids []string, change func(context.Context, *sqldb.Tx) error) error {
+// reconcile runs a transaction that deletes dead letters, or changes nothing, until its outcome is known. After a commit of unknown
+// outcome it looks for the letters: if one is still there, the transaction did not take place.
+func (s *store) reconcile(ctx context.Context, ids []string, change func(context.Context, *sqldb.Tx) error) error {
 	for attempt := 0; ; attempt++ {
 		err := s.db.Write(ctx, change)
-		if unknown := (*sqldb.CommitError)(nil); errors.As(err, &unknown) {
+		if commitUnknown(err) {
 			left, readErr := s.anyDeadLetter(ctx, ids)
 			if readErr == nil && !left {
 				return nil
 			}
-			if readErr == nil && sqldb.Full(err) {
-				return err // waiting frees no disk
+			if readErr == nil && diskFull(err) {
+				return err
 			}
-		} else if err == nil || !sqldb.Transient(err) {
+		} else if err == nil || !transient(err) {
 			return err
 		}
 		if ended := backoff(ctx, attempt); ended != nil {
-			return fmt.Errorf("%w; the last attempt said: %w", ended, err)
+			return fmt.Errorf("%w; last attempt: %w", ended, err)
 		}
 	}
 }
 
-// anyDeadLetter tells whether one of the dead letters is still there. It waits for whoever has them locked: the transaction
-// of unknown outcome itself may still be at work.
+// anyDeadLetter reports whether one of the dead letters is still there. It waits for their locks: the transaction of unknown outcome
+// may still be running.
 func (s *store) anyDeadLetter(ctx context.Context, ids []string) (found bool, err error) {
 	looked := false
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
@@ -228,7 +223,7 @@ func (s *store) anyDeadLetter(ctx context.Context, ids []string) (found bool, er
 		return nil
 	})
 	if looked {
-		return found, nil // nothing was written, so that it does not matter how the transaction ended
+		return found, nil // nothing was written, so the outcome of this transaction does not matter
 	}
 	return false, err
 }
