@@ -105,11 +105,11 @@ func newBenchCommand() *cobra.Command {
 
 // benchResult is what bench prints as JSON.
 type benchResult struct {
-	Mix         string       `json:"mix"`
-	Targets     []string     `json:"targets"`
-	Films       int          `json:"films"`
-	Zipf        float64      `json:"zipf"`
-	Connections int          `json:"connections"`
+	Mix         string           `json:"mix"`
+	Targets     []string         `json:"targets"`
+	Films       int              `json:"films"`
+	Zipf        float64          `json:"zipf"`
+	Connections int              `json:"connections"`
 	Peak        *loadtest.Peak   `json:"peak,omitempty"`
 	Report      *loadtest.Report `json:"report,omitempty"`
 }

@@ -152,7 +152,7 @@ func (l *Limiter) admit(c *conn) bool {
 		}
 	}
 	makeRoom := func(reason string, among func(*conn) bool) bool {
-		victim := l.leastMissed(among)
+		victim := l.evictable(among)
 		if victim == nil {
 			victim = c
 		} else {
@@ -209,11 +209,10 @@ func (l *Limiter) used() int {
 	return len(names) - 1 // without dir
 }
 
-// leastMissed returns the connection to close, or nil. Those of which no request was answered yet and those of which one was
-// have half of the room each: neither can a flood of the first push out who is being served, nor can those who once asked for
-// something and stay keep out who comes.
-func (l *Limiter) leastMissed(among func(*conn) bool) *conn {
-	var newest, proven silence
+// evictable returns the connection to close, or nil. Connections without an answered request and those with one have half of the
+// places each: a flood of the first cannot evict the clients being served, and idle clients cannot keep out new ones.
+func (l *Limiter) evictable(among func(*conn) bool) *conn {
+	var newest, proven idlest
 	for c := range l.conns {
 		switch {
 		case !among(c):
@@ -229,14 +228,14 @@ func (l *Limiter) leastMissed(among func(*conn) bool) *conn {
 	return proven.longest
 }
 
-// silence is the connection of a group that has been silent for longest.
-type silence struct {
+// idlest is the connection of a group that has been silent for longest.
+type idlest struct {
 	n       int
 	longest *conn
 	last    int64
 }
 
-func (s *silence) add(c *conn) {
+func (s *idlest) add(c *conn) {
 	s.n++
 	if last := c.last.Load(); s.longest == nil || last < s.last {
 		s.longest, s.last = c, last

@@ -23,8 +23,8 @@ type guard struct {
 	logger     *slog.Logger
 	throttles  telemetry.Throttles // by message
 	limits     Limits
-	requests   *room
-	answers    *room
+	requests   *budget
+	answers    *budget
 	decoding   chan struct{} // one for each batch that may be decompressed at once
 	inside     *insideClient
 	pulse      *insideClient // only to see whether the library answers
@@ -49,8 +49,8 @@ func newGuard(listener net.Listener, advertised net.Addr, limits Limits, logger 
 		advertised: advertised,
 		logger:     logger,
 		limits:     limits,
-		requests:   newRoom(limits.RequestBytes, smallRequest, 2*time.Second),
-		answers:    newRoom(limits.AnswerBytes, smallRequest, 0),
+		requests:   newBudget(limits.RequestBytes, smallRequest, 2*time.Second),
+		answers:    newBudget(limits.AnswerBytes, smallRequest, 0),
 		decoding:   make(chan struct{}, 4),
 		admission:  newAdmission(limits.Groups, time.Now),
 		topics:     make(chan struct{}, 1),
@@ -220,8 +220,8 @@ func (g *guard) forget(c *guardConn) {
 		delete(g.hosts, c.host)
 	}
 	g.mu.Unlock()
-	g.requests.leave(c)
-	g.answers.leave(c)
+	g.requests.releaseAll(c)
+	g.answers.releaseAll(c)
 }
 
 // log warns, each message at most once in [telemetry.RepeatAfter]: clients cause these lines.

@@ -92,7 +92,7 @@ func (c *guardConn) finish() {
 	if was.after != nil {
 		was.after()
 	}
-	c.guard.requests.give(c, was.held)
+	c.guard.requests.releaseBytes(c, was.held)
 }
 
 // Read gives the library the next request that it may have.
@@ -152,13 +152,13 @@ func (c *guardConn) next() error {
 		return errRefused
 	}
 	cost := n * rule.cost
-	if !c.guard.requests.take(c, cost) {
+	if !c.guard.requests.acquire(c, cost) {
 		return errRefused
 	}
 	keep := false
 	defer func() {
 		if !keep {
-			c.guard.requests.give(c, cost)
+			c.guard.requests.releaseBytes(c, cost)
 		}
 	}()
 	_ = c.SetReadDeadline(time.Now().Add(withBytes(c.guard.limits.Request, n)))
@@ -169,7 +169,7 @@ func (c *guardConn) next() error {
 		return c.unfinished(err, n)
 	}
 	_ = c.SetReadDeadline(time.Time{})
-	verdict, err := c.judge(r, rule)
+	verdict, err := c.decide(r, rule)
 	if err != nil {
 		return err
 	}
@@ -200,8 +200,8 @@ func (c *guardConn) next() error {
 	return nil
 }
 
-// judge decides what happens to a request. A panic in a decoder is one more reason to refuse it.
-func (c *guardConn) judge(r *request, rule rule) (v verdict, err error) {
+// decide returns what happens to a request. A panic in a decoder refuses it.
+func (c *guardConn) decide(r *request, rule rule) (v verdict, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.guard.logger.Error("panic while checking a request to the embedded Kafka broker", "kind", kindName(r.kind), "version", r.version,
@@ -282,10 +282,10 @@ func (c *guardConn) write(b []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	n := int64(len(b))
-	if !c.guard.answers.take(c, n) {
+	if !c.guard.answers.acquire(c, n) {
 		return net.ErrClosed
 	}
-	defer c.guard.answers.give(c, n)
+	defer c.guard.answers.releaseBytes(c, n)
 	_ = c.SetWriteDeadline(time.Now().Add(withBytes(c.guard.limits.Answer, n)))
 	_, err := c.Conn.Write(b)
 	return err

@@ -81,8 +81,10 @@ func openMySQL(ctx context.Context, rest string, opt Options) (*DB, error) {
 	fill(&opt.ReadTimeout, defaultReadTimeout)
 	fill(&opt.WriteTimeout, defaultWriteTimeout)
 
-	db := &DB{dialect: MySQL, name: server.name(), log: opt.Logger, writeConns: opt.WriteConns, server: server, opt: opt, login: &login{server: server, reread: opt.RereadURL},
-		writes: semaphore.NewWeighted(allWrites)}
+	db := &DB{
+		dialect: MySQL, name: server.name(), log: opt.Logger, writeConns: opt.WriteConns, server: server, opt: opt, login: &login{server: server, reread: opt.RereadURL},
+		writes: semaphore.NewWeighted(allWrites),
+	}
 	open := func(s side, conns int) (*sql.DB, error) {
 		connector, err := db.newMySQLConnector(s, nil, &db.opened)
 		if err != nil {

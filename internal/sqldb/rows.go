@@ -36,7 +36,6 @@ func (tx *Tx) ExecRows(ctx context.Context, n int, text func(rows int) string, a
 func QueryRows(ctx context.Context, q Queryer, n int, text func(keys int) string, args func(i int, dst []any) []any,
 	scan func(scan func(dest ...any) error) error,
 ) error {
-
 	size := MaxRowsPerStatement
 	if d, ok := q.(interface{ Dialect() Dialect }); ok {
 		size = d.Dialect().MaxRowsPerStatement()
