@@ -47,7 +47,7 @@ type MetadataServiceClient interface {
 	// ABORTED: the stored movie is not what expected_etag demands.
 	// ALREADY_EXISTS: an external id belongs to another movie.
 	PutMovie(ctx context.Context, in *PutMovieRequest, opts ...grpc.CallOption) (*PutMovieResponse, error)
-	// BatchPutMovies writes up to 200 movies; each succeeds or fails by itself.
+	// BatchPutMovies writes up to 200 movies; each succeeds or fails separately.
 	BatchPutMovies(ctx context.Context, in *BatchPutMoviesRequest, opts ...grpc.CallOption) (*BatchPutMoviesResponse, error)
 	// GetMovie returns one movie. NOT_FOUND: no such id.
 	GetMovie(ctx context.Context, in *GetMovieRequest, opts ...grpc.CallOption) (*GetMovieResponse, error)
@@ -237,7 +237,7 @@ type MetadataServiceServer interface {
 	// ABORTED: the stored movie is not what expected_etag demands.
 	// ALREADY_EXISTS: an external id belongs to another movie.
 	PutMovie(context.Context, *PutMovieRequest) (*PutMovieResponse, error)
-	// BatchPutMovies writes up to 200 movies; each succeeds or fails by itself.
+	// BatchPutMovies writes up to 200 movies; each succeeds or fails separately.
 	BatchPutMovies(context.Context, *BatchPutMoviesRequest) (*BatchPutMoviesResponse, error)
 	// GetMovie returns one movie. NOT_FOUND: no such id.
 	GetMovie(context.Context, *GetMovieRequest) (*GetMovieResponse, error)

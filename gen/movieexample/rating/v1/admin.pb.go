@@ -211,7 +211,7 @@ type IngestPartition struct {
 	// Why ingestion of this partition is halted; empty while it runs.
 	Halted string `protobuf:"bytes,5,opt,name=halted,proto3" json:"halted,omitempty"`
 	// The rest comes from the brokers, with ask_brokers; it is missing where it is not known.
-	// The offset behind the last record of the log. Missing for a topic that is there no more, too.
+	// The offset behind the last record of the log. Missing for a deleted topic, too.
 	EndOffset *int64 `protobuf:"varint,6,opt,name=end_offset,json=endOffset,proto3,oneof" json:"end_offset,omitempty"`
 	// Offsets from next_offset to the end. In a log with transactions or compaction not every offset is an event.
 	LagRecords *int64 `protobuf:"varint,7,opt,name=lag_records,json=lagRecords,proto3,oneof" json:"lag_records,omitempty"`
@@ -429,7 +429,7 @@ type ResumeIngestPartitionResponse struct {
 	RepeatedRecords int64 `protobuf:"varint,6,opt,name=repeated_records,json=repeatedRecords,proto3" json:"repeated_records,omitempty"`
 	// What is given up, for a person; empty where nothing is.
 	GivenUp []string `protobuf:"bytes,7,rep,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
-	// Why the partition stood still; empty where it did not.
+	// Why the partition was halted; empty if it was not.
 	Halted string `protobuf:"bytes,8,opt,name=halted,proto3" json:"halted,omitempty"`
 	// The process that has the partition has resumed there. False if no process has it: the next one begins there.
 	TakenUp       bool `protobuf:"varint,9,opt,name=taken_up,json=takenUp,proto3" json:"taken_up,omitempty"`
