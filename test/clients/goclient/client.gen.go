@@ -223,8 +223,8 @@ type Index struct {
 	// Docs The address of the reference page.
 	Docs string `json:"docs"`
 
-	// Links By operation id, the paths of everything that can be read. Those with a name in braces are URI templates (RFC 6570).
-	Links map[string]string `json:"links"`
+	// Links Everything that can be read.
+	Links []IndexLink `json:"links"`
 
 	// Name The name of the API.
 	Name string `json:"name"`
@@ -234,6 +234,15 @@ type Index struct {
 
 	// Version The version of the API.
 	Version string `json:"version"`
+}
+
+// IndexLink Something that can be read.
+type IndexLink struct {
+	// Operation The id of the operation in this document.
+	Operation string `json:"operation"`
+
+	// Path Its path; with a name in braces it is a URI template (RFC 6570).
+	Path string `json:"path"`
 }
 
 // Movie Movie is a film and its ratings.

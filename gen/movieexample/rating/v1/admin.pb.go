@@ -211,7 +211,7 @@ type IngestPartition struct {
 	// Why ingestion of this partition is halted; empty while it runs.
 	Halted string `protobuf:"bytes,5,opt,name=halted,proto3" json:"halted,omitempty"`
 	// The rest comes from the brokers, with ask_brokers; it is missing where it is not known.
-	// The offset behind the last record of the log. Missing for a topic that is there no more, too.
+	// The offset behind the last record of the log. Missing for a deleted topic, too.
 	EndOffset *int64 `protobuf:"varint,6,opt,name=end_offset,json=endOffset,proto3,oneof" json:"end_offset,omitempty"`
 	// Offsets from next_offset to the end. In a log with transactions or compaction not every offset is an event.
 	LagRecords *int64 `protobuf:"varint,7,opt,name=lag_records,json=lagRecords,proto3,oneof" json:"lag_records,omitempty"`
