@@ -152,7 +152,7 @@ func TestBrokerIsKilled(t *testing.T) {
 		t.Errorf("the broker was away for %s, want 2 s at most", longest)
 	}
 	t.Logf("%d events, none lost; %d answers beside them; the broker was away for %s at most", published.Load(), asked.Load(), longest.Round(time.Millisecond))
-	if _, metrics := get(a.Admin + "/metrics"); !strings.Contains(metrics, "\nmovieexample_broker_restarts_total 3\n") {
+	if _, metrics := get(a.Admin + "/metrics"); !strings.Contains(metrics, "\nmovieexample_kafka_broker_restarts_total 3\n") {
 		t.Error("the metrics do not have 3 restarts")
 	}
 
@@ -192,7 +192,7 @@ func processRuns(pid int) bool {
 
 // TestBrokerCommand: serve and demo start it, and nothing else does.
 func TestBrokerCommand(t *testing.T) {
-	if o := start(t, nil, "broker").wait(t); o.code != exitUsage || !strings.Contains(o.stderr, "is started by serve and demo, and not by hand") {
+	if o := start(t, nil, "broker").wait(t); o.code != exitUsage || !strings.Contains(o.stderr, "serve and demo start the embedded Kafka broker; it cannot be started by hand") {
 		t.Errorf("%+v", o)
 	}
 	if o := start(t, nil, "--help").wait(t); strings.Contains(o.stdout, "  broker ") {
