@@ -382,7 +382,7 @@ func TestRatings(t *testing.T) {
 		t.Errorf("read (-want +got):\n%s", diff)
 	}
 	_, bad, err = readRatings(`[{"userId":"u","recordId":"r","recordType":"movie","value":7},`+"\n"+`{"value":7}]`, formats.JSONL)
-	if err != nil || len(bad) != 2 || !strings.HasPrefix(bad[0], "f line 1: ratedAt: is required, or an import that is repeated") || bad[1] != "f line 2: userId: is required: 1 to 128 bytes" {
+	if err != nil || len(bad) != 2 || !strings.HasPrefix(bad[0], "f line 1: ratedAt: is required, or a repeated import would rate again") || bad[1] != "f line 2: userId: is required: 1 to 128 bytes" {
 		t.Errorf("rejected %q, error %v", bad, err)
 	}
 }

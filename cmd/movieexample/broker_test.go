@@ -192,7 +192,7 @@ func processRuns(pid int) bool {
 
 // TestBrokerCommand: serve and demo start it, and nothing else does.
 func TestBrokerCommand(t *testing.T) {
-	if o := start(t, nil, "broker").wait(t); o.code != exitUsage || !strings.Contains(o.stderr, "is started by serve and demo, and not by hand") {
+	if o := start(t, nil, "broker").wait(t); o.code != exitUsage || !strings.Contains(o.stderr, "serve and demo start the embedded Kafka broker; it cannot be started by hand") {
 		t.Errorf("%+v", o)
 	}
 	if o := start(t, nil, "--help").wait(t); strings.Contains(o.stdout, "  broker ") {

@@ -335,7 +335,7 @@ func TestDeadLettersCommands(t *testing.T) {
 	if o := r.run(t, "dead-letters", "replay", "--all", "-o", "json"); o.code != exitRefused || !strings.Contains(o.stdout, `"replayed": 0`) {
 		t.Errorf("replay of all: %+v", o)
 	}
-	r.run(t, "dead-letters", "drop", l.DeadLetters[1].ID, id).want(t, exitRefused, "1 dead letter dropped\n", "ids of no dead letter: 1 (")
+	r.run(t, "dead-letters", "drop", l.DeadLetters[1].ID, id).want(t, exitRefused, "1 dead letter dropped\n", "unknown ids: 1 (")
 	r.run(t, "dead-letters", "drop", "--all", "--yes").want(t, exitOK, "1 dead letter dropped\n")
 	if l := listed(); l.Total != 0 || l.DeadLetters == nil {
 		t.Errorf("in the end: %+v", l)
@@ -383,7 +383,7 @@ func TestMistakes(t *testing.T) {
 		{"import movielens " + t.TempDir(), exitUsage, "has no movies.csv, no links.csv, no ratings.csv"},
 		{"import movielens " + dir + " --stall-timeout 1ms", exitUsage, "--stall-timeout must be at least 100ms, got 1ms"},
 		{"import movielens " + dir + " -o xml", exitUsage, `movieexample: --output must be text or json, got "xml"; see`},
-		{"import movielens " + dir + " --stall-timeout 3", exitUsage, `movieexample: --stall-timeout must be a time with its unit, as 500ms, 30s or 5m, got "3"; see`},
+		{"import movielens " + dir + " --stall-timeout 3", exitUsage, `movieexample: --stall-timeout must be a duration with a unit, such as 500ms, 30s or 5m, got "3"; see`},
 		{"import movielens " + dir + " --no-wait=x", exitUsage, `movieexample: --no-wait must be true or false, got "x"; see`},
 		{"import movielens " + wrong, exitUsage, wrong + `/ratings.csv: the columns are "a,b"; they must be userId,movieId,rating,timestamp`},
 		{"import movielens " + dir + " --rejects " + dir, exitUsage, "--rejects: open " + dir + ": is a directory"},
@@ -422,9 +422,9 @@ func TestMistakes(t *testing.T) {
 		{"generate x", exitUsage, `there is no command "generate x"; see 'movieexample generate --help'`},
 		{"dead-letters x", exitUsage, `there is no command "dead-letters x"; see 'movieexample dead-letters --help'`},
 		{"dead-letters list --limit -1", exitUsage, "--limit must be 0, for all, or more; got -1"},
-		{"dead-letters replay", exitUsage, "say which dead letters: give their ids"},
+		{"dead-letters replay", exitUsage, "give the ids of dead letters"},
 		{"dead-letters drop", exitUsage, "or --all"},
-		{"dead-letters drop --all", exitUsage, "add --yes if that is meant"},
+		{"dead-letters drop --all", exitUsage, "add --yes to confirm"},
 		{"dead-letters drop --all --yes x", exitUsage, "give ids or --all, not both"},
 		{"generate movielens --users 1 x", exitUsage, `required flag(s) "ratings" not set`},
 		{"generate movielens --users 3 --ratings 40 x", exitUsage, "3 users need at least 60"},

@@ -192,7 +192,7 @@ func (f *clientFlags) awaitFile(ctx context.Context, tell func(string)) time.Dur
 		return 0
 	}
 	began := time.Now()
-	tell(fmt.Sprintf("waiting up to %s (--wait) for the file %s, which a system writes when it is ready", f.wait, f.file))
+	tell(fmt.Sprintf("waiting for the file %s, which a system writes when it is ready, for at most %s (--wait)", f.file, f.wait))
 	ctx, cancel := context.WithTimeout(ctx, f.wait)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)

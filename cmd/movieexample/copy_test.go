@@ -119,7 +119,7 @@ func TestCopy(t *testing.T) {
 		}
 	}
 	o = movieexample(t.Context(), "", "copy", "--from-file", from, "--to-file", to)
-	for _, want := range []string{"rating: " + data, "ratings", "40", "same", "0 differences", "positions in the log of Kafka", "ingestion resume"} {
+	for _, want := range []string{"rating: " + data, "ratings", "40", "same", "0 differences", "positions in Kafka's log", "ingestion resume"} {
 		if !strings.Contains(o.stdout, want) {
 			t.Errorf("copy printed %+v, want … %s …", o, want)
 		}
@@ -163,8 +163,8 @@ func TestCopyRefuses(t *testing.T) {
 		code int
 		want string
 	}{
-		{nil, exitUsage, "say which database by --from or --from-file"},
-		{[]string{"--from", db("rating")}, exitUsage, "say which database by --to or --to-file"},
+		{nil, exitUsage, "name the database with --from or --from-file"},
+		{[]string{"--from", db("rating")}, exitUsage, "name the database with --to or --to-file"},
 		{[]string{"--from", db("rating"), "--from-file", secret, "--to", db("x")}, exitUsage, "not both"},
 		{[]string{"--from", "rating.db", "--to", db("x")}, exitUsage, `--from: must be "mysql://`},
 		{[]string{"--from", db("rating"), "--to-file", secret}, exitUsage, "--to-file: the password has a \"%\""},

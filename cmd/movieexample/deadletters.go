@@ -52,7 +52,7 @@ func (f *deadLetterFlags) chosen(cmd *cobra.Command, ids []string) error {
 	case f.all && len(ids) > 0:
 		return usagef("give ids or --all, not both")
 	case !f.all && len(ids) == 0:
-		return usagef("name the dead letters by id ('movieexample dead-letters list' shows the ids), or give --all")
+		return usagef("give the ids of dead letters ('movieexample dead-letters list' shows them), or --all")
 	}
 	for _, id := range ids {
 		if strings.TrimSpace(id) == "" {

@@ -137,7 +137,7 @@ func TestDemo(t *testing.T) {
 	}
 	p.signal(t, syscall.SIGTERM)
 	o = p.wait(t)
-	if o.code != 0 || !strings.Contains(o.stderr, "nothing is loaded again") || !strings.Contains(o.stdout, "100,000 ratings, loaded before; started in ") {
+	if o.code != 0 || !strings.Contains(o.stderr, "it is not loaded again") || !strings.Contains(o.stdout, "100,000 ratings, loaded before; started in ") {
 		t.Errorf("second start: %+v", o)
 	}
 }

@@ -47,7 +47,7 @@ directors 2 directors are without a name
 rejected  14 rows
 noted     6 rows
 took …
-Nothing changed: 15 films were there already. That says nothing of the 20 rows that were rejected or noted above.
+Nothing changed: 15 films were there already. This does not include the 20 rows that were rejected or noted above.
 `, "rejected: ")
 
 	good := t.TempDir()

@@ -22,7 +22,7 @@ const asProgram = "TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		os.Exit(run())
+		os.Exit(execute())
 	}
 	if kafka.IsBrokerProcess() {
 		os.Exit(kafka.RunBrokerProcess())
