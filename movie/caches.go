@@ -73,7 +73,7 @@ func newCaches(g *cache.Group, cfg Config, films, aside catalogue, ratings ratin
 	c.films, err = cache.New(g, cache.Spec{
 		Name: "movie_films", Holds: "a film, by id", Entries: cfg.CacheSize, Setting: "movie.cache_size",
 		MaxAge: fmt.Sprintf("%v or while the version is the same", cfg.MetadataTTL), Fresh: moves + "; read-your-writes",
-		Away: lastKnown + fmt.Sprintf(", up to %v old", cfg.MetadataStaleFor),
+		Away: lastKnown + fmt.Sprintf(", up to %g h old", cfg.MetadataStaleFor.Hours()),
 	}, cache.Options[string, *Movie, readView]{
 		Fresh: func(e *entry[*Movie], now readView) bool {
 			return (now.within(e.Read, cfg.MetadataTTL) || now.sameMovies(e.Read)) && now.filmsMeet(e.Read)
@@ -87,7 +87,7 @@ func newCaches(g *cache.Group, cfg Config, films, aside catalogue, ratings ratin
 	c.summaries, err = newSummaries(g, cache.Spec{
 		Name: "movie_summaries", Holds: "a film's rating summary", Entries: cfg.StaleSize, Setting: "movie.stale_size",
 		MaxAge: fmt.Sprint(cfg.RatingTTL), Fresh: fmt.Sprintf("a refresh after %v; a rating in this process; read-your-writes", cfg.RatingTTL/2),
-		Away: lastKnown + fmt.Sprintf(", up to %v old", cfg.RatingStaleFor),
+		Away: lastKnown + fmt.Sprintf(", up to %g h old", cfg.RatingStaleFor.Hours()),
 	}, cfg, ratings, logger)
 	errs = append(errs, err)
 
