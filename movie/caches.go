@@ -12,9 +12,6 @@ import (
 )
 
 const (
-	// pageTTL is how long a page is used where the catalogue's version is not known or has changed, so that a film which another
-	// process wrote is in lists within two seconds.
-	pageTTL = time.Second
 	// statsTTL is how long numbers about everything are used.
 	statsTTL = time.Second
 	// keptFor is when a page is removed although nothing changed.
@@ -26,30 +23,6 @@ const (
 	// windowsKept is as many chart windows as a page of each chart may look through.
 	windowsKept = 3 * windowsMost
 )
-
-// entry is an entry of the caches that are read with a [readView].
-type entry[V any] = cache.Entry[V, readView]
-
-// caches are all caches of the service.
-//
-// What is read from the catalogue and its index is used until the catalogue's version changes (readView); pages only in the epoch in
-// which they were read, so that after a write through this service none from before it is served. Pages hold no ratings (but for
-// charts, whose order they are): each answer reads the summaries, so that a rating shows in a list as soon as in details.
-type caches struct {
-	group          *cache.Group
-	probe          *versionProbe
-	films          *cache.Cache[string, *Movie, readView]
-	summaries      *summaries
-	lists          *cache.Cache[listKey, *listPage, readView]
-	searches       *cache.Cache[searchKey, *searchPage, readView]
-	similars       *cache.Cache[string, []candidate, readView]
-	chartPages     *cache.Cache[chartKey, *chartPage, readView]
-	windows        *cache.Cache[windowKey, *window, readView]
-	filters        *cache.Cache[struct{}, *filterCache, readView]
-	picks          *cache.Cache[picksKey, []pick, readView]
-	catalogueStats *cache.Cache[struct{}, catalogueStats, time.Time]
-	totals         *cache.Cache[struct{}, totals, time.Time]
-}
 
 func newCaches(g *cache.Group, cfg Config, films, aside catalogue, ratings ratings, away *cache.Breaker, logger *slog.Logger) (caches, error) {
 	c := caches{group: g}
@@ -74,7 +47,7 @@ func newCaches(g *cache.Group, cfg Config, films, aside catalogue, ratings ratin
 	c.films, err = cache.New(g, cache.Spec{
 		Name: "movie_films", Holds: "a film, by id", Entries: cfg.CacheSize, Setting: "movie.cache_size",
 		MaxAge: fmt.Sprintf("%v or while the version is the same", cfg.MetadataTTL), Fresh: moves + "; read-your-writes",
-		Away: lastKnown + fmt.Sprintf(", up to %v old", cfg.MetadataStaleFor),
+		Away: lastKnown + fmt.Sprintf(", up to %g h old", cfg.MetadataStaleFor.Hours()),
 	}, cache.Options[string, *Movie, readView]{
 		Fresh: func(e *entry[*Movie], now readView) bool {
 			return (now.within(e.Read, cfg.MetadataTTL) || now.sameMovies(e.Read)) && now.filmsMeet(e.Read)
@@ -88,7 +61,7 @@ func newCaches(g *cache.Group, cfg Config, films, aside catalogue, ratings ratin
 	c.summaries, err = newSummaries(g, cache.Spec{
 		Name: "movie_summaries", Holds: "a film's rating summary", Entries: cfg.StaleSize, Setting: "movie.stale_size",
 		MaxAge: fmt.Sprint(cfg.RatingTTL), Fresh: fmt.Sprintf("a refresh after %v; a rating in this process; read-your-writes", cfg.RatingTTL/2),
-		Away: lastKnown + fmt.Sprintf(", up to %v old", cfg.RatingStaleFor),
+		Away: lastKnown + fmt.Sprintf(", up to %g h old", cfg.RatingStaleFor.Hours()),
 	}, cfg, ratings, logger)
 	errs = append(errs, err)
 
@@ -186,15 +159,3 @@ func newLatest[V any](
 }
 
 func noMovie(id string) (*Movie, error) { return nil, fault.NotFound("no movie has the id %q", id) }
-
-// sameEpoch lets requests join loads that began after the last write.
-func sameEpoch(read, now readView) bool { return read.epoch == now.epoch }
-
-// readFromCatalogue and readFromIndex are when a value is fresh that was read from the catalogue or from its index.
-func readFromCatalogue[V any](e *entry[V], now readView) bool {
-	return sameEpoch(e.Read, now) && (now.within(e.Read, pageTTL) || now.sameMovies(e.Read))
-}
-
-func readFromIndex[V any](e *entry[V], now readView) bool {
-	return sameEpoch(e.Read, now) && (now.within(e.Read, pageTTL) || now.sameFinds(e.Read))
-}

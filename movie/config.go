@@ -25,10 +25,10 @@ type Config struct {
 	// RatingStaleFor is how long the last known summary is kept for the time when the rating service cannot be
 	// reached: above 0, at most a week.
 	RatingStaleFor time.Duration `yaml:"rating_stale_for" usage:"how long the last known rating summary is shown while the rating service is down (at most 168h)"`
-	// CacheSize bounds the cache of films and that of rating summaries, each in films.
-	CacheSize int `yaml:"cache_size" usage:"films kept in each of the short caches"`
-	// StaleSize bounds what is kept for RatingStaleFor, in films.
-	StaleSize int `yaml:"stale_size" usage:"last known rating summaries kept"`
+	// CacheSize bounds the cache of films.
+	CacheSize int `yaml:"cache_size" usage:"films cached"`
+	// StaleSize bounds the cache of rating summaries, in films.
+	StaleSize int `yaml:"stale_size" usage:"rating summaries cached"`
 	// MetadataTimeout bounds a call to the metadata service; a caller's earlier deadline wins.
 	MetadataTimeout time.Duration `yaml:"metadata_timeout" usage:"longest wait for the metadata service (at most 1m)"`
 	// RatingTimeout bounds a call for rating summaries: at most one second, so that a rating service which hangs

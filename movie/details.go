@@ -71,12 +71,6 @@ func (s *Service) lookup(ctx context.Context, by externalID) (Details, error) {
 	return page[0], nil
 }
 
-// listPage is a page of the catalogue.
-type listPage struct {
-	films []*Movie
-	next  string // empty on the last page
-}
-
 // list returns a page of the catalogue and the token of the next one.
 func (s *Service) list(ctx context.Context, q listQuery) ([]Details, string, error) {
 	now, key := s.view(ctx), listKey{filter: q.filter.key(), order: q.order, size: q.size, token: q.token}
@@ -110,13 +104,4 @@ func (s *Service) batch(ctx context.Context, ids []string) ([]Details, []string,
 	}
 	page, err := s.compose(ctx, now, films)
 	return page, missing, err
-}
-
-// answer counts d on its way out.
-func (s *Service) answer(d Details) Details {
-	s.served[d.Rating.Status].Inc()
-	if d.Movie.Stale {
-		s.stale.Inc()
-	}
-	return d
 }

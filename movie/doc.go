@@ -2,8 +2,8 @@
 //
 // It owns nothing but the composition. What a film is comes from the metadata service (from_metadata.go), what people
 // think of it from the rating service (from_rating.go); there is no store. A single film costs one call to each, side
-// by side; a page of films costs one call to each, never one per row. Single films that are asked for while
-// such calls are under way share the next ones (gather.go).
+// by side; a page of films costs one call to each, never one per row. Single films that are read while
+// such calls run share the next ones (cache.Batcher).
 //
 // It promises:
 //
@@ -12,19 +12,16 @@
 //     films are answered as they were last known, and every film says so; what is not known is an error that names that service.
 //     Statistics show the last known numbers of a service that is away, and their as-of time.
 //   - A rating that the rating service acknowledged shows within two seconds, in details as in lists: a summary is used for
-//     RatingTTL after it was asked for, at most one second, and of films that are asked for often it is read again before
-//     anybody has to wait. What is called fresh was read within two seconds when it reaches a viewer, half a second in the
+//     RatingTTL after it was read, at most one second, and those that are read often are refreshed before
+//     a request has to wait. What is called fresh was read within two seconds when it reaches a viewer, half a second in the
 //     caches of those who ask this service included.
-//     Who knows of a rating may demand numbers read since (readafter.go), as the gateway does for ratings written through it; and the
-//     services in one process with this one tell it of each write, which then shows at once.
+//     Who made a write sees it at once, through every instance (read_your_writes.go).
 //   - A film written or deleted through this service shows so at once: in details, lists, charts and batches with the
 //     next read, in search as soon as the metadata service's index has it. What another process wrote shows after
 //     a second in lists, charts and details (there after MetadataTTL if that is longer), and in search after at most one second
 //     more than the metadata service's index takes; so within two seconds, half a second elsewhere included.
-//     Who knows of a write may demand films read since, as the gateway does for films written through it: then details and
-//     batches show it at once through every instance, a film that is gone or new included (readafter.go).
-//   - What is known of films, lists, searches and filters is kept until the catalogue's version moves (version.go), which is
-//     asked for at most every 200 ms and only while requests come. Where it cannot be asked for, things are kept for a second.
+//   - What is known of films, lists, searches and filters is cached until the catalogue's version changes (version_probe.go), which is
+//     read at most every 200 ms and only while requests come. Where it cannot be read, entries are used for a second.
 //   - Whatever the load, at most one call per film and service is under way for the same films, one per page and one per chart,
 //     whose pages share what it brings whatever their filters. A caller who gives up does not take the call away from the
 //     others who wait for it, nor does one that hangs hold up other films by more than 10 ms.

@@ -27,37 +27,9 @@ func newCatalogue(conn grpc.ClientConnInterface) catalogue {
 	return catalogue{metadatav1.NewMetadataServiceClient(conn)}
 }
 
-// filter narrows to films that match all that is set.
-type filter struct {
-	genre            string
-	minYear, maxYear *int32 // inclusive
-}
-
-func (f filter) isSet() bool { return f.genre != "" || f.minYear != nil || f.maxYear != nil }
-
 func (f filter) wire() *metadatav1.MovieFilter {
 	return &metadatav1.MovieFilter{Genre: f.genre, MinYear: f.minYear, MaxYear: f.maxYear}
 }
-
-// order is the order of a list.
-type order int
-
-const (
-	byTitle order = iota
-	byYear
-	byYearDesc
-)
-
-// listQuery asks for a page of the catalogue.
-type listQuery struct {
-	filter filter
-	order  order
-	size   int32
-	token  string // the metadata service's own
-}
-
-// externalID is one id elsewhere; exactly one field is set.
-type externalID ExternalIDs
 
 func (c catalogue) movie(ctx context.Context, id string) (*Movie, error) {
 	r, err := c.client.GetMovie(ctx, &metadatav1.GetMovieRequest{Id: id})

@@ -50,7 +50,7 @@ func (s *server) SearchMovies(ctx context.Context, req *moviev1.SearchMoviesRequ
 	return resp, nil
 }
 
-// renderSearch makes the answer without the movies, which every request adds with their standings.
+// renderSearch makes the answer without the movies, which every request adds with their ratings.
 func renderSearch(f *found) any {
 	wire := &moviev1.SearchMoviesResponse{
 		Hits:          make([]*moviev1.SearchMoviesResponse_Hit, len(f.hits)),

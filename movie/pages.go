@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"movieexample.com/internal/fault"
 )
@@ -12,61 +11,10 @@ import (
 // answerBytes bounds the films of one answer, so that it stays far under what gRPC takes: a film may have texts of 150 KB.
 const answerBytes = 2 << 20
 
-// listKey is a [listQuery].
-type listKey struct {
-	filter filterKey
-	order  order
-	size   int32
-	token  string
-}
-
-// chartKey is a [chartQuery].
-type chartKey struct {
-	chart  chart
-	filter filterKey
-	size   int
-	token  string
-}
-
-// searchKey is a [searchQuery].
-type searchKey struct {
-	q, genre  string
-	decade    int32
-	hasDecade bool
-	size      int32
-	token     string
-}
-
-// filterKey is a filter that can be compared.
-type filterKey struct {
-	genre            string
-	minYear, maxYear int32
-	hasMin, hasMax   bool
-}
-
-// folded is equal for the spellings of a genre that differ in case, which are one genre.
-func folded(genre string) string { return strings.ToLower(genre) }
-
-func (f filter) key() filterKey {
-	k := filterKey{genre: folded(f.genre)}
-	if f.minYear != nil {
-		k.minYear, k.hasMin = *f.minYear, true
-	}
-	if f.maxYear != nil {
-		k.maxYear, k.hasMax = *f.maxYear, true
-	}
-	return k
-}
-
-// bytes is about what the film takes in memory.
-func (m *Movie) bytes() int {
-	n := 300 + len(m.ID) + len(m.Title) + len(m.OriginalTitle) + len(m.Director) + len(m.Description)
-	for _, list := range [][]string{m.AlternativeTitles, m.Genres} {
-		for _, text := range list {
-			n += 16 + len(text)
-		}
-	}
-	return n
+// listPage is a page of the catalogue.
+type listPage struct {
+	films []*Movie
+	next  string // empty on the last page
 }
 
 // bytes is about what the page takes in memory if no other has its films.
@@ -105,10 +53,6 @@ func lastKnown(films []*Movie, stale bool) []*Movie {
 
 // lateMetadata is for calls that only the metadata service can have held up.
 func lateMetadata(err error) error { return fromMetadata(err) }
-
-// sameMovie reports whether a and b are the same version of a film. An etag says so whatever happened in between: a movie
-// never has one with other content.
-func sameMovie(a, b *Movie) bool { return a.ETag != "" && a.ETag == b.ETag }
 
 // admit puts films that came in a page, read by a call that began at read, among the cached ones, and takes the cached one
 // where it is the same: then a film is one value however it was come by, and is rendered once.
@@ -184,4 +128,13 @@ func (s *Service) compose(ctx context.Context, now readView, films []*Movie) ([]
 		page[i] = s.answer(Details{Movie: m, Rating: ratings[i]})
 	}
 	return page, nil
+}
+
+// answer counts d on its way out.
+func (s *Service) answer(d Details) Details {
+	s.served[d.Rating.Status].Inc()
+	if d.Movie.Stale {
+		s.stale.Inc()
+	}
+	return d
 }

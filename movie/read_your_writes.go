@@ -47,11 +47,3 @@ func demands(ctx context.Context) (ratings, films int64) {
 	}
 	return demand(ratingsAfterKey), demand(filmsAfterKey)
 }
-
-// ratingsMeet and filmsMeet report whether ratings or films read at read meet the demand of the caller. They only ever refuse: an
-// entry also has to be fresh otherwise, so that a caller whose clock is behind ours, and demands too little, sees what it would see
-// without a demand.
-func (now readView) ratingsMeet(read readView) bool { return read.since(now.ratingsAfter) }
-func (now readView) filmsMeet(read readView) bool   { return read.since(now.filmsAfter) }
-
-func (now readView) since(µs int64) bool { return µs == 0 || now.at.UnixMicro() >= µs }

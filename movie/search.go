@@ -10,12 +10,12 @@ import (
 	"movieexample.com/internal/cache"
 )
 
-// searchPage is a page of hits without the films' standings.
+// searchPage is a page of hits without the films' ratings.
 type searchPage struct {
 	*found
 	films []*Movie // of the hits
 
-	// What the door made of all that does not depend on standings, once per page.
+	// The wire form of all that does not depend on ratings, once per page.
 	rendered atomic.Value
 }
 
@@ -29,7 +29,7 @@ func (p *searchPage) render(make func(*found) any) any {
 	return wire
 }
 
-// search returns a page of the films that match, and each hit's standing.
+// search returns a page of the films that match, and each hit's rating.
 func (s *Service) search(ctx context.Context, q searchQuery) (*searchPage, []Details, error) {
 	now, key := s.view(ctx), searchKey{q: q.q, genre: folded(q.genre), size: q.size, token: q.token}
 	if q.decade != nil {

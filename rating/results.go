@@ -47,7 +47,7 @@ func newResults(g *cache.Group, cfg Config, s *store) (*results, error) {
 	r := &results{store: s, minVotes: cfg.ChartMinVotes, longHistory: make(chan struct{}, 1)}
 	spec := func(name, holds string, entries int, fresh, maxAge string) cache.Spec {
 		return cache.Spec{
-			Name: "rating " + name, Holds: holds, Entries: entries,
+			Name: "rating_" + name, Holds: holds, Entries: entries,
 			Fresh: fresh, MaxAge: maxAge, Away: kept,
 		}
 	}

@@ -44,7 +44,7 @@ func TestResultsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"rating snapshots", "rating trends"} {
+	for _, name := range []string{"rating_snapshots", "rating_trends"} {
 		eventually(t, "evictions from "+name, func() bool { return metric("movieexample_cache_entries", name) <= maxTypes })
 		if n := metric("movieexample_cache_entries", name); n < maxTypes/2 {
 			t.Errorf("%s has %v entries, want about %d", name, n, maxTypes)
@@ -53,8 +53,8 @@ func TestResultsAreBounded(t *testing.T) {
 	if sn, err := res.snapshot(t.Context(), "movie"); err != nil || sn.totals.Ratings != 1 {
 		t.Errorf("the snapshot of movies: %+v, %v", sn, err)
 	}
-	loads := metric("movieexample_cache_loads_total", "rating snapshots")
-	if _, err := res.snapshot(t.Context(), "movie"); err != nil || metric("movieexample_cache_loads_total", "rating snapshots") != loads {
+	loads := metric("movieexample_cache_loads_total", "rating_snapshots")
+	if _, err := res.snapshot(t.Context(), "movie"); err != nil || metric("movieexample_cache_loads_total", "rating_snapshots") != loads {
 		t.Errorf("the snapshot of movies is computed again (%v), though it is cached", err)
 	}
 }

@@ -81,7 +81,7 @@ type Source struct {
 type Cache[K comparable, V, S any] struct {
 	Options[K, V, S]
 	group   *Group
-	entries *otter.Cache[K, *Entry[V, S]]
+	entries store[K, *Entry[V, S]]
 	metrics *metrics
 	drops   atomic.Uint64 // see Epoch
 	refresh refresher[K, V, S]
@@ -107,6 +107,17 @@ func New[K comparable, V, S any](g *Group, spec Spec, o Options[K, V, S]) (*Cach
 	if c.metrics, err = newMetrics(g.metrics, spec.Name, func() float64 { return float64(c.entries.EstimatedSize()) }); err != nil {
 		return nil, err
 	}
+	if c.entries, err = c.newStore(spec); err != nil {
+		return nil, fmt.Errorf("build cache %s: %w", spec.Name, err)
+	}
+	g.add(spec, func() { c.entries.StopAllGoroutines() })
+	return c, nil
+}
+
+func (c *Cache[K, V, S]) newStore(spec Spec) (store[K, *Entry[V, S]], error) {
+	if spec.Entries == 1 && c.Keep == 0 {
+		return &slot[K, *Entry[V, S]]{evicted: c.metrics.evictions.Inc}, nil
+	}
 	options := &otter.Options[K, *Entry[V, S]]{
 		MaximumSize: spec.Entries,
 		OnAtomicDeletion: func(e otter.DeletionEvent[K, *Entry[V, S]]) {
@@ -117,19 +128,15 @@ func New[K comparable, V, S any](g *Group, spec Spec, o Options[K, V, S]) (*Cach
 	}
 	if spec.Bytes > 0 {
 		options.MaximumWeight = uint64(spec.Bytes)
-		options.Weigher = func(key K, e *Entry[V, S]) uint32 { return o.Weigh(key, e.Value) }
+		options.Weigher = func(key K, e *Entry[V, S]) uint32 { return c.Weigh(key, e.Value) }
 	}
-	if o.Keep > 0 {
-		options.ExpiryCalculator = otter.ExpiryWriting[K, *Entry[V, S]](o.Keep)
+	if c.Keep > 0 {
+		options.ExpiryCalculator = otter.ExpiryWriting[K, *Entry[V, S]](c.Keep)
 	}
-	if g.clock != nil {
-		options.Clock = clock(g.clock)
+	if c.group.clock != nil {
+		options.Clock = clock(c.group.clock)
 	}
-	if c.entries, err = otter.New(options); err != nil {
-		return nil, fmt.Errorf("build cache %s: %w", spec.Name, err)
-	}
-	g.add(spec, func() { c.entries.StopAllGoroutines() })
-	return c, nil
+	return otter.New(options)
 }
 
 // clock makes the group's clock that of otter. It never ticks: expired entries are invisible anyway, ticks only free them earlier.
@@ -146,7 +153,9 @@ func (c *Cache[K, V, S]) Peek(now S, key K) (*Entry[V, S], bool) {
 	return nil, false
 }
 
-func (c *Cache[K, V, S]) isFresh(e *Entry[V, S], now S) bool { return !e.expired.Load() && c.Fresh(e, now) }
+func (c *Cache[K, V, S]) isFresh(e *Entry[V, S], now S) bool {
+	return !e.expired.Load() && c.Fresh(e, now)
+}
 
 // Last returns the entry of key, fresh or not.
 func (c *Cache[K, V, S]) Last(key K) (*Entry[V, S], bool) { return c.entries.GetIfPresent(key) }

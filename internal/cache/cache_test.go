@@ -494,6 +494,40 @@ func TestBounds(t *testing.T) {
 	})
 }
 
+// A cache of one entry has the newest key.
+func TestOneEntry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, reg, sp := &source{}, prometheus.NewRegistry(), spec("numbers")
+		sp.Entries = 1
+		g := cache.NewGroup(reg, nil)
+		defer g.Close()
+		c, err := cache.New(g, sp, options{Fresh: within(ttl), Load: s.load})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantMetrics(t, reg, map[string]float64{"entries": 0})
+		if get(t, c, "a") != 1 || get(t, c, "a") != 1 || get(t, c, "b") != 2 || get(t, c, "a") != 3 {
+			t.Error("not every key is loaded once while it is the newest")
+		}
+		wantLoads(t, s, "three changes", "a", "b", "a")
+		wantMetrics(t, reg, map[string]float64{"entries": 1, "evictions_total": 2})
+		for key, e := range c.All {
+			if key != "a" || e.Value != 3 {
+				t.Errorf("cached is %s: %d", key, e.Value)
+			}
+		}
+		c.Drop("b")
+		if _, ok := c.Last("a"); !ok {
+			t.Error("the drop of another key removed the entry")
+		}
+		c.Drop("a")
+		if _, ok := c.Last("a"); ok {
+			t.Error("the entry was not dropped")
+		}
+		wantMetrics(t, reg, map[string]float64{"entries": 0, "evictions_total": 2})
+	})
+}
+
 func TestCloseCancelsLoads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{takes: time.Hour}

@@ -43,7 +43,7 @@ type filmCache = cache.Cache[string, *filmPage, filmStamp]
 
 func newFilmCache(g *cache.Group, bytes int) (*filmCache, error) {
 	return cache.New(g, cache.Spec{
-		Name: "gateway movie pages", Holds: "a movie's rendered web page", Bytes: bytes,
+		Name: "gateway_movie_pages", Holds: "a movie's rendered web page", Bytes: bytes,
 		MaxAge: "as the film; history, similar films and prior 5 min", Fresh: "another version or rating of the film", Away: "parts that fail are left out",
 	}, cache.Options[string, *filmPage, filmStamp]{
 		Fresh: func(e *cache.Entry[*filmPage, filmStamp], now filmStamp) bool {

@@ -51,7 +51,7 @@ type Config struct {
 // and a composition is canceled when all clients that wait for it are gone.
 func Spec(bytes int) cache.Spec {
 	return cache.Spec{
-		Name: "gateway responses", Holds: "whole responses to reads, JSON and pages, with their compressed forms", Bytes: bytes, Setting: "gateway.answer_cache_bytes",
+		Name: "gateway_responses", Holds: "whole responses to reads, JSON and pages, with their compressed forms", Bytes: bytes, Setting: "gateway.answer_cache_bytes",
 		MaxAge: "`gateway.answer_ttl`, 0.5 s", Fresh: "the age; a write through this gateway at once", Away: "nothing: errors are not cached",
 	}
 }
