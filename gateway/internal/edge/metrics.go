@@ -48,8 +48,8 @@ type routeMetrics struct {
 	method, route string
 	seconds       prometheus.Observer
 	statuses      [600]atomic.Pointer[prometheus.Counter] // filled as statuses occur
-	lines         [6]telemetry.Throttle                    // of the log, by the status's first digit
-	away          [2]telemetry.Throttle                    // of the log, for 503 and for 504
+	lines         [6]telemetry.Throttle                   // of the log, by the status's first digit
+	away          [2]telemetry.Throttle                   // of the log, for 503 and for 504
 }
 
 func (m *metrics) of(method, route string) *routeMetrics {
