@@ -21,8 +21,6 @@ func (a likeness) compare(b likeness) int {
 	return cmp.Or(cmp.Compare(b.similarity, a.similarity), cmp.Compare(b.votes, a.votes), strings.Compare(a.id, b.id))
 }
 
-func (a likeness) before(b likeness) bool { return a.compare(b) < 0 }
-
 // Similar returns the films most similar to one, at most limit; ok is false if there is no such film.
 //
 // The similarity of two films is the share of genres that they have in common (Jaccard: those of both by
