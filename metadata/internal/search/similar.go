@@ -21,6 +21,9 @@ func (a likeness) compare(b likeness) int {
 	return cmp.Or(cmp.Compare(b.similarity, a.similarity), cmp.Compare(b.votes, a.votes), strings.Compare(a.id, b.id))
 }
 
+//lint:ignore U1000 It is called through the type parameter of top, which staticcheck does not see.
+func (a likeness) before(b likeness) bool { return a.compare(b) < 0 }
+
 // Similar returns the films most similar to one, at most limit; ok is false if there is no such film.
 //
 // The similarity of two films is the share of genres that they have in common (Jaccard: those of both by
