@@ -141,9 +141,9 @@ func (c *consumer) review(ctx context.Context) (recreated bool) {
 	// A member without partitions learns of another topic only from the watcher.
 	watched := c.in.lag.topic()
 	halted, other := c.in.halts(), id != "" && watched != "" && watched != id
-	c.follow(ctx)
+	moved := c.follow(ctx, id)
 	c.checkStalled(ctx)
-	if len(halted) == 0 && !other {
+	if len(halted) == 0 && !other && !moved {
 		return false
 	}
 	s, err := c.look(ctx)
@@ -180,13 +180,17 @@ func (c *consumer) review(ctx context.Context) (recreated bool) {
 }
 
 // follow seeks in partitions that are not halted and that an operator has moved. It runs while no batch is being written, so that the
-// database's offset and ours are otherwise the same.
-func (c *consumer) follow(ctx context.Context) {
+// database's offset and ours are otherwise the same. It reports whether an operator has moved a partition under another id of the
+// topic: the topic was recreated, and the watcher may learn it later than the operator who waits.
+func (c *consumer) follow(ctx context.Context, id string) (elsewhere bool) {
 	rows, err := c.in.store.offsets(ctx)
 	if err != nil {
-		return // the next review looks again
+		return false // the next review looks again
 	}
 	for _, o := range rows {
+		if o.Topic == c.cfg.Topic && o.TopicID != id && o.moved != 0 {
+			elsewhere = true
+		}
 		p, owned := c.part(o.Number)
 		if !owned || p != o.partition || o.halted != "" || c.in.haltReason(p) != "" {
 			continue
@@ -199,6 +203,7 @@ func (c *consumer) follow(ctx context.Context) {
 		c.in.log.Info("ingestion of a moved partition resumed", "partition", p.String(), "topic_id", p.TopicID, "offset", o.next)
 		c.recordResumed(ctx, o)
 	}
+	return elsewhere
 }
 
 // recordResumed records that a moved partition has resumed, for the operator who waits for it.

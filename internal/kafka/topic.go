@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"movieexample.com/internal/fault"
 )
@@ -104,24 +105,40 @@ func EnsureTopic(ctx context.Context, cl *kgo.Client, tc TopicConfig) (Topic, er
 // DescribeTopic returns the topic, or a fault of kind NotFound that says what to
 // do, or of kind Unavailable when no broker answers.
 func DescribeTopic(ctx context.Context, cl *kgo.Client, name string) (Topic, error) {
-	list, err := kadm.NewClient(cl).ListTopics(ctx, name)
+	t, err := topicMetadata(ctx, cl, name)
 	if err != nil {
 		return Topic{}, fmt.Errorf("look up topic %q: %w", name, unreachable(cl, err))
 	}
-	d, ok := list[name]
-	switch {
-	case !ok || errors.Is(d.Err, kerr.UnknownTopicOrPartition):
+	switch err := kerr.ErrorForCode(t.ErrorCode); {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		return Topic{}, fault.NotFound("topic %q does not exist at %s: start the service that owns it, or create it, then try again", name, seeds(cl))
-	case isForbidden(d.Err):
-		return Topic{}, fmt.Errorf("look up topic %q: %w", name, unreachable(cl, d.Err))
-	case d.Err != nil:
-		return Topic{}, fault.Unavailable(d.Err, "topic %q at %s is currently not usable", name, seeds(cl))
+	case isForbidden(err):
+		return Topic{}, fmt.Errorf("look up topic %q: %w", name, unreachable(cl, err))
+	case err != nil:
+		return Topic{}, fault.Unavailable(err, "topic %q at %s is currently not usable", name, seeds(cl))
 	}
-	return topicOf(d), nil
+	return topicOf(name, t), nil
 }
 
-func topicOf(d kadm.TopicDetail) Topic {
-	t := Topic{Name: d.Topic, ID: d.ID, Partitions: int32(len(d.Partitions))}
+// topicMetadata asks a broker for one topic. The functions of kadm answer from the client's cache, which may be as old as its
+// MetadataMinAge: a topic that was recreated would have its former id.
+func topicMetadata(ctx context.Context, cl *kgo.Client, name string) (kmsg.MetadataResponseTopic, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = &name
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return kmsg.MetadataResponseTopic{}, err
+	}
+	if len(resp.Topics) != 1 {
+		return kmsg.MetadataResponseTopic{}, fmt.Errorf("the broker answered with %d topics, want 1", len(resp.Topics))
+	}
+	return resp.Topics[0], nil
+}
+
+func topicOf(name string, d kmsg.MetadataResponseTopic) Topic {
+	t := Topic{Name: name, ID: d.TopicID, Partitions: int32(len(d.Partitions))}
 	for _, p := range d.Partitions {
 		if n := int16(len(p.Replicas)); t.Replication == 0 || n < t.Replication {
 			t.Replication = n
@@ -138,28 +155,27 @@ func (t Topic) HexID() string { return hex.EncodeToString(t.ID[:]) }
 func awaitTopic(ctx context.Context, cl *kgo.Client, name string) (Topic, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	adm := kadm.NewClient(cl)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		list, err := adm.ListTopics(ctx, name)
-		if d, ok := list[name]; err == nil && ok && d.Err == nil && len(d.Partitions) > 0 && led(d) {
-			return topicOf(d), nil
+		t, err := topicMetadata(ctx, cl, name)
+		if err == nil {
+			err = kerr.ErrorForCode(t.ErrorCode)
+		}
+		if err == nil && len(t.Partitions) > 0 && led(t) {
+			return topicOf(name, t), nil
 		}
 		select {
 		case <-ctx.Done():
-			if err == nil {
-				err = list.Error()
-			}
 			return Topic{}, fault.Unavailable(err, "topic %q at %s has no leader for every partition yet: try again", name, seeds(cl))
 		case <-tick.C:
 		}
 	}
 }
 
-func led(d kadm.TopicDetail) bool {
-	for _, p := range d.Partitions {
-		if p.Err != nil || p.Leader < 0 {
+func led(t kmsg.MetadataResponseTopic) bool {
+	for _, p := range t.Partitions {
+		if p.ErrorCode != 0 || p.Leader < 0 {
 			return false
 		}
 	}
