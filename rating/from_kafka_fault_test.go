@@ -219,8 +219,8 @@ func TestBrokerComesAndGoes(t *testing.T) {
 	f.close(t) // must end soon, without an answer
 }
 
-// A member of the group that died without a word keeps its partitions until its session ends: a restart of the
-// service alone, against a broker that lives on, waits for that, up to sessionTimeout.
+// A member that died without leaving the group keeps its partitions until its session expires. A restarted service
+// waits for that, up to sessionTimeout, if the broker was not restarted with it.
 func TestRestartAfterAMemberDied(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// watchInterval is how often brokers and database are asked for the offsets of each partition.
+	// watchInterval is how often the offsets of each partition are read from the brokers and the database.
 	watchInterval = time.Second
-	// watchTimeout bounds one such request: so long after watchInterval the brokers are known to be away.
+	// watchTimeout bounds one such request. Brokers that are down are noticed within watchInterval plus watchTimeout.
 	watchTimeout = 3 * time.Second
-	// tidyInterval is how often times of arrival are deleted whose records are gone from the log.
+	// tidyInterval is how often times of arrival are deleted whose records are no longer in the log.
 	tidyInterval = time.Minute
 )
 

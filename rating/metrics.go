@@ -24,7 +24,7 @@ const (
 	droppedByOperator = "operator"
 )
 
-// deadLetterMetrics are about the existing dead letters. They are of the last measurement, and stay while the database is away.
+// deadLetterMetrics count the existing dead letters. While the database is down, they keep the values of the last measurement.
 type deadLetterMetrics struct {
 	present, bytes prometheus.Gauge
 	dropped        *prometheus.CounterVec // by reason

@@ -107,8 +107,8 @@ func (s *Service) Run(ctx context.Context) error {
 	return work.Wait()
 }
 
-// consume reads the topic until ctx ends. It waits for brokers that are away, and for a topic that cannot be created. An error is a
-// mistake in the client's configuration.
+// consume reads the topic until ctx ends. It retries while brokers are down or the topic cannot be created. It returns an error
+// only if the client's configuration is invalid.
 func (s *Service) consume(ctx context.Context) error {
 	for round := 0; ; round++ {
 		c := newConsumer(s.watch.cfg, s.ingester)

@@ -215,8 +215,8 @@ func TestFaultsInPut(t *testing.T) {
 	}
 }
 
-// What can be seen of a commit without an answer need not be on disk yet: a server that is killed then has lost it. So a put is
-// acknowledged only by a commit that was answered; where the first took place after all, it is the same rating, a version later.
+// The effect of a commit without an answer may be visible before it is on disk; a server killed at that moment loses it. So a put is
+// acknowledged only after a commit that was answered. If the first commit succeeded, the rating is the same, one version later.
 func TestPutAfterACommitOfUnknownOutcome(t *testing.T) {
 	for _, mode := range faultdriver.Modes() {
 		t.Run(mode.String(), func(t *testing.T) {
