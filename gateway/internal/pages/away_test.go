@@ -163,7 +163,7 @@ func TestLastKnownFilmsAreStated(t *testing.T) {
 		}
 		s := newSite(t, films, nil)
 		for _, path := range []string{"/", "/search?q=the", "/charts/top", "/movies/" + films[0].GetId()} {
-			if said := mainText(t, s.page(t, path, http.StatusOK)); strings.Contains(said, "What is told of films here is the last known") != want {
+			if said := mainText(t, s.page(t, path, http.StatusOK)); strings.Contains(said, "This page shows the last known data") != want {
 				t.Errorf("%s, metadata %s: said to be the last known: %v, want %v", path, status, !want, want)
 			}
 		}

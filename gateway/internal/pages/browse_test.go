@@ -173,7 +173,7 @@ func TestPersonPages(t *testing.T) {
 		t.Errorf("nobody: %s", said)
 	}
 	s.movie.extras = errMetadataAway
-	if said := mainText(t, s.page(t, "/users/u1", 200)); !strings.Contains(said, "their ids stand in") || !strings.Contains(said, "tt0000417") {
+	if said := mainText(t, s.page(t, "/users/u1", 200)); !strings.Contains(said, "their ids are shown instead") || !strings.Contains(said, "tt0000417") {
 		t.Errorf("without titles: %s", said)
 	}
 	s.rating.down = errRatingAway
