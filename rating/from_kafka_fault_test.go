@@ -77,7 +77,7 @@ func TestTruncatedLogHalts(t *testing.T) {
 	told := h.resume(t, &ratingv1.ResumeIngestPartitionRequest{From: earliest, ValidateOnly: true})
 	want := &ratingv1.ResumeIngestPartitionResponse{
 		TopicId: h.partitions(t)[0].GetTopicId(), OldOffset: proto.Int64(1), NewOffset: 3, LostRecords: 2,
-		GivenUp: []string{"the records 1 to 2: they are gone from the log"}, Halted: h.halted(t, ""),
+		GivenUp: []string{"the records 1 to 2: they are no longer in the log"}, Halted: h.halted(t, ""),
 	}
 	if diff := cmp.Diff(want, told, protocmp.Transform()); diff != "" {
 		t.Errorf("the effect (-want +got):\n%s", diff)
@@ -87,7 +87,7 @@ func TestTruncatedLogHalts(t *testing.T) {
 	}
 	told.TakenUp = true
 	if done := h.resume(t, &ratingv1.ResumeIngestPartitionRequest{From: earliest}); !proto.Equal(done, told) {
-		t.Errorf("it was done otherwise than told: %v", done)
+		t.Errorf("the result differs from the dry run: %v", done)
 	}
 	eventually(t, "the rest, without a restart", func() bool { return h.votes(t, "1") == 3 })
 	if r := h.halted(t, ""); r != "" {

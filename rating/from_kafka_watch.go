@@ -55,14 +55,14 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 }
 
-// tidy deletes the times of arrival of records that are gone from the log. After an error, the next call deletes them.
+// tidy deletes the times of arrival of records that are no longer in the log. If it fails, the next call retries.
 func (w *watcher) tidy(ctx context.Context, log topicLog) {
 	first := make(map[int32]int64, len(log.partitions))
 	for number, b := range log.partitions {
 		first[number] = b.first
 	}
 	if err := w.in.store.forgetArrivals(ctx, log.id, first); err != nil && ctx.Err() == nil {
-		w.in.log.Warn("deleting the times of records that are gone from the log failed; retrying", "topic", w.cfg.Topic, "error", err)
+		w.in.log.Warn("could not delete the times of records that are no longer in the log; retrying", "topic", w.cfg.Topic, "error", err)
 	}
 }
 

@@ -30,7 +30,7 @@ type deadLetterMetrics struct {
 	dropped        *prometheus.CounterVec // by reason
 }
 
-// noTime is the reason for events without a time, in the metric of implausible times.
+// noTime is the reason for events without a time in the metric of implausible times.
 const noTime = "none"
 
 // newIngestMetrics registers the metrics. now is the clock for ages.
