@@ -237,7 +237,7 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
-// Of many who create the same film at the same moment one does, and the others are told so.
+// If many clients create the same film at once, one succeeds and the others get an error that says so.
 func TestOneOfManyCreates(t *testing.T) {
 	b := newBrowser(t)
 	const rounds, writers = 50, 8

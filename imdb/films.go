@@ -177,7 +177,7 @@ const (
 	basicsGenres
 )
 
-// basics keeps a row of title.basics if it is a film. What is wrong in a row that is none is of no interest.
+// basics keeps a row of title.basics if it is a film. Errors in other rows are not reported.
 func (r *reading) basics(t *table) (*RowError, error) {
 	if kind := string(t.fields[basicsType]); kind != "movie" && kind != "tvMovie" {
 		if missing(t.fields[basicsType]) {

@@ -238,7 +238,7 @@ func (w *rowWriter) file(f File, o GenerateOptions) (err error) {
 	return nil
 }
 
-// What a number is drawn for.
+// Purposes of a drawn number.
 const (
 	forTitle uint64 = iota + 1
 	forBasics

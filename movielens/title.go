@@ -54,7 +54,7 @@ type Title struct {
 //     articles GroupLens moves: "Misérables, Les", "Enfer, L'", "Boot, Das".
 //
 // Rules cannot know languages: "3 dev adam (Three Giant Men)" gets an English
-// "original". What a rule gets wrong is a label; no text is lost.
+// "original". A wrong guess mislabels a part, but no text is lost.
 func ParseTitle(column string) Title {
 	name := strings.Join(strings.Fields(column), " ")
 	name, year := cutYear(name)

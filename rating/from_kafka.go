@@ -21,9 +21,9 @@ import (
 // Bounds of the consumer.
 const (
 	// sessionTimeout is how long the group keeps the partitions of a member that died without leaving. So after a SIGKILL a restarted
-	// process ingests nothing for up to this long, if the brokers keep running. (After a clean stop, which leaves the group, or with the embedded
-	// broker, which stops with the process, it resumes at once.) Brokers do not allow half of it; a longer timeout is idle time.
-	// Heartbeats keep a slow member, and the database fences it if it returns too late.
+	// process ingests nothing for up to this long, if the brokers keep running. (It resumes at once after a clean stop,
+	// which leaves the group, and with the embedded broker, which stops with the process.) Half of it would be below the brokers'
+	// minimum; more would be idle time. Heartbeats keep a slow member, and the database fences it if it returns too late.
 	sessionTimeout = 10 * time.Second
 	// rebalanceTimeout bounds how long a rebalance waits for a batch in progress. A member whose batch takes longer, because it waits
 	// for the database as all others do, loses its partitions. Its batch then finds the expected offset, or is fenced.

@@ -132,8 +132,8 @@ func (c *consumer) stopAll() {
 	}
 }
 
-// review looks at our partitions: an operator may have moved or resumed one, the cause of a halt may have ended, and one may be stalled at a
-// batch that the client does not report. It reports whether the topic has another id, which needs a new client.
+// review looks at our partitions: an operator may have moved or resumed one, the cause of a halt may have ended, and one may be
+// stalled at a batch that the client does not report. It reports whether the topic has another id, which needs a new client.
 func (c *consumer) review(ctx context.Context) (recreated bool) {
 	c.mu.Lock()
 	id := c.topicID

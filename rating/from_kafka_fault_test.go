@@ -39,7 +39,7 @@ func (f *front) checkHalted(t *testing.T, reasons ...string) {
 			t.Errorf("halted because %q\nwhich lacks %q", got, want)
 		}
 	}
-	// The database tells it before the process has the partition again.
+	// The database has it before the process has the partition again.
 	eventually(t, "a log line about it", func() bool { return strings.Contains(f.log.String(), "ingestion of a partition is halted") })
 	eventually(t, "the metric of halted partitions", func() bool { return f.gauge(t, "movieexample_rating_ingest_halted_partitions") >= 1 })
 	t.Logf("halted because %s", got)

@@ -36,9 +36,9 @@ type resumePlan struct {
 	givenUp                 []string
 }
 
-// resume moves and resumes a partition; with dryRun it only returns the plan. It calls nudge to make the consumer of this process check at
-// once; others check every second. The errors are faults: Invalid names what is wrong with the request, Precondition says that the partition
-// is not halted, Conflict that it has moved meanwhile.
+// resume moves and resumes a partition; with dryRun it only returns the plan. It calls nudge to make the consumer of this process
+// check at once; others check every second. The errors are faults: Invalid names what is wrong with the request, Precondition says
+// that the partition is not halted, Conflict that it has moved meanwhile.
 func (w *watcher) resume(ctx context.Context, req resumeRequest, nudge func()) (resumePlan, error) {
 	switch {
 	case len(w.cfg.Brokers) == 0:

@@ -58,8 +58,8 @@ func everything(ctx context.Context, s *store) {
 	_, _ = s.anyDeadLetter(ctx, []string{d.id()})
 }
 
-// texts returns every statement that everything executes: it lets one operation after the other fail, and the plan
-// tells which one that was.
+// texts returns every statement that the store executes: it makes one operation after the other fail, and the plan
+// says which one it was.
 func texts(t *testing.T, s *store, plan *faultdriver.Plan) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}

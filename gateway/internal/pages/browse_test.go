@@ -99,7 +99,7 @@ func TestSearchPage(t *testing.T) {
 		t.Errorf("filters: %d", len(hrefs))
 	}
 
-	// A director who matched is marked where the director stands.
+	// A director who matched is marked in the director's place.
 	doc = s.page(t, "/search?q=kurosawa", http.StatusOK)
 	if got := strings.Count(mainText(t, doc), "Akira Kurosawa"); got != len(byClass(doc, "result")) {
 		t.Errorf("the director is named %d times for %d films", got, len(byClass(doc, "result")))

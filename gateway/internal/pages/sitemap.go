@@ -23,7 +23,7 @@ func (p *Pages) sitemapPage(w http.ResponseWriter, r *http.Request, n int) {
 	divided, _ := d.pages()
 	switch {
 	case err != nil && fault.KindOf(err) == fault.KindDeadline:
-		// What was found of the way is kept: the next request gets further.
+		// The places found so far are kept: the next request gets further.
 		err = fault.Unavailable(err, "the sitemaps are being made: ask again")
 		fallthrough
 	case err != nil:

@@ -31,7 +31,7 @@ const maxComplaints = 16
 // noQuery is the query of most requests.
 var noQuery = url.Values{}
 
-// CheckPath refuses values that protobuf cannot carry. What an id may be is for its service to say.
+// CheckPath refuses values that protobuf cannot carry. Its service decides which ids are valid.
 func (r *Route) CheckPath(values map[string]string) error {
 	var fields []fault.Field
 	for name, v := range values {
