@@ -4,8 +4,8 @@
 -- The tables of schema/sqlite/00001_init.sql, which describes them, for MySQL 8, MariaDB 10.11 and later, TiDB and
 -- Vitess. DDL is not transactional there, so each statement can be repeated: a migration may have been killed halfway.
 --
--- Columns that are compared are VARBINARY, which distinguishes case, accents and trailing spaces, as Go and SQLite do;
--- utf8mb4_bin would ignore trailing spaces. Their lengths are the limits in bytes. Text for people is utf8mb4.
+-- Columns that are compared are VARBINARY, which distinguishes case, accents and trailing spaces, as Go and SQLite do.
+-- (utf8mb4_bin would ignore trailing spaces.) Their lengths are the limits in bytes. Text for people is utf8mb4.
 CREATE TABLE IF NOT EXISTS ratings (
   record_type VARBINARY(32) NOT NULL,
   record_id VARBINARY(128) NOT NULL,
