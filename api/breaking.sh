@@ -3,10 +3,10 @@
 # api/baseline/. It needs Go, which has the tools of tools/go.mod in its cache, and no history: a shallow clone will do.
 #
 #   api/breaking.sh                compare
-#   api/breaking.sh --self-test    prove that it finds changes that break clients, and lets the others pass
+#   api/breaking.sh --self-test    prove that it finds the changes that break clients, and no others
 #   api/breaking.sh --baseline     make today's contracts the baseline: a part of a release, never of anything else
 #
-# There is no release yet. Until the first one, who breaks a contract on purpose runs --baseline and says so in the change log.
+# There is no release yet. Until the first one, if you break a contract on purpose, run --baseline and say so in the change log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -47,7 +47,7 @@ self_test() {
     case "$1" in breaks) broken=$((broken + 1)) ;; passes) passed=$((passed + 1)) ;; esac
     sed -z -E "$3" "$baseline/openapi.json" >"$work/openapi.json"
     if cmp -s "$baseline/openapi.json" "$work/openapi.json"; then
-      echo "api/breaking.sh --self-test: the script for \"$2\" changes nothing any more: mend it" >&2
+      echo "api/breaking.sh --self-test: the script for \"$2\" no longer changes anything; fix the script" >&2
       return 1
     fi
     local result=passes status=0
@@ -91,7 +91,7 @@ self_test() {
     echo "api/breaking.sh --self-test: protos without Movie.director pass" >&2
     return 1
   fi
-  echo "the check finds $broken changes that break clients, and lets $passed others pass"
+  echo "the check finds $broken changes that break clients, and accepts $passed others"
 }
 
 case "${1:-}" in

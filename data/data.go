@@ -21,7 +21,7 @@ type Film struct {
 	ID string `json:"id"`
 
 	// Title is the title of the English-language release. It is not a key:
-	// remakes share it, and only the year tells them apart here.
+	// remakes share it, and only the year distinguishes them here.
 	Title string `json:"title"`
 
 	// OriginalTitle is the title in the film's own language, romanised where
@@ -38,8 +38,8 @@ type Film struct {
 	Genres []string `json:"genres"`
 
 	// RuntimeMinutes is the length of the commonly shown cut, in whole minutes.
-	// A silent film has no one length, as projectors ran at different speeds;
-	// the one most often given stands here.
+	// A silent film has no single length, because projectors ran at different
+	// speeds; this is the one most often given.
 	RuntimeMinutes int `json:"runtimeMinutes"`
 
 	// Countries lists the main countries of origin by the English names that

@@ -92,7 +92,7 @@ func checkWords(t *testing.T, what string, words []string) {
 }
 
 // TestEachDescriptionIsOneSentence knows only one mark of a second sentence: a
-// full stop, question mark or exclamation mark with a space behind it.
+// full stop, question mark or exclamation mark followed by a space.
 // Descriptions therefore do without "Dr. " and the like.
 func TestEachDescriptionIsOneSentence(t *testing.T) {
 	inner := regexp.MustCompile(`[.?!]\s`)

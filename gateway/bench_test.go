@@ -56,8 +56,8 @@ func (w warmMovie) SearchMovies(context.Context, *moviev1.SearchMoviesRequest) (
 // loopback connections whose client end does as little as possible, and with services that have their answers ready: it is the gateway's
 // own cost. For details the target is bare/ours ≥ 0.5.
 //
-// "ratio" asks both in turn and reports the median of the pairs, so that whatever else the machine does meets both alike; the
-// others are for profiles.
+// "ratio" calls both in turn and reports the median of the pairs, so that other load affects both alike; the others are for
+// profiles.
 func BenchmarkREST(b *testing.B) {
 	uncached := newGateway(b, gateway.Config{}, newWarmMovie(), nil).Handler()
 	kept := newGateway(b, gateway.DefaultConfig(), newWarmMovie(), nil).Handler()

@@ -206,7 +206,7 @@ func TestIfMatch(t *testing.T) {
 		"create, with the body's":   {"PUT", "b", `{"title":"T","etag":"none"}`, []string{"If-None-Match: *"}, 200, ""},
 		"create what exists":        {"PUT", "a", `{"title":"T"}`, []string{"If-None-Match: *"}, 412, "exists"},
 		"create a version":          {"PUT", "b", `{"title":"T","etag":"e1"}`, []string{"If-None-Match: *"}, 400, "has no version"},
-		"both":                      {"PUT", "a", `{"title":"T"}`, []string{"If-None-Match: *", "If-Match: *"}, 400, "must not stand beside If-Match"},
+		"both":                      {"PUT", "a", `{"title":"T"}`, []string{"If-None-Match: *", "If-Match: *"}, 400, "must not be combined with If-Match"},
 		"dates are ignored":         {"PUT", "a", `{"title":"T"}`, []string{"If-Unmodified-Since: Sat, 29 Oct 1994 19:43:31 GMT", "If-Modified-Since: x"}, 200, ""},
 		"dates beside If-Match":     {"PUT", "a", `{"title":"T"}`, []string{"If-Unmodified-Since: Sat, 29 Oct 1994 19:43:31 GMT", `If-Match: "e0"`}, 412, ""},
 		"delete":                    {"DELETE", "a", "", []string{`If-Match: W/"e1.00"`}, 200, ""},
@@ -237,7 +237,7 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
-// Of many who create the same film at the same moment one does, and the others are told so.
+// If many clients create the same film at once, one succeeds and the others get an error that says so.
 func TestOneOfManyCreates(t *testing.T) {
 	b := newBrowser(t)
 	const rounds, writers = 50, 8

@@ -98,7 +98,7 @@ func send(ctx context.Context, h http.Handler, method, path, body string) *httpt
 	return w
 }
 
-// Expired responses are removed, also if no request comes any more.
+// Expired responses are removed even if there are no more requests.
 func TestAnswersAreLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, registry := newCatalogue(), prometheus.NewRegistry()
@@ -124,7 +124,7 @@ func TestAnswersAreLetGo(t *testing.T) {
 	})
 }
 
-// A crowd that asks for one thing costs one call, and who leads it may go without the others.
+// Many concurrent requests for one response cost one call, and the first client may leave without failing the others.
 func TestCrowd(t *testing.T) {
 	for name, tc := range map[string]struct {
 		gone  int // of the crowd, the first that came among them

@@ -348,7 +348,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// The log line of a request that failed says which service could not be reached, also when that was one behind movie.
+// The log line of a request that failed says which service could not be reached, also if it was called by the movie service.
 func TestLogNamesWhoIsDown(t *testing.T) {
 	var log lines
 	b := &browser{t: t, h: newGateway(t, gateway.Config{}, &fakeMovie{}, logInto(&log)).Handler()}

@@ -15,8 +15,8 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// FuzzBody: whatever the body, the answer is good or says in our words what is wrong. What our check lets through protojson
-// must take: its own texts ("proto: …") never reach a client, and nothing becomes an internal error.
+// FuzzBody: for any body, the answer is a success or says in our words what is wrong. protojson must accept every body that
+// our check accepts: its own texts ("proto: …") never reach a client, and nothing becomes an internal error.
 func FuzzBody(f *testing.F) {
 	for _, s := range contract() {
 		for _, q := range s.requests {
@@ -41,7 +41,7 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// FuzzTarget: whatever the path and query, the answer is no internal error, and an error is a problem.
+// FuzzTarget: for any path and query, the answer is not an internal error, and every error is a problem.
 func FuzzTarget(f *testing.F) {
 	for _, s := range contract() {
 		for _, q := range s.requests {
@@ -79,8 +79,8 @@ func checkProblem(t *testing.T, w *httptest.ResponseRecorder) {
 	}
 }
 
-// FuzzConditions: whatever stands in conditional headers, the answer is one of those that RFC 9110 knows; a write that was refused wrote
-// nothing, and one with If-Match wrote only over the version it names.
+// FuzzConditions: for any conditional headers, the answer is one that RFC 9110 defines. A refused write changed nothing, and
+// one with If-Match replaced only the version that it names.
 func FuzzConditions(f *testing.F) {
 	for _, s := range contract() {
 		for _, q := range s.requests {

@@ -199,7 +199,7 @@ func TestLogHasRoutes(t *testing.T) {
 	}
 }
 
-// Series are per route and status, whatever paths and methods clients think of.
+// Series are per route and status, for any paths and methods that clients send.
 func TestMetrics(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	h := newGateway(t, gateway.Config{}, &fakeMovie{}, func(d *gateway.Deps) { d.Metrics = registry }).Handler()

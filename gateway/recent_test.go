@@ -165,7 +165,7 @@ func rated(t *testing.T, cfg gateway.Config) (b *browser, v *votes, pass func(ti
 	}
 }
 
-// Who rates a film sees it with the next read, whatever is kept on the way: in the API, with the old tag too, and on the film's page.
+// A client that rates a film sees it in the next read, despite all caches: in the API, with the old tag too, and on the film's page.
 func TestOwnRatingsAreSeen(t *testing.T) {
 	for name, cfg := range map[string]gateway.Config{"answers kept": gateway.DefaultConfig(), "none kept": {}} {
 		t.Run(name, func(t *testing.T) {
@@ -188,7 +188,7 @@ func TestOwnRatingsAreSeen(t *testing.T) {
 	}
 }
 
-// The movie service is told the time after the write, for two seconds, with the calls that name the film, and with no others.
+// For two seconds after a write, calls that name the film carry the time after the write; other calls do not.
 func TestReadAfter(t *testing.T) {
 	b, v, pass := rated(t, gateway.Config{})
 	reads := func() {
@@ -243,8 +243,8 @@ func TestReadAfter(t *testing.T) {
 	want("GetMovie", "1778051291123456")
 }
 
-// After a write of a film the movie service is told the time after it, for two seconds, with the calls that ask for the film itself,
-// and with no others; of ratings it is told nothing by it.
+// For two seconds after a write of a film, calls for the film itself carry the time after the write; other calls do not, nor do
+// calls for its ratings.
 func TestFilmReadAfter(t *testing.T) {
 	b, v, pass := rated(t, gateway.Config{})
 	told := func(want map[string]string) {

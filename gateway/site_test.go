@@ -20,7 +20,7 @@ func newSite(t *testing.T, cfg gateway.Config) *browser {
 	return &browser{t: t, h: newGateway(t, cfg, &fakeMovie{}, nil).Handler()}
 }
 
-// Documents have an ETag, may be asked for again with it, and cannot be framed.
+// Documents have an ETag, can be revalidated with it, and cannot be framed.
 func TestDocuments(t *testing.T) {
 	b := newSite(t, gateway.Config{})
 	for path, kind := range map[string]string{
@@ -231,7 +231,7 @@ func TestSlashAtTheEnd(t *testing.T) {
 	}
 }
 
-// A page names itself by the address that was configured, or by the Host header; what is no host is refused.
+// A page names itself by the address that was configured, or by the Host header; an invalid host is refused.
 func TestHost(t *testing.T) {
 	for name, tc := range map[string]struct {
 		public, host string

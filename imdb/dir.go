@@ -186,7 +186,7 @@ type Counts struct {
 	UnknownDirectors int64
 }
 
-// Counts tells about the present or last reading. It may be called meanwhile.
+// Counts returns the counts of the current or last reading. It may be called during a reading.
 func (d *Dir) Counts() Counts {
 	c := Counts{
 		Kept: d.kept.Load(), OtherTypes: d.otherTypes.Load(), Adult: d.adult.Load(), UnknownDirectors: d.unknownDirectors.Load(),

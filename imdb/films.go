@@ -45,8 +45,8 @@ const interrupts = 1024
 //
 // A [*RowError] is a rejected row, or one of which an optional field was left out, and reading continues: those of
 // title.basics come first, then those of title.crew, name.basics and title.akas. Any other error (ctx's, a file's, a
-// full disk's) is the last thing that the stream yields. Temporary files are gone when the stream ends, however it
-// ends. Streams of one Dir are read one at a time.
+// full disk's) is the last thing that the stream yields. Temporary files are deleted when the stream ends, for any
+// reason. Streams of one Dir are read one at a time.
 func (d *Dir) Films(ctx context.Context) iter.Seq2[Film, error] {
 	return func(yield func(Film, error) bool) {
 		r := &reading{d: d, ctx: ctx, yield: yield}
@@ -177,7 +177,7 @@ const (
 	basicsGenres
 )
 
-// basics keeps a row of title.basics if it is a film. What is wrong in a row that is none is of no interest.
+// basics keeps a row of title.basics if it is a film. Errors in other rows are not reported.
 func (r *reading) basics(t *table) (*RowError, error) {
 	if kind := string(t.fields[basicsType]); kind != "movie" && kind != "tvMovie" {
 		if missing(t.fields[basicsType]) {
@@ -427,7 +427,7 @@ func (g *groups) advance() (err error) {
 	return err
 }
 
-// each gives what stands behind the id in each of its records to take.
+// each calls take with the rest after the id of each record of the id.
 func (g *groups) each(id uint64, take func(rest []byte)) error {
 	for g.next != nil && binary.BigEndian.Uint64(g.next) <= id {
 		if binary.BigEndian.Uint64(g.next) == id {

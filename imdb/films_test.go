@@ -182,7 +182,7 @@ func TestPackedFilms(t *testing.T) {
 	}
 }
 
-// TestOrderOfRows: in whatever order the rows of the four files stand, the same films come out.
+// TestOrderOfRows: the films are the same for any order of the rows of the four files.
 func TestOrderOfRows(t *testing.T) {
 	for seed := range uint64(5) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -280,7 +280,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestBrokenFiles: what ends the stream says what to do, and leaves nothing behind.
+// TestBrokenFiles: the error that ends the stream says what to do, and no temporary files are left.
 func TestBrokenFiles(t *testing.T) {
 	var whole []byte
 	dir := copied(t, func(name string, text []byte) (string, []byte) {
@@ -445,7 +445,7 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
-// TestOptionalFieldCostsOnlyItself: what pandas and spreadsheets make of a number, and what is none at all, costs no more than its field.
+// TestOptionalFieldCostsOnlyItself: a number as pandas or a spreadsheet writes it, or an invalid one, costs only its field.
 func TestOptionalFieldCostsOnlyItself(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[imdb.File]string{
@@ -477,7 +477,7 @@ func TestOptionalFieldCostsOnlyItself(t *testing.T) {
 	}
 }
 
-// TestBehindTheEnd: of what stands behind gzip data, zero bytes are padding, as for gzip(1), and all else is told as what it is.
+// TestBehindTheEnd: after gzip data, zero bytes are padding, as for gzip(1), and anything else is an error that describes it.
 func TestBehindTheEnd(t *testing.T) {
 	const header = "tconst\ttitleType\tprimaryTitle\toriginalTitle\tisAdult\tstartYear\truntimeMinutes\tgenres\n"
 	one := packed(t, []byte(header+"tt0000001\tmovie\tOne\tOne\t0\t1999\t90\tDrama\n"))

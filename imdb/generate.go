@@ -78,13 +78,13 @@ type Generated struct {
 // Rows is the number of rows of all files.
 func (g Generated) Rows() int64 { return 2*int64(g.Titles) + int64(g.Names) + int64(g.Akas) }
 
-// Generate writes made-up files in IMDb's form to dir, which is made if need be: title.basics.tsv.gz,
+// Generate writes made-up files in IMDb's form to dir, which it creates if needed: title.basics.tsv.gz,
 // title.crew.tsv.gz, name.basics.tsv.gz and title.akas.tsv.gz. They are meant for scale tests: the numbers of rows
-// are to each other as IMDb's are, films stand evenly among the other titles, and a film has as many directors and
-// other titles as there, roughly. All ids are greater than 800,000,000, so that the files can be imported beside real
+// have the proportions of IMDb's, films are spread evenly among the other titles, and a film has about as many directors
+// and other titles as in IMDb. All ids are greater than 800,000,000, so that the files can be imported beside real
 // ones.
 //
-// The same options give the same rows, whatever the machine. Memory does not depend on the number of rows. All files
+// The same options give the same rows on every machine. Memory does not depend on the number of rows. All files
 // are written under other names and renamed when they are complete, so an error leaves nothing behind. An existing
 // file is an error that matches fs.ErrExist, unless Overwrite is set.
 func Generate(ctx context.Context, dir string, o GenerateOptions) (Generated, error) {
@@ -238,7 +238,7 @@ func (w *rowWriter) file(f File, o GenerateOptions) (err error) {
 	return nil
 }
 
-// What a number is drawn for.
+// Purposes of a drawn number.
 const (
 	forTitle uint64 = iota + 1
 	forBasics
@@ -248,7 +248,7 @@ const (
 	forAkaTitle // and above: one for each title
 )
 
-// draw is a number for the i-th thing, the same whatever was drawn before. It is
+// draw is a number for the i-th thing, independent of earlier draws. It is
 // the finalizer of splitmix64, whose bits are good enough to make things up.
 func (o GenerateOptions) draw(i int, purpose uint64) uint64 {
 	z := o.Seed + uint64(i)*0x9e3779b97f4a7c15 + purpose*0xd1342543de82ef95

@@ -264,7 +264,7 @@ func (r *runReader) read() error {
 	return nil
 }
 
-// tempFile is a file that is gone when it is closed, or when the process is gone.
+// tempFile is a file that is deleted when it is closed, or when the process ends.
 type tempFile struct {
 	file *os.File
 	name string // if it still has one

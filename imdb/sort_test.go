@@ -57,7 +57,7 @@ func TestSorter(t *testing.T) {
 	})
 }
 
-// TestSorterWithoutDisk: who has no room for temporary files is told what to do.
+// TestSorterWithoutDisk: if there is no space for temporary files, the error says what to do.
 func TestSorterWithoutDisk(t *testing.T) {
 	s := newSorter(filepath.Join(t.TempDir(), "none"))
 	s.memory = 1

@@ -51,7 +51,7 @@ type table struct {
 	src  io.Reader
 	r    *bufio.Reader
 	line int
-	// width is how many columns the header has, and wanted where those stand that were requested.
+	// width is how many columns the header has, and wanted the positions of the requested ones.
 	width  int
 	header string
 	wanted []int

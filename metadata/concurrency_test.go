@@ -33,7 +33,7 @@ func TestOneOfManyWins(t *testing.T) {
 	})
 }
 
-// oneWins lets many clients write the film x with the same expected etag. It returns the film of the one that succeeded.
+// oneWins makes many clients write the film x with the same expected etag. It returns the film of the one that succeeded.
 func oneWins(t *testing.T, c *catalogue, etag string, round int) *metadatav1.Movie {
 	t.Helper()
 	const writers = 8

@@ -17,9 +17,9 @@ import (
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
-// Whichever operation of the database fails, and in whatever way: the tables agree with each other, a failed call
+// Whichever database operation fails, and however it fails: the tables agree with each other, a failed call
 // wrote nothing, and a retry succeeds with the right result. A lost connection and an
-// unconfirmed commit are no failures: the service finds out whether the write was stored.
+// unconfirmed commit are not failures: the service finds out whether the write was stored.
 func TestEveryOperationMayFail(t *testing.T) {
 	imdb := func(m *metadatav1.Movie, id string) *metadatav1.Movie {
 		m.ExternalIds = &metadatav1.ExternalIds{Imdb: id}

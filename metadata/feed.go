@@ -62,8 +62,8 @@ func (f *feed) settle() { f.settled = f.at }
 // start is where the tail starts.
 func (f *feed) start() int64 { return f.settled - tailLength }
 
-// outOfReach reports whether the tail cannot tell what was lost: the feed's last number is before it, or the looks since the last
-// complete one went so far that the tail has lost what was last then.
+// outOfReach reports whether the tail does not show what was lost: the feed's last number is before the tail, or the looks since the
+// last complete one advanced so far that the tail no longer has the last number of that look.
 func (f *feed) outOfReach(head int64) bool {
 	return head < f.start() || f.at-f.settled > tailLength
 }
@@ -96,7 +96,7 @@ func (f *feed) reread(ctx context.Context, q sqldb.Queryer, head int64) (changes
 	if err != nil {
 		return changes, wrong, err
 	}
-	// What is no longer in the feed has a number from before the tail again, or none.
+	// Movies no longer in the feed have a number from before the tail again, or none.
 	var ids []string
 	for id, m := range f.tail {
 		if m.number > start && m.pass != f.pass {

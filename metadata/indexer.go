@@ -34,11 +34,11 @@ const (
 // two feeds (films and votes) by their numbers. It reads the numbers before it starts to load, so the
 // feed has all that changes during the load: applying a film twice does no harm.
 //
-// A MySQL server shows a commit to others before it is on disk. One that is killed in between has lost a transaction that the
-// index has, and gives its number out again. Each look at the feeds runs in one session (see [sqldb.DB.Session]). If a session
+// A MySQL server shows a commit to others before it is on disk. If it is killed in between, it loses a transaction that the
+// index has, and issues its number again. Each look at the feeds runs in one session (see [sqldb.DB.Session]). If a session
 // was opened since the last complete look, the server may be another one, or have restarted, and the look reads the
-// tails of the feeds again (see feed). Within a look this cannot happen: a server that dies takes the session with
-// it, and the look fails. So whatever the index read before a loss is checked in the first look after it.
+// tails of the feeds again (see feed). Within a look this cannot happen: if the server dies, its session ends, and
+// the look fails. So everything that the index read before a loss is checked in the first look after it.
 type indexer struct {
 	store *store
 	// index answers searches. It is replaced only after the database lost more than the tails hold.
@@ -167,7 +167,7 @@ func (x *indexer) run(ctx context.Context) {
 		x.own.ended()
 		wake, hurry := x.changed, x.own.hurry
 		if err != nil {
-			wake, hurry = nil, nil // writes and searches are no reason to query a failing database more often
+			wake, hurry = nil, nil // writes and searches do not make it query a failing database more often
 		}
 		if !sleep(ctx, min(time.Duration(changes)*restPerChange, maxRest), hurry) {
 			return

@@ -250,8 +250,8 @@ func TestListsMatchTheModel(t *testing.T) {
 	checkTables(t, c.db)
 }
 
-// Films that do not change are shown exactly once and in order, whatever happens to others
-// during the walk.
+// Films that do not change are shown exactly once and in order, regardless of changes to
+// others during the walk.
 func TestWalkWhileOthersWrite(t *testing.T) {
 	c := newCatalogue(t)
 	rapid.Check(t, func(rt *rapid.T) {

@@ -70,7 +70,7 @@ type position struct {
 }
 
 // keyEnd separates the sort key from the id in a title key. It is less than every character
-// that a sort key can have, so that "Alien" comes before "Alien 3" whatever their ids are.
+// that a sort key can have, so that "Alien" comes before "Alien 3" regardless of their ids.
 const keyEnd = "\x01"
 
 // titleKey is a film's position in lists by title: comparing title keys byte by byte compares

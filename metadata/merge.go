@@ -102,7 +102,7 @@ func names(m Movie) []string {
 	return []string{m.Title, m.OriginalTitle}
 }
 
-// fillIn sets a field that has no value, or that is overwritten, to v, unless v is no value.
+// fillIn sets a field to v if the field is empty or overwrite is set, unless v is empty.
 func fillIn[T comparable](field *T, v T, overwrite bool) {
 	var none T
 	if v != none && (overwrite || *field == none) {

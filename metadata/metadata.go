@@ -21,7 +21,7 @@ type Deps struct {
 	Metrics prometheus.Registerer
 	// DB is the catalogue's database. Required. Only this service may use its tables.
 	DB *sqldb.DB
-	// Changed, if not nil, is called with the id of each movie in a put or a deletion, whatever the outcome, before the request
+	// Changed, if not nil, is called with the id of each movie in a put or a deletion, regardless of the outcome, before the request
 	// is answered. It must return at once.
 	Changed func(id string)
 	// Now is the clock; nil means time.Now.

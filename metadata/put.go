@@ -134,7 +134,7 @@ func (s *Service) putBatch(ctx context.Context, movies []Movie, unreadable []err
 }
 
 // Delete removes a movie. If expectedETag is neither empty nor "*", the movie must have it.
-// KindInvalid: it is "none". KindNotFound: there is no such movie. KindConflict: the movie has
+// KindInvalid: it is "none". KindNotFound: the movie does not exist. KindConflict: the movie has
 // another etag.
 func (s *Service) Delete(ctx context.Context, id, expectedETag string) error {
 	if err := fault.ID("id", id); err != nil {

@@ -14,7 +14,7 @@ import (
 	"movieexample.com/test/servers"
 )
 
-// A write without competition takes at most three round trips to the database, whatever it changes.
+// A write without contention takes at most three round trips to the database.
 func TestRoundTripsOfAWrite(t *testing.T) {
 	at, err := url.Parse(sqltest.MySQL(t).Database(t))
 	if err != nil {

@@ -182,7 +182,7 @@ func (s *Service) suggest(ctx context.Context, typed string, size int32) ([]sugg
 	return list, nil
 }
 
-// similar returns the movies most like one. KindNotFound: there is no such movie.
+// similar returns the movies most like one. KindNotFound: the movie does not exist.
 func (s *Service) similar(ctx context.Context, id string, size int32) ([]search.Neighbour, error) {
 	n, sizeErr := page.Size(size, defaultPageSize, maxPageSize)
 	if err := fault.All(fault.ID("id", id), sizeErr); err != nil {

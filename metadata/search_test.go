@@ -247,7 +247,7 @@ func walkSearch(tb testing.TB, t errorer, c *catalogue, req *metadatav1.SearchMo
 }
 
 // Films that do not change are found exactly once, and in the order in which they are found without
-// changes, whatever happens to others during the walk.
+// changes, regardless of changes to others during the walk.
 func TestSearchWhileOthersWrite(t *testing.T) {
 	c := openWith(t, sqltest.URL(t), nil, quick(), metadata.Deps{})
 	c.run(t)

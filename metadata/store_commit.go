@@ -96,8 +96,8 @@ type trace struct {
 	etags  map[string]string
 }
 
-// find tells whether the transaction that would have left the trace was committed. It waits for its turn, and so for the
-// transaction itself, if the server still runs it. That its effect is visible does not prove that it is on disk, as a
+// find reports whether the transaction that would have left the trace was committed. It waits for its turn, and so for the
+// transaction itself, if the server still runs it. A visible effect does not prove that it is on disk, because a
 // server shows a commit earlier; so find takes a number after it and waits until that commit is confirmed.
 func (s *store) find(ctx context.Context, t trace) (found outcome, err error) {
 	if t.number == 0 {

@@ -15,7 +15,7 @@ func (s *store) list(ctx context.Context, f Filter, order Order, after *position
 	// One snapshot, or a film that is renamed between the two queries could be shown in the wrong place.
 	err = s.db.Snapshot(ctx, func(ctx context.Context, q sqldb.Queryer) error {
 		w := walk{ctx: ctx, q: q, genreKey: f.Genre}
-		found = w.page(f, order, after, n+1) // one more tells whether there are more
+		found = w.page(f, order, after, n+1) // one more shows whether there are more
 		if w.err != nil {
 			return w.err
 		}
@@ -39,9 +39,9 @@ func (s *store) list(ctx context.Context, f Filter, order Order, after *position
 	return movies, found, more, nil
 }
 
-// walk finds positions in the list of one genre, or of all films. Every query of it reads a run
-// of neighbours in one index, no more than are needed, and sorts nothing, so a page
-// costs the same wherever it is. After an error it finds nothing.
+// walk finds positions in the list of one genre, or of all films. Each of its queries reads a range
+// of one index, no more rows than needed, and sorts nothing, so all pages cost the same.
+// After an error it finds nothing.
 type walk struct {
 	ctx      context.Context
 	q        sqldb.Queryer
@@ -105,7 +105,7 @@ func (w *walk) byYear(first, last int, after *position, n int) []position {
 }
 
 // byYearDesc is byYear backwards, except that the films of one year still come in forward order. Read
-// backwards, the index tells which years the next films are from. All of these years but the
+// backwards, the index shows which years the next films are from. All of these years but the
 // last are complete and only need sorting; of the last one the wrong end was read, so its
 // start is read again.
 func (w *walk) byYearDesc(first, last int, after *position, n int) []position {

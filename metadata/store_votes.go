@@ -48,7 +48,7 @@ func (s *store) writeVotes(ctx context.Context, votes []Votes) (written int, err
 				changes = append(changes, v)
 			}
 		}
-		// A second attempt finds what the first one wrote, if that was committed after all.
+		// A second attempt finds what the first one wrote if the first was committed.
 		written = max(written, len(changes))
 		if len(changes) == 0 {
 			return nil

@@ -41,14 +41,14 @@ type change struct {
 type excerpt struct {
 	// movies has every movie of the transaction that exists, by id.
 	movies map[string]Movie
-	// owners tells which movie has an external id. It knows the ids that the transaction
-	// writes; one that is missing is free.
+	// owners says which movie has an external id. It has the ids that the transaction
+	// writes; an id that is missing is free.
 	owners map[externalKey]string
 }
 
-// update reads the movies with the ids, and who owns the external ids, into an excerpt, lets
-// rules change it, and writes the difference: in one transaction, during which no other one changes
-// what was read. It returns the number that the transaction has in the change feed, 0 if it changed nothing. If
+// update reads the movies with the ids, and the owners of the external ids, into an excerpt, calls
+// rules to change it, and writes the difference. All of this is one transaction, during which no other
+// changes what was read. It returns the number that the transaction has in the change feed, 0 if it changed nothing. If
 // rules return an error, they must leave the excerpt as it was; the error is returned and nothing is written.
 //
 // If updates share a transaction, their rules run one after the other on one excerpt. Rules may be called

@@ -33,7 +33,7 @@ func (c *catalogue) sync(t testing.TB, after, through string, votes map[string]i
 	return int(resp.GetChanged())
 }
 
-// Whatever ranges come in whatever order, the stored votes are the last ones of each id.
+// For any ranges in any order, the stored votes are the last ones of each id.
 func TestSyncVotesMatchesTheModel(t *testing.T) {
 	c := newCatalogue(t)
 	model := map[string]int32{}

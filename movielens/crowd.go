@@ -11,7 +11,7 @@ import (
 // crowd makes up who rates what, and how: the core of both generators.
 //
 // A value comes from a latent opinion, the film's location plus the user's bias plus noise, by counting the cuts
-// below it. Locations and cuts are the caller's, which is all that tells the two generators apart.
+// below it. Locations and cuts are the caller's; the two generators differ in nothing else.
 //
 // Everything is drawn from generators seeded by seed and a purpose, so that a crowd gives the same votes each time it
 // is asked, and one more draw for one purpose does not change another.

@@ -17,10 +17,10 @@ const maxRecord = 64 << 10
 // they start on, and so that one broken row costs no other.
 //
 // encoding/csv does the parsing. Alone it would lose its place: a quote that is never closed swallows all lines
-// behind it, without bound, and an error in the third line of a record throws the first two away. So records feeds it
+// after it, without bound, and an error in the third line of a record discards the first two. So records feeds it
 // line by line from a window that begins at the record's first byte. If the record turns out broken or too long, the
 // window still holds the lines, and reading resumes at the line after the record's first. As a consequence, the lines
-// behind an unclosed quote are read as separate rows, which is what they nearly always are.
+// after an unclosed quote are read as separate rows, which they nearly always are.
 type records struct {
 	src io.Reader
 	csv *csv.Reader // reads from this records, see Read

@@ -35,7 +35,7 @@ type fileState struct {
 }
 
 // Open checks that path is a directory with movies.csv, links.csv and ratings.csv in it, and that each begins with
-// its header line; symbolic links are followed. The error says which are missing, or what stands there instead of a
+// its header line; symbolic links are followed. The error says which are missing, or what was found instead of a
 // header. Nothing stays open between streams.
 func Open(path string) (*Dir, error) {
 	info, err := os.Stat(path)
@@ -172,7 +172,7 @@ func (f Film) ImportID() string { return ID(f.IMDb, f.ID) }
 // largest. The order of neither file matters. A movie without a link is fine; a link without a movie says nothing
 // about this data set and is left out. Rejected links come first.
 //
-// An IMDb id stands for one film only, because imported films are known by it. A second movieId with the same one is
+// An IMDb id belongs to one film only, because imported films are identified by it. A second movieId with the same one is
 // rejected and its movie comes without a link, as does the second of two links for one movieId.
 func (d *Dir) Catalogue(ctx context.Context) iter.Seq2[Film, error] {
 	return func(yield func(Film, error) bool) {

@@ -22,7 +22,7 @@
 //
 // The generator makes ratings up: [Generate] writes a whole synthetic data set
 // for scale tests, [Synthetic] streams ratings for films that the caller knows.
-// The same seed gives the same bytes, whatever the time or the machine's load.
+// The same seed gives the same bytes, regardless of the time or the machine's load.
 //
 // The package promises that what the generator writes, the reader accepts without a single reject; and that every
 // value the reader yields is in range: ids from 1 up, rating values 1 to 10, titles that are not empty, external ids

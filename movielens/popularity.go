@@ -66,7 +66,7 @@ func zipfWeights(slope float64, films int, counts []int32) []float64 {
 	return weights
 }
 
-// rankClass stands for that many films around a rank.
+// rankClass represents that many films around a rank.
 type rankClass struct{ rank, films float64 }
 
 func rankClasses(films int) []rankClass {
@@ -79,7 +79,7 @@ func rankClasses(films int) []rankClass {
 	return classes
 }
 
-// activityClass stands for that many users who rate about that many films each.
+// activityClass represents that many users who rate about that many films each.
 type activityClass struct{ users, films float64 }
 
 func activityClasses(counts []int32) []activityClass {

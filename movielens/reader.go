@@ -116,8 +116,8 @@ func ReadRatings(ctx context.Context, name string, src io.Reader) iter.Seq2[Rati
 	return rows(ctx, name, ratingsHeader, src, nil, parseRating)
 }
 
-// rows is the one loop behind all streams: it checks the header, cuts records, lets parse turn them into values and
-// puts file and line on what parse rejects. done, if not nil, receives the number of bytes dealt with.
+// rows is the loop of all streams: it checks the header, cuts records, calls parse to turn them into values, and adds
+// file and line to the errors of parse. done, if not nil, receives the number of bytes processed.
 func rows[T any](ctx context.Context, name, header string, src io.Reader, done *atomic.Int64,
 	parse func(fields []string, line int) (T, []*RowError),
 ) iter.Seq2[T, error] {

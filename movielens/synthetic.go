@@ -47,7 +47,7 @@ const syntheticSpan = 10 * 365 * 24 * time.Hour
 // the mean inwards, and this is corrected for.
 //
 // The same arguments give the same ratings, each time the stream is read. It holds
-// some bytes for each user and film, whatever the number of ratings.
+// a few bytes for each user and film, regardless of the number of ratings.
 //
 // The error names the argument that is out of range: users from 1 up, ratings from
 // users to users × films, and films as [RatedFilm] says.

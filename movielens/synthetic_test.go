@@ -107,7 +107,7 @@ func total(counts []int) (sum int) {
 }
 
 // checkNatural wants a histogram with one hill: it rises to the top and falls
-// behind it, give or take chance; and is as wide as people's opinions are.
+// after it, apart from noise, and is as wide as people's opinions are.
 func checkNatural(t *testing.T, f movielens.RatedFilm, h *[11]int, n int) {
 	t.Helper()
 	top := 1

@@ -34,7 +34,7 @@ type Title struct {
 //  1. Runs of white space count as one space; at the ends they do not count.
 //  2. A last group "(1995)" is the year; of a range "(2006–2007)" or "(2006– )"
 //     the first one is.
-//  3. Groups are then taken off the end, as long as each stands behind a space and
+//  3. Groups are then taken off the end, as long as each follows a space and
 //     is not part of the name. "Frontière(s)" and "(500) Days of Summer" keep
 //     theirs by this. A group is part of the name, as is all before it, if it
 //     continues the name (the name breaks off in front of it, as in "Birdman: Or
@@ -54,7 +54,7 @@ type Title struct {
 //     articles GroupLens moves: "Misérables, Les", "Enfer, L'", "Boot, Das".
 //
 // Rules cannot know languages: "3 dev adam (Three Giant Men)" gets an English
-// "original". What a rule gets wrong is a label; no text is lost.
+// "original". A wrong guess mislabels a part, but no text is lost.
 func ParseTitle(column string) Title {
 	name := strings.Join(strings.Fields(column), " ")
 	name, year := cutYear(name)
@@ -108,7 +108,7 @@ type titleGroup struct {
 var aliasMark = regexp.MustCompile(`^(?:[aA]\.\s?[kK]\.\s?[aA]\.?|aka)[:\s]\s*`)
 
 // cutGroups takes groups off the end of name, by rule 3 of ParseTitle, and
-// returns them in the order in which they stand.
+// returns them in the order of the text.
 func cutGroups(name string) (rest string, groups []titleGroup) {
 	for strings.HasSuffix(name, ")") {
 		open := openingParenthesis(name)
@@ -257,7 +257,7 @@ func cutArticle(s string) (rest, article string, ok bool) {
 
 // articleFirst puts a moved article back. Elided articles take no space.
 func articleFirst(s string) string {
-	// A part that stays with the name stands behind the article.
+	// A part that stays with the name follows the article.
 	name, part := s, ""
 	if strings.HasSuffix(s, ")") {
 		if open := openingParenthesis(s); open > 0 && s[open-1] == ' ' {

@@ -19,7 +19,8 @@ import (
 // Every alert about ingestion that docs/operations.md recommends, caused by what it is there for. Where the threshold is a time,
 // the test's clock makes the seconds.
 
-// Alert: movieexample_kafka_up == 0, and movieexample_rating_ingest_lag_seconds above 60, while the brokers are gone. Nothing vanishes meanwhile.
+// Alert: movieexample_kafka_up == 0, and movieexample_rating_ingest_lag_seconds above 60, while the brokers are down.
+// No series disappears meanwhile.
 func TestAlertKafkaIsDown(t *testing.T) {
 	t.Parallel()
 	addr, dir := freeAddr(t), t.TempDir()
@@ -68,7 +69,7 @@ func TestAlertKafkaIsDown(t *testing.T) {
 	})
 }
 
-// Before the brokers have ever answered, the database tells which partitions there are, and their age grows.
+// Before the brokers have ever answered, the partitions come from the database, and their age grows.
 func TestAlertKafkaIsDownAtTheStart(t *testing.T) {
 	t.Parallel()
 	addr, dir, url := freeAddr(t), t.TempDir(), sqltest.URL(t)
@@ -90,7 +91,7 @@ func TestAlertKafkaIsDownAtTheStart(t *testing.T) {
 }
 
 // Alert: movieexample_rating_ingest_lag_seconds above 60, and movieexample_rating_ingest_unowned_partitions above 0, for partitions that no process has: every
-// process tells of them, so that max by (topic, partition) finds them.
+// process reports them, so that max by (topic, partition) finds them.
 func TestAlertUnownedPartitions(t *testing.T) {
 	t.Parallel()
 	s, clock := dial(t, startBroker(t, "", "").Addr()), newClock()
@@ -118,7 +119,7 @@ func TestAlertUnownedPartitions(t *testing.T) {
 	})
 }
 
-// Alert: movieexample_rating_ingest_lag_seconds above 60, while a process that has no partition tells of those of another.
+// Alert: movieexample_rating_ingest_lag_seconds above 60, while a process without partitions reports those of another.
 func TestEveryProcessTellsOfEveryPartition(t *testing.T) {
 	t.Parallel()
 	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
@@ -152,7 +153,7 @@ func TestEveryProcessTellsOfEveryPartition(t *testing.T) {
 }
 
 // Alert: movieexample_rating_ingest_halted_partitions above 0: caused in TestTruncatedLogHalts and others, see checkHalted. Alert: movieexample_rating_dead_letters
-// grows, and movieexample_rating_dead_letters_dropped_total: what is dropped is the oldest, told and counted.
+// grows, and movieexample_rating_dead_letters_dropped_total: the oldest are dropped, logged and counted.
 func TestAlertDeadLetters(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())

@@ -5,7 +5,7 @@ type logRecord struct {
 	// offset is the record's place; of an undecodable batch, that of its last record.
 	offset int64
 	change Rating
-	// arrives: the change has no time of its own, and gets one when it is first ingested.
+	// arrives: the event has no time; the change gets one when it is first ingested.
 	arrives bool
 	// implausible says what is unusual about its time, see events.Implausible.
 	implausible string
@@ -13,7 +13,7 @@ type logRecord struct {
 	dead *deadLetter
 	// deadLetter makes a dead letter of a decoded record, in case the database refuses it.
 	deadLetter func(class string, err error) deadLetter
-	// marker: the record is no event but the end of a producer's transaction. It only moves the offset.
+	// marker: the record is not an event but the end of a producer's transaction. It only moves the offset.
 	marker bool
 }
 

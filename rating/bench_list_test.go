@@ -10,7 +10,7 @@ import (
 
 // BenchmarkMillion reads what a record with a million ratings is read for, among a million ratings of 2,500 others by
 // other users: its history, from the rows and as it is kept; the users of the type; and pages of an export
-// at its beginning, in the middle of the record and behind it, which must cost the same. Run with -benchtime=5x.
+// at its beginning, in the middle of the record and after it, which must cost the same. Run with -benchtime=5x.
 func BenchmarkMillion(b *testing.B) {
 	const n = 1_000_000
 	s := openStore(b, sqldb.Options{})

@@ -75,7 +75,7 @@ func (l *eventLog) take(n int) []Rating {
 	return out
 }
 
-// record is the event as it lies in the topic.
+// record is the event as stored in the topic.
 func record(offset int64, r Rating) *kgo.Record {
 	value, err := json.Marshal(map[string]any{
 		"userId": r.User, "recordId": r.ID, "recordType": r.Type, "value": r.Value,
@@ -172,8 +172,8 @@ func bareUpsert(ctx context.Context, db *sql.DB, rows []Rating, aggregates bool)
 }
 
 // BenchmarkIngest compares ingestion (decode, fold, store) with bare loops of upserts: 100,000 events into an empty
-// database each. They take turns batch by batch, so that whatever else the machine does slows them alike, and the
-// ratios of one run mean something. Run with -benchtime=1x -count=5.
+// database each. They alternate batch by batch, so that other load slows them alike and the ratios of one run
+// are meaningful. Run with -benchtime=1x -count=5.
 func BenchmarkIngest(b *testing.B) {
 	const events = 100_000
 	all := newEventLog().take(events)
@@ -282,7 +282,7 @@ func BenchmarkAggregate(b *testing.B) {
 		s.exec(b, fmt.Sprintf("INSERT INTO aggregates SELECT record_type, record_id, COUNT(*), SUM(value)"+
 			", 0,0,0,0,0,0,0,0,0,0 FROM ratings WHERE record_id = 'm%d' GROUP BY record_type, record_id", n))
 	}
-	// They take turns, so that whatever else the machine does slows them alike.
+	// They alternate, so that other load slows them alike.
 	took := make([]time.Duration, len(sizes))
 	b.ResetTimer()
 	for range b.N {

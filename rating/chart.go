@@ -45,7 +45,7 @@ type snapshot struct {
 	popular func() []chartEntry
 
 	mu   sync.Mutex
-	tops []rankedTop // by the Bayesian estimate; that of prior first, then the last few that were asked for
+	tops []rankedTop // by the Bayesian estimate: first the ranking for prior, then those requested last
 }
 
 // topsKept is how many rankings by the Bayesian estimate a snapshot keeps: one for each prior with which a walk began.

@@ -52,7 +52,7 @@ func TestWindowsCoverAChart(t *testing.T) {
 	})
 }
 
-// A place stays meaningful when what it was taken from is gone: the page begins with the next one below.
+// A place stays valid when its record no longer has ratings: the page begins with the next record below.
 func TestWindowAfterTheChartChanged(t *testing.T) {
 	entry := func(id string, key float64, votes int64) chartEntry {
 		return chartEntry{id: id, sortKey: key, agg: &Aggregate{Votes: votes}}
@@ -159,7 +159,7 @@ func buildTrending(t testing.TB, s *store, enough ...int) *trend {
 	return tr
 }
 
-// A rating counts one half after seven days, as of the newest rating, whatever the clock says.
+// A rating counts one half after seven days, as of the newest rating, not of the clock.
 func TestTrending(t *testing.T) {
 	const week = 7 * 24 * time.Hour
 	s := openStore(t, sqldb.Options{})
@@ -185,7 +185,7 @@ func TestTrending(t *testing.T) {
 	if got := scores(first); got != want {
 		t.Errorf("trending\n%swant\n%s", got, want)
 	}
-	// A newer rating of another record lets all scores fade, and changes no sort key, to the last bit.
+	// A newer rating of another record lowers all scores, and changes no sort key, to the last bit.
 	s.rate(t, ratingAt("news", "1", 5, newest.Add(week)))
 	second := buildTrending(t, s)
 	want = "news 1.000000000\nmany 0.812500000\nnow 0.500000000\nhalf a week 0.353553391\nfortnight 0.250000000\nweek 0.250000000\n"

@@ -18,7 +18,7 @@ import (
 // ingestionJob is the name of ingestion among the jobs of the process.
 const ingestionJob = "rating ingestion"
 
-// waitingForKafka is logged while there are no brokers, or they refuse what is needed.
+// waitingForKafka is logged while no broker is reachable, or the brokers refuse a request that ingestion needs.
 const waitingForKafka = "rating events are not ingested: waiting for Kafka"
 
 // recordTimeout bounds one attempt to record a halt. A stop waits for it.
@@ -139,7 +139,7 @@ func (c *consumer) recordHalt(ctx context.Context, p partition, reason string) {
 	}
 }
 
-// noteTruncation tells the lag tracker from where on a log that ends before the partition's offset is not ingested.
+// noteTruncation tells the lag tracker from which offset on a log that ends before the partition's offset is not ingested.
 func (c *consumer) noteTruncation(p partition, log topicLog) {
 	if next, _ := c.in.position(p); log.id == p.TopicID {
 		if b, known := log.partitions[p.Number]; known && next > b.end {

@@ -41,8 +41,8 @@ func fillDisk(t *testing.T, url string, s *store) (end func()) {
 	return func() { ddl(t, url, "DROP TRIGGER "+databaseOf(url)+".refuse") }
 }
 
-// makeReadOnly makes every insert fail until end as a server does that became a replica. On SQLite there is no such thing:
-// the disk is full instead.
+// makeReadOnly makes every insert fail until end, as on a server that became a replica. SQLite has no replicas: there the
+// disk is full instead.
 func makeReadOnly(t *testing.T, url string, s *store) (end func()) {
 	t.Helper()
 	if s.db.Dialect() == sqldb.SQLite {

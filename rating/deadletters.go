@@ -18,7 +18,7 @@ const (
 	dropTimeout = time.Minute
 )
 
-// deadLetters lists, replays and drops dead letters, and keeps them within their bounds, whichever process wrote them.
+// deadLetters lists, replays and drops dead letters, and keeps those of all processes within their bounds.
 type deadLetters struct {
 	store   *store
 	log     *slog.Logger

@@ -22,8 +22,8 @@ func recordTime(r *kgo.Record) time.Time {
 }
 
 // recordMillis is a record's timestamp in milliseconds since 1970. The client library multiplies it by a million, which may overflow: a
-// result that is not a positive whole number of milliseconds stands for several timestamps, so sure is false, and [rawTimes] must read
-// the log's bytes.
+// result that is not a positive whole number of milliseconds is ambiguous. Then sure is false, and [rawTimes] must read the log's
+// bytes.
 func recordMillis(r *kgo.Record) (millis int64, sure bool) {
 	if r.Attrs.TimestampType() < 0 {
 		return -1, true // the oldest format of records has no timestamps

@@ -21,9 +21,9 @@ import (
 // Bounds of the consumer.
 const (
 	// sessionTimeout is how long the group keeps the partitions of a member that died without leaving. So after a SIGKILL a restarted
-	// process ingests nothing for up to this long, if the brokers live on. (A clean stop leaves the group, and the embedded broker
-	// forgets its members with the process: both resume at once.) Half of it is less than brokers allow; much more is idle time.
-	// Heartbeats keep a slow member, and the database fences it if it returns too late.
+	// process ingests nothing for up to this long, if the brokers keep running. (It resumes at once after a clean stop,
+	// which leaves the group, and with the embedded broker, which stops with the process.) Half of it would be below the brokers'
+	// minimum; more would be idle time. Heartbeats keep a slow member, and the database fences it if it returns too late.
 	sessionTimeout = 10 * time.Second
 	// rebalanceTimeout bounds how long a rebalance waits for a batch in progress. A member whose batch takes longer, because it waits
 	// for the database as all others do, loses its partitions. Its batch then finds the expected offset, or is fenced.
@@ -50,20 +50,20 @@ func (c *consumer) run(ctx context.Context) error {
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.HeartbeatInterval(sessionTimeout/5),
 		kgo.RebalanceTimeout(rebalanceTimeout),
-		// The database's offsets count: the library commits and resets nothing, and no partition changes its owner while a batch is
-		// being written.
+		// The database's offsets count: the library commits and resets nothing, and no partition changes owners during the write of
+		// a batch.
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.AdjustFetchOffsetsFn(c.startOffsets),
 		kgo.OnPartitionsRevoked(c.stop),
 		kgo.OnPartitionsLost(c.stop),
 		kgo.BlockRebalanceOnPoll(),
-		// Uncommitted records of a producer's transaction are not read. The markers of its end are: without them a partition that ends
-		// with one would never be at its end.
+		// Uncommitted records of a producer's transaction are not read. The markers at its end are read: otherwise a partition
+		// that ends with one would never be caught up.
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
-		// Half of it to all of it, so that consumers do not return all at once. The library's own limit is 2.5 s, which is long for a
-		// broker that restarts on the same machine.
+		// The delay is random, from half the limit to the limit, so that consumers do not all return at once. The library's default
+		// limit is 2.5 s, which is long for a broker that restarts on the same machine.
 		kgo.RetryBackoffFn(func(fails int) time.Duration {
 			limit := min(100*time.Millisecond<<min(fails, 10), time.Second)
 			return limit/2 + rand.N(limit/2)

@@ -11,11 +11,11 @@ import (
 	"movieexample.com/internal/telemetry"
 )
 
-// startOffsets replaces Kafka's committed offsets by the database's. The former owner of the partitions has given them up, or is
-// presumed dead. If it is alive and still commits a batch, our next batch is fenced.
+// startOffsets replaces Kafka's committed offsets by the database's. The former owner has released the partitions, or is
+// presumed dead. If it still commits a batch, our next batch is fenced.
 //
 // It waits for brokers and database as long as the assignment holds: an error would make this member leave with all its partitions and
-// join again, which stops every other member for a rebalance, again and again.
+// rejoin, and every other member stops for a rebalance each time.
 func (c *consumer) startOffsets(ctx context.Context, assigned map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	if len(assigned[c.cfg.Topic]) == 0 {
 		return assigned, nil
@@ -107,7 +107,7 @@ func (c *consumer) reconcile(ctx context.Context, p partition, s state) (int64, 
 	return next, nil
 }
 
-// stop gives up partitions that were revoked or lost.
+// stop releases partitions that were revoked or lost.
 func (c *consumer) stop(_ context.Context, _ *kgo.Client, given map[string][]int32) {
 	_ = c.guarded(func() error { // poll returns its panic
 		c.mu.Lock()
@@ -122,7 +122,7 @@ func (c *consumer) stop(_ context.Context, _ *kgo.Client, given map[string][]int
 	})
 }
 
-// stopAll gives up the remaining partitions when the client is closed.
+// stopAll releases the remaining partitions when the client is closed.
 func (c *consumer) stopAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,8 +132,8 @@ func (c *consumer) stopAll() {
 	}
 }
 
-// review looks at our partitions: an operator may have moved or resumed one, the cause of a halt may be gone, and one may be stalled at a
-// batch that the client does not report. It reports whether the topic has another id by now, which takes a new client.
+// review looks at our partitions: an operator may have moved or resumed one, the cause of a halt may have ended, and one may be
+// stalled at a batch that the client does not report. It reports whether the topic has another id, which needs a new client.
 func (c *consumer) review(ctx context.Context) (recreated bool) {
 	c.mu.Lock()
 	id := c.topicID

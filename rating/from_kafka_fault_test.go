@@ -39,7 +39,7 @@ func (f *front) checkHalted(t *testing.T, reasons ...string) {
 			t.Errorf("halted because %q\nwhich lacks %q", got, want)
 		}
 	}
-	// The database tells it before the process has the partition again.
+	// The database has it before the process has the partition again.
 	eventually(t, "a log line about it", func() bool { return strings.Contains(f.log.String(), "ingestion of a partition is halted") })
 	eventually(t, "the metric of halted partitions", func() bool { return f.gauge(t, "movieexample_rating_ingest_halted_partitions") >= 1 })
 	t.Logf("halted because %s", got)
@@ -77,7 +77,7 @@ func TestTruncatedLogHalts(t *testing.T) {
 	told := h.resume(t, &ratingv1.ResumeIngestPartitionRequest{From: earliest, ValidateOnly: true})
 	want := &ratingv1.ResumeIngestPartitionResponse{
 		TopicId: h.partitions(t)[0].GetTopicId(), OldOffset: proto.Int64(1), NewOffset: 3, LostRecords: 2,
-		GivenUp: []string{"the records 1 to 2: they are gone from the log"}, Halted: h.halted(t, ""),
+		GivenUp: []string{"the records 1 to 2: they are no longer in the log"}, Halted: h.halted(t, ""),
 	}
 	if diff := cmp.Diff(want, told, protocmp.Transform()); diff != "" {
 		t.Errorf("the effect (-want +got):\n%s", diff)
@@ -87,7 +87,7 @@ func TestTruncatedLogHalts(t *testing.T) {
 	}
 	told.TakenUp = true
 	if done := h.resume(t, &ratingv1.ResumeIngestPartitionRequest{From: earliest}); !proto.Equal(done, told) {
-		t.Errorf("it was done otherwise than told: %v", done)
+		t.Errorf("the result differs from the dry run: %v", done)
 	}
 	eventually(t, "the rest, without a restart", func() bool { return h.votes(t, "1") == 3 })
 	if r := h.halted(t, ""); r != "" {
@@ -219,8 +219,8 @@ func TestBrokerComesAndGoes(t *testing.T) {
 	f.close(t) // must end soon, without an answer
 }
 
-// A member of the group that died without a word keeps its partitions until its session ends: a restart of the
-// service alone, against a broker that lives on, waits for that, up to sessionTimeout.
+// A member that died without leaving the group keeps its partitions until its session expires. A restarted service
+// waits for that, up to sessionTimeout, if the broker was not restarted with it.
 func TestRestartAfterAMemberDied(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())

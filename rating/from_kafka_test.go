@@ -101,7 +101,7 @@ func TestEventsOfEveryForm(t *testing.T) {
 			Partition: 1, Value: pb(&ratingv1.RatingEvent{UserId: "u", RecordId: "timeless", RecordType: "movie", Value: 9}),
 			Headers: header("application/x-protobuf"), Timestamp: hour,
 		},
-		// The newest wins, wherever it lies: the later record is the older rating.
+		// The newest wins at any offset: the later record is the older rating.
 		event("race", "u", 10, hour), &kgo.Record{Partition: 1, Value: event("race", "u", 1, hour.Add(-time.Minute)).Value},
 		event("gone", "u", 0, hour), event("gone", "u", 4, hour.Add(-time.Second)),
 	)

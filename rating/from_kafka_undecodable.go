@@ -78,7 +78,7 @@ func (c *consumer) skippedBatches(ctx context.Context, p partition, records []*k
 				return nil, err
 			}
 			if len(batches) == 0 {
-				return nil, fmt.Errorf("read partition %s at %d: there is no batch before %d, which was just read", p, next, r.Offset)
+				return nil, fmt.Errorf("read partition %s at %d: no batch found before %d, which was just read", p, next, r.Offset)
 			}
 			for _, b := range batches {
 				if next >= r.Offset {

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// watchInterval is how often brokers and database are asked for the offsets of each partition.
+	// watchInterval is how often the offsets of each partition are read from the brokers and the database.
 	watchInterval = time.Second
-	// watchTimeout bounds one such request: so long after watchInterval the brokers are known to be away.
+	// watchTimeout bounds one such request. Brokers that are down are noticed within watchInterval plus watchTimeout.
 	watchTimeout = 3 * time.Second
-	// tidyInterval is how often times of arrival are deleted whose records are gone from the log.
+	// tidyInterval is how often times of arrival are deleted whose records are no longer in the log.
 	tidyInterval = time.Minute
 )
 
@@ -55,14 +55,14 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 }
 
-// tidy deletes the times of arrival of records that are gone from the log. After an error, the next call deletes them.
+// tidy deletes the times of arrival of records that are no longer in the log. If it fails, the next call retries.
 func (w *watcher) tidy(ctx context.Context, log topicLog) {
 	first := make(map[int32]int64, len(log.partitions))
 	for number, b := range log.partitions {
 		first[number] = b.first
 	}
 	if err := w.in.store.forgetArrivals(ctx, log.id, first); err != nil && ctx.Err() == nil {
-		w.in.log.Warn("deleting the times of records that are gone from the log failed; retrying", "topic", w.cfg.Topic, "error", err)
+		w.in.log.Warn("could not delete the times of records that are no longer in the log; retrying", "topic", w.cfg.Topic, "error", err)
 	}
 }
 

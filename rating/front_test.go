@@ -97,7 +97,7 @@ func startIdle(t testing.TB, url string, cfg rating.Config, now func() time.Time
 	return f
 }
 
-// run lets it ingest until it is closed.
+// run ingests until the front is closed.
 func (f *front) run(t testing.TB) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)

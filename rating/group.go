@@ -110,7 +110,7 @@ const foreignPrefix = "the consumer group"
 // foreignReason says that the group belongs to another database.
 func foreignReason(groupName, topic, owner, own string) string {
 	return fmt.Sprintf("%s %q belongs to another system: its offsets of topic %q are those of database %s, and this process uses database %s. "+
-		"To run both, give this one its own topic (rating.topic), or at least its own group (rating.group); if the other system is gone for good, run "+
+		"To run both, give this one its own topic (rating.topic), or at least its own group (rating.group); if the other system no longer exists, run "+
 		"'movieexample ingestion resume --topic %s --all --from earliest'", foreignPrefix, groupName, topic, owner, own, topic)
 }
 

@@ -25,7 +25,7 @@ func damaged(t *testing.T) *front {
 		"UPDATE aggregates SET votes = 4 WHERE record_id = 'm0'",
 		"UPDATE aggregates SET total = total - 1 WHERE record_id = 'm2'",
 		"UPDATE aggregates SET c10 = 1 WHERE record_id = 'm3'",
-		// Rows without an aggregate: between others, behind the last, and of types that have no aggregates at all.
+		// Rows without an aggregate: between others, after the last, and of types that have no aggregates at all.
 		"DELETE FROM aggregates WHERE record_id = 'm4'",
 		"INSERT INTO ratings VALUES ('movie', 'z', 'u', 7, 1, 1)",
 		"INSERT INTO ratings VALUES ('album', 'a', 'u', 2, 1, 1)",
@@ -42,7 +42,7 @@ func damaged(t *testing.T) *front {
 }
 
 // The audit finds the difference of every field, rows without aggregates and aggregates without rows, once each,
-// wherever its pages end.
+// also at the end of a page.
 func TestAuditFindsEveryDifference(t *testing.T) {
 	t.Parallel()
 	f := damaged(t)

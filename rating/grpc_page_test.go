@@ -93,7 +93,7 @@ func TestUserRatingsNewestFirst(t *testing.T) {
 	}
 }
 
-// walk is a list that can be walked while others write: which rating stands for number i, and what a page shows of it.
+// walk is a list that is read page by page during writes: which rating has number i, and what a page shows of it.
 type walk struct {
 	key  func(i int) (recordType, record, user string)
 	page func(size int32) func(token string) ([]*ratingv1.Rating, string, error)

@@ -266,7 +266,7 @@ func TestPutReplaces(t *testing.T) {
 	}
 }
 
-// The version of a put is max(now, stored+1): a later put wins though the clock went back, or an event came from the
+// The version of a put is max(now, stored+1): a later put wins even if the clock was set back or an event is from the
 // future.
 func TestVersionOfAPut(t *testing.T) {
 	t.Parallel()

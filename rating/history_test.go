@@ -72,8 +72,8 @@ func (f *front) manyVotes(t testing.TB, record string, n int) {
 	execSQL(t, f.db, "INSERT INTO aggregates VALUES ('movie', ?, ?, ?, 0,0,0,0,0,?,0,0,0,0)", record, n, 6*n, n)
 }
 
-// A long history is kept, and yet shows a change as soon as the record's aggregate does: here, where the clock stands
-// and so nothing costs anything, at once. A change that the aggregate does not show is seen a moment later.
+// A long history is cached, but shows a change as soon as the record's aggregate does: at once in this test, where the clock
+// does not move and so nothing has a cost. A change that the aggregate does not show appears a moment later.
 func TestLongHistory(t *testing.T) {
 	t.Parallel()
 	f, c := serve(t)
@@ -109,8 +109,8 @@ func (f *front) users(t testing.TB, recordType string) (n int64, counted bool) {
 	return resp.GetUsers(), resp.GetUsersAsOfTime() != nil
 }
 
-// GetTotals counts the users that have a rating of the type, whatever became of their others: by puts, deletes, and
-// events, those that cancel out in the totals included. Each number is compared with a recount over an export.
+// GetTotals counts the users that have a rating of the type, after any puts, deletes and events on their other ratings,
+// including those that cancel out in the totals. Each number is compared with a recount over an export.
 func TestUsers(t *testing.T) {
 	t.Parallel()
 	s := dial(t, startBroker(t, "", "").Addr())

@@ -194,7 +194,7 @@ func (in *ingester) run(ctx context.Context, p partition, start int64, recs []lo
 	b := batchOf(p, start, recs)
 	letters := recs[0].deadLetters()
 	refused := 0
-	var last outcome // of the last attempt that got that far: its commit may be the one that took place
+	var last outcome // of the last attempt that reached its commit, which may have succeeded
 	for attempt := 0; ; attempt++ {
 		done, cause, err := in.try(ctx, b)
 		if err != nil {
@@ -255,7 +255,7 @@ func (in *ingester) try(ctx context.Context, b batch) (done outcome, cause, err 
 	if ctx.Err() != nil {
 		return done, nil, ctx.Err()
 	}
-	// Whatever happened, the stored offset tells.
+	// The stored offset tells whether the transaction was committed.
 	stored, known, err := in.store.offset(ctx, b.partition)
 	switch {
 	case err != nil:
@@ -263,7 +263,7 @@ func (in *ingester) try(ctx context.Context, b batch) (done outcome, cause, err 
 	case !known:
 		return done, fmt.Errorf("the database has no offset of partition %s any more; was it replaced? Restart the service: %w", b.partition, cause), nil
 	case stored == b.end:
-		return done, nil, nil // a commit of unknown outcome took place
+		return done, nil, nil // the commit of unknown outcome succeeded
 	case stored != b.start:
 		return done, nil, &fencedError{partition: b.partition, expected: b.start, stored: stored}
 	}

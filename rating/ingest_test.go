@@ -41,7 +41,7 @@ func mustIngest(t *testing.T, in *ingester, recs []logRecord, want int64) {
 	}
 }
 
-// Two processes believe that they own the partition. The one that is behind is fenced, writes nothing, and seeks to the stored offset.
+// Two processes act as owner of the partition. The one that lags is fenced, writes nothing, and seeks to the stored offset.
 func TestAFormerOwnerIsFenced(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	log := &logBuffer{}
@@ -297,8 +297,8 @@ func TestIngestionEndsWithItsContext(t *testing.T) {
 }
 
 // A database that became read-only is no reason for a dead letter either. (The connection is dropped at the first
-// failure, so that the setting, and with it the trouble, is gone at the second attempt.) This is about SQLite; a server
-// that became read-only is among the troubles above.
+// failure, so the setting, and with it the failure, has ended at the second attempt.) This is about SQLite; a server
+// that became read-only is among the failures above.
 func TestAReadOnlyDatabaseIsWaitedFor(t *testing.T) {
 	s := storeOn(t, openDB(t, "sqlite:"+filepath.Join(t.TempDir(), "rating.db"), sqldb.Options{}))
 	log := &logBuffer{}
@@ -312,7 +312,7 @@ func TestAReadOnlyDatabaseIsWaitedFor(t *testing.T) {
 	}
 }
 
-// A database that was replaced under the service does not know the partition: that is told, and nothing is applied.
+// A database that was replaced under the service does not know the partition: the error says so, and nothing is applied.
 func TestAPartitionThatTheDatabaseForgot(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	in := newTestIngester(t, s, nil)
@@ -327,7 +327,7 @@ func TestAPartitionThatTheDatabaseForgot(t *testing.T) {
 }
 
 // The dead letter of a record that comes again, after its transaction was rolled back or its offset was set back, is
-// there once. Its text fits the columns, whatever the sender wrote.
+// there once. Its text fits the columns for any input.
 func TestDeadLettersAreStoredOnceAndWhole(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	if _, err := s.begin(t.Context(), testPartition, 0); err != nil {

@@ -120,7 +120,7 @@ func testForeignProducers(t *testing.T, s *stream) {
 		}
 		votes[name] = int32(len(records))
 	}
-	s.publish(t, &kgo.Record{Key: []byte("movie:1")}) // a tombstone, as compaction knows it, is no event
+	s.publish(t, &kgo.Record{Key: []byte("movie:1")}) // a tombstone for compaction is not an event
 	for name, n := range votes {
 		eventually(t, "the events compressed by "+name, func() bool { return f.votes(t, name) == n })
 	}

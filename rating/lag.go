@@ -142,12 +142,12 @@ func (t *lagTracker) ends(p partition, end int64) {
 	t.change(p, func(l *partitionLag) { l.end, l.ended = end, true })
 }
 
-// forget says that a partition no longer belongs to this process: its offset now comes from the database.
+// forget records that a partition no longer belongs to this process: its offset now comes from the database.
 func (t *lagTracker) forget(p partition) {
 	t.change(p, func(l *partitionLag) { l.ours, l.halted = false, "" })
 }
 
-// silent says that the brokers did not answer.
+// silent records that the brokers did not answer.
 func (t *lagTracker) silent() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -75,8 +75,8 @@ func TestLagInTime(t *testing.T) {
 	check("moved back", 2, 0)
 }
 
-// A partition that was given up is told of by the database from then on, and not by what the process knew when it had it; nor does
-// an answer of the brokers that was on its way make it ours again.
+// The lag of a released partition comes from the database, and no longer from what the process knew while it had it. An answer of
+// the brokers that was in flight does not make it ours again.
 func TestLagOfAPartitionThatWasGivenUp(t *testing.T) {
 	now := t0
 	g := newLagTracker(func() time.Time { return now })

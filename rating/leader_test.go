@@ -51,8 +51,8 @@ func TestLeadersChange(t *testing.T) {
 	f.checkAudit(t)
 }
 
-// A new leader says that the log was cut below what was ingested, and has other records there by now: their offsets are within
-// the log, so only the leader's epoch tells. The partition is halted, also after a restart, when epochs are not asked for any more.
+// With a new leader, the log was truncated below the ingested offset and has other records there by now. Their offsets are within
+// the log, so only the leader's epoch shows it. The partition is halted, also after a restart, when epochs are not requested.
 func TestReplacedRecordsHalt(t *testing.T) {
 	t.Parallel()
 	cluster, s := startCluster(t)

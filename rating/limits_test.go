@@ -9,7 +9,7 @@ import (
 )
 
 // Ids are bytes: case, accents, trailing spaces and the Unicode form make other records and other users, and two versions
-// are told apart by a microsecond, then by the event.
+// are distinguished by a microsecond, then by the event.
 func TestKeysAreBytes(t *testing.T) {
 	s := openStore(t, sqldb.Options{})
 	names := []string{"a", "A", "a ", "a  ", "á", "a\u0301", "\uff41", "ß", "ss", "\U0001F3AC", strings.Repeat("\U0001F3AC", 32)}

@@ -24,13 +24,13 @@ const (
 	droppedByOperator = "operator"
 )
 
-// deadLetterMetrics are about the existing dead letters. They are of the last measurement, and stay while the database is away.
+// deadLetterMetrics count the existing dead letters. While the database is down, they keep the values of the last measurement.
 type deadLetterMetrics struct {
 	present, bytes prometheus.Gauge
 	dropped        *prometheus.CounterVec // by reason
 }
 
-// noTime is the reason for events without a time, in the metric of implausible times.
+// noTime is the reason for events without a time in the metric of implausible times.
 const noTime = "none"
 
 // newIngestMetrics registers the metrics. now is the clock for ages.

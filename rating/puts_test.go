@@ -128,7 +128,7 @@ func TestPutsShareTransactions(t *testing.T) {
 		}
 	}
 	for user, l := range last {
-		// The last of a user's puts is what is stored, unless a delete came behind it.
+		// The last of a user's puts is stored, unless a delete followed it.
 		if got := f.value(t, "held", user); got != l.GetValue() && got != 0 {
 			t.Errorf("user %s has %d stored, acknowledged %d last", user, got, l.GetValue())
 		}
@@ -136,7 +136,7 @@ func TestPutsShareTransactions(t *testing.T) {
 	f.checkAudit(t)
 }
 
-// A put that the database refuses fails alone, whatever shares its transaction.
+// A put that the database refuses does not fail the others in its transaction.
 func TestAPutThatIsRefusedFailsAlone(t *testing.T) {
 	t.Parallel()
 	const calls = 33

@@ -21,8 +21,8 @@ import (
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
-// startUnguarded starts a broker that looks at no more of a batch than its head: what it acknowledges, another broker may have in
-// its log as well.
+// startUnguarded starts a broker that checks only the header of a batch: other brokers may have in their logs whatever it
+// acknowledges.
 func startUnguarded(t *testing.T) *stream {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
@@ -44,7 +44,7 @@ func rawRecord(offset int, timestampDelta int64, value string) []byte {
 	return append(kbin.AppendVarint(nil, int32(len(b))), b...)
 }
 
-// rawBatch makes a batch that says of itself what a broker checks, whatever is in it.
+// rawBatch makes a batch with a valid header and any content.
 func rawBatch(count int, attributes int16, first int64, records []byte) []byte {
 	b := kmsg.RecordBatch{
 		PartitionLeaderEpoch: -1, Magic: 2, Attributes: attributes, LastOffsetDelta: int32(count - 1), FirstTimestamp: first, MaxTimestamp: first,
@@ -78,8 +78,8 @@ func eventJSON(record, user string, value int) string {
 	return fmt.Sprintf(`{"userId":%q,"recordId":%q,"recordType":"movie","value":%d,"providerId":"ts-test"}`, user, record, value)
 }
 
-// Each timestamp has one meaning, also in one batch with others: none overflows into "none" or into another time. What is hardly
-// right is applied, counted and told.
+// Each timestamp has one meaning, also in one batch with others: none overflows into "none" or into another time. An implausible
+// one is applied, counted and logged.
 func TestTimestampsOfRecords(t *testing.T) {
 	t.Parallel()
 	s := startUnguarded(t)
@@ -264,7 +264,7 @@ func TestUndecodableBatches(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, last := range []bool{true, false} { // with nothing behind it, and with a good batch that is there already
+			for _, last := range []bool{true, false} { // with nothing after it, and with a valid batch already there
 				s := startUnguarded(t)
 				topic := s.makeTopic(t)
 				s.publishRaw(t, topic.ID, rawBatch(1, 0, ms, good("before")))

@@ -202,10 +202,10 @@ func (b *rawBatch) complete() error {
 	return nil
 }
 
-// rememberedBatches is how many batches of a partition are remembered as decompressed.
+// rememberedBatches is for how many decompressed batches of a partition the sizes are kept.
 const rememberedBatches = 64
 
-// batchSizes remembers the sizes of the batches that the client has decompressed. The client tells nothing else of them.
+// batchSizes remembers the sizes of the batches that the client has decompressed. The client reports nothing else about them.
 type batchSizes struct {
 	mu sync.Mutex
 	of map[int32][]int

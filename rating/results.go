@@ -67,17 +67,17 @@ func newResults(g *cache.Group, cfg Config, s *store) (*results, error) {
 	return r, errors.Join(errs[:]...)
 }
 
-// snapshot returns what is computed from all aggregates of a type. Its age alone decides when it is computed again, because nothing
-// cheaper to read tells of every change: changes cancel out in sums, a late event is not the newest rating, offsets move with events
-// only, and this process does not see the writes of others.
+// snapshot returns what is computed from all aggregates of a type. Only its age decides when it is recomputed, because no cheaper
+// read detects every change: changes cancel out in sums, a late event is not the newest rating, offsets move with events only, and this
+// process does not see the writes of others.
 func (r *results) snapshot(ctx context.Context, recordType string) (*snapshot, error) {
 	return r.snapshots.Get(ctx, recordType, nil, func(ctx context.Context) (*snapshot, error) {
 		return buildSnapshot(ctx, r.store, recordType, r.minVotes)
 	})
 }
 
-// prior returns the prior of a single record's weighted mean. It is a sum of its own, because a summary must not wait for a snapshot,
-// which costs many times as much.
+// prior returns the prior of a single record's weighted mean. It has a separate query, because a summary must not wait for a
+// snapshot, which costs many times as much.
 func (r *results) prior(ctx context.Context, recordType string) (Prior, error) {
 	return r.priors.Get(ctx, recordType, nil, func(ctx context.Context) (Prior, error) {
 		t, err := r.store.totals(ctx, recordType)
@@ -159,8 +159,8 @@ func (r *results) trending(ctx context.Context, recordType string, since Micros)
 	return r.trendSince(ctx, trendKey{recordType, since})
 }
 
-// trendSince returns a trend. Its basis is the snapshot whose aggregates it shows, so that it is computed again as soon as the snapshot
-// is: with a least age of its own, both ages would add up.
+// trendSince returns a trend. It is based on the snapshot whose aggregates it shows and is recomputed as soon as the snapshot is. If it
+// had a separate minimum age, both ages would add up.
 func (r *results) trendSince(ctx context.Context, key trendKey) (*trend, error) {
 	sn, err := r.snapshot(ctx, key.recordType)
 	if err != nil {

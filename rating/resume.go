@@ -36,9 +36,9 @@ type resumePlan struct {
 	givenUp                 []string
 }
 
-// resume moves and resumes a partition; with dryRun it only returns the plan. It calls nudge to make the consumer of this process look;
-// others look every second. The errors are faults: Invalid names what is wrong with the request, Precondition says that the partition
-// is not halted, Conflict that it has moved meanwhile.
+// resume moves and resumes a partition; with dryRun it only returns the plan. It calls nudge to make the consumer of this process
+// check at once; others check every second. The errors are faults: Invalid names what is wrong with the request, Precondition says
+// that the partition is not halted, Conflict that it has moved meanwhile.
 func (w *watcher) resume(ctx context.Context, req resumeRequest, nudge func()) (resumePlan, error) {
 	switch {
 	case len(w.cfg.Brokers) == 0:
@@ -136,7 +136,7 @@ func (s state) plan(req resumeRequest, b bounds) (resumePlan, error) {
 	}
 	if plan.from < b.first {
 		plan.lost = b.first - plan.from
-		give("the records %d to %d: they are gone from the log", plan.from, b.first-1)
+		give("the records %d to %d: they are no longer in the log", plan.from, b.first-1)
 	}
 	switch first := max(plan.from, b.first); {
 	case plan.from > b.end:

@@ -110,8 +110,8 @@ func TestTopicRecreatedWhileStopped(t *testing.T) {
 	i.checkAudit(t)
 }
 
-// The log was truncated and then grew over the position that ingestion stands at: its records there are others than those that
-// were ingested. Once found, that stays so, also for the next process, until an operator decides; and any process may be told.
+// The log was truncated and then grew past the position of ingestion, so it has other records there than those that were
+// ingested. Once detected, the halt lasts, also in the next process, until an operator resumes it through any process.
 func TestHaltedStaysHaltedWhenTheLogGrowsBack(t *testing.T) {
 	t.Parallel()
 	s, url := dial(t, startBroker(t, "", "").Addr()), sqltest.URL(t)
@@ -212,7 +212,7 @@ func TestListAsksTheBrokers(t *testing.T) {
 		t.Errorf("owner %q", p.GetOwner())
 	}
 	f.close(t)
-	// A process that has no partition tells the lag too.
+	// A process without partitions reports the lag too.
 	old := event("1", "c", 5, time.Now())
 	old.Timestamp = time.Now().Add(-time.Hour)
 	s.publish(t, old)

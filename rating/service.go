@@ -21,8 +21,8 @@ type Deps struct {
 	Metrics prometheus.Registerer
 	// DB is the service's own database. The service migrates it; the caller closes it after the service.
 	DB *Database
-	// Changed, if not nil, is called after each synchronous write of a rating, whatever its result, and before the reply. It must
-	// return at once. If the caller has gone, it may be called later: when the transaction has ended.
+	// Changed, if not nil, is called after each synchronous write of a rating, regardless of its result, and before the reply.
+	// It must return at once. If the caller has canceled, it may be called later: when the transaction has ended.
 	Changed func(Record)
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
@@ -36,7 +36,7 @@ type Service struct {
 	caches   *cache.Group
 	watch    *watcher
 	ingester *ingester
-	// consumer is the running one; nil while there is none.
+	// consumer is the running one; nil if none is running.
 	consumer atomic.Pointer[consumer]
 }
 
@@ -107,8 +107,8 @@ func (s *Service) Run(ctx context.Context) error {
 	return work.Wait()
 }
 
-// consume reads the topic until ctx ends. It waits for brokers that are away, and for a topic that cannot be created. An error is a
-// mistake in the client's configuration.
+// consume reads the topic until ctx ends. It retries while brokers are down or the topic cannot be created. It returns an error
+// only if the client's configuration is invalid.
 func (s *Service) consume(ctx context.Context) error {
 	for round := 0; ; round++ {
 		c := newConsumer(s.watch.cfg, s.ingester)

@@ -145,7 +145,7 @@ func truncate(s string, n int) string {
 	return s[:n]
 }
 
-// What a writer has to know of an error.
+// What an error means for a writer.
 
 // commitUnknown reports whether the transaction may have been committed.
 func commitUnknown(err error) bool { return errors.As(err, new(*sqldb.CommitError)) }

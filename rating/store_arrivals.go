@@ -75,7 +75,7 @@ func (s *store) arrivalTime(ctx context.Context, q sqldb.Queryer, d deadLetter) 
 	return d.Created, nil
 }
 
-// forgetArrivals deletes the times of a topic's records that are gone from its log: first is where each partition's log begins.
+// forgetArrivals deletes the times of records that are no longer in the topic's log; first is the start of each partition's log.
 func (s *store) forgetArrivals(ctx context.Context, topicID string, first map[int32]int64) error {
 	return s.db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		for number, offset := range first {

@@ -79,7 +79,7 @@ func (s *store) writeDeadChunk(ctx context.Context, tx *sqldb.Tx, dead []deadLet
 }
 
 // deadPageBytes bounds keys and payloads of one page of dead letters, so that a response stays far below the limit of gRPC: a Kafka
-// record may have a megabyte. A page has at least one letter, whatever its size.
+// record may have a megabyte. A page has at least one letter of any size.
 const deadPageBytes = 1 << 20
 
 // deadLetters returns up to limit dead letters after place, oldest first; more says that there are more.

@@ -89,7 +89,7 @@ func TestFaultsInIngest(t *testing.T) {
 	})
 }
 
-// What is new is not looked up before it is written, and what is not is as exact as ever, wherever in the batch it is.
+// New ratings are not looked up before they are written. Others are exact at any place in the batch.
 func TestIngestLooksUpOnlyWhatIsNotNew(t *testing.T) {
 	plan := &faultdriver.Plan{Ops: []faultdriver.Op{faultdriver.Query}, Writer: true}
 	s := openStore(t, sqldb.Options{Wrap: plan.Wrap})
@@ -131,7 +131,7 @@ func TestIngestLooksUpOnlyWhatIsNotNew(t *testing.T) {
 			t.Error("nothing was looked up although one was there")
 		}
 	}
-	ingest(fresh) // all of them once more, and all too late or the same
+	ingest(fresh) // all of them again, each older or the same
 	// Every place of batches so small that they are written by several statements: what the first of them inserted, the one that
 	// fails must not take for what was there before.
 	record := 2000
@@ -215,8 +215,8 @@ func TestFaultsInPut(t *testing.T) {
 	}
 }
 
-// What can be seen of a commit without an answer need not be on disk yet: a server that is killed then has lost it. So a put is
-// acknowledged only by a commit that was answered; where the first took place after all, it is the same rating, a version later.
+// The effect of a commit without an answer may be visible before it is on disk; a server killed at that moment loses it. So a put is
+// acknowledged only after a commit that was answered. If the first commit succeeded, the rating is the same, one version later.
 func TestPutAfterACommitOfUnknownOutcome(t *testing.T) {
 	for _, mode := range faultdriver.Modes() {
 		t.Run(mode.String(), func(t *testing.T) {
@@ -249,9 +249,9 @@ func TestPutAgain(t *testing.T) {
 		want   Rating // what is acknowledged
 		wins   bool   // and stored then
 	}{
-		"it did not take place":                        {nil, newRating(key, 9, ToMicros(t0), ""), true},
-		"it did not, something older did":              {[]Rating{newRating(key, 4, ToMicros(t0)-20, "")}, newRating(key, 9, ToMicros(t0), ""), true},
-		"it did":                                       {[]Rating{unsure}, newRating(key, 9, ToMicros(t0), ""), true},
+		"it did not take place":           {nil, newRating(key, 9, ToMicros(t0), ""), true},
+		"it did not, something older did": {[]Rating{newRating(key, 4, ToMicros(t0)-20, "")}, newRating(key, 9, ToMicros(t0), ""), true},
+		"it did":                          {[]Rating{unsure}, newRating(key, 9, ToMicros(t0), ""), true},
 		"another write followed, with an earlier time": {[]Rating{newRating(key, 3, ToMicros(t0)-5, "")}, unsure, false},
 		"another write followed":                       {[]Rating{newRating(key, 3, ToMicros(t0)+5, "")}, unsure, false},
 	} {

@@ -11,7 +11,7 @@ import (
 )
 
 // errFenced says that the stored offset is not the expected one: another process ingests this partition, or an earlier commit of
-// unknown outcome took place. Nothing was written.
+// unknown outcome succeeded. Nothing was written.
 var errFenced = errors.New("the partition's stored offset moved")
 
 // offset returns the partition's next offset; known is false if it was never ingested.

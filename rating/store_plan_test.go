@@ -58,8 +58,8 @@ func everything(ctx context.Context, s *store) {
 	_, _ = s.anyDeadLetter(ctx, []string{d.id()})
 }
 
-// texts returns every statement that everything executes: it lets one operation after the other fail, and the plan
-// tells which one that was.
+// texts returns every statement that the store executes: it makes one operation after the other fail, and the plan
+// says which one it was.
 func texts(t *testing.T, s *store, plan *faultdriver.Plan) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
@@ -79,14 +79,14 @@ func texts(t *testing.T, s *store, plan *faultdriver.Plan) map[string]bool {
 	}
 }
 
-// scansAllowed are the statements that read a whole table or index, and why that is right.
+// scansAllowed are the statements that read a whole table or index, and why that is acceptable.
 var scansAllowed = map[string]string{
 	"FROM ingest_offsets o LEFT JOIN ingest_halts h":    "a row per partition",
 	"SELECT COUNT(*) FROM dead_letters":                 "an operator asks how many there are",
 	"FROM dead_letters ORDER BY created_at, id LIMIT ?": "the first page, in the order of an index",
 }
 
-// sortsAllowed are the statements that build an index of their own, and why that is right.
+// sortsAllowed are the statements that build a temporary index, and why that is acceptable.
 var sortsAllowed = map[string]string{
 	"SELECT COUNT(DISTINCT user_id) FROM ratings": "no index has type, value and user together, and an index is written with every rating",
 }

@@ -295,7 +295,7 @@ func explain(t testing.TB, server *sqltest.Server, db, text string) (key, extra,
 	return key, extra, access
 }
 
-// withArguments puts a value for each question mark, by the column that stands before it.
+// withArguments puts a value for each question mark, by the column before it.
 func withArguments(text string) string {
 	parts := strings.Split(text, "?")
 	var b strings.Builder

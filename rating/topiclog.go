@@ -72,8 +72,8 @@ func resumeHint(p partition, from any) string {
 		p.Topic, p.Number, from)
 }
 
-// haltReason says why a partition cannot be ingested from next on; "" if it can. A lasting halt ends only by an operator, whatever the
-// log looks like later: a truncated log grows, and then has other records at the same offsets.
+// haltReason says why a partition cannot be ingested from next on; "" if it can. Only an operator ends a lasting halt, even if
+// the log looks right later: a truncated log grows, and then has other records at the same offsets.
 func (l topicLog) haltReason(p partition, next int64) (reason string, lasting bool) {
 	b, known := l.partitions[p.Number]
 	switch {
@@ -117,7 +117,7 @@ type decision struct {
 	next int64
 	// known: the database has next.
 	known bool
-	// reason is the halt reason; empty if the partition is to be ingested.
+	// reason is the halt reason; empty if the partition can be ingested.
 	reason string
 	// lasting: only an operator ends the halt.
 	lasting bool
@@ -126,7 +126,7 @@ type decision struct {
 }
 
 // decide says where a partition is ingested from, or why it is halted. A new partition starts with its first record, unless it was
-// ingested under another topic id: then it is halted, in whatever order things happened.
+// ingested under another topic id: then it is halted, in any order of events.
 func (s state) decide(p partition) decision {
 	var row, old *ingestOffset
 	others, siblings := 0, 0

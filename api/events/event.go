@@ -138,7 +138,7 @@ func (e *Event) validateSubject() error {
 	return nil
 }
 
-// validateAct checks what is done, by whom it is told, and when it was.
+// validateAct checks the type and value, the provider, and the time.
 func (e *Event) validateAct() error {
 	switch e.Type {
 	case Put:
@@ -158,7 +158,7 @@ func (e *Event) validateAct() error {
 	return nil
 }
 
-// CheckTime refuses an event that lies more than [MaxAhead] after now.
+// CheckTime refuses an event whose time is more than [MaxAhead] after now.
 func (e *Event) CheckTime(now time.Time) error {
 	if latest := now.Add(MaxAhead); e.RatedAt.After(latest) {
 		return refuse(classTimeRange, "ratedAt", "must be at most %d hours ahead of now (%s), got %s", int(MaxAhead.Hours()),

@@ -9,7 +9,7 @@ import (
 	"iter"
 )
 
-// Position is where an item lies in a file.
+// Position is where an item is in a file.
 type Position struct {
 	// Line is the line on which the item begins, from 1.
 	Line int
@@ -31,7 +31,7 @@ type Item struct {
 	Event    Event
 }
 
-// RefusedError is one item of a file that is no valid event. Its class is known to [Class].
+// RefusedError is an item of a file that is not a valid event. [Class] returns its class.
 type RefusedError struct {
 	Position Position
 	// Raw is what was there, at most MaxSize bytes.
@@ -51,13 +51,13 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 // white space decides which. It streams, in constant memory.
 //
 // An item that is not a valid event yields a *[RefusedError], and reading continues
-// behind it. Any other error (the file cannot be read, or what is an array at the beginning
-// is none at the end) is the last thing yielded. A file without items yields nothing.
+// after it. Any other error (the file cannot be read, or an array does not end)
+// is the last thing yielded. A file without items yields nothing.
 func ReadFile(r io.Reader) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		f := fileReader{r: bufio.NewReaderSize(r, 64<<10), line: 1}
 		if bom, err := f.r.Peek(3); err == nil && string(bom) == "\xef\xbb\xbf" {
-			_, _ = f.r.Discard(3) // some editors begin a file so
+			_, _ = f.r.Discard(3) // some editors write a byte order mark
 		}
 		c, err := f.token()
 		switch {
@@ -113,7 +113,7 @@ func (f *fileReader) token() (byte, error) {
 	}
 }
 
-// keep adds to the item, but no more than shows that it is too large.
+// keep adds to the item, up to one byte more than the maximum.
 func (f *fileReader) keep(c byte) {
 	if len(f.item) <= MaxSize {
 		f.item = append(f.item, c)

@@ -16,7 +16,7 @@ func item(user string) string {
 	return `{"userId":"` + user + `","recordId":"r","recordType":"movie","value":7}`
 }
 
-// told reads a file and tells what came out, one line per item.
+// told reads a file and describes the result, one line per item.
 func told(r io.Reader) []string {
 	var out []string
 	for it, err := range events.ReadFile(r) {

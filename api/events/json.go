@@ -62,8 +62,8 @@ func meant(name string) (known string, ok bool) {
 // values are what an event says of the known names.
 type values [fieldUnknown]syntax.Value
 
-// decodeJSON reads the JSON form. A fuzz test holds it against encoding/json, which takes five times as long and lets
-// through what the contract refuses.
+// decodeJSON reads the JSON form. A fuzz test compares it with encoding/json, which takes five times as long and
+// accepts input that the contract refuses.
 func decodeJSON(value []byte, hint string) (Event, error) {
 	// One copy; the event's strings point into it.
 	var vals values

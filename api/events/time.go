@@ -6,7 +6,7 @@ import (
 )
 
 // Plausible is the earliest time that a rating may have without being remarkable: 1990-01-01, before the first rating site. An
-// earlier one is accepted from 1970 on, and [Implausible] tells of it: it is more often a mistake in the unit than a memory.
+// earlier one is accepted from 1970 on, and [Implausible] reports it: it is more often a wrong unit than a real time.
 func Plausible() time.Time { return time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 // Units that a producer may have taken for the milliseconds of a record's timestamp.
@@ -16,7 +16,7 @@ const (
 	unitNanoseconds  = "nanoseconds"
 )
 
-// RecordTime is the time of a Kafka record, as its timestamp in milliseconds since 1970 tells it. The zero time: it has none,
+// RecordTime is the time of a Kafka record, from its timestamp in milliseconds since 1970. The zero time means that it has none,
 // which Kafka writes as -1, and some producers as 0. A timestamp before 1970, or more than [MaxAhead] after now, is an error
 // with the class time-out-of-range; it names the unit that the producer is likely to have used.
 func RecordTime(millis int64, now time.Time) (time.Time, error) {

@@ -58,7 +58,7 @@ func TestImplausible(t *testing.T) {
 		{time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC), true, ""},
 		{time.Date(1989, 12, 31, 23, 59, 59, 0, time.UTC), true, "before-1990"},
 		{time.UnixMilli(now.Unix()), true, "seconds"},
-		{time.UnixMilli(now.Unix()), false, "before-1990"}, // written out, it is no number in another unit
+		{time.UnixMilli(now.Unix()), false, "before-1990"}, // written out, it is not a number in another unit
 		{time.UnixMilli(1), true, "before-1990"},
 		{time.Time{}, true, ""},
 	} {

@@ -41,7 +41,7 @@ type Options struct {
 	FontURL string
 }
 
-// policy of the page: it has one style sheet and a picture for the tab, and sends nothing anywhere. withFont lets it load a font too.
+// policy of the page: it has one style sheet and a picture for the tab, and makes no requests. withFont lets it load a font too.
 const (
 	withFont = "; font-src 'self'"
 	policy   = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -134,7 +134,7 @@ func weights(lines []string) (w [names]float64) {
 	return w
 }
 
-// weight reads q from a coding's parameters; what is no number is 0.
+// weight reads q from a coding's parameters; it returns 0 if q is not a number.
 func weight(params string) float64 {
 	q := 1.0
 	for param := range strings.SplitSeq(params, ";") {

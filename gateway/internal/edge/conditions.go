@@ -64,7 +64,7 @@ func preconditionOf(r *transcode.Route, header http.Header) (*upstream.Precondit
 		}
 	}
 	if p != nil && p.Absent && len(header["If-Match"]) > 0 && len(fields) == 0 {
-		refuse("If-None-Match", "must not stand beside If-Match: the one wants that it does not exist, the other that it does")
+		refuse("If-None-Match", "must not be combined with If-Match: one requires that the movie does not exist, the other that it does")
 	}
 	if len(fields) > 0 {
 		return nil, problem.Invalid(fields...)

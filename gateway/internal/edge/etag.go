@@ -38,7 +38,7 @@ func etag(version string, hash uint64) string {
 // etagOf is the tag of a body.
 func etagOf(body []byte) string { return etag("", xxhash.Sum64(body)) }
 
-// opaque reports whether text may stand between the quotes of a tag (etagc of RFC 9110 §8.8.3).
+// opaque reports whether text is allowed between the quotes of a tag (etagc of RFC 9110 §8.8.3).
 func opaque(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c <= ' ' || c == '"' || c == 0x7f {
@@ -125,8 +125,8 @@ func ifMatch(header http.Header, tag string) bool {
 	return ok && list.has(tag)
 }
 
-// unmodified reports whether the client has what it would get: then 304 is the answer. A header that is no list of tags matches
-// nothing: a whole response is never wrong.
+// unmodified reports whether the client already has this response, so that the answer is 304. A header that is not a list of tags
+// matches nothing: a full response is never wrong.
 func unmodified(header http.Header, tag string) bool {
 	lines := header["If-None-Match"]
 	if len(lines) == 0 {

@@ -66,8 +66,8 @@ var deny = []string{"DENY"}
 // maxDocument is the size up to which a document is buffered, to give it an ETag and a length.
 const maxDocument = 512 << 10
 
-// document is the http.ResponseWriter of a document. It adds an ETag where there is none, answers 304, and turns an error page into
-// a problem for clients that are no browsers.
+// document is the http.ResponseWriter of a document. It adds a missing ETag, answers 304, and turns an error page into a
+// problem for clients other than browsers.
 type document struct {
 	x         *requestState
 	header    http.Header       // its own, beside that which every answer has
@@ -108,7 +108,7 @@ func (d *document) Write(p []byte) (int, error) {
 	return d.x.Write(p)
 }
 
-// isProblem reports whether the document is an error page that is sent as a problem, because the client is no browser.
+// isProblem reports whether the document is an error page that is sent as a problem, because the client is not a browser.
 func (d *document) isProblem() bool {
 	_, known := problem.OfStatus(d.status)
 	return known && !d.wantsPage
@@ -213,7 +213,7 @@ func prefersHTML(header http.Header) bool {
 		for param := range strings.SplitSeq(params, ";") {
 			name, v, _ := strings.Cut(param, "=")
 			if strings.EqualFold(strings.TrimSpace(name), "q") {
-				q, _ = strconv.ParseFloat(strings.TrimSpace(v), 64) // what is no number is 0
+				q, _ = strconv.ParseFloat(strings.TrimSpace(v), 64) // 0 if it is not a number
 			}
 		}
 		switch kind = strings.ToLower(strings.TrimSpace(kind)); kind {

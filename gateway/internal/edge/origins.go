@@ -9,7 +9,7 @@ import (
 	"github.com/rs/cors"
 )
 
-// newCORS lets pages of the origins use the API from a browser; nil where there are none. Credentials are never allowed: the API
+// newCORS lets pages of the origins use the API from a browser; nil if there are none. Credentials are never allowed: the API
 // has none that a browser would add automatically, and with "*" they would be open to all.
 func newCORS(origins []string) *cors.Cors {
 	if len(origins) == 0 {

@@ -5,7 +5,7 @@ import "strings"
 // otherPages is the route of all other paths.
 const otherPages = "pages-other"
 
-// pageRoutes are the routes of pages and their assets in metrics and logs. Their number is fixed, whatever paths clients request.
+// pageRoutes are the routes of pages and their assets in metrics and logs. Their number is fixed; it does not depend on the paths requested.
 var pageRoutes = [...]string{
 	"/", "/search", "/search/suggest", "/about", "/problems", "/robots.txt", "/sitemap.xml", "/favicon.ico", "/favicon.svg",
 	"/charts/{chart}", "/movies/{id}", "/movies/{id}/poster.svg", "/users/{id}", "/problems/{slug}", "/assets/{file}", "/sitemap-{n}.xml", otherPages,

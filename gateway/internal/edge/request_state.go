@@ -137,8 +137,8 @@ func (r *route) renameFields(p *fault.Problem) {
 	p.Errors = own
 }
 
-// because records for the log why the response is an error: the client is told what happened, the log also why. A kind's own
-// sentence says nothing new; an unknown code does, and is only in the error.
+// because records the cause of an error response for the log: the response says what happened, the log also why. A kind's default
+// sentence adds nothing and is not recorded; an unknown code is, because only the error has it.
 func (x *requestState) because(err error) {
 	var f *fault.Error
 	switch {

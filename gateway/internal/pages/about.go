@@ -10,7 +10,7 @@ import (
 type aboutPage struct {
 	Head      head
 	Stats     *stats
-	Old       bool // the numbers are not of this moment
+	Old       bool // the numbers are not current
 	Endpoints []Endpoint
 }
 

@@ -53,7 +53,7 @@ func loadAssets() (*assets, error) {
 	if err != nil {
 		return nil, err
 	}
-	// One module in place of two: the vendored class comes first, and the glue behind it uses it by its name.
+	// One module instead of two: the vendored class comes first, and the code after it uses it by name.
 	script, err := read("combobox-nav.js", "suggest.js")
 	if err != nil {
 		return nil, err

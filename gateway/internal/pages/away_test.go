@@ -28,7 +28,7 @@ func TestHomeNamesWhatIsAway(t *testing.T) {
 	}
 }
 
-// Scores and numbers that are not of this moment are said to be old, wherever they stand.
+// Every page says which of its scores and numbers are not current.
 func TestOldNumbersAreStated(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -154,7 +154,7 @@ func TestPosterDocument(t *testing.T) {
 	}
 }
 
-// Films that are shown as they were last known are said to be so, wherever they stand.
+// Every page that shows the last known data of films says so.
 func TestLastKnownFilmsAreStated(t *testing.T) {
 	for status, want := range map[string]bool{"fresh": false, "stale": true} {
 		films := demoFilms(t)
@@ -163,7 +163,7 @@ func TestLastKnownFilmsAreStated(t *testing.T) {
 		}
 		s := newSite(t, films, nil)
 		for _, path := range []string{"/", "/search?q=the", "/charts/top", "/movies/" + films[0].GetId()} {
-			if said := mainText(t, s.page(t, path, http.StatusOK)); strings.Contains(said, "What is told of films here is the last known") != want {
+			if said := mainText(t, s.page(t, path, http.StatusOK)); strings.Contains(said, "This page shows the last known data") != want {
 				t.Errorf("%s, metadata %s: said to be the last known: %v, want %v", path, status, !want, want)
 			}
 		}

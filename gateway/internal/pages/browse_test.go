@@ -99,7 +99,7 @@ func TestSearchPage(t *testing.T) {
 		t.Errorf("filters: %d", len(hrefs))
 	}
 
-	// A director who matched is marked where the director stands.
+	// A director who matched is marked in the director's place.
 	doc = s.page(t, "/search?q=kurosawa", http.StatusOK)
 	if got := strings.Count(mainText(t, doc), "Akira Kurosawa"); got != len(byClass(doc, "result")) {
 		t.Errorf("the director is named %d times for %d films", got, len(byClass(doc, "result")))
@@ -173,7 +173,7 @@ func TestPersonPages(t *testing.T) {
 		t.Errorf("nobody: %s", said)
 	}
 	s.movie.extras = errMetadataAway
-	if said := mainText(t, s.page(t, "/users/u1", 200)); !strings.Contains(said, "their ids stand in") || !strings.Contains(said, "tt0000417") {
+	if said := mainText(t, s.page(t, "/users/u1", 200)); !strings.Contains(said, "their ids are shown instead") || !strings.Contains(said, "tt0000417") {
 		t.Errorf("without titles: %s", said)
 	}
 	s.rating.down = errRatingAway

@@ -80,7 +80,7 @@ func elements(doc *html.Node, names ...string) []*html.Node {
 	return list
 }
 
-// text returns what stands in a node, with single spaces.
+// text returns the text of a node, with single spaces.
 func text(n *html.Node) string {
 	var b strings.Builder
 	for d := range n.Descendants() {

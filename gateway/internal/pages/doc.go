@@ -8,12 +8,12 @@
 //
 //   - Every page is complete without JavaScript: forms are GET, filters are links. The script only adds suggestions.
 //   - Nothing comes from another host, and the Content-Security-Policy says so: no inline style, no inline script.
-//   - What the catalogue says is text wherever it stands, in attributes and in JSON-LD too, because every page goes
-//     through html/template; the only ready-made HTML is the posters' and plots', which are escaped.
-//   - A number that is not known is never shown as 0, and a page says how old its numbers are. What a page can do
-//     without (history, similar films, counts) is waited for shortly, and where it is missing the page says so. What failed
-//     a moment ago is not waited for again: a service that hangs costs one page a second its wait, and the others nothing.
+//   - Data from the catalogue is always escaped, in attributes and in JSON-LD too, because every page goes through
+//     html/template. The only HTML made elsewhere is that of posters and plots, which escape it themselves.
+//   - A number that is not known is never shown as 0, and a page says how old its numbers are. Optional parts
+//     (history, similar films, counts) have a short timeout, and the page says which are missing. A part that has just
+//     failed is not requested again for a second, so a hanging service delays at most one page per second.
 //   - Every error page says what to do next, and carries the request id that finds it in the logs.
 //
-// It refuses to write anything, to know who is looking, and to keep what it cannot bound.
+// It writes nothing, does not identify viewers, and caches nothing without a bound.
 package pages

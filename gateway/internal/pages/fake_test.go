@@ -135,7 +135,7 @@ func (f *fakeMovie) ListMovies(_ context.Context, r *moviev1.ListMoviesRequest) 
 	return &moviev1.ListMoviesResponse{Movies: page, NextPageToken: next}, f.down
 }
 
-// cut returns the page of a list that a token, the number of the entries before, stands for.
+// cut returns the page of a list at a token, which is the number of entries before the page.
 func cut[T any](list []T, size int, token string) (page []T, next string) {
 	from, _ := strconv.Atoi(token)
 	from = min(from, len(list))

@@ -116,8 +116,8 @@ func (p *Pages) moviePage(r *http.Request, f film) moviePage {
 	return page
 }
 
-// shortHistory is how many years of ratings are a table that stands open beside its plot. A longer one would leave nothing
-// but paper under the plot, so what stands out of it takes its place.
+// shortHistory is up to how many years of ratings the table beside the plot is open. A longer table would leave a blank
+// space under the plot, so its peaks are shown instead.
 const shortHistory = 9
 
 // LongHistory reports whether the table of the years is closed at first.

@@ -14,8 +14,8 @@ const (
 	incompleteFor = 2 * time.Second
 )
 
-// asOfMark stands in a cached page for the time of its numbers, which is the one thing that differs each time. No text of a
-// film can be taken for it, because theirs are escaped.
+// asOfMark is a placeholder in a cached page for the time of its numbers, the only part that differs each time. No text of a
+// film can contain it, because those are escaped.
 const asOfMark = `<time datetime="AS-OF">AS-OF</time>`
 
 // filmKey is all that a movie page is made of, but for what readyFor bounds.
@@ -36,7 +36,7 @@ type filmStamp struct {
 type filmPage struct {
 	servable time.Duration
 	before   []byte // up to the time of the numbers
-	after    []byte // empty where the page tells no time
+	after    []byte // empty if the page does not show the time
 }
 
 type filmCache = cache.Cache[string, *filmPage, filmStamp]

@@ -105,7 +105,7 @@ func TestFreshnessInWords(t *testing.T) {
 	}
 }
 
-// A history is as long as it is: one year is a sentence, a few are a table, many are a plot and what stands out.
+// The form of a history depends on its length: one year is a sentence, a few are a table, many are a plot and its peaks.
 func TestHistoriesOfEachLength(t *testing.T) {
 	for _, c := range []struct {
 		years, tables, details, plots int
@@ -233,7 +233,7 @@ func TestHostOfTheRequest(t *testing.T) {
 	}
 }
 
-// hostile is a text that becomes an element or an attribute wherever it is not escaped, told apart by name.
+// hostile is a text that becomes an element or an attribute wherever it is not escaped, identified by name.
 func hostile(name string) string {
 	return `</script><xss-` + name + `>"'><xss-` + name + ` onx="1" style=x><!--<script>x</script>` + "`${1}`" + `{{.}}\u003c&lt;` + name
 }

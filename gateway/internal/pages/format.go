@@ -74,7 +74,7 @@ func decadeHref(d int) string { return chartHref("popular", filter{Decade: d, Ha
 // paragraphs splits a text at its empty lines.
 func paragraphs(s string) []string { return strings.Split(strings.TrimSpace(s), "\n\n") }
 
-// chartHref and findHref are the addresses of a chart and of a search, narrowed and continued as told.
+// chartHref and findHref are the addresses of a chart and of a search, with this filter and page token.
 func chartHref(name string, f filter, token string) string {
 	return withQuery("/charts/"+name, f, token)
 }
@@ -109,7 +109,7 @@ func withQuery(address string, f filter, token string) string {
 	return b.String()
 }
 
-// long reports whether a title needs a smaller size to stand well beside its poster.
+// long reports whether a title needs a smaller size to fit beside its poster.
 func long(title string) bool { return len(title) > 28 }
 
 // people splits the names of several directors.

@@ -20,7 +20,7 @@ type homePage struct {
 	Top, Trending *chart
 	// Missing says of "top", "trending" and "stats" why they could not be had.
 	Missing  map[string]string
-	Stale    *time.Time // of the oldest score or number that is not of this moment
+	Stale    *time.Time // of the oldest score or number that is not current
 	Outdated bool       // some films are shown as they were last known
 }
 

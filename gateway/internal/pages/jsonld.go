@@ -38,7 +38,7 @@ type jsonRating struct {
 	Worst int     `json:"worstRating"`
 }
 
-// jsonLD describes a film for machines. The result may stand in a script element: json.Marshal writes <, > and & as
+// jsonLD describes a film for machines. The result is safe in a script element: json.Marshal writes <, > and & as
 // escapes, so neither "</script>" nor "<!--" can arise. A film without ratings has no rating, not one of 0.
 func jsonLD(f *film, address, image string) template.JS {
 	m := jsonMovie{

@@ -79,7 +79,7 @@ func (p *Pages) baseOf(r *http.Request) string {
 		return p.base
 	}
 	// A strange Host yields strange addresses for its own client only: without PublicURL nothing that contains the host is cached
-	// for another host. It must still be a host, because it stands in URLs.
+	// for another host. It must still be a valid host, because it is used in URLs.
 	for i := range len(r.Host) {
 		c := r.Host[i]
 		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == ':' || c == '[' || c == ']') {

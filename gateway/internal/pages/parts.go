@@ -74,8 +74,8 @@ func keep[T any](to **T) func(T, error) error {
 // page a second pays it.
 const openFor = time.Second
 
-// breakers are circuit breakers, one per kind of call. They open when the service behind it is down or hangs, whatever was
-// requested.
+// breakers are circuit breakers, one per kind of call. They open when the called service is down or hangs, regardless of
+// the request.
 type breakers struct {
 	now func() time.Time
 

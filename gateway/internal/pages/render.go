@@ -16,7 +16,7 @@ import (
 //go:embed templates
 var templateFiles embed.FS
 
-// pagePolicy lets a page load what is of this site and nothing else. JSON-LD is a data block, which is not executed and
+// pagePolicy lets a page load resources of this site only. JSON-LD is a data block, which is not executed and
 // so not subject to script-src.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -36,7 +36,7 @@ type head struct {
 	Data        template.JS
 	// Section marks a place of the masthead as the current page: "top", "popular", "trending" or "about".
 	Section string
-	// Query is what stands in the masthead's search box. Bare leaves the box out, because the page has a bigger one.
+	// Query is the text in the masthead's search box. Bare omits the box, because the page has a bigger one.
 	Query string
 	Bare  bool
 

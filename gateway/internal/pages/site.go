@@ -96,7 +96,7 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// strangeParameter returns the name of a parameter that is no valid UTF-8.
+// strangeParameter returns the name of a parameter that is not valid UTF-8.
 func strangeParameter(u *url.URL) (string, bool) {
 	if u.RawQuery == "" {
 		return "", false

@@ -11,8 +11,8 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// sitemapPage answers with a page of the sitemap. A page that the index lists, or lately listed, is never missing: films
-// that were deleted leave it, and where none is left the first page's address stands in it, because it may not be empty.
+// sitemapPage answers with a page of the sitemap. A page that the index lists, or lately listed, is never missing: deleted
+// films are removed from it. If none is left, it has the address of the first page, because a sitemap must not be empty.
 func (p *Pages) sitemapPage(w http.ResponseWriter, r *http.Request, n int) {
 	films := countUnknown
 	if counts, err := p.movies.stats(r.Context()); err == nil {
@@ -23,7 +23,7 @@ func (p *Pages) sitemapPage(w http.ResponseWriter, r *http.Request, n int) {
 	divided, _ := d.pages()
 	switch {
 	case err != nil && fault.KindOf(err) == fault.KindDeadline:
-		// What was found of the way is kept: the next request gets further.
+		// The places found so far are kept: the next request gets further.
 		err = fault.Unavailable(err, "the sitemaps are being made: ask again")
 		fallthrough
 	case err != nil:

@@ -14,15 +14,15 @@ const (
 	// films that are added after the pages were divided have room, and so that it is made well within a request's time.
 	sitemapFilms = 10_000
 	sitemapMost  = 50_000
-	// A page is read again after this time, and caches may not keep it longer: so soon it has new films.
+	// A page is read again after this time, and caches may not keep it longer, so new films appear within it.
 	sitemapFresh = 30 * time.Second
-	// Pages are divided again after this time, well before the tokens that they begin with end, or when this many films
-	// came or went: until then the fullest page has its own films and these.
+	// Pages are divided again after this time, well before the tokens that they begin with expire, or when this many films
+	// were added or deleted. Until then the fullest page may have that many films more.
 	sitemapAge   = 24 * time.Hour
 	sitemapDrift = 10_000
 	// sitemapsKept bounds the pages whose ids are kept: some 4 MB.
 	sitemapsKept = 16
-	// countUnknown stands for the number of films where it could not be had.
+	// countUnknown is the number of films if it could not be read.
 	countUnknown = -1
 )
 
@@ -32,8 +32,8 @@ type sitemap struct {
 	holds *division
 }
 
-// division knows where the pages begin: the token of the list of films by title, and the first films behind it. A token
-// names a place in the order of titles and keeps its meaning while films come and go, so page n is read from its own
+// division knows where the pages begin: the token of the list of films by title, and the first films after it. A token
+// names a place in the order of titles and stays valid while films are added and deleted, so page n is read from its own
 // beginning to the next page's, and a new film is in the page that its title belongs to. Where pages begin is found by
 // a request for a page beyond those known; a request that times out leaves what it found for the next one.
 type division struct {
@@ -103,8 +103,8 @@ func (d *division) pages() (n int, all bool) {
 	return len(d.starts), d.ended
 }
 
-// start returns where page n begins, and the first films of the page behind it, as far as that is known. Where page n is
-// not known yet it returns the last page that is.
+// start returns where page n begins, and the first films of the page after it, as far as that is known. If page n is
+// not known yet, it returns the last known page.
 func (d *division) start(n int) (from sitemapStart, next map[string]bool, number int, ended bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -148,7 +148,7 @@ func (d *division) known(n int, now time.Time) (ids []string, ok bool) {
 	return part.ids, ok && now.Before(part.until)
 }
 
-// sitemapIDs returns the films of page n of a division in the order of titles; none where there is no such page.
+// sitemapIDs returns the films of page n of a division in the order of titles; none if there is no such page.
 func (p *Pages) sitemapIDs(ctx context.Context, d *division, n int) ([]string, error) {
 	for {
 		from, next, number, ended := d.start(n)

@@ -116,8 +116,8 @@ func TestSitemapOfNothing(t *testing.T) {
 	}
 }
 
-// The index and the pages are of one division: whatever comes and goes, what the index lists is there, every film is on a
-// page, and none that is gone is, half a minute later.
+// The index and the pages are of one division. When films are added and deleted, every page in the index exists, and within
+// half a minute every film is on a page and no deleted film is.
 func TestSitemapsFollowTheCatalogue(t *testing.T) {
 	now := asOf
 	s := newSite(t, nil, func(d *pages.Deps) { d.Now = func() time.Time { return now } })

@@ -54,7 +54,7 @@ func (c *chart) films() []film {
 	return list
 }
 
-// stale returns as of when the oldest score is that is not of this moment, or nil where none is older than the limit.
+// stale returns the time of the oldest stale score, or nil if none is older than the limit.
 func stale(films []film, limit time.Time) *time.Time {
 	var oldest *time.Time
 	for i := range films {

@@ -62,7 +62,7 @@ func TestEmptyChartLeadsOn(t *testing.T) {
 	}
 }
 
-// What counts the catalogue does not stand beside a chart's filters, where it would be taken for the chart's.
+// Counts of the catalogue are not shown beside a chart's filters, where they would be mistaken for the chart's.
 func TestChartFiltersAreNotCounted(t *testing.T) {
 	s := newSite(t, demoFilms(t), nil)
 	for _, path := range []string{"/charts/top", "/charts/trending?genre=Drama"} {
@@ -75,7 +75,7 @@ func TestChartFiltersAreNotCounted(t *testing.T) {
 	}
 }
 
-// One chart is one page to those who index, however its genre is spelled, and a genre that is none is no page.
+// Search engines see one page per chart, regardless of the spelling of its genre, and no page for an unknown genre.
 func TestGenresHaveOneSpelling(t *testing.T) {
 	s := newSite(t, demoFilms(t), nil)
 	for path, want := range map[string]string{
@@ -132,7 +132,7 @@ func TestStaleLinksLeadOn(t *testing.T) {
 	}
 }
 
-// A place in a chart is told apart from the others by its title, and each film's by what is read out.
+// The title of a page of a chart is unique, and so is the text that screen readers read for each film.
 func TestPlacesAreSaid(t *testing.T) {
 	s := newSite(t, demoFilms(t), nil)
 	doc := s.page(t, "/charts/top?page_token=30", http.StatusOK)

@@ -36,7 +36,7 @@ type Explanation struct {
 }
 
 // base begins the type of every problem. It is a relative reference (RFC 9457 §3.1.1), so it resolves to a page of this system
-// under whatever name the client uses.
+// under any host name that the client uses.
 const base = "/problems/"
 
 // explained is an entry of the tables.
@@ -68,14 +68,14 @@ var httpTypes = [types]explained{
 	},
 	RequestTimeout: {
 		slug: "request-timeout", title: "Request timeout", status: http.StatusRequestTimeout,
-		meaning: "The request did not arrive whole within the time that the server waits for it. Nothing was done.",
-		remedy:  "Send it again, over a better connection if it was a slow one. A client that announces more bytes in Content-Length than it sends gets this too.",
+		meaning: "The complete request did not arrive within the server's time limit. Nothing was done.",
+		remedy:  "Send it again, over a faster connection if possible. A client whose Content-Length is larger than the body it sends gets this error too.",
 		detail:  "the body did not arrive in time: send the request again",
 		path:    "/v1/movies/heat-1995",
 	},
 	PreconditionFailed: {
 		slug: "precondition-failed", title: "Precondition failed", status: http.StatusPreconditionFailed,
-		meaning: "The request has the header If-Match or If-None-Match, and what it demands is not so: the film was changed since you read it, it does not exist, or it exists already. Nothing was written.",
+		meaning: "The request has the header If-Match or If-None-Match, and its condition is not met: the film was changed since you read it, it does not exist, or it exists already. Nothing was written.",
 		remedy:  "Read the film again, apply your change to what you read, and send it with the new ETag in If-Match. To write unconditionally, leave the header out.",
 		detail:  `If-Match: the movie "heat-1995" has the etag "9f1c2a77d0b3e645" now, not "0c6d5e4f3a2b1908": read it again, then retry`,
 		path:    "/v1/movies/heat-1995",
@@ -90,15 +90,15 @@ var httpTypes = [types]explained{
 	},
 	UnsupportedMediaType: {
 		slug: "unsupported-media-type", title: "Unsupported media type", status: http.StatusUnsupportedMediaType,
-		meaning: "The body is not said to be JSON in UTF-8, or it is compressed.",
+		meaning: "The request does not declare its body as JSON in UTF-8, or the body is compressed.",
 		remedy:  "Send Content-Type: application/json and no Content-Encoding.",
 		detail:  `the body must be JSON in UTF-8: send Content-Type application/json, got "text/plain"`,
 		path:    "/v1/movies/heat-1995",
 	},
 	HostNotAllowed: {
 		slug: "host-not-allowed", title: "Host not allowed", status: http.StatusForbidden,
-		meaning: "The gateway listens only for its own machine, and the request is a write for a name that could be any site's: a web page whose owner lets its name mean this machine (DNS rebinding) would write by it. Nothing was done.",
-		remedy:  "Use localhost or 127.0.0.1. If the name is yours, set gateway.public_url to the address that has it, or put the name into gateway.allowed_hosts.",
+		meaning: "The gateway listens on a loopback address only, and the request is a write for a host name that another site could own. With DNS rebinding, a web page of that site could write through it. Nothing was done.",
+		remedy:  "Use localhost or 127.0.0.1. If the name is yours, set gateway.public_url to an address with that name, or add the name to gateway.allowed_hosts.",
 		detail:  `this gateway is only for its own machine and takes no writes for the host "films.lan", by which a web page could reach it: use localhost or 127.0.0.1, or set gateway.public_url or gateway.allowed_hosts to that name if it is yours`,
 		path:    "/v1/movies/heat-1995",
 	},
@@ -107,71 +107,71 @@ var httpTypes = [types]explained{
 // kindTypes explains the problems that services answer with, by kind.
 var kindTypes = map[fault.Kind]explained{
 	fault.KindInvalid: {
-		meaning: "Something in the request is wrong, and would be wrong at any time: a parameter or field that is not known, a value of a wrong type or out of its range, a page token of another query. Nothing was done.",
+		meaning: "The request is invalid, regardless of the state of the system: it has an unknown parameter or field, a value of the wrong type or out of range, or a page token of another query. Nothing was done.",
 		remedy:  "Correct what detail and errors name; they say what is allowed and what was given.",
 		detail:  `value: must be 1 to 10, got 11`, path: "/v1/records/movie/heat-1995/ratings/ann",
 		fields: []fault.Field{{Name: "value", Reason: "must be 1 to 10, got 11"}},
 	},
 	fault.KindNotFound: {
 		meaning: "The address is right, but what it names does not exist: no film with this id, no rating of this person.",
-		remedy:  "Check the id, byte by byte: upper and lower case count. Search finds films by title: /v1/movies:search?q=. What was deleted is gone.",
+		remedy:  "Check the id: it must match exactly, including case. To find films by title, use /v1/movies:search?q=. The film or rating may have been deleted.",
 		detail:  `no movie has the id "heat-1996"`, path: "/v1/movies/heat-1996",
 	},
 	fault.KindConflict: {
-		meaning: "The film is not what the etag in the request demands: it was changed, created or deleted since you read it. Nothing was written.",
+		meaning: "The film does not match the etag in the request: it was changed, created or deleted since you read it. Nothing was written.",
 		remedy:  "Read it again, apply your change to what you read, and send that with the new etag.",
 		detail:  `etag: the movie "heat-1995" has the etag "9f1c2a77d0b3e645" now, not "0c6d5e4f3a2b1908": read it again, then retry`, path: "/v1/movies/heat-1995",
 		fields: []fault.Field{{Name: "etag", Reason: `the movie "heat-1995" has the etag "9f1c2a77d0b3e645" now, not "0c6d5e4f3a2b1908": read it again, then retry`}},
 	},
 	fault.KindExists: {
-		meaning: "What must be unique belongs to another film already, such as an IMDb id. Nothing was written.",
+		meaning: "A value that must be unique, such as an IMDb id, already belongs to another film. Nothing was written.",
 		remedy:  "Look up the film that has it, /v1/movies:lookup?imdb_id=, and change that one, or correct the id.",
 		detail:  `externalIds.imdb: "tt0113277" belongs to the movie "heat-1995"`, path: "/v1/movies/heat",
 		fields: []fault.Field{{Name: "externalIds.imdb", Reason: `"tt0113277" belongs to the movie "heat-1995"`}},
 	},
 	fault.KindPrecondition: {
-		meaning: "The request is right, but the state of the system does not allow it until something else was done.",
+		meaning: "The request is valid, but the current state of the system does not allow it.",
 		remedy:  "Do first what detail says, then send the request again.",
 		detail:  "the partition is not being read yet: try again when it is", path: "/v1/stats",
 	},
 	fault.KindExhausted: {
 		meaning: "A limit is reached: too many requests at a time, or too much in one.",
-		remedy:  "Wait a little and send the request again, less often or smaller, as detail says.",
+		remedy:  "Wait a moment, then retry. Send fewer or smaller requests, as detail says.",
 		detail:  "too many requests are in progress: try again later", path: "/v1/movies",
 	},
 	fault.KindUnavailable: {
-		meaning: "A service that the answer needs cannot be reached at the moment. Of a write it is not known whether it was done.",
-		remedy:  "Try again after the seconds in the header Retry-After. Writes of this API may be sent again: the same request twice has the effect of one. If it stays, tell the operator of the system the requestId.",
+		meaning: "A service that is needed for the answer cannot be reached at the moment. If the request is a write, it may or may not have taken effect.",
+		remedy:  "Retry after the seconds in the header Retry-After. Writes can be retried safely: sending the same request twice has the effect of one. If the problem persists, give the requestId to the operator of the system.",
 		detail:  "the metadata service cannot be reached: try again later", path: "/v1/movies/heat-1995",
 	},
 	fault.KindDeadline: {
-		meaning: "The answer was not ready in time, because the service that detail names was slow or did not answer at all. Of a write it is not known whether it was done.",
-		remedy:  "Try again after the seconds in the header Retry-After. After a write, read what is there, or send the same request again. If it stays, tell the operator of the system the requestId.",
+		meaning: "The answer was not ready in time, because the service named in detail was slow or did not answer. If the request is a write, it may or may not have taken effect.",
+		remedy:  "Retry after the seconds in the header Retry-After. After a write, read the current state, or send the same request again. If the problem persists, give the requestId to the operator of the system.",
 		detail:  "the rating service did not answer in time: try again later", path: "/v1/charts/top",
 	},
 	fault.KindCanceled: {
-		meaning: "The client went away before the answer was ready. You see this only in logs, or behind a proxy that gave up.",
-		remedy:  "Send the request again. If a proxy gave up, give it more time than the request may take.",
+		meaning: "The client closed the request before the answer was ready. This appears only in logs, or behind a proxy that timed out.",
+		remedy:  "Send the request again. If a proxy timed out, set its timeout to more than a request may take.",
 		detail:  "the caller canceled the call", path: "/v1/charts/top",
 	},
 	fault.KindUnauthenticated: {
-		meaning: "The request does not say who is asking, or not in a way that is accepted.",
+		meaning: "The request has no credentials, or credentials that are not accepted.",
 		remedy:  "Send the credentials that this address requires.",
 		detail:  "authentication is required", path: "/v1/stats",
 	},
 	fault.KindDenied: {
-		meaning: "It is known who is asking, and that they may not do this.",
-		remedy:  "Ask the operator of the system for the right to do it.",
+		meaning: "The caller is authenticated, but does not have permission for this request.",
+		remedy:  "Ask the operator of the system for permission.",
 		detail:  "not permitted", path: "/v1/stats",
 	},
 	fault.KindUnimplemented: {
-		meaning: "The address is right, but the service behind it does not have this operation: most likely it runs an older version than the gateway.",
-		remedy:  "Ask the operator of the system to bring all services to one version.",
+		meaning: "The address exists, but the service that handles it does not have this operation. It probably runs an older version than the gateway.",
+		remedy:  "Ask the operator of the system to run all services with the same version.",
 		detail:  "not implemented", path: "/v1/stats",
 	},
 	fault.KindInternal: {
-		meaning: "Something is broken here, and not in your request. The log says what exactly, the answer does not.",
-		remedy:  "Tell the operator of the system the requestId: it finds the log lines of every service that took part.",
+		meaning: "The server failed; your request is not the cause. The details are in the server's log, not in the answer.",
+		remedy:  "Give the requestId to the operator of the system. It identifies the log lines of every service involved.",
 		detail:  "internal error", path: "/v1/movies/heat-1995",
 	},
 }
@@ -205,7 +205,7 @@ var problemKinds = [...]fault.Kind{
 	fault.KindDenied, fault.KindCanceled,
 }
 
-// problem returns a problem of that type, without a detail. Only that of an unknown path has a gRPC code.
+// problem returns a problem of that type, without a detail. Only the type NoSuchRoute has a gRPC code.
 func (t Type) problem() fault.Problem {
 	e := &httpTypes[t]
 	p := fault.Problem{Type: base + e.slug, Title: e.title, Status: e.status}
@@ -215,7 +215,7 @@ func (t Type) problem() fault.Problem {
 	return p
 }
 
-// OfStatus returns the problem that an HTTP status stands for, and whether there is one.
+// OfStatus returns the problem for an HTTP status, and whether there is one.
 func OfStatus(status int) (fault.Problem, bool) {
 	if status == http.StatusNotFound {
 		return NoSuchRoute.Error("there is nothing at this address; the API is described at /docs, the pages begin at /").Problem, true

@@ -47,8 +47,8 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// Spec declares the cache. It is no [cache.Cache]: responses are composed by the goroutine of the first request, which streams its own,
-// and a composition is canceled when all clients that wait for it are gone.
+// Spec declares the cache. It does not use [cache.Cache]: the goroutine of the first request composes and streams the response,
+// and the composition is canceled when all clients that wait for it have disconnected.
 func Spec(bytes int) cache.Spec {
 	return cache.Spec{
 		Name: "gateway_responses", Holds: "whole responses to reads, JSON and pages, with their compressed forms", Bytes: bytes, Setting: "gateway.answer_cache_bytes",
@@ -253,7 +253,7 @@ func (c *Cache[R]) flight(key flightKey, scope Scope, now time.Time) *Flight[R] 
 }
 
 // errGone is the cause of canceling a composition.
-var errGone = errors.New("all clients that wanted the response are gone")
+var errGone = errors.New("all clients waiting for the response have disconnected")
 
 // Lead returns the context of the composition: the caller's, but while others wait it does not end with the caller's.
 func (f *Flight[R]) Lead(ctx context.Context) (composing context.Context, done func()) {
@@ -282,7 +282,7 @@ func (f *Flight[R]) Wait(ctx context.Context) *Entry[R] {
 	}
 }
 
-// leave is called when a client is gone. With the last one the composition is canceled.
+// leave is called when a client disconnects. If it was the last one, leave cancels the composition.
 func (f *Flight[R]) leave() {
 	c := f.cache
 	c.mu.Lock()

@@ -79,7 +79,7 @@ func (p *Plan) find(name string) int {
 	return -1
 }
 
-// names lists what may stand after prefix.
+// names lists the names that may follow prefix.
 func (p *Plan) names(prefix string) string {
 	if len(p.fields) == 0 {
 		return "none, the answer has no fields"

@@ -36,11 +36,11 @@ type Plan struct {
 type field struct {
 	name     string  // in JSON's spelling
 	proto    string  // in the contract's spelling
-	prefix   string  // what stands before the value: a comma, the name in quotes, a colon
+	prefix   string  // what precedes the value: a comma, the name in quotes, a colon
 	offset   uintptr // in the Go struct
 	pointer  bool    // left out where it is nil: a message, or an optional value
 	list     bool
-	volatile bool  // tells when something was read: no part of an ETag
+	volatile bool  // says when something was read: not part of an ETag
 	inner    *Plan // of a message
 	write    writer
 }

@@ -31,7 +31,7 @@ const maxComplaints = 16
 // noQuery is the query of most requests.
 var noQuery = url.Values{}
 
-// CheckPath refuses values that protobuf cannot carry. What an id may be is for its service to say.
+// CheckPath refuses values that protobuf cannot carry. Its service decides which ids are valid.
 func (r *Route) CheckPath(values map[string]string) error {
 	var fields []fault.Field
 	for name, v := range values {
@@ -170,7 +170,7 @@ func (r *Route) readBody(w http.ResponseWriter, req *http.Request, values map[st
 		m = m.Mutable(r.bodyField).Message()
 	}
 	if err := protojson.Unmarshal(clean, m.Interface()); err != nil {
-		return problem.InvalidText("the body cannot be read: %v", err) // checkBody lets nothing through that protojson refuses
+		return problem.InvalidText("the body cannot be read: %v", err) // checkBody has refused every body that protojson would
 	}
 	return nil
 }
@@ -197,7 +197,7 @@ func notRead(err error) error {
 		return problem.BodyTooLarge.Error("the body must be at most %d bytes (64 KiB)", MaxBody)
 	case errors.As(err, &network) && network.Timeout():
 		err := problem.RequestTimeout.Error("the body did not arrive in time: send the request again")
-		err.HeaderName, err.HeaderValue = "Connection", "close" // the rest of the body is no request
+		err.HeaderName, err.HeaderValue = "Connection", "close" // the rest of the body is not a request
 		return err
 	}
 	return problem.InvalidText("the body could not be read to its end")

@@ -108,7 +108,7 @@ func (r *Route) takePath(path string, input protoreflect.MessageDescriptor) erro
 				s.path, of = append(s.path, f), f.Message()
 			}
 			if last := s.path[len(s.path)-1]; last.Kind() != protoreflect.StringKind || last.IsList() {
-				return fmt.Errorf("the path %s has the field %s, which is no string", path, s.field)
+				return fmt.Errorf("the path %s has the field %s, which is not a string", path, s.field)
 			}
 			r.fields++
 		}
@@ -123,7 +123,7 @@ func (r *Route) takeInput(body string, input protoreflect.MessageDescriptor) err
 		r.body = input
 	} else if body != "" {
 		if r.bodyField = fieldOf(input, body); r.bodyField == nil || r.bodyField.Message() == nil {
-			return fmt.Errorf("body %q is no message field", body)
+			return fmt.Errorf("body %q is not a message field", body)
 		}
 		r.body = r.bodyField.Message()
 	}
@@ -153,7 +153,7 @@ func (r *Route) takeAnswer(body string, m protoreflect.MethodDescriptor, plans p
 	if body != "" {
 		f := fieldOf(answer, body)
 		if f == nil || f.Message() == nil || f.IsList() {
-			return fmt.Errorf("response_body %q is no message field", body)
+			return fmt.Errorf("response_body %q is not a message field", body)
 		}
 		r.answerField, answer = f, f.Message()
 	}

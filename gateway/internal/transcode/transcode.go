@@ -116,8 +116,8 @@ type Request struct {
 	Query   url.Values // for references to this request: without empty parameters
 }
 
-// Read reads a request for the route; values are those of its path. An error is a *[problem.Error]. w is the connection's writer,
-// which is told when the body is too large.
+// Read reads a request for the route; values are those of its path. An error is a *[problem.Error]. w is the connection's writer;
+// if the body is too large, the connection is closed through it.
 func (r *Route) Read(w http.ResponseWriter, req *http.Request, values map[string]string) (*Request, error) {
 	m := r.input.New()
 	answer, query, err := r.readQuery(req.URL.RawQuery, m)

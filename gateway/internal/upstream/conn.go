@@ -33,7 +33,7 @@ func (n errorNaming) Invoke(ctx context.Context, method string, args, reply any,
 }
 
 // late adds the service's name to a deadline error that names none: gRPC's own, or that of a handler whose context ended. A message
-// that a service wrote stays, because it names the service behind it.
+// that a service wrote stays, because it names the failing service.
 func (n errorNaming) late(err error) error {
 	if fault.KindOf(err) != fault.KindDeadline {
 		return err
@@ -45,7 +45,7 @@ func (n errorNaming) late(err error) error {
 	return fault.Deadline(err, "the %s service did not answer in time: try again later", n.name)
 }
 
-// Failures are the errors of the calls that one request made. Pages show errors in their own words; clients that are no browsers,
+// Failures are the errors of the calls that one request made. Pages show errors in their own words; other clients,
 // and the log, get the service's.
 type Failures struct {
 	mu   sync.Mutex

@@ -30,7 +30,7 @@ const (
 )
 
 // Movie returns the connection to the movie service. Through it a client that rated or wrote a film sees that in the next call that
-// names the film, whichever instance of the service answers. Lists, charts and searches name no film: there a write shows when the
+// names the film, whichever instance of the service answers. Lists, charts and searches name no film: they show a write when the
 // movie service reads them again. A film that is looked up by an external id is always read again.
 func Movie(conn grpc.ClientConnInterface, recent *RecentWrites) grpc.ClientConnInterface {
 	return conditional{readYourWrites{errorNaming{conn, "movie"}, recent}}

@@ -7,11 +7,11 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// The movie service caches films and their ratings for a moment. Only the client that has just written would notice: it would be
-// told that nothing happened. So the gateway remembers which films were rated, written or deleted through it, and tells the movie
+// The movie service caches films and their ratings for a moment. Only the client that has just written would notice: its write
+// would seem lost. So the gateway remembers which films were rated, written or deleted through it, and tells the movie
 // service with each call that names one of them how old its answer may be (readAfterKey, filmReadAfterKey).
 
-// seenWithin is how long a write is remembered: the longest time that the system takes to show one without.
+// seenWithin is how long a write is remembered: the longest time that the system takes to show it otherwise.
 const seenWithin = 2 * time.Second
 
 // RecentWrites remembers when films were last rated and written. It is safe for concurrent use.

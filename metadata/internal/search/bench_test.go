@@ -170,7 +170,7 @@ func BenchmarkMillion(b *testing.B) {
 	x.Wait()
 	b.Logf("%d films: built in %.1f s, %d bytes each", films, time.Since(start).Seconds(), (heap()-before)/films)
 
-	// target is the p99 aimed at, 0 where there is no aim. "make bench" runs every query of the list twice.
+	// target is the target p99; 0 if there is none. "make bench" runs every query of the list twice.
 	measure := func(name string, target time.Duration, query func(search.Film) search.Query) {
 		queries := make([]search.Query, 2000)
 		for i := range queries {

@@ -21,7 +21,7 @@
 //   - A title also matches as one word ("pulpfiction"), and so do, in five letters or more, the first pairs of
 //     neighbours in a name ("starwars") and the part before a colon or dash ("lordoftherings"). A word
 //     of three letters or more with a number is also the two ("terminator2").
-//   - Initials ("E.T.") are one word, whatever separates them.
+//   - Initials ("E.T.") are one word, regardless of what separates them.
 //   - A word with punctuation inside also matches as one word and by its parts ("Spider-Man",
 //     "WALL·E", "M*A*S*H"), a word with an apostrophe also by the part before or after it ("Schindler",
 //     "été"), "&" as "and", and number signs written out ("8½" as "8 1/2").
@@ -61,7 +61,7 @@
 // # Promises
 //
 // Answers are a pure function of the films, their votes and the query: two indexes with the same films give the
-// same answers, whatever the order and size of the changes. A [Position] is a place in that order, so a
+// same answers, regardless of the order and size of the changes. A [Position] is a place in that order, so a
 // walk over pages shows a film that does not change exactly once, whatever other films do. Readers never wait, and
 // see all of an Apply or nothing. Any text is accepted, invalid UTF-8 included.
 //

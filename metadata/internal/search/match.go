@@ -7,7 +7,7 @@ import (
 	"movieexample.com/metadata/internal/text"
 )
 
-// What a film is found by decides its tier, lower ones first. Within a tier films with more votes
+// The part of a film that matches decides its tier, lower ones first. Within a tier films with more votes
 // come first, then by title, then by id.
 const (
 	tierSame    = iota // one of its titles is the query, punctuation included

@@ -219,7 +219,7 @@ func compare(a, b Position) int {
 	return cmp.Or(a.Tier-b.Tier, cmp.Compare(b.Votes, a.Votes), strings.Compare(a.Key, b.Key), strings.Compare(a.ID, b.ID))
 }
 
-// answer is what a query must find: positions stand for hits.
+// answer is what a query must find: positions represent hits.
 type answer struct {
 	Hits    []Position
 	More    bool

@@ -18,7 +18,7 @@ const (
 type Query struct {
 	// Text is any text; no character of it is an operator. It is cut to [MaxQuery] characters.
 	Text string
-	// Genre is a genre's name, whatever its case; empty means all.
+	// Genre is a genre's name in any case; empty means all.
 	Genre string
 	// Decade is the first year of a decade, such as 1990; it counts if HasDecade is set.
 	Decade    int
@@ -37,7 +37,7 @@ type Result struct {
 	Hits []Hit
 	// Next is the position of the last hit if more follow, else nil.
 	Next *Position
-	// Total is the number of films that match the query and both filters, wherever the page is.
+	// Total is the number of films that match the query and both filters, on all pages.
 	Total int
 	// Counts: Genres are of the films that match the query and the decade filter, Decades of those that
 	// match the query and the genre filter.
@@ -71,7 +71,7 @@ type Hit struct {
 // Piece is a part of a name. The pieces of a name, joined, are the name, byte for byte.
 type Piece struct {
 	Text string
-	// Matched tells that a word of the query found this part.
+	// Matched says that a word of the query found this part.
 	Matched bool
 }
 

@@ -223,7 +223,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestOneName: words of one title go before words spread over titles, whatever the votes.
+// TestOneName: a match within one title ranks above one spread over titles, regardless of votes.
 func TestOneName(t *testing.T) {
 	x := search.New()
 	t.Cleanup(x.Wait)

@@ -12,7 +12,7 @@ func (x *Index) Search(q Query) Result {
 	limit := max(q.Limit, 0)
 	more := 0
 	if limit > 0 {
-		more = limit + 1 // one more tells whether there is a next page
+		more = limit + 1 // one more shows whether there is a next page
 	}
 	counts := tally{genres: map[string]int{}}
 	shared := newAutomata(x.typos)

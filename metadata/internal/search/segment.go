@@ -27,7 +27,7 @@ type segment struct {
 	votes []int32
 	years []int16
 	// genreSet is an index into sets, which hold indexes into genres. Films share sets: there are
-	// some thousands of them, whatever the number of films.
+	// a few thousand, regardless of the number of films.
 	genreSet []uint32
 	sets     [][]uint32
 	genres   []string // as spelled

@@ -24,7 +24,7 @@ func (a likeness) compare(b likeness) int {
 //lint:ignore U1000 It is called through the type parameter of top, which staticcheck does not see.
 func (a likeness) before(b likeness) bool { return a.compare(b) < 0 }
 
-// Similar returns the films most similar to one, at most limit; ok is false if there is no such film.
+// Similar returns the films most similar to one, at most limit; ok is false if it does not exist.
 //
 // The similarity of two films is the share of genres that they have in common (Jaccard: those of both by
 // those of either) times 2^(-|difference in years|/10), or times 0.25 where a year is unknown.

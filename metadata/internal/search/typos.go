@@ -117,7 +117,7 @@ func (a prefixAutomaton) MatchAndDistance(input string) (bool, uint8) {
 }
 
 // distance is the number of typos between two words: between a and all of b, or the nearest prefix of b if prefix is
-// set. It is at most far, which stands for more.
+// set. It is at most far, which means far or more.
 func distance(a, b []rune, prefix bool) int {
 	if !prefix && (len(a)-len(b) >= far || len(b)-len(a) >= far) {
 		return far

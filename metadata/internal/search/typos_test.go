@@ -6,7 +6,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestAutomataFit: the longest texts that may have typos have an automaton, whatever their characters.
+// TestAutomataFit: the longest texts that may have typos have an automaton, regardless of their characters.
 func TestAutomataFit(t *testing.T) {
 	automata := newAutomata(newTypos())
 	for _, first := range []rune{'a', 'à', '一', '\U00020000'} {

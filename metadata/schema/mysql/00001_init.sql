@@ -1,12 +1,13 @@
 -- +goose NO TRANSACTION
 -- +goose Up
 
--- The tables of schema/sqlite/00001_init.sql, where their meaning is told, for MySQL 8, MariaDB 10.11 and later, TiDB and
--- Vitess. DDL is not transactional there: each statement may find its work done by a run that was killed behind it.
+-- The tables of schema/sqlite/00001_init.sql, which describes them, for MySQL 8, MariaDB 10.11 and later, TiDB and
+-- Vitess. DDL is not transactional there, so each statement can be repeated: a migration may have been killed halfway.
 --
--- What is compared is bytes: VARBINARY tells case, accents and trailing spaces apart, as Go and SQLite do; utf8mb4_bin
--- would ignore trailing spaces. Its lengths are the limits in bytes. What a person reads is utf8mb4, whose VARCHAR counts
--- characters, as the limits of titles do; TEXT counts bytes, and holds the longest description in 4-byte characters.
+-- Columns that are compared are VARBINARY, which distinguishes case, accents and trailing spaces, as Go and SQLite do.
+-- (utf8mb4_bin would ignore trailing spaces.) Their lengths are the limits in bytes. Text for people is utf8mb4, whose
+-- VARCHAR counts characters, as the limits of titles do; TEXT counts bytes, and holds the longest description in 4-byte
+-- characters.
 CREATE TABLE IF NOT EXISTS movies (
     id                 VARBINARY(128) NOT NULL,
     title              VARCHAR(500)   NOT NULL,

@@ -1,7 +1,7 @@
 -- +goose NO TRANSACTION
 -- +goose Up
 
--- The tables of schema/sqlite/00002_search.sql, where their meaning is told.
+-- The tables of schema/sqlite/00002_search.sql, which describes them.
 CREATE TABLE IF NOT EXISTS sequences (
     name        VARBINARY(16) NOT NULL,
     last_number BIGINT        NOT NULL,

@@ -26,7 +26,7 @@ CREATE TABLE movies (
     PRIMARY KEY (id)
 );
 
--- One row per film and list it stands in: the list of each of its genres, and the list of
+-- One row per film and list that has it: the list of each of its genres, and the list of
 -- all films, whose genre_key is ''. title_key ends in the film's id, so it is unique, it is
 -- the position in the list, and the indexes below answer a page without looking elsewhere.
 CREATE TABLE movie_listings (

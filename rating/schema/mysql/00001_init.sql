@@ -1,11 +1,11 @@
 -- +goose NO TRANSACTION
 -- +goose Up
 
--- The tables of schema/sqlite/00001_init.sql, where their meaning is told, for MySQL 8, MariaDB 10.11 and later, TiDB and
--- Vitess. DDL is not transactional there: each statement may find its work done by a run that was killed behind it.
+-- The tables of schema/sqlite/00001_init.sql, which describes them, for MySQL 8, MariaDB 10.11 and later, TiDB and
+-- Vitess. DDL is not transactional there, so each statement can be repeated: a migration may have been killed halfway.
 --
--- What is compared is bytes: VARBINARY tells case, accents and trailing spaces apart, as Go and SQLite do; utf8mb4_bin
--- would ignore trailing spaces. Its lengths are the limits in bytes. What a person reads is utf8mb4.
+-- Columns that are compared are VARBINARY, which distinguishes case, accents and trailing spaces, as Go and SQLite do.
+-- (utf8mb4_bin would ignore trailing spaces.) Their lengths are the limits in bytes. Text for people is utf8mb4.
 CREATE TABLE IF NOT EXISTS ratings (
   record_type VARBINARY(32) NOT NULL,
   record_id VARBINARY(128) NOT NULL,
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS ratings (
   INDEX ratings_by_time (record_type, rated_at, record_id, value)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
--- A record's row is also the lock that whoever changes its ratings takes first (store.go).
+-- A record's row is also the lock that every change of its ratings takes first (store.go).
 CREATE TABLE IF NOT EXISTS aggregates (
   record_type VARBINARY(32) NOT NULL,
   record_id VARBINARY(128) NOT NULL,

@@ -1,7 +1,7 @@
 -- +goose NO TRANSACTION
 -- +goose Up
 
--- As schema/sqlite/00002_ingest_halts.sql; repeatable, as every file here.
+-- The same as schema/sqlite/00002_ingest_halts.sql. Repeatable, like every file here.
 CREATE TABLE IF NOT EXISTS ingest_halts (
   topic_id VARBINARY(32) NOT NULL,
   part INTEGER NOT NULL,

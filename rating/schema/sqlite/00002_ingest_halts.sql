@@ -1,7 +1,7 @@
 -- +goose Up
 
--- Partitions that stand still until an operator lets them go on: why, and since when (microseconds since 1970). The row is what
--- keeps a partition from going on by itself after a restart, or after the log has grown over the gap that it stopped at.
+-- Partitions that are halted until an operator resumes them: why, and since when (microseconds since 1970). The row keeps a
+-- partition halted after a restart, and after the log has grown past the gap at which it halted.
 CREATE TABLE IF NOT EXISTS ingest_halts (
   topic_id VARCHAR(32) NOT NULL,
   part INTEGER NOT NULL,

@@ -1,8 +1,8 @@
 -- +goose Up
 
 -- When records without a timestamp were first read: the record at an offset from first_offset to last_offset has the time
--- read_at + (offset - first_offset), in microseconds since 1970. Read again, it has the same. Rows whose records the log has
--- no more are removed.
+-- read_at + (offset - first_offset), in microseconds since 1970. Read again, it has the same. Rows whose records are no longer
+-- in the log are removed.
 CREATE TABLE IF NOT EXISTS ingest_arrivals (
   topic_id VARCHAR(32) NOT NULL,
   part INTEGER NOT NULL,

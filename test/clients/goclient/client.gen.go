@@ -526,7 +526,7 @@ type SimilarMovie struct {
 	// Movie The movie.
 	Movie Movie `json:"movie"`
 
-	// Score What the list is ordered by: similarity times the weighted score; the global mean stands in where there is none.
+	// Score What the list is ordered by: similarity times the weighted score; the global mean if there is no score.
 	Score float64 `json:"score"`
 
 	// Similarity Greater than 0, at most 1: the share of common genres times 2^(-|difference in years| / 10).

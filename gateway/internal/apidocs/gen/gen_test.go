@@ -31,7 +31,7 @@ func TestSampleValues(t *testing.T) {
 	}
 }
 
-// TestUnused: what supplement.yaml says of something that is no longer there must not stay unnoticed.
+// TestUnused: an entry of supplement.yaml for something that no longer exists is an error.
 func TestUnused(t *testing.T) {
 	c := &completion{supplement: obj("document", obj(), "always", obj("Movie.gone", true)), used: map[string]bool{}}
 	if err := c.unused(); err == nil {

@@ -1,9 +1,9 @@
 // Command gen completes the OpenAPI document that protoc-gen-openapiv3 makes of the protos, and renders the reference page of it.
 //
-// The plugin knows paths, methods, types and comments. It knows nothing of what the gateway does to every request and answer:
+// The plugin knows paths, methods, types and comments. It does not know what the gateway does with every request and answer:
 // problems instead of google.rpc.Status, headers, conditions, limits of values, examples. What derives from the protos or is the
-// same for all operations is made here; everything else is written in supplement.yaml, whose "document" is a part of the result as it
-// stands (docs/adr/029). What the supplement says of an operation or a property that the protos do not have is an error.
+// same for all operations is made here; everything else is written in supplement.yaml, whose "document" becomes a part of the result
+// unchanged (docs/adr/029). An operation or a property in the supplement that the protos do not have is an error.
 //
 //	gen -skeleton merged.openapi.json -descriptors api.binpb -out openapi.json -page docs.html
 package main

@@ -143,7 +143,7 @@ func parse(text []byte) (*object, error) {
 	}
 	o, ok := v.(*object)
 	if !ok {
-		return nil, fmt.Errorf("it is no object")
+		return nil, fmt.Errorf("it is not an object")
 	}
 	return o, nil
 }
@@ -210,7 +210,7 @@ const schemaPrefix = "#/components/schemas/"
 // reference is a reference to a schema.
 func reference(name string) *object { return obj("$ref", schemaPrefix+name) }
 
-// referenced is the name of the schema that a reference is to; "" where v is none.
+// referenced is the name of the schema that o refers to; "" if o is not a reference.
 func referenced(o *object) string { return strings.TrimPrefix(o.text("$ref"), schemaPrefix) }
 
 // camel is protobuf's rule for JSON names.

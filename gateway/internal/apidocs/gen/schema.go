@@ -79,7 +79,7 @@ func (c *completion) schema(name, full string, from *object) (*object, error) {
 	}
 	message, ok := d.(protoreflect.MessageDescriptor)
 	if description := from.text("description"); !ok || description == "" {
-		return nil, fmt.Errorf("%s is no message, or has no comment", full)
+		return nil, fmt.Errorf("%s is not a message, or has no comment", full)
 	}
 	properties, required := obj(), []any{}
 	for i := range message.Fields().Len() {

@@ -32,7 +32,7 @@ func Mixes() (all []Mix) {
 // Mix is a combination of colours.
 type Mix struct{ Field, Panel, Ink, A, B, C string }
 
-// KnownGenre tells whether a genre leans anywhere.
+// KnownGenre reports whether a genre affects the choices.
 func KnownGenre(g string) bool {
 	_, ok := leanOf(g)
 	return ok

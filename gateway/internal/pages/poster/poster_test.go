@@ -153,7 +153,7 @@ func FuzzSVG(f *testing.F) {
 	})
 }
 
-// TestTitleIsWhole: what the poster shows is the title, in order, whatever the
+// TestTitleIsWhole: the poster shows the whole title, in order, with any line
 // breaks.
 func TestTitleIsWhole(t *testing.T) {
 	for _, f := range demo(t) {
@@ -226,7 +226,7 @@ func TestBytes(t *testing.T) {
 }
 
 // TestSpread looks at the wall of the thirty most popular films as a visitor does:
-// no two beside or above each other are alike, whatever the wall's width, and
+// no two beside or above each other are alike, at any width of the wall, and
 // nothing repeats so much that it looks like a default.
 func TestSpread(t *testing.T) {
 	wall := demo(t)[:30]
@@ -313,7 +313,7 @@ func BenchmarkSVG(b *testing.B) {
 	b.ReportMetric(float64(bytes)/float64(i), "bytes/poster")
 }
 
-// A second title stands below the first with its "or", and what comes before a name stands above it.
+// A second title is placed below the first with its "or", and words before a name above it.
 func TestSecondTitles(t *testing.T) {
 	for title, want := range map[string][]string{
 		"Dr. Strangelove or: How I Learned to Stop Worrying and Love the Bomb": {"DR.", "STRANGELOVE", "OR: HOW I LEARNED TO STOP", "WORRYING AND LOVE THE BOMB"},

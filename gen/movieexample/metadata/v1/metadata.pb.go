@@ -2185,11 +2185,11 @@ func (*GetCatalogueVersionRequest) Descriptor() ([]byte, []int) {
 
 type GetCatalogueVersionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Grows with every write that changes a movie, through whichever process.
+	// Grows with every write that changes a movie, through any process.
 	Movies int64 `protobuf:"varint,1,opt,name=movies,proto3" json:"movies,omitempty"`
 	// Grows with every change of numbers of ratings (SyncVotes).
 	Votes int64 `protobuf:"varint,2,opt,name=votes,proto3" json:"votes,omitempty"`
-	// The versions that this process's search index has reached; at most the ones above. What search answers is as of these.
+	// The versions that this process's search index has reached; at most the ones above. Search answers as of these versions.
 	IndexedMovies int64 `protobuf:"varint,3,opt,name=indexed_movies,json=indexedMovies,proto3" json:"indexed_movies,omitempty"`
 	IndexedVotes  int64 `protobuf:"varint,4,opt,name=indexed_votes,json=indexedVotes,proto3" json:"indexed_votes,omitempty"`
 	unknownFields protoimpl.UnknownFields

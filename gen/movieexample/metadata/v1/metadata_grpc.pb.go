@@ -71,11 +71,11 @@ type MetadataServiceClient interface {
 	ListSimilarMovies(ctx context.Context, in *ListSimilarMoviesRequest, opts ...grpc.CallOption) (*ListSimilarMoviesResponse, error)
 	// GetCatalogueStats counts the catalogue: in all, by genre and by decade.
 	GetCatalogueStats(ctx context.Context, in *GetCatalogueStatsRequest, opts ...grpc.CallOption) (*GetCatalogueStatsResponse, error)
-	// GetCatalogueVersion tells cheaply whether anything changed: what was read from the catalogue or found by search since
-	// a version was read is still right while the version is the same. It reads the database, not the index.
+	// GetCatalogueVersion is a cheap way to detect changes: anything read from the catalogue or found by search after a
+	// version was read is still valid while the version is the same. It reads the database, not the index.
 	GetCatalogueVersion(ctx context.Context, in *GetCatalogueVersionRequest, opts ...grpc.CallOption) (*GetCatalogueVersionResponse, error)
-	// SyncVotes tells how many ratings the movies of a range of ids have; search orders by it. Movies of the range that
-	// are not named have none. Ids that no movie has are kept for the movie that may come.
+	// SyncVotes sets how many ratings the movies of a range of ids have; search orders by it. Movies of the range that
+	// are not named have none. Ids without a movie are kept, in case the movie is created later.
 	SyncVotes(ctx context.Context, in *SyncVotesRequest, opts ...grpc.CallOption) (*SyncVotesResponse, error)
 }
 
@@ -261,11 +261,11 @@ type MetadataServiceServer interface {
 	ListSimilarMovies(context.Context, *ListSimilarMoviesRequest) (*ListSimilarMoviesResponse, error)
 	// GetCatalogueStats counts the catalogue: in all, by genre and by decade.
 	GetCatalogueStats(context.Context, *GetCatalogueStatsRequest) (*GetCatalogueStatsResponse, error)
-	// GetCatalogueVersion tells cheaply whether anything changed: what was read from the catalogue or found by search since
-	// a version was read is still right while the version is the same. It reads the database, not the index.
+	// GetCatalogueVersion is a cheap way to detect changes: anything read from the catalogue or found by search after a
+	// version was read is still valid while the version is the same. It reads the database, not the index.
 	GetCatalogueVersion(context.Context, *GetCatalogueVersionRequest) (*GetCatalogueVersionResponse, error)
-	// SyncVotes tells how many ratings the movies of a range of ids have; search orders by it. Movies of the range that
-	// are not named have none. Ids that no movie has are kept for the movie that may come.
+	// SyncVotes sets how many ratings the movies of a range of ids have; search orders by it. Movies of the range that
+	// are not named have none. Ids without a movie are kept, in case the movie is created later.
 	SyncVotes(context.Context, *SyncVotesRequest) (*SyncVotesResponse, error)
 	mustEmbedUnimplementedMetadataServiceServer()
 }

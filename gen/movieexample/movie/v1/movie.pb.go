@@ -2084,7 +2084,7 @@ type ListSimilarMoviesResponse_SimilarMovie struct {
 	Movie *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
 	// Greater than 0, at most 1: the share of common genres times 2^(-|difference in years| / 10).
 	Similarity float64 `protobuf:"fixed64,2,opt,name=similarity,proto3" json:"similarity,omitempty"`
-	// What the list is ordered by: similarity times the weighted score; the global mean stands in where there is none.
+	// What the list is ordered by: similarity times the weighted score; the global mean if there is no score.
 	Score         float64 `protobuf:"fixed64,3,opt,name=score,proto3" json:"score,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

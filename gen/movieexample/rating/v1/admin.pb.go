@@ -333,7 +333,7 @@ type ResumeIngestPartitionRequest struct {
 	From      ResumeIngestPartitionRequest_From `protobuf:"varint,3,opt,name=from,proto3,enum=movieexample.rating.v1.ResumeIngestPartitionRequest_From" json:"from,omitempty"`
 	// Only with FROM_OFFSET: the offset of the next record to ingest.
 	Offset int64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
-	// Only tell what would be lost; change nothing.
+	// Only report what would be lost; change nothing.
 	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	// Move a partition that is not halted, too.
 	Force         bool `protobuf:"varint,6,opt,name=force,proto3" json:"force,omitempty"`
@@ -417,7 +417,7 @@ type ResumeIngestPartitionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The topic that the partition belongs to from now on.
 	TopicId string `protobuf:"bytes,1,opt,name=topic_id,json=topicId,proto3" json:"topic_id,omitempty"`
-	// Where the partition stood; missing where it was never ingested under this topic id.
+	// The offset before; missing if the partition was never ingested under this topic id.
 	OldOffset *int64 `protobuf:"varint,2,opt,name=old_offset,json=oldOffset,proto3,oneof" json:"old_offset,omitempty"`
 	// Where it resumes.
 	NewOffset int64 `protobuf:"varint,3,opt,name=new_offset,json=newOffset,proto3" json:"new_offset,omitempty"`

@@ -34,13 +34,13 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// RatingAdminService shows and repairs: ingestion positions, audits, dead letters.
+// RatingAdminService shows and repairs ingestion positions, aggregates and dead letters.
 type RatingAdminServiceClient interface {
-	// ListIngestPartitions tells how far ingestion is, per partition.
+	// ListIngestPartitions returns the progress of ingestion, per partition.
 	ListIngestPartitions(ctx context.Context, in *ListIngestPartitionsRequest, opts ...grpc.CallOption) (*ListIngestPartitionsResponse, error)
-	// ResumeIngestPartition resumes a halted partition at the given offset, and says which records are skipped by that.
-	// Any process of the rating service answers it, when the one that has the partition has resumed. If that takes more than two
-	// seconds, it is an error (UNAVAILABLE) that says so.
+	// ResumeIngestPartition resumes a halted partition at the given offset, and says which records that skips.
+	// Any process of the rating service answers it, after the owner of the partition has resumed. If that takes more than two
+	// seconds, the error is UNAVAILABLE and says so.
 	ResumeIngestPartition(ctx context.Context, in *ResumeIngestPartitionRequest, opts ...grpc.CallOption) (*ResumeIngestPartitionResponse, error)
 	// AuditAggregates recomputes a page of aggregates from the rows and reports differences.
 	AuditAggregates(ctx context.Context, in *AuditAggregatesRequest, opts ...grpc.CallOption) (*AuditAggregatesResponse, error)
@@ -136,13 +136,13 @@ func (c *ratingAdminServiceClient) DropDeadLetters(ctx context.Context, in *Drop
 // All implementations must embed UnimplementedRatingAdminServiceServer
 // for forward compatibility.
 //
-// RatingAdminService shows and repairs: ingestion positions, audits, dead letters.
+// RatingAdminService shows and repairs ingestion positions, aggregates and dead letters.
 type RatingAdminServiceServer interface {
-	// ListIngestPartitions tells how far ingestion is, per partition.
+	// ListIngestPartitions returns the progress of ingestion, per partition.
 	ListIngestPartitions(context.Context, *ListIngestPartitionsRequest) (*ListIngestPartitionsResponse, error)
-	// ResumeIngestPartition resumes a halted partition at the given offset, and says which records are skipped by that.
-	// Any process of the rating service answers it, when the one that has the partition has resumed. If that takes more than two
-	// seconds, it is an error (UNAVAILABLE) that says so.
+	// ResumeIngestPartition resumes a halted partition at the given offset, and says which records that skips.
+	// Any process of the rating service answers it, after the owner of the partition has resumed. If that takes more than two
+	// seconds, the error is UNAVAILABLE and says so.
 	ResumeIngestPartition(context.Context, *ResumeIngestPartitionRequest) (*ResumeIngestPartitionResponse, error)
 	// AuditAggregates recomputes a page of aggregates from the rows and reports differences.
 	AuditAggregates(context.Context, *AuditAggregatesRequest) (*AuditAggregatesResponse, error)
