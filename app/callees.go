@@ -70,8 +70,8 @@ func (b *builder) required(name string) bool {
 	return slices.ContainsFunc(b.services, func(s service) bool { return slices.Contains(s.requires, name) })
 }
 
-// awaitCallees waits for the services without which those of this process have nothing to answer with. Who calls whom has no
-// circle, so they become ready one after the other in whatever order they are started.
+// awaitCallees waits for the services that those of this process require. The call graph has no cycle, so the services become
+// ready one after the other, whatever order they are started in.
 func (a *App) awaitCallees(ctx context.Context) {
 	for _, c := range a.callees {
 		if c.awaited {
@@ -80,7 +80,7 @@ func (a *App) awaitCallees(ctx context.Context) {
 	}
 }
 
-// unsaid is how long a callee is waited for without a word.
+// unsaid is how long awaitCallee waits before it logs that it waits.
 const unsaid = 200 * time.Millisecond
 
 func (a *App) awaitCallee(ctx context.Context, c callee) {

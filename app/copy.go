@@ -152,7 +152,7 @@ func serviceOf(ctx context.Context, db *sqldb.DB) (service, error) {
 	case 0:
 		return service{}, fmt.Errorf("database %s has no table of %s: name the database that the service uses", db.Name(), strings.Join(names, " or "))
 	}
-	return service{}, fmt.Errorf("database %s has tables of several services: each service has a database of its own", db.Name())
+	return service{}, fmt.Errorf("database %s has tables of several services: each service needs its own database", db.Name())
 }
 
 // placeOf is where a database is, without the user.

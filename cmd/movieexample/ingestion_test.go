@@ -99,7 +99,7 @@ func TestIngestionCommands(t *testing.T) {
 	}
 	r.await(t, "four halted partitions", halted(4))
 	publish()
-	if o := r.run(t, "ingestion", "list"); o.code != exitRefused || !strings.Contains(o.stderr, "are halted: resume with 'movieexample ingestion resume'") || strings.Count(o.stdout, "HALTED\n") < 4 || !strings.Contains(o.stdout, "is halted: topic \"ratings\" was deleted and made anew") {
+	if o := r.run(t, "ingestion", "list"); o.code != exitRefused || !strings.Contains(o.stderr, "are halted: resume with 'movieexample ingestion resume'") || strings.Count(o.stdout, "HALTED\n") < 4 || !strings.Contains(o.stdout, "is halted: topic \"ratings\" was deleted and recreated") {
 		t.Errorf("list: %+v", o)
 	}
 	if o := r.run(t, "ingestion", "resume", "--partition", "0,1,2,3", "--from", "earliest", "--dry-run"); o.code != exitOK ||

@@ -70,7 +70,7 @@ type setting struct {
 	origin  string
 	// secretFile is the file that the secret was read from; empty where it came otherwise.
 	secretFile string
-	incoming   candidate // what the Load under way has found so far
+	incoming   candidate // what the current Load has found so far
 }
 
 // candidate is a value on its way into a setting.

@@ -9,9 +9,9 @@ type LoadOptions struct {
 	File      string   // YAML file; empty for none
 	Environ   []string // "NAME=value" lines, as os.Environ returns them; other programs' variables are passed over
 	IgnoreEnv []string // whole names that begin with EnvPrefix but are no settings, such as MOVIEEXAMPLE_CONFIG
-	// Validate checks what the values mean; nil checks nothing. It is called with the struct filled, a setting that cannot be
-	// read having its default, so that what it finds is reported together with what cannot be read. What it says about a
-	// setting that cannot be read is left out. See [Set.Locate] for the form of its error.
+	// Validate checks the meaning of the values; nil checks nothing. It is called with the struct filled in. A setting that
+	// cannot be read has its default then, so that all problems are reported together; problems that Validate reports for such
+	// a setting are left out. See [Set.Locate] for the form of its error.
 	Validate func() error
 }
 

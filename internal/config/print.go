@@ -66,8 +66,8 @@ func (st *setting) yamlValue() string {
 // plain is what needs no quotes in any YAML context, a flow list included.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@+-]+$`)
 
-// scalar writes a text as one YAML value on one line. Whether it can stand without quotes is asked of the library: it alone knows that
-// "no" is a truth value to older readers, "a:" a mapping and "~" nothing. It is asked twice, because flow lists have rules of their own.
+// scalar writes a text as one YAML value on one line. The library decides whether it needs quotes: it knows that "no" is a boolean
+// to older readers, "a:" a mapping and "~" null. It decides twice, because flow lists have different rules.
 func scalar(text string) string {
 	if plain.MatchString(text) {
 		block, err := yaml.Marshal(text)

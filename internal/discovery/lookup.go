@@ -8,17 +8,17 @@ import (
 	"google.golang.org/grpc/resolver"
 )
 
-// lookup is one service: the instances that are known of it, and the connections
-// that want to know them. There is one for each service that was ever dialled, and
-// it lives as long as the registry: a connection that wakes from idleness while the
-// registry is away finds here what was last known.
+// lookup holds the known instances of one service, and the connections that follow
+// them. There is one for each service that was ever dialled, and it lives as long as
+// the registry: a connection that leaves idle mode while the registry is down finds
+// the last known instances here.
 type lookup struct {
 	registry *Registry
 	service  string
-	// settle is the time for which instances that an outage of the registry has lost
-	// may come back before they are dropped.
+	// settle is how long instances that the registry lost in an outage are kept before
+	// they are dropped.
 	settle time.Duration
-	// asked has an element when a connection wants news at once.
+	// asked has an element when a connection wants a lookup at once.
 	asked chan struct{}
 
 	mu        sync.Mutex
@@ -36,9 +36,9 @@ func newLookup(r *Registry, service string) *lookup {
 	return &lookup{registry: r, service: service, asked: make(chan struct{}, 1), conns: make(map[*conn]struct{}), first: make(chan struct{})}
 }
 
-// found takes an answer of the registry: these are all instances of the service. It
-// returns the time after which the answer has to be given again because it may mean
-// something else then, or 0.
+// found takes an answer of the registry: all instances of the service. It returns the
+// time after which the caller must repeat the answer because it may then have another
+// effect, or 0.
 func (l *lookup) found(instances []string) (again time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
