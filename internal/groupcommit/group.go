@@ -86,7 +86,7 @@ type member[W, R any] struct {
 	panic  *panicked
 }
 
-// batch is canceled when all callers in it have left.
+// batch is canceled when each caller in it was answered or has left.
 type batch struct {
 	present int
 	cancel  context.CancelFunc
@@ -176,7 +176,7 @@ func (g *Group[W, R]) leave(m *member[W, R]) bool {
 	return true
 }
 
-// gone counts a caller that left the batch. The last one cancels it.
+// gone counts a caller that was answered or has left. The last one cancels the batch.
 func (b *batch) gone() {
 	if b.present--; b.present == 0 {
 		b.cancel()
@@ -295,8 +295,8 @@ func (g *Group[W, R]) try(ctx context.Context, members []*member[W, R]) (results
 	return results, nil, err
 }
 
-// aboutContent reports whether a transaction may have failed for what was written. What is left is about the database, or
-// about how the commit ended, and would be the same for every half.
+// aboutContent reports whether the content of a batch may have made its transaction fail. Other errors come from the database or
+// from the end of the commit, and both halves would fail in the same way.
 func aboutContent(err error) bool {
 	unknown := (*sqldb.CommitError)(nil)
 	switch {

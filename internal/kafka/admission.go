@@ -12,7 +12,7 @@ import (
 type admission struct {
 	member   *bucket // of groups: one that does not return is forgotten after at most 5 minutes
 	producer *bucket // ids are never forgotten
-	stranger *bucket // producers that bring an id of their own
+	stranger *bucket // producers whose id this process did not assign
 	transact *bucket // transactional ids; forgotten after forgetTransaction
 
 	now       func() time.Time

@@ -50,9 +50,9 @@ type BrokerConfig struct {
 	Logger *slog.Logger
 }
 
-// Broker is one Kafka broker inside this process, a cluster by itself. It is
-// for one machine: no replication, no TLS, no authentication. Topics are not
-// created by asking for them; see [EnsureTopic].
+// Broker is one Kafka broker inside this process, a cluster of one. It is for one
+// machine: no replication, no TLS, no authentication. Topics are not created on
+// first use; see [EnsureTopic].
 type Broker struct {
 	cluster *kfake.Cluster
 	guard   *guard

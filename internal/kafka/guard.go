@@ -16,7 +16,7 @@ import (
 
 // guard stands between the network and the broker library, which was written for tests: it trusts what clients send, and
 // panics, blocks or fills the memory on input that no client library would send. The guard accepts connections, reads whole
-// requests, refuses those that are of no use or do harm, and hands on the others. To the library it is a listener.
+// requests, refuses useless and harmful ones, and hands on the others. To the library it is a listener.
 type guard struct {
 	listener   net.Listener
 	advertised net.Addr
@@ -73,7 +73,7 @@ func (g *guard) start() {
 // Addr is the advertised address, to which clients connect.
 func (g *guard) Addr() net.Addr { return g.advertised }
 
-// Accept is called by the library, which stops listening for ever on an error: there is none before Close.
+// Accept is called by the library, which stops listening forever on an error. Accept returns none before Close.
 func (g *guard) Accept() (net.Conn, error) {
 	select {
 	case c := <-g.conns:
@@ -95,11 +95,11 @@ func (g *guard) Close() error {
 	return g.err
 }
 
-// wait waits for what runs here; after Close.
+// wait waits for the guard's goroutines. Call it after Close.
 func (g *guard) wait() { g.served.Wait() }
 
-// accept runs until Close and ignores errors of Accept: without file descriptors it retries after a pause, and the
-// connections that are idle are closed first.
+// accept runs until Close and ignores errors of Accept: without file descriptors it closes idle connections, and retries after
+// a pause.
 func (g *guard) accept() {
 	const first, last = 5 * time.Millisecond, time.Second
 	pause := first

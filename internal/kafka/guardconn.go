@@ -228,8 +228,8 @@ func (c *guardConn) decide(r *request, rule rule) (v verdict, err error) {
 	return verdict{}, errRefused
 }
 
-// awaitAnswer waits until the library has no request of this connection: it forgets a connection only when it reads from
-// it, and a goroutine of it that waits to hand a second request over would wait for ever.
+// awaitAnswer waits until the library has no request of this connection. The library drops a connection only when it reads from
+// it, and its goroutine that waits to hand over a second request would wait forever.
 func (c *guardConn) awaitAnswer() error {
 	late := time.NewTimer(parkedRequest)
 	defer late.Stop()

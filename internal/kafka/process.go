@@ -25,7 +25,7 @@ import (
 	"movieexample.com/internal/lockfile"
 )
 
-// BrokerProcessConfig describes an embedded broker in a process of its own.
+// BrokerProcessConfig describes an embedded broker in a separate process.
 type BrokerProcessConfig struct {
 	// Broker describes the broker. Its Listener is not used; see Open.
 	Broker BrokerConfig
@@ -33,18 +33,18 @@ type BrokerProcessConfig struct {
 	Open func(context.Context) (net.Listener, error)
 	// Command starts a process that calls [RunBrokerProcess] when [IsBrokerProcess] says so. Default: this program.
 	Command []string
-	// MemoryBytes is how much memory the process may have besides what it needs for the records that it finds at its start.
+	// MemoryBytes is how much memory the process may use in addition to the records that it loads at its start.
 	// Default 1 GiB.
 	MemoryBytes int64
-	// Silence is how long the process may be silent before it is killed; it says something each second. Whole seconds, 2 at least;
-	// default 15 s. A process that was stopped (SIGSTOP), or gets no processor, cannot end itself.
+	// Silence is how long the process may be silent before it is killed; it reports every second. Whole seconds, at least 2;
+	// default 15 s. A process that was stopped (SIGSTOP), or gets no processor, cannot exit on its own.
 	Silence time.Duration
-	// Metrics is where the metrics of the supervision go; nil: nowhere.
+	// Metrics gets the metrics of the supervision; nil discards them.
 	Metrics prometheus.Registerer
 }
 
-// BrokerProcess is a [Broker] in a process of its own, which is restarted whenever it ends: no request ends the process
-// that supervises it.
+// BrokerProcess is a [Broker] in a separate process, which is restarted whenever it exits: no request to the broker can end the
+// process that supervises it.
 type BrokerProcess struct {
 	cfg      BrokerProcessConfig
 	log      *slog.Logger

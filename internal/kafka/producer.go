@@ -18,7 +18,7 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// What became of a record that was not acknowledged; test with errors.Is.
+// The outcomes of a record that was not acknowledged; test with errors.Is.
 var (
 	// ErrRefused: the record is not in the log and will not be, for the reason given.
 	ErrRefused = errors.New("record refused")
@@ -65,8 +65,8 @@ type Message struct {
 // Offsets maps a partition to the offset of the last acknowledged record in it.
 type Offsets map[int32]int64
 
-// Producer publishes to one topic: idempotent (a retry of its own makes no
-// duplicate), acknowledged by all in-sync replicas, ordered per key. It is safe for
+// Producer publishes to one topic: idempotent (its own retries make no
+// duplicates), acknowledged by all in-sync replicas, ordered per key. It is safe for
 // concurrent use.
 //
 // It differs from a plain client in that it gives up: an idempotent Kafka client keeps

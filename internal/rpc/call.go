@@ -25,7 +25,7 @@ type call struct {
 	method     *method
 	fullMethod string
 	caller     context.Context
-	patience   time.Duration // the caller waits so long
+	patience   time.Duration // how long the caller waits
 	ctx        calleeContext
 
 	req  proto.Message // the caller's; only until decode returns
@@ -40,12 +40,12 @@ type call struct {
 	header, trailer metadata.MD
 	headerSent      bool
 	finished        bool
-	left            bool // the caller has; what the callee says from then on does not reach it
+	left            bool // the caller has left; it gets nothing that the callee sends after that
 }
 
 var _ grpc.ServerTransportStream = (*call)(nil)
 
-// decode gives the handler a request of its own.
+// decode copies the request for the handler.
 func (cl *call) decode(v any) error {
 	in, ok := v.(proto.Message)
 	if !ok {
@@ -57,13 +57,13 @@ func (cl *call) decode(v any) error {
 	} else {
 		err = transfer(in, cl.req, cl.wire)
 	}
-	cl.finished = err != nil // a server answers this by itself
+	cl.finished = err != nil // grpc-go answers such an error without the handler
 	return err
 }
 
 // intercept is called by the method's generated handler with the decoded
-// request. The callee gets a goroutine of its own because a caller returns at its
-// deadline, whether the callee looks at its context or not.
+// request. The callee runs on its own goroutine because a caller returns at its
+// deadline, even if the callee ignores its context.
 func (cl *call) intercept(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	s := cl.s
 	if !s.begin() {
@@ -130,7 +130,7 @@ func (cl *call) run(ctx context.Context, req any, handler grpc.UnaryHandler) {
 	}
 	returned = true
 	if err != nil {
-		// The caller gets a status of its own: a handler may keep the one it returned.
+		// The caller gets a copy of the status: a handler may keep the one it returned.
 		cl.resp, cl.err = nil, status.FromProto(status.Convert(err).Proto()).Err()
 		return
 	}
@@ -198,8 +198,8 @@ func (cl *call) SetTrailer(md metadata.MD) error {
 	return nil
 }
 
-// returnRequestID promises the request id to the caller. Metadata that nobody
-// asks for is never built.
+// returnRequestID makes sentMetadata include the request id. Metadata that the caller
+// does not request is never built.
 func (cl *call) returnRequestID() {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()

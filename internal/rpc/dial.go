@@ -49,11 +49,11 @@ type DialConfig struct {
 
 // Dial returns a connection to the instances of a service. Keep it for the life
 // of the process and share it: it holds one connection to each instance and
-// spreads calls over those that say they are healthy (grpc.health.v1). It does
-// not wait and does not fail if there is no instance; calls fail until there is one:
-// with a *[fault.Error] of kind Unavailable, whose message names the service, and
-// whose cause, which does not leave the process, the target and the reason. Whoever
-// answers for such a call has to log it.
+// spreads calls over those that report themselves healthy (grpc.health.v1). It does
+// not wait and does not fail if there is no instance; calls fail until there is one
+// with a *[fault.Error] of kind Unavailable. Its message names the service; its cause,
+// which does not leave the process, names the target and the reason. The caller must
+// log the cause.
 //
 // The transport is not encrypted yet.
 func Dial(target string, cfg DialConfig) (*Connection, error) {
@@ -88,7 +88,7 @@ func Dial(target string, cfg DialConfig) (*Connection, error) {
 		// A name server's own service config could switch retries on for any method.
 		grpc.WithDisableServiceConfig(),
 		grpc.WithResolvers(cfg.Resolvers...),
-		// Services are near each other: HTTPS_PROXY is about the world outside, and would see what is none of its business.
+		// Services are in one network: HTTPS_PROXY is for the outside world, and must not see their traffic.
 		grpc.WithNoProxy(),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
 			Time:                pingInterval,
@@ -148,10 +148,10 @@ func serviceConfig(idempotent []string) (string, error) {
 	sc := object{
 		"loadBalancingConfig": []object{{usableBalancer: object{}}},
 		"healthCheckConfig":   object{"serviceName": ""},
-		// The budget: 500 failures without success stop retries until successes, ten
-		// for each further retry, have refilled half of it. So many, the most that
-		// gRPC allows, because an instance that dies takes all calls with it that are
-		// under way there, at once, and none of them shall fail for that.
+		// The retry budget: 500 failures without a success stop retries until
+		// successes, ten for each further retry, have refilled half of it. It is the
+		// largest that gRPC allows, because an instance that dies fails all of its
+		// calls in flight at once, and each of them should be retried.
 		"retryThrottling": object{"maxTokens": 1000, "tokenRatio": 0.1},
 	}
 	if len(names) > 0 {

@@ -98,14 +98,14 @@ func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.Strea
 	return st.Err()
 }
 
-// stream is a server stream whose context knows the request id, and which does not
-// wait for messages for ever.
+// stream is a server stream whose context has the request id, and whose wait for
+// messages is bounded.
 type stream struct {
 	grpc.ServerStream
 	ctx     context.Context
 	arrival *arrival
 	idle    time.Duration // the most between two messages from the caller
-	begun   bool          // whether the first has come, for which the tap began to wait
+	begun   bool          // whether the first, for which the tap began to wait, has come
 }
 
 func (s *stream) Context() context.Context { return s.ctx }
