@@ -18,7 +18,7 @@ import (
 type clientLog struct {
 	logger *slog.Logger
 	// hint says what to do about an error of the client. It is kept here because the library returns our logger, but no hook.
-	hint func(error) string
+	hint      func(error) string
 	now       func() time.Time
 	throttles telemetry.Throttles // by message
 }

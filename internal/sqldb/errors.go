@@ -150,8 +150,8 @@ func Refused(err error) bool {
 }
 
 // CommitError says that COMMIT was sent and its answer was an error: it is unknown whether the
-// transaction took place. The connection has been closed. The caller must read back what it
-// wanted to write before it writes again. A CommitError is never [Transient], since a blind
+// transaction was committed. The connection has been closed. Before it writes again, the caller
+// must read back what it wanted to write. A CommitError is never [Transient], since a blind
 // retry may do the work twice.
 type CommitError struct {
 	Name string // of the database, see [DB.Name]

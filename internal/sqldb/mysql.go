@@ -20,14 +20,14 @@ import (
 
 // The defaults of [Options] for MySQL.
 const (
-	// Two processes each of two services with databases of their own then take at most
-	// 128 connections, and fit into a server as it comes (max_connections is 151). More
-	// writers than the server has cores wait for each other's commits and locks anyway.
+	// Two processes of each of two services with one database each then use at most 128
+	// connections, less than a server's default limit (max_connections is 151). More writers
+	// than the server has cores wait for each other's commits and locks anyway.
 	defaultConns = 16
 
-	// A lifetime moves the connections to where the name now points after a fail-over,
-	// and frees what a session gathers in the server. It is long, because a new
-	// connection begins without prepared statements.
+	// After a fail-over, the lifetime moves the connections to the name's new address. It
+	// also frees session memory in the server. It is long, because a new connection has no
+	// prepared statements.
 	defaultConnLifetime = 30 * time.Minute
 	// Shorter than the 10 minutes after which common load balancers forget a connection
 	// silently.
@@ -145,11 +145,11 @@ func rawMySQLConnector(server *mysqlServer, s side, opt Options) (driver.Connect
 	if s == migrating {
 		cfg.ReadTimeout = 0 // building an index may take an hour
 	}
-	// A host that vanished without a word is noticed within half a minute, also while
-	// nothing but an answer is expected.
+	// Keep-alive detects a host that vanished silently within half a minute, also while a
+	// statement waits for its answer.
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	cfg.DialFunc = dialer.DialContext
-	// An UPDATE that finds its row has found it, whether the value was new or not.
+	// An UPDATE counts the rows that it matched, even if their values did not change.
 	cfg.ClientFoundRows = true
 	// Several statements may travel together, with their arguments in the text (see mysqlConn).
 	cfg.MultiStatements, cfg.InterpolateParams = s == writing, s == writing

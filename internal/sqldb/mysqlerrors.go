@@ -14,8 +14,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// Error numbers of MySQL and MariaDB. They agree below 1900; above that, each has numbers
-// of its own (https://mariadb.com/kb/en/mariadb-error-code-reference/,
+// Error numbers of MySQL and MariaDB. They agree below 1900; above that, the numbers
+// differ (https://mariadb.com/kb/en/mariadb-error-code-reference/,
 // https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html).
 const (
 	erDiskFull              = 1021

@@ -46,12 +46,12 @@ func Open(ctx context.Context, url string, opt Options) (*DB, error) {
 	}
 }
 
-// Close waits for the writes in progress, but not for ever, moves SQLite's log into the
-// file, so that the file alone is the whole database, and closes every connection. Calls
-// after Close fail. Calling Close again returns what the first call returned.
+// Close waits a bounded time for the writes in progress, moves SQLite's log into the file,
+// so that the file alone is the whole database, and closes every connection. Calls after
+// Close fail. Calling Close again returns the result of the first call.
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
-		// The readers go first: a reader in an old snapshot would keep the log alive.
+		// Close the readers first: a reader in an old snapshot would keep the log alive.
 		errReaders := db.readers.Close()
 		errCheckpoints := db.checkpoints.end()
 		errLog := db.finish()
