@@ -27,7 +27,7 @@ type Options struct {
 	// URL parameter: lock_timeout.
 	BusyTimeout time.Duration
 
-	// The fields below, except Logger, are for MySQL only.
+	// The fields from here to WriteTimeout are for MySQL only.
 
 	// ConnLifetime is how long a connection is used. Zero means 30 minutes: after a
 	// fail-over the connections move to the name's new address, and a server's session

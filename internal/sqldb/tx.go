@@ -46,13 +46,13 @@ func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *s
 // durable; if fn returns an error or panics, it is rolled back and the error (or the
 // panic) passed on.
 //
-// On SQLite it holds the write lock from its beginning, so that what fn reads cannot
-// change before it writes. Writers of a file wait here for each other, in order of
-// arrival, until ctx ends.
+// On SQLite the transaction holds the write lock from its beginning, so that no row that
+// fn reads can change before fn writes. Writers of a file wait here for each other, in
+// order of arrival, until ctx ends.
 //
-// On MySQL up to [DB.WriteConns] run at the same time, at READ COMMITTED: what fn reads
-// can change before it writes, unless it locks the rows ([Dialect.ForUpdate]), and each
-// statement sees what was committed before it. A caller that locks several rows must
+// On MySQL up to [DB.WriteConns] run at the same time, at READ COMMITTED: rows that
+// fn reads can change before fn writes, unless fn locks them ([Dialect.ForUpdate]), and each
+// statement sees the data committed before it. A caller that locks several rows must
 // lock them in the same order everywhere, or risk deadlocks, which are [Transient]. A statement that ctx
 // interrupts costs the connection; the server rolls back, and releases the locks, when it
 // has finished that statement.
