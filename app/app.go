@@ -82,7 +82,7 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 			err = errors.Join(err, b.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	// Before any address: two processes on the same data shall hear about the data.
+	// Lock the data before opening any port, so that a second process on the same data reports the data, not the port.
 	for _, s := range services {
 		if !s.keepsData() {
 			continue

@@ -88,13 +88,13 @@ func (b *builder) onDrain(name string, f func(context.Context) error) {
 	b.drains = append(b.drains, stop{name, f})
 }
 
-// serve registers what serves until it is drained. Its panic is a failure like any other, which ends the process in order: a
-// listener without a server is of no use.
+// serve registers a server that runs until it is drained. If it panics, the process stops in order, as after any failure: a
+// listener is useless without its server.
 func (b *builder) serve(name string, f func() error) {
 	b.serving = append(b.serving, job{name, func(context.Context) error { return b.guard.Do(name, f) }})
 }
 
-// background registers what runs until its context ends, which is after the draining. What panics is started again.
+// background registers a job that runs until its context ends, which is after the draining. A job that panics is restarted.
 func (b *builder) background(name string, f func(context.Context) error) {
 	b.jobs = append(b.jobs, job{name, func(ctx context.Context) error { return b.guard.Run(ctx, name, f) }})
 }

@@ -81,8 +81,8 @@ func TestValidate(t *testing.T) {
 		"a database for one": {change: func(c *app.Config) {
 			c.Database, c.Rating.Brokers = "mysql://rating:pw@db.example/rating", []string{"a:1"}
 		}, services: "rating"},
-		"one database for two":  {change: func(c *app.Config) { c.Database = "sqlite:x.db" }, services: "metadata rating movie gateway", paths: "database", text: "--databases-metadata and --databases-rating"},
-		"an unused database":    {change: func(c *app.Config) { c.Database, c.Discovery = "sqlite:x.db", "dns:///{service}.example:80" }, services: "movie", paths: "database", text: "runs none"},
+		"one database for two": {change: func(c *app.Config) { c.Database = "sqlite:x.db" }, services: "metadata rating movie gateway", paths: "database", text: "--databases-metadata and --databases-rating"},
+		"an unused database":   {change: func(c *app.Config) { c.Database, c.Discovery = "sqlite:x.db", "dns:///{service}.example:80" }, services: "movie", paths: "database", text: "runs none"},
 		"a database each": {change: func(c *app.Config) {
 			c.Databases = app.Databases{Metadata: "mysql://m:pw@db.example/metadata", Rating: "sqlite:r.db"}
 		}},

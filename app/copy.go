@@ -92,7 +92,7 @@ func copyService(ctx context.Context, s service, from, to *sqldb.DB, opt CopyOpt
 		return result, err
 	}
 	result.Resumed = c.Resumed()
-	// First: it is of no use to copy for an hour what does not agree with itself.
+	// Audit first: copying inconsistent data for an hour is useless.
 	if result.Audited, err = auditClean(ctx, s, from); err != nil {
 		return result, err
 	}
@@ -163,8 +163,8 @@ func placeOf(db *sqldb.DB) string {
 	return db.Name()
 }
 
-// lockCopied makes this process the only user of those of the databases that are files, as a service's process is. A source
-// that is not there is an error; opening it would make one.
+// lockCopied locks those of the databases that are files for this process alone, as a service does. A missing source is an
+// error; opening it would create it.
 func lockCopied(from, to string) (release func() error, err error) {
 	var releases []func() error
 	release = func() error {

@@ -61,8 +61,8 @@ const (
 	repeatLog = 30 * time.Second
 )
 
-// await tries until there is no error, an error for which waiting is of no use, or the end of ctx. The log says what is
-// waited for and why, and when it came.
+// await retries try until it succeeds, fails with an error that is not worth waiting for, or ctx ends. It logs what it waits
+// for and why, and the end of the wait.
 func (b *builder) await(ctx context.Context, what string, worthWaiting func(error) bool, try func(context.Context) error) error {
 	began, logged := time.Now(), time.Time{}
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {

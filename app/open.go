@@ -123,8 +123,8 @@ func (b *builder) broker(ctx context.Context) (string, error) {
 }
 
 // awaitTopic waits until ingestion has created the topic of rating events: a client that publishes as soon as the process is
-// ready shall not hear that there is none. Only for the embedded broker, which is there; another one may be down for
-// hours, and the process serves without it.
+// ready must not fail for want of a topic. It is only for the embedded broker, which is always up; an external one may be
+// down for hours, and the process serves without it.
 func (b *builder) awaitTopic(ctx context.Context, broker string) error {
 	cl, err := kafka.NewClient(kafka.Config{Brokers: []string{broker}})
 	if err != nil {

@@ -167,7 +167,7 @@ func (g jobGroup) wait(ctx context.Context, deadline time.Time) error {
 	return errors.Join(errs...)
 }
 
-// close ends everything in the reverse order of its opening. Nothing there waits for anybody outside.
+// close closes everything in the reverse order of its opening. No step waits for another process.
 func (a *App) close(ctx context.Context) error {
 	deadline := time.Now()
 	err := errors.Join(runStops(ctx, deadline, a.drains), runStops(ctx, deadline, a.closes))

@@ -157,7 +157,7 @@ func (c Config) checkDatabases(services []service) error {
 	return errors.Join(errs...)
 }
 
-// checkDiscovery reports what is wrong with the settings about finding and being found.
+// checkDiscovery reports what is wrong with the settings of discovery.
 func (c Config) checkDiscovery() []error {
 	var errs []error
 	if err := discovery.Validate(c.Discovery); err != nil {
