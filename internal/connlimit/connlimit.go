@@ -181,7 +181,7 @@ func (l *Limiter) admit(c *conn) bool {
 	}
 	l.mu.Unlock()
 	for _, v := range victims {
-		_ = v.Conn.Close() // its error would be about a connection that is not wanted
+		_ = v.Conn.Close() // the connection is being dropped: its error does not matter
 		if v != c {
 			v.left()
 		}

@@ -57,10 +57,10 @@ type backend interface {
 	// closed. It is called once for a service and returns at once. An error says why
 	// the service cannot be looked up at all.
 	watch(l *lookup) error
-	// register makes an instance known and returns how that ends. It is called for
-	// an instance that is not registered.
+	// register registers an instance and returns a function that deregisters it. It is
+	// called only for an instance that is not registered.
 	register(ctx context.Context, service, addr string) (leave func(context.Context) error, err error)
-	// close lets go of what is left when all tasks have ended.
+	// close releases the remaining resources when all tasks have ended.
 	close()
 }
 

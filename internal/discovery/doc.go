@@ -62,7 +62,7 @@
 //	                  its own service, service:read for those it calls, and node:read
 //	datacenter=N      where to look services up, instead of the agent's own datacenter
 //
-// Consul's own environment variables (CONSUL_HTTP_TOKEN …) fill what is not said.
+// Consul's own environment variables (CONSUL_HTTP_TOKEN …) set parameters that the spec leaves out.
 //
 // # Promises
 //

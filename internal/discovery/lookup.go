@@ -102,8 +102,8 @@ func (l *lookup) known() []string {
 }
 
 // set changes the instances and updates the connections. It does so with l.mu held,
-// so that none of them hears of two changes in the wrong order; gRPC does not call
-// back into a resolver from UpdateState.
+// so that no connection gets two changes in the wrong order; gRPC does not call back
+// into a resolver from UpdateState.
 func (l *lookup) set(next []string) {
 	if l.told && slices.Equal(l.instances, next) {
 		return
@@ -141,9 +141,9 @@ type conn struct {
 	cc     resolver.ClientConn
 }
 
-// tell passes the instances on. No instances are a state like any other: calls fail
-// with UNAVAILABLE, in rpc's words, until the next state. The error of UpdateState
-// asks for another attempt, but what a registry has said does not change by that.
+// tell passes the instances on. An empty list is a valid state: calls fail with
+// UNAVAILABLE, with a message of package rpc, until the next state. An error of
+// UpdateState requests another lookup; it would not change what the registry said.
 func (c *conn) tell(instances []string) {
 	endpoints := make([]resolver.Endpoint, len(instances))
 	for i, addr := range instances {

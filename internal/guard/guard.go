@@ -1,15 +1,15 @@
 // Package guard keeps a panic in one goroutine from ending the process.
 //
-// Go ends a process when any goroutine panics. What serves a request is guarded where requests come in (internal/rpc, the
-// gateway); this package is for all other goroutines. There are two kinds:
+// Go ends a process when any goroutine panics. Goroutines that serve requests are guarded where requests arrive (internal/rpc,
+// the gateway); this package is for all others. There are two kinds:
 //
-//   - A job runs as long as the process does: ingestion, the search index, a registry's watch. [Guard.Run] starts it again
-//     after a panic, later each time. The process continues and stays ready, because what a job keeps up to date is still
-//     served; readiness shows the job as degraded, and the metric movieexample_background_panics_total counts.
+//   - A job runs as long as the process does: ingestion, the search index, a registry's watch. [Guard.Run] restarts it
+//     after a panic, with a pause that grows each time. The process continues and stays ready, because the job's last data
+//     is still served; readiness shows the job as degraded, and movieexample_background_panics_total counts the panics.
 //   - Work has a waiting caller: [Catch] turns the panic into an error of kind Internal.
 //
-// What panicked may have left a lock held or half a change made. So a job must begin from what is stored when it is started
-// again, and must not hold a lock while it calls what may panic.
+// A panic may leave a lock held or a change half made. A restarted job must therefore begin from stored data, and must not hold
+// a lock while it calls code that may panic.
 package guard
 
 import (
@@ -29,7 +29,7 @@ import (
 	"movieexample.com/internal/telemetry"
 )
 
-// PanicError is a panic that was caught. It is internal whatever was panicked with; its text has the stack.
+// PanicError is a panic that was caught. Its kind is internal, whatever the panic value is; its text has the stack.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -38,7 +38,7 @@ type PanicError struct {
 // Error implements error.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }
 
-// Catch does work and makes a panic an error of kind Internal that wraps a *[PanicError]. what says what was being done.
+// Catch does work and turns a panic into an error of kind Internal that wraps a *[PanicError]. what describes the work.
 func Catch[V any](what string, work func() (V, error)) (v V, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -54,7 +54,7 @@ type Config struct {
 	Logger *slog.Logger
 	// Metrics gets movieexample_background_panics_total. Several guards may share one; nil keeps it to itself.
 	Metrics prometheus.Registerer
-	// Pause is the time before a job's first new start; each further one takes twice as long, up to sixty times. 0 means 1 s.
+	// Pause is the time before a job's first restart; it doubles with each further one, up to sixty times. 0 means 1 s.
 	Pause time.Duration
 }
 

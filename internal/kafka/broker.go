@@ -112,7 +112,7 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 		kfake.DefaultNumPartitions(1),
 		kfake.BrokerConfigs(map[string]string{
 			"log.segment.bytes": fmt.Sprint(segmentBytes),
-			// What a topic does not limit is not limited; see TopicConfig.
+			// No limits by default; TopicConfig sets those of a topic.
 			"log.retention.ms":               "-1",
 			"log.retention.bytes":            "-1",
 			"group.max.size":                 "500",

@@ -53,13 +53,13 @@ type childLine struct {
 	Text         string     `json:",omitempty"`
 }
 
-// IsBrokerProcess reports whether this process was started by [StartBrokerProcess] and shall do nothing but [RunBrokerProcess].
+// IsBrokerProcess reports whether this process was started by [StartBrokerProcess] and must only call [RunBrokerProcess].
 func IsBrokerProcess() bool { return os.Getenv(childEnv) != "" }
 
-// RunBrokerProcess runs the broker that [StartBrokerProcess] of the process above asked for, until standard input ends,
-// which is also how it hears that the process above is gone. It returns the exit code.
+// RunBrokerProcess runs the broker that the parent process requested with [StartBrokerProcess], until standard input ends,
+// which also happens when the parent dies. It returns the exit code.
 func RunBrokerProcess() int {
-	// Signals to a whole process group or service are for the process above, which stops this one when it no longer needs it.
+	// Signals to a whole process group or service are for the parent, which stops this process when it no longer needs it.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	out := &lockedWriter{w: os.Stdout}
 	say := func(l childLine) {

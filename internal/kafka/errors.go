@@ -54,8 +54,8 @@ type connErrors struct {
 	security Security
 	setting  func(key string) string // what the user calls it
 	last     atomic.Pointer[connEnd]
-	// served: a request has been answered that is not part of the handshake. From then on, a connection that ends without an error
-	// code means that the broker is stopping, not that it does not understand us.
+	// served is set once a request after the handshake was answered. From then on, a connection that ends without an error code
+	// means that the broker is stopping, not that it does not understand us.
 	served atomic.Bool
 }
 

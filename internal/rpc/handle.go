@@ -146,7 +146,7 @@ func returnID(ctx context.Context, id string) {
 	}
 }
 
-// panicError is a handler's panic. It is internal whatever was panicked with.
+// panicError is a handler's panic. Its kind is internal, whatever the panic value is.
 type panicError struct {
 	value any
 	stack []byte
@@ -215,7 +215,7 @@ func (s *Server) report(ctx context.Context, m *method, id string, code codes.Co
 
 	level, text := slog.LevelDebug, "call"
 	switch code {
-	case codes.OK, codes.NotFound: // to ask for what is not there is a way of reading
+	case codes.OK, codes.NotFound: // reading something that does not exist is normal
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		level = slog.LevelError
 	case codes.Unavailable, codes.DeadlineExceeded:

@@ -168,7 +168,7 @@ func (f *inflow) relieve() {
 			return
 		}
 		held := most.held.Load()
-		_ = most.Close() // its error would be about a connection that is not wanted
+		_ = most.Close() // the connection is being dropped: its error does not matter
 		f.cut.Inc()
 		if skipped, ok := f.lines.Take(time.Now()); ok {
 			f.log.Warn("closing a connection: its unfinished requests hold too much memory",

@@ -27,21 +27,21 @@ type ServerConfig struct {
 	// means that they are not exported.
 	Metrics prometheus.Registerer
 
-	// MaxMessageBytes is the size of the greatest message that is accepted, as a
-	// request here and as a response by in-process callers. 0 means 4 MiB.
+	// MaxMessageBytes is the size of the largest accepted message: a request here, or a
+	// response to in-process callers. 0 means 4 MiB.
 	MaxMessageBytes int
-	// MaxRequestBytes is the size of the greatest request to a method that is not in
+	// MaxRequestBytes is the size of the largest request to a method that is not in
 	// LargeRequests. 0 means MaxMessageBytes.
 	MaxRequestBytes int
 	// LargeRequests lists the methods whose requests may have MaxMessageBytes, as full
 	// names: "/movieexample.metadata.v1.MetadataService/BatchPutMovies".
 	LargeRequests []string
 	// MaxInflowBytes bounds the memory for requests of calls that have not ended, of all
-	// network connections together. What holds most is cut off above it. 0 means 64 MiB.
+	// network connections together. Above it, the connection that holds most is closed. 0 means 64 MiB.
 	MaxInflowBytes int
 	// DefaultDeadline is the time for a unary call whose caller set none. 0 means 10 s.
 	DefaultDeadline time.Duration
-	// MaxDeadline is the most time that a caller may ask for. 0 means 60 s.
+	// MaxDeadline is the longest deadline that a caller may set. 0 means 60 s.
 	MaxDeadline time.Duration
 	// SlowCall is the duration above which a call is logged as slow. 0 means 1 s.
 	SlowCall time.Duration

@@ -10,9 +10,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Identity returns the random UUID that identifies this database. [DB.Migrate] creates it once, whatever
-// the number of processes that migrate at the same time. It moves with the data: a copy has the identity of its source, and so has a
-// restored backup. It is "" for a database that was never migrated by a program that knows identities.
+// Identity returns the random UUID that identifies this database. [DB.Migrate] creates it once,
+// even if several processes migrate at the same time. It moves with the data: a copy or a restored backup has the identity of its
+// source. It is "" for a database that was never migrated by a program that knows identities.
 func (db *DB) Identity(ctx context.Context) (string, error) {
 	if known := db.identity.Load(); known != nil {
 		return *known, nil

@@ -43,7 +43,8 @@ func (w *watch) refused(err error, forbidden bool) {
 	w.refusal, w.forbidden, w.refusedAt = err, forbidden, time.Now()
 }
 
-// committed records a commit. If it was not a probe's, whatever was refused before is allowed again.
+// committed records a commit and clears an earlier refusal. A probe clears a refusal for missing rights only after
+// forbiddenInterval.
 func (w *watch) committed() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

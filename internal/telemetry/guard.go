@@ -15,7 +15,7 @@ import (
 	"syscall"
 )
 
-// This file is what stands between the admin listener and those who should not be there.
+// This file protects the admin listener from requests of others.
 
 // hosts guards against pages of other sites in an operator's browser. The owner of a name can point it to this machine's
 // address after the page came ("DNS rebinding"), and the browser then takes this listener for the page's own origin; but it

@@ -47,8 +47,8 @@ func (r *Readiness) add(c *namedCheck) {
 	r.checks = append(r.checks, c)
 }
 
-// SetDraining makes the process not ready for good. A process calls it before it stops listening, so that load balancers
-// look elsewhere while it still answers.
+// SetDraining makes the process permanently not ready. A process calls it before it stops listening, so that load balancers
+// move to other instances while it still answers.
 func (r *Readiness) SetDraining() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
