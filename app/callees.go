@@ -12,8 +12,8 @@ import (
 	"movieexample.com/internal/rpc"
 )
 
-// connectAll makes sure that a service has connections to those it calls: the in-process one to what this process runs, else to
-// the address that was given by --connect-…, or to what the registry knows.
+// connectAll connects a service to those it calls: in process if this process runs them, else to the address of --connect-…, or
+// to the instances in the registry.
 func (b *builder) connectAll(ctx context.Context, s service) error {
 	for _, name := range s.calls {
 		if err := b.connect(ctx, name); err != nil {

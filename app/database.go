@@ -44,7 +44,7 @@ func (b *builder) database(ctx context.Context, name string, schema fs.FS) (*sql
 	return db, nil
 }
 
-// rereadDatabase is what reads the URL of a service's database again; nil where it did not come from a file.
+// rereadDatabase returns a function that reads the URL of a service's database again, or nil if it did not come from a file.
 func (b *builder) rereadDatabase(service string) func() (string, error) {
 	path := "database"
 	if b.cfg.Databases.of(service) != "" {
@@ -57,7 +57,7 @@ func (b *builder) rereadDatabase(service string) func() (string, error) {
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 2 * time.Second
-	// repeatLog is how often what is waited for is logged again.
+	// repeatLog is how often a wait is logged again.
 	repeatLog = 30 * time.Second
 )
 

@@ -52,7 +52,7 @@ func Catch[V any](what string, work func() (V, error)) (v V, err error) {
 type Config struct {
 	// Logger gets an error with the stack for each panic; nil discards them.
 	Logger *slog.Logger
-	// Metrics gets movieexample_background_panics_total. Several guards may share one; nil keeps it to itself.
+	// Metrics gets movieexample_background_panics_total. Several guards may share one; nil discards it.
 	Metrics prometheus.Registerer
 	// Pause is the time before a job's first restart; it doubles with each further one, up to sixty times. 0 means 1 s.
 	Pause time.Duration
@@ -91,8 +91,8 @@ const (
 	longestPause = 60 // times the first
 )
 
-// Run runs a job until it returns or ctx ends. A job that panics, or returns an error that a panic made, is started again
-// after a pause. Run returns what the job returned; nil when ctx ended in a pause.
+// Run runs a job until it returns or ctx ends. A job that panics, or returns an error that a panic made, is restarted
+// after a pause. Run returns the job's result, or nil if ctx ended during a pause.
 func (g *Guard) Run(ctx context.Context, job string, run func(context.Context) error) error {
 	if g == nil {
 		g = &Guard{pause: defaultPause}
@@ -122,8 +122,8 @@ func (g *Guard) Run(ctx context.Context, job string, run func(context.Context) e
 			return nil
 		case <-t.C:
 		}
-		// It counts as degraded until it has run for as long as it was stopped, or twice: a job that panics at once again
-		// must not look well in between.
+		// It counts as degraded until it has run for as long as it was stopped, or twice: a job that panics again at once
+		// must not look healthy in between.
 		settle := time.AfterFunc(2*pause, func() { g.settled(job) })
 		defer settle.Stop()
 	}
