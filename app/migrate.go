@@ -60,9 +60,9 @@ func selectKeepers(names []string) ([]service, error) {
 	return keepers, nil
 }
 
-// Migrate brings the schemas of the databases up to date, as each service does when it starts, and returns all
-// migrations then. It may run concurrently with other migrations, and beside services of this release and the previous one. An SQLite file must not be
-// in use.
+// Migrate brings the schemas of the databases up to date, as each service does when it starts, and returns all migrations
+// then. It may run concurrently with other migrations, and beside services of this release and the previous one. An SQLite
+// file must not be in use.
 func Migrate(ctx context.Context, cfg Config, opt Options) ([]Migrations, error) {
 	return eachDatabase(ctx, cfg, opt, true, func(ctx context.Context, s service, db *sqldb.DB) error {
 		return db.Migrate(ctx, s.schema())

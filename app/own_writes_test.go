@@ -11,8 +11,8 @@ import (
 	"movieexample.com/app"
 )
 
-// TestOwnWritesAreSeen: a client that writes, deletes or creates a film through a gateway sees its write at once, in a single read, in a
-// batch and on the film's page, whichever of two movie services answers. Both have the old film in their caches.
+// TestOwnWritesAreSeen: a client that writes, deletes or creates a film through a gateway sees its write at once, in a single read,
+// in a batch and on the film's page, whichever of two movie services answers. Both have the old film in their caches.
 func TestOwnWritesAreSeen(t *testing.T) {
 	all := run(t, testConfig(t.TempDir())) // of which only metadata and rating are used
 	cfg := testConfig("")

@@ -50,7 +50,7 @@ func (s *Set) Load(opts LoadOptions) error {
 	return nil
 }
 
-// about drops the problems of settings that are reported in others already.
+// about drops the problems of settings that others already report.
 func about(err error, others []error) error {
 	told := map[string]bool{}
 	for _, other := range others {
@@ -68,8 +68,8 @@ func about(err error, others []error) error {
 	return errors.Join(left...)
 }
 
-// Reread returns what reads the secret at path ("rating.kafka.password") again, for programs that are refused with the one they
-// have: it may have been replaced in its file. It returns nil where the secret was not read from a file.
+// Reread returns a function that reads the secret at path ("rating.kafka.password") again, for a program whose secret is refused:
+// it may have been replaced in its file. It returns nil if the secret was not read from a file.
 func (s *Set) Reread(path string) func() (string, error) {
 	for _, st := range s.settings {
 		if st.path == path && st.secretFile != "" {

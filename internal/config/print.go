@@ -13,9 +13,9 @@ import (
 )
 
 // YAML writes the effective configuration as a file that Load would read, in the order of the struct's fields. A comment
-// on each line says where the value came from. Secrets are not printed: one that is not set, or comes from the environment or a
-// flag, is a comment, so that the file can be used beside the same environment. One that was set in a file has the mask in its
-// place, which Load refuses: a copy of that file without the secret would be another configuration. Errors are those of w.
+// on each line names the source of the value. Secrets are not printed: one that is not set, or comes from the environment or a
+// flag, is a comment, so that the file can be used with the same environment. One that was set in a file is printed as the mask,
+// which Load refuses: a copy of that file without the secret would be another configuration. Errors are those of w.
 func (s *Set) YAML(w io.Writer) error {
 	var out bytes.Buffer
 	writeGroup(&out, s.root, "")

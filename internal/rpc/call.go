@@ -92,15 +92,15 @@ func (cl *call) intercept(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
 	return nil, err
 }
 
-// leave notes that the caller has gone without the answer. The callee may be about to finish, or has finished
-// already: the caller then learns nothing of the end, as it does not when it resets a stream.
+// leave records that the caller has left without the answer. Even if the callee is about to finish or has finished, the caller
+// learns nothing of that, as after it resets a stream.
 func (cl *call) leave() {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	cl.left = true
 }
 
-// goneAway is what a caller gets from a server that has been shut down.
+// goneAway is the error of a call to a server that has been shut down.
 func goneAway(s *Server) error {
 	return unreachable(s.cfg.Name, inProcess, stopping)
 }
@@ -137,9 +137,9 @@ func (cl *call) run(ctx context.Context, req any, handler grpc.UnaryHandler) {
 	cl.resp, cl.err = resp, nil
 }
 
-// finish closes the metadata. A key in upper case is a defect of the handler that
-// HTTP/2 does not let through: what comes behind it does not reach the caller, so
-// it does not in process either.
+// finish closes the metadata. A key in upper case is a bug of the handler, which
+// HTTP/2 rejects: the metadata after it does not reach the caller over a network,
+// so it does not in process either.
 func (cl *call) finish() error {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
@@ -164,7 +164,7 @@ func upperCase(md metadata.MD) (string, bool) {
 	return "", false
 }
 
-// errLate is what a handler gets that sets metadata when it is too late.
+// errLate is the error for a handler that sets metadata too late.
 var errLate = errors.New("rpc: metadata set after it was sent")
 
 // Method implements grpc.ServerTransportStream.
@@ -245,8 +245,8 @@ const maxIdleWorkers = 16
 
 // workers run the handlers of in-process calls. A new goroutine starts with a
 // small stack, and a handler that reads a database makes it grow, by copying, in
-// every call; a goroutine that has done so once need not do it again. There is no
-// limit and no queue: where no worker is idle, a new one starts.
+// every call; a reused goroutine keeps its stack. There is no limit and no queue: if
+// no worker is idle, a new one starts.
 type workers struct {
 	jobs chan job
 	idle atomic.Int64

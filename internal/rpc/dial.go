@@ -35,7 +35,7 @@ type DialConfig struct {
 	// Idempotent lists the methods that may be sent again when the server was
 	// unavailable, as full names: "/movieexample.rating.v1.RatingService/ReadRating".
 	Idempotent []string
-	// MaxMessageBytes is the size of the greatest response that is accepted. 0 means 4 MiB.
+	// MaxMessageBytes is the size of the largest accepted response. 0 means 4 MiB.
 	MaxMessageBytes int
 	// Metrics gets movieexample_grpc_client_usable_instances. Several connections may share one; nil
 	// means that it is not exported.
@@ -173,7 +173,7 @@ func serviceConfig(idempotent []string) (string, error) {
 	return string(text), nil
 }
 
-// clientSide is what a call passes through on its way out.
+// clientSide intercepts outgoing calls.
 type clientSide struct {
 	name, target string
 	timeout      time.Duration

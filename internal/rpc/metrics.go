@@ -10,12 +10,12 @@ import (
 	"movieexample.com/internal/telemetry"
 )
 
-// metrics are what every server on one registerer shares.
+// metrics are shared by all servers on one registerer.
 type metrics struct {
 	handled *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
-	// Requests that were cut off while they arrived: too slowly, or with all else that
-	// was arriving too much.
+	// Requests that were cut off while they arrived: because they were too slow, or
+	// because all arriving requests together were too large.
 	slow, large prometheus.Counter
 }
 

@@ -15,7 +15,7 @@ import (
 
 // ServerConfig configures a [Server]. The zero value of every field but Name works.
 type ServerConfig struct {
-	// Name says in messages and logs whose server this is, e.g. "rating".
+	// Name is the service's name in messages and logs, e.g. "rating".
 	Name string
 	// Version is the program's version, for the user agent of in-process calls.
 	Version string
@@ -131,7 +131,7 @@ type Server struct {
 
 var _ grpc.ServiceRegistrar = (*Server)(nil)
 
-// begin counts an in-process call in, unless the server drains.
+// begin counts the start of an in-process call, unless the server drains.
 func (s *Server) begin() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -149,7 +149,7 @@ type method struct {
 	impl          any
 	unary         grpc.MethodHandler // nil for a streaming method
 	maxRequest    int                // bytes
-	// quiet methods are called by machines every few seconds, and would bury what
-	// people want to see in logs and metrics: the health checks.
+	// quiet methods are the health checks: machines call them every few seconds, and
+	// they would drown out the other calls in logs and metrics.
 	quiet bool
 }

@@ -88,9 +88,10 @@ func (db *DB) migrateSQLite(ctx context.Context, fsys fs.FS) (err error) {
 
 // lockMigration serializes migrations of the same file, in one process or in several.
 // goose applies each migration in a separate transaction, and decides before the first
-// which ones to apply, so a transaction on the database itself cannot protect the whole. The lock is SQLite's own lock on an empty file next to
-// the database: it works wherever SQLite works, and a crash releases it. The file
-// stays, since removing it would race with the next one to lock it.
+// which ones to apply, so a transaction on the database itself cannot protect the whole.
+// The lock is SQLite's own lock on an empty file next to the database: it works wherever
+// SQLite works, and a crash releases it. The file stays, since removing it would race with
+// the next process that locks it.
 func lockMigration(ctx context.Context, path string) (unlock func() error, err error) {
 	connector, err := sqlite.NewConnector(dsn(path+"-migrate.lock", "rwc", Options{BusyTimeout: migrateTimeout}, nil))
 	if err != nil {
