@@ -51,7 +51,7 @@ type Registry struct {
 	registrations map[string]*registration
 }
 
-// backend is what the kinds of registry differ in.
+// backend is implemented by each kind of registry.
 type backend interface {
 	// watch keeps the instances of l's service up to date until the registry is
 	// closed. It is called once for a service and returns at once. An error says why
@@ -71,10 +71,10 @@ type registration struct {
 	leave func(context.Context) error
 }
 
-// Open returns the registry that spec says; see the package's comment for what it
-// may be. It does not connect, so it does not fail if a registry is unreachable. It
+// Open returns the registry that spec describes; see the package comment for the
+// format. It does not connect, so it does not fail if a registry is unreachable. It
 // fails when spec is wrong, and when a file that spec names cannot be read or used.
-// ctx bounds Open, not the registry's life: end that with Close.
+// ctx bounds Open, not the life of the registry, which ends with Close.
 func Open(_ context.Context, spec string, opts Options) (*Registry, error) {
 	p, err := parse(spec)
 	if err != nil {
@@ -117,8 +117,8 @@ func newRegistry(opts Options) (*Registry, error) {
 // ("host:port", as clients connect to it), and that it serves already. The instance
 // is found until deregister is called or the registry is closed; a registration that
 // a closed registry leaves behind expires with the instance. Further calls of
-// deregister do nothing. The same address may be registered several times and is found until the
-// last of them is deregistered.
+// deregister do nothing. The same address may be registered several times and is found
+// until the last of them is deregistered.
 //
 // An error says what is wrong with service or addr. An unreachable registry is not an
 // error: Register tries once, until ctx ends and for a few seconds at most; then it logs

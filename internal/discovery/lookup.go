@@ -64,15 +64,16 @@ func (l *lookup) found(instances []string) (again time.Duration) {
 	return again
 }
 
-// doubt says that the registry has changed in a way that looks like a loss of data:
-// the answers that follow are taken as after an outage.
+// doubt records a change of the registry that looks like a loss of data: the answers
+// that follow are handled as after an outage.
 func (l *lookup) doubt() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.keep = time.Now().Add(l.settle)
 }
 
-// failed says that the registry did not answer, and reports whether that is news.
+// failed records that the registry did not answer, and reports whether it answered the
+// last time.
 func (l *lookup) failed() (first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,7 +88,7 @@ func (l *lookup) failed() (first bool) {
 	return first
 }
 
-// unanswered is failed, with a line in the log when it is news.
+// unanswered is failed with a log line for the first failure.
 func (l *lookup) unanswered(err error) {
 	if l.failed() {
 		l.registry.log.Warn("registry is unreachable; using the last known instances", "service", l.service, "instances", l.known(), "error", err)
@@ -123,7 +124,7 @@ func (l *lookup) set(next []string) {
 	}
 }
 
-// add lets a connection know the instances, now and whenever they change.
+// add passes the instances to a connection, now and whenever they change.
 func (l *lookup) add(cc resolver.ClientConn) *conn {
 	c := &conn{lookup: l, cc: cc}
 	l.mu.Lock()
@@ -153,7 +154,7 @@ func (c *conn) tell(instances []string) {
 }
 
 // ResolveNow implements resolver.Resolver. gRPC calls it when it has lost a
-// connection; who polls may poll sooner.
+// connection; a registry that polls may poll sooner.
 func (c *conn) ResolveNow(resolver.ResolveNowOptions) {
 	select {
 	case c.lookup.asked <- struct{}{}:
