@@ -64,7 +64,7 @@ func newGuard(listener net.Listener, advertised net.Addr, limits Limits, logger 
 	return g
 }
 
-// start lets connections in. The library begins to accept before it is ready for them.
+// start accepts connections. The library begins to accept before it is ready for them.
 func (g *guard) start() {
 	g.served.Go(g.accept)
 	g.served.Go(g.sweep)
@@ -161,8 +161,8 @@ func (g *guard) admit(c net.Conn) {
 	}
 }
 
-// evictIdle closes the connection that is idle for the longest time, of one host or of all; those first that never sent
-// a request. It returns false if none is idle.
+// evictIdle closes the connection that has been idle longest, of one host or of all; those that never sent a request come
+// first. It returns false if none is idle.
 func (g *guard) evictIdle(host string) bool {
 	var oldest *guardConn
 	var since time.Time
@@ -183,7 +183,7 @@ func (g *guard) evictIdle(host string) bool {
 	return true
 }
 
-// sweep closes connections that are idle for too long, and those that wait for an answer which will never come.
+// sweep closes connections that are idle for too long, and those that wait for an answer that will never come.
 func (g *guard) sweep() {
 	t := time.NewTicker(min(g.limits.Idle/10, 10*time.Second))
 	defer t.Stop()
@@ -224,7 +224,7 @@ func (g *guard) forget(c *guardConn) {
 	g.answers.releaseAll(c)
 }
 
-// log warns, each message at most once in [telemetry.RepeatAfter]: clients cause these lines.
+// log logs a warning, each message at most once in [telemetry.RepeatAfter], since clients cause these lines.
 func (g *guard) log(msg string, args ...any) {
 	skipped, ok := g.throttles.TakeRepeated(msg, time.Now())
 	if !ok {
@@ -236,7 +236,7 @@ func (g *guard) log(msg string, args ...any) {
 	g.logger.Warn(msg, args...)
 }
 
-// insideClient asks the library as a client would, on a connection that does not come from outside.
+// insideClient sends requests to the library as a client would, on an internal connection.
 type insideClient struct {
 	guard *guard
 	turn  chan struct{}

@@ -38,7 +38,7 @@ type Security struct {
 	Reread func() (string, error) `yaml:"-"`
 }
 
-// passwords is where logins get the password from.
+// passwords provides the password for logins.
 type passwords struct {
 	reread func() (string, error)
 	last   atomic.Pointer[string]
@@ -60,7 +60,7 @@ const (
 	mechanismScram512 = "SCRAM-SHA-512"
 )
 
-// Validate reports, joined, every setting that makes no sense, as a *config.Problem that names it. It opens no file; a file
+// Validate reports, joined, every invalid setting as a *config.Problem that names it. It opens no file; a file
 // that cannot be used is an error of [NewClient].
 func (s Security) Validate() error {
 	var errs []error

@@ -43,8 +43,8 @@ type TopicConfig struct {
 // Topic is a topic as the brokers have it.
 type Topic struct {
 	Name string
-	// ID is the topic's identity: a topic that was deleted and made again under
-	// the same name has another one, and its offsets mean something else.
+	// ID is the topic's identity: a topic that was deleted and recreated under
+	// the same name has another one, and its offsets mean other records.
 	ID         [16]byte
 	Partitions int32
 	// Replication is the number of copies that each partition has, at least.
@@ -135,7 +135,7 @@ func topicOf(d kadm.TopicDetail) Topic {
 func (t Topic) HexID() string { return hex.EncodeToString(t.ID[:]) }
 
 // awaitTopic waits until the topic that exists is in the metadata with a leader
-// for every partition: brokers of a cluster learn of a new topic one after the other.
+// for every partition: the brokers of a cluster learn about a new topic one after the other.
 func awaitTopic(ctx context.Context, cl *kgo.Client, name string) (Topic, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -193,7 +193,7 @@ func spellReplication(n int16) string {
 	return fmt.Sprintf(" and %d replicas", n)
 }
 
-// warnConfig only compares: a changed topic was changed on purpose.
+// warnConfig compares and changes nothing: a topic that differs was changed on purpose.
 func warnConfig(ctx context.Context, adm *kadm.Client, tc TopicConfig, want map[string]*string) {
 	got, err := adm.DescribeTopicConfigs(ctx, tc.Name)
 	if ctx.Err() != nil {
@@ -245,7 +245,7 @@ func isRefusal(err error) bool {
 }
 
 // existsForbidden reports whether err is that this user may not create topics, and the topic exists: another user has
-// made it, which is how a Kafka with an authorizer is often run. Kafka looks at the permission first.
+// created it, which is common with an authorizer. Kafka checks the permission first.
 func existsForbidden(ctx context.Context, cl *kgo.Client, name string, err error) bool {
 	if !isForbidden(err) {
 		return false

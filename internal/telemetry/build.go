@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// unknown stands where the tool chain recorded nothing. Saying so is better than an empty field, which looks like a defect.
+// unknown is shown if the tool chain recorded nothing, because an empty field would look like a bug.
 const unknown = "unknown"
 
 // version is set by the linker (see the Makefile) for builds in which the Go tool chain knows none.

@@ -11,7 +11,7 @@ import (
 type Check struct {
 	Name string // what was looked at: "rating-db"
 	Err  error
-	// Optional marks what the process answers without, if with less: it is shown, and does not make the process unready.
+	// Optional marks a check without which the process still serves: it is shown, and does not make the process unready.
 	Optional bool
 }
 
