@@ -22,7 +22,7 @@ type Addresses struct {
 	PID      int    `json:"pid"`
 }
 
-// attrs is the part of a log line that says where the process is found, one attribute for each thing it has.
+// attrs returns the addresses of the process as log attributes.
 func (a Addresses) attrs() []slog.Attr {
 	var attrs []slog.Attr
 	for _, row := range []struct{ name, where string }{

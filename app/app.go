@@ -18,7 +18,7 @@ import (
 	"movieexample.com/internal/telemetry"
 )
 
-// Options says what this process is.
+// Options configures a process.
 type Options struct {
 	// Services names the services to run; none means all.
 	Services []string

@@ -73,7 +73,7 @@ type builder struct {
 	reread func(path string) func() (string, error)
 }
 
-// onClose registers what is closed at the end, in the reverse order of registration.
+// onClose registers a function that is called at the end, in the reverse order of registration.
 func (b *builder) onClose(name string, f func(context.Context) error) {
 	b.closes = append(b.closes, stop{name, f})
 }
@@ -99,7 +99,7 @@ func (b *builder) background(name string, f func(context.Context) error) {
 	b.jobs = append(b.jobs, job{name, func(ctx context.Context) error { return b.guard.Run(ctx, name, f) }})
 }
 
-// beforeReady registers what is waited for, when everything runs, before the process is ready.
+// beforeReady registers a job that the process runs, once everything serves, before it is ready.
 func (b *builder) beforeReady(name string, f func(context.Context) error) {
 	b.first = append(b.first, job{name, f})
 }

@@ -16,7 +16,7 @@ import (
 	"movieexample.com/internal/sqldb"
 )
 
-// CopyOptions says what is copied where.
+// CopyOptions configures a copy.
 type CopyOptions struct {
 	// From and To are the URLs of two databases, as sqldb.Open takes them.
 	From, To string
@@ -28,13 +28,13 @@ type CopyOptions struct {
 	Logger *slog.Logger
 }
 
-// CopyResult is what a copy has done and proved.
+// CopyResult is the result of a copy.
 type CopyResult struct {
 	// Service is the one that the database belongs to.
 	Service string
 	// From and To are what messages call the databases.
 	From, To string
-	// Resumed: an earlier run had begun.
+	// Resumed reports that the copy resumed an earlier run.
 	Resumed bool
 	// Tables has what was found in each table, on both sides.
 	Tables []sqlcopy.TableCheck
@@ -108,7 +108,7 @@ func copyService(ctx context.Context, s service, from, to *sqldb.DB, opt CopyOpt
 	return result, c.Finish(ctx)
 }
 
-// auditClean is an error where the audit finds a difference.
+// auditClean returns an error if the audit finds a difference.
 func auditClean(ctx context.Context, s service, db *sqldb.DB) (checked int64, err error) {
 	first, n := "", 0
 	checked, err = s.audit(ctx, db, func(text string) {
@@ -155,7 +155,7 @@ func serviceOf(ctx context.Context, db *sqldb.DB) (service, error) {
 	return service{}, fmt.Errorf("database %s has tables of several services: each service needs its own database", db.Name())
 }
 
-// placeOf is where a database is, without the user.
+// placeOf returns the location of a database, without the user.
 func placeOf(db *sqldb.DB) string {
 	if _, place, ok := strings.Cut(db.Name(), "@"); ok && db.Dialect() == sqldb.MySQL {
 		return place

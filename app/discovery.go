@@ -8,7 +8,7 @@ import (
 	"movieexample.com/internal/discovery"
 )
 
-// openRegistry opens what --discovery says.
+// openRegistry opens the registry that --discovery names.
 func (b *builder) openRegistry(ctx context.Context) error {
 	ports := make(map[string]int)
 	for _, s := range serviceTable() {

@@ -34,7 +34,7 @@ func (m Migrations) Pending() int {
 	return n
 }
 
-// ValidateData is Validate for a program that only opens the databases of the services named, of all where none is named.
+// ValidateData is Validate for a program that only opens the databases of the named services, or of all if none is named.
 func (c Config) ValidateData(names []string) error {
 	keepers, err := selectKeepers(names)
 	if err != nil {

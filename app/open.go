@@ -84,7 +84,7 @@ func (b *builder) listen(ctx context.Context, name string) (net.Listener, error)
 	return b.limiter.Listen(ln, limits), nil
 }
 
-// listen opens the listener; an error says by which flag the address changes.
+// listen opens the listener; an error names the flag that changes the address.
 func (l listener) listen(ctx context.Context) (net.Listener, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -177,7 +177,7 @@ func (b *builder) admin(ctx context.Context, registry *prometheus.Registry) erro
 		Logger: b.log.With("component", "admin"), Gatherer: registry, Ready: b.ready.Ready,
 		Listen: b.cfg.Listen.Admin, AllowedHosts: b.cfg.AdminAllowedHosts,
 	})
-	// At once, not with the others: an operator can watch what the start waits for.
+	// The admin listener serves at once, before the others, so that an operator can see what the start waits for.
 	served := make(chan error, 1)
 	go func() { served <- admin.Serve(ln) }()
 	b.ready.Add("start", b.started)

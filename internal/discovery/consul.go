@@ -142,7 +142,8 @@ func (c *consul) watch(l *lookup) error {
 }
 
 // follow sends blocking queries until ctx ends: a query with the index of the last answer
-// is answered when there is a new one, or when its time is over. The rules for the index: https://developer.hashicorp.com/consul/api-docs/features/blocking
+// is answered when there is a new one, or when its time is over. The rules for the
+// index: https://developer.hashicorp.com/consul/api-docs/features/blocking
 func (c *consul) follow(ctx context.Context, l *lookup) {
 	var index uint64
 	wait, retry := consulWait, consulRetry

@@ -37,7 +37,7 @@ const (
 // checkpointer writes SQLite's log back into the database file beside the writer. SQLite itself would do that in the commit that
 // finds the log long, and every caller of that commit would wait for 32 MiB of random writes and two disk syncs.
 //
-// SQLite starts the log over only at a moment at which all of it is in the file. Under a steady load there is no such moment. So
+// SQLite restarts the log only when all of it is in the database file. Under a steady load that never happens. So
 // the checkpointer first writes back and syncs while writers continue, until little is left, and then holds the writing connection
 // for the rest.
 type checkpointer struct {

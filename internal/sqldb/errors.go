@@ -61,7 +61,7 @@ func (db *DB) explain(err error) error {
 // TroubleError is an error that an operator has to remove. It names the database, the cause and what to do.
 type TroubleError struct {
 	Name string // of the database, see [DB.Name]
-	Hint string // what is wrong, and what to do about it
+	Hint string // the problem, and what to do about it
 	Err  error  // what the driver said
 }
 

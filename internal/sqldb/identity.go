@@ -37,8 +37,8 @@ func (db *DB) readIdentity(ctx context.Context, pool *sql.DB) (id string, err er
 	return id, err
 }
 
-// identify creates the identity if there is none. It is for the side that migrates, which holds the lock. A user who may
-// not make tables is not asked to where the table is there.
+// identify creates the identity if there is none. It is for the side that migrates, which holds the lock. If the table
+// exists, the user needs no right to create tables.
 func (db *DB) identify(ctx context.Context, pool *sql.DB) error {
 	id, err := db.readIdentity(ctx, pool)
 	if err == nil && id == "" {
@@ -67,7 +67,7 @@ func (db *DB) makeIdentity(ctx context.Context, pool *sql.DB) (id string, err er
 	if _, err := pool.ExecContext(ctx, text, identityRow, made.String()); err != nil {
 		return "", err
 	}
-	// Whatever is there counts.
+	// An existing identity wins.
 	err = pool.QueryRowContext(ctx, "SELECT uuid FROM "+identityTable+" WHERE id = ?", identityRow).Scan(&id)
 	return id, err
 }

@@ -36,11 +36,11 @@ const (
 	// A host in the same site answers within milliseconds; three lost SYN packets are
 	// repeated within 7 s.
 	defaultDialTimeout = 7 * time.Second
-	// Bounds the wait for one answer where no context does: above all for that of COMMIT.
+	// Bounds the wait for one answer if no context does: above all for that of COMMIT.
 	// A server that is paused for less does no harm, and no statement of ours is silent
 	// for so long. Migrations are exempt.
 	defaultReadTimeout = time.Minute
-	// A server that takes no bytes for so long is gone.
+	// A server that accepts no bytes for this long counts as down.
 	defaultWriteTimeout = 30 * time.Second
 )
 
@@ -58,7 +58,7 @@ const silentSeconds = "10"
 // endSilent says so to MariaDB. MySQL has no such setting; to it that part is a comment, and the rest changes nothing.
 const endSilent = "SET SESSION autocommit=1 /*M!100300 , idle_transaction_timeout=" + silentSeconds + " */"
 
-// side is what a pool of MySQL connections is for.
+// side is the purpose of a pool of MySQL connections.
 type side uint8
 
 const (
@@ -173,7 +173,7 @@ func (db *DB) newMySQLConnector(s side, again *redo, opened *atomic.Uint64) (dri
 	if err != nil {
 		return nil, err
 	}
-	// Whole seconds is what the server counts in.
+	// The server counts whole seconds.
 	lockSeconds := strconv.FormatInt(int64((opt.BusyTimeout+time.Second-1)/time.Second), 10)
 	c := &mysqlConnector{db: db, raw: raw, of: server, side: s, redo: again, opened: opened, setup: []string{
 		"SET NAMES utf8mb4 COLLATE utf8mb4_bin",
@@ -263,7 +263,7 @@ func (c *mysqlConnector) connector(server *mysqlServer) (driver.Connector, *mysq
 	return c.raw, c.of, nil
 }
 
-// mysqlLogger gets what the driver would print: details of errors that it also returns.
+// mysqlLogger gets the driver's messages: details of errors that it also returns.
 type mysqlLogger struct{ log *slog.Logger }
 
 func (l mysqlLogger) Print(v ...any) {

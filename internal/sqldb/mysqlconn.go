@@ -279,7 +279,7 @@ func (r *mysqlRows) NextResultSet() error {
 	return nil
 }
 
-// buffer reads what is left into memory.
+// buffer reads the remaining rows into memory.
 func (r *mysqlRows) buffer() {
 	for {
 		row := make([]driver.Value, len(r.columns))

@@ -155,7 +155,7 @@ func mysqlDuplicate(err error) bool {
 	return false
 }
 
-// mysqlReadOnlyServer reports whether it is the server that takes no writes.
+// mysqlReadOnlyServer reports whether the server is read-only.
 func mysqlReadOnlyServer(err error) bool {
 	switch number, _ := mysqlError(err); number {
 	case erReadOnlyMode:
@@ -214,7 +214,7 @@ func lackedRight(server *mysqlServer, err error) string {
 	return fmt.Sprintf("the user has no rights on the database, or it does not exist: GRANT %s ON %s TO %s", strings.Join(Rights(), ", "), database, user)
 }
 
-// mysqlLoginRefused reports whether the server does not let this user in, with this password.
+// mysqlLoginRefused reports whether the server refuses the user or the password.
 func mysqlLoginRefused(err error) bool {
 	switch number, _ := mysqlError(err); number {
 	case erAccessDenied, erAccessDeniedNoPasswd:
@@ -223,7 +223,7 @@ func mysqlLoginRefused(err error) bool {
 	return false
 }
 
-// explainMySQLOpen says why a database cannot be opened.
+// explainMySQLOpen explains why a database cannot be opened.
 func explainMySQLOpen(server *mysqlServer, err error) error {
 	wrap := func(what string) error { return fmt.Errorf("open database %s: %s: %w", server.name(), what, err) }
 	number, _ := mysqlError(err)
@@ -273,7 +273,7 @@ func Forbidden(err error) bool {
 	return false
 }
 
-// Rights are what a user needs on a MySQL database whose schema this program migrates:
+// Rights are the rights that a user needs on a MySQL database whose schema this program migrates:
 // GRANT them ON the database alone. Migrations drop nothing, and neither does the user.
 func Rights() []string {
 	return []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX"}

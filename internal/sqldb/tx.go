@@ -20,7 +20,7 @@ type Tx struct {
 	dialect Dialect
 }
 
-// Dialect tells which engine's texts this transaction understands.
+// Dialect returns the SQL dialect of this transaction.
 func (tx *Tx) Dialect() Dialect { return tx.dialect }
 
 // ExecContext runs a statement that returns no rows. An error that [Duplicate]

@@ -15,7 +15,7 @@ const (
 	forbiddenInterval = 30 * time.Second
 )
 
-// watch records what the connections have seen of the database's state. It is safe for concurrent use.
+// watch records the state of the database as seen by the connections. It is safe for concurrent use.
 type watch struct {
 	mu        sync.Mutex
 	damage    error     // the first sign of damaged data; kept until the program ends
@@ -54,7 +54,7 @@ func (w *watch) committed() {
 	}
 }
 
-// state returns what is known to be wrong, and whether a probe is due.
+// state returns the known problem, and whether a probe is due.
 func (w *watch) state(now time.Time) (err error, probe bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
