@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// Addresses is where a running process is found: the format of `serve --addresses FILE`. What the process does not have
-// is empty.
+// Addresses holds the addresses of a running process, in the format of `serve --addresses FILE`. The address of a service
+// that the process does not run is empty.
 type Addresses struct {
 	Gateway  string `json:"gateway,omitempty"`  // URL
 	Metadata string `json:"metadata,omitempty"` // gRPC, host:port
@@ -22,7 +22,7 @@ type Addresses struct {
 	PID      int    `json:"pid"`
 }
 
-// attrs is the part of a log line that says where the process is found, one attribute for each thing it has.
+// attrs returns the addresses of the process as log attributes.
 func (a Addresses) attrs() []slog.Attr {
 	var attrs []slog.Attr
 	for _, row := range []struct{ name, where string }{

@@ -18,19 +18,19 @@ import (
 	"movieexample.com/internal/telemetry"
 )
 
-// Options says what this process is.
+// Options configures a process.
 type Options struct {
 	// Services names the services to run; none means all.
 	Services []string
-	// Logger gets everything the system has to say; nil discards it.
+	// Logger gets all log lines; nil discards them.
 	Logger *slog.Logger
-	// Reread returns what reads the secret at a path of the configuration again, or nil where it was not read from a file: a
-	// password that is refused may have been replaced. Nil: no secret can be read again.
+	// Reread returns a function that reads the secret at a path of the configuration again, or nil if it did not come from a
+	// file: a refused password may have been replaced. If Reread is nil, no secret can be read again.
 	Reread func(path string) func() (string, error)
 }
 
-// New builds the services, opens their data and listens on every address; it serves nothing yet. An error has closed
-// everything again. It says which address is taken and by which flag it changes, or which process owns the data.
+// New builds the services, opens their data and listens on every address; it serves nothing yet. After an error everything
+// is closed again. The error says which address is taken and which flag changes it, or which process owns the data.
 func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 	began := time.Now()
 	if err := cfg.ValidateFor(opt.Services); err != nil {
@@ -82,7 +82,7 @@ func New(ctx context.Context, cfg Config, opt Options) (_ *App, err error) {
 			err = errors.Join(err, b.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	// Before any address: two processes on the same data shall hear about the data.
+	// Lock the data before opening any port, so that a second process on the same data reports the data, not the port.
 	for _, s := range services {
 		if !s.keepsData() {
 			continue

@@ -120,7 +120,7 @@ type answer struct {
 	body   string
 }
 
-// ask sends one request on a connection of its own, so that none stays behind.
+// ask sends one request on a new connection and closes the connection afterwards.
 func ask(t *testing.T, method, url, body string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -193,7 +193,7 @@ func awaitFilm(t *testing.T, gateway, id, status string, votes int) {
 	}
 }
 
-// TestSeparateProcesses runs each service as an app of its own, over real connections and a broker that none of them runs.
+// TestSeparateProcesses runs each service as a separate app, with real connections and an external broker.
 func TestSeparateProcesses(t *testing.T) {
 	broker, err := kafka.StartBroker(t.Context(), kafka.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
@@ -248,7 +248,7 @@ func TestSeparateProcesses(t *testing.T) {
 	}
 	awaitFilm(t, url, "tt1", "stale", 2)
 	if f := getFilm(t, url, "tt2"); f.RatingStatus != "unavailable" || f.Title != "A Film" {
-		t.Errorf("without the rating service a film whose rating nobody has seen is %+v, want it as unavailable", f)
+		t.Errorf("without the rating service a film whose rating was never read is %+v, want the rating unavailable", f)
 	}
 	if got := ask(t, http.MethodGet, movie.Admin+"/readyz", ""); got.status != http.StatusOK {
 		t.Errorf("movie can answer without rating, but is not ready: %+v", got)

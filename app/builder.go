@@ -73,7 +73,7 @@ type builder struct {
 	reread func(path string) func() (string, error)
 }
 
-// onClose registers what is closed at the end, in the reverse order of registration.
+// onClose registers a function that is called at the end, in the reverse order of registration.
 func (b *builder) onClose(name string, f func(context.Context) error) {
 	b.closes = append(b.closes, stop{name, f})
 }
@@ -88,18 +88,18 @@ func (b *builder) onDrain(name string, f func(context.Context) error) {
 	b.drains = append(b.drains, stop{name, f})
 }
 
-// serve registers what serves until it is drained. Its panic is a failure like any other, which ends the process in order: a
-// listener without a server is of no use.
+// serve registers a server that runs until it is drained. If it panics, the process stops in order, as after any failure: a
+// listener is useless without its server.
 func (b *builder) serve(name string, f func() error) {
 	b.serving = append(b.serving, job{name, func(context.Context) error { return b.guard.Do(name, f) }})
 }
 
-// background registers what runs until its context ends, which is after the draining. What panics is started again.
+// background registers a job that runs until its context ends, which is after the draining. A job that panics is restarted.
 func (b *builder) background(name string, f func(context.Context) error) {
 	b.jobs = append(b.jobs, job{name, func(ctx context.Context) error { return b.guard.Run(ctx, name, f) }})
 }
 
-// beforeReady registers what is waited for, when everything runs, before the process is ready.
+// beforeReady registers a job that the process runs, once everything serves, before it is ready.
 func (b *builder) beforeReady(name string, f func(context.Context) error) {
 	b.first = append(b.first, job{name, f})
 }

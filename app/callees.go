@@ -12,8 +12,8 @@ import (
 	"movieexample.com/internal/rpc"
 )
 
-// connectAll makes sure that a service has connections to those it calls: the in-process one to what this process runs, else to
-// the address that was given by --connect-…, or to what the registry knows.
+// connectAll connects a service to those it calls: in process if this process runs them, else to the address of --connect-…, or
+// to the instances in the registry.
 func (b *builder) connectAll(ctx context.Context, s service) error {
 	for _, name := range s.calls {
 		if err := b.connect(ctx, name); err != nil {
@@ -70,8 +70,8 @@ func (b *builder) required(name string) bool {
 	return slices.ContainsFunc(b.services, func(s service) bool { return slices.Contains(s.requires, name) })
 }
 
-// awaitCallees waits for the services without which those of this process have nothing to answer with. Who calls whom has no
-// circle, so they become ready one after the other in whatever order they are started.
+// awaitCallees waits for the services that those of this process require. The call graph has no cycle, so the services become
+// ready one after the other, whatever order they are started in.
 func (a *App) awaitCallees(ctx context.Context) {
 	for _, c := range a.callees {
 		if c.awaited {
@@ -80,7 +80,7 @@ func (a *App) awaitCallees(ctx context.Context) {
 	}
 }
 
-// unsaid is how long a callee is waited for without a word.
+// unsaid is how long awaitCallee waits before it logs that it waits.
 const unsaid = 200 * time.Millisecond
 
 func (a *App) awaitCallee(ctx context.Context, c callee) {

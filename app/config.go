@@ -140,7 +140,7 @@ func wildcard(host string) bool {
 	return host == "" || ip != nil && ip.IsUnspecified()
 }
 
-// DataDirectory is DataDir as an absolute path, or the user's data directory (XDG Base Directory Specification) where DataDir
+// DataDirectory returns DataDir as an absolute path, or the user's data directory (XDG Base Directory Specification) if DataDir
 // is empty. It fails without a home directory.
 func (c Config) DataDirectory() (string, error) {
 	if c.DataDir != "" {
@@ -186,7 +186,7 @@ func (c Config) databaseOf(service, dir string) string {
 	return "sqlite:" + filepath.Join(dir, service, service+".db")
 }
 
-// givenDatabase is what was said about where a service keeps its data; "" if nothing was.
+// givenDatabase returns the configured database of a service; "" if none is configured.
 func (c Config) givenDatabase(service string) string {
 	return cmp.Or(c.Databases.of(service), c.Database)
 }
@@ -204,8 +204,8 @@ func (c Config) ExternalBrokers() []string {
 	return c.Rating.Brokers
 }
 
-// company is which setting says that this process works with others, which can only be if they share their databases and their
-// Kafka; "" if none does.
+// company returns the setting that says that this process works with others, which requires that they share their databases and
+// their Kafka; "" if none does.
 func (c Config) company() string {
 	switch {
 	case c.Discovery != discovery.MemoryScheme && discovery.Validate(c.Discovery) == nil:
@@ -216,8 +216,8 @@ func (c Config) company() string {
 	return ""
 }
 
-// unsharedDatabase reports a service that would get an SQLite file in a process that works with others, without anyone having
-// said so: it would take its part of their work and hide it in a file.
+// unsharedDatabase reports a service that would use an SQLite file by default in a process that works with others: it would take
+// its part of their work and hide it in a file.
 func (c Config) unsharedDatabase(s service) error {
 	why := c.company()
 	if why == "" || c.givenDatabase(s.name) != "" {
@@ -241,8 +241,8 @@ func (c Config) usesDataDirectory(s service) bool {
 	return c.inDataDirectory(s) || s.name == "rating" && c.embeddedBroker()
 }
 
-// ownDirectory is the directory of which a process must be the only user because the service's data is there; "" where the
-// data is on a server, which several processes share.
+// ownDirectory returns the directory that the process must lock because the service's data is there; "" if the data is on a
+// server, which several processes share.
 func (c Config) ownDirectory(service, dir string) string {
 	path, file := strings.CutPrefix(c.databaseOf(service, dir), "sqlite:")
 	if !file {

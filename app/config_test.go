@@ -65,10 +65,10 @@ func TestValidate(t *testing.T) {
 		"gateway and movie":    {change: func(*app.Config) {}, services: "gateway movie", paths: "connect.metadata connect.rating"},
 		"rating alone":         {change: func(*app.Config) {}, services: "rating", paths: "rating.brokers", text: "--rating-brokers"},
 		"rating with a broker": {change: func(c *app.Config) { c.Rating.Brokers = []string{"a:1"} }, services: "rating", paths: "databases.rating", text: "MOVIEEXAMPLE_DATABASES_RATING_FILE"},
-		"rating with a broker and a file of its own": {change: func(c *app.Config) { c.Rating.Brokers, c.Database = []string{"a:1"}, "embedded" }, services: "rating"},
+		"rating with a broker and embedded database": {change: func(c *app.Config) { c.Rating.Brokers, c.Database = []string{"a:1"}, "embedded" }, services: "rating"},
 		"rating with a broker and a file":            {change: func(c *app.Config) { c.Rating.Brokers, c.Database = []string{"a:1"}, "sqlite:x.db" }, services: "rating"},
 		"all with a broker":                          {change: func(c *app.Config) { c.Rating.Brokers = []string{"a:1"} }, paths: "databases.metadata databases.rating", text: "rating.brokers says"},
-		"all with a broker and files of their own":   {change: func(c *app.Config) { c.Rating.Brokers, c.Database = []string{"a:1"}, "embedded" }},
+		"all with a broker and embedded databases":   {change: func(c *app.Config) { c.Rating.Brokers, c.Database = []string{"a:1"}, "embedded" }},
 		"metadata in company":                        {change: func(c *app.Config) { c.Discovery = "static:x" }, services: "metadata", paths: "databases.metadata", text: "the word embedded"},
 		"metadata in company, by name":               {change: func(c *app.Config) { c.Discovery, c.Databases.Metadata = "static:x", "embedded" }, services: "metadata"},
 		"all in company":                             {change: func(c *app.Config) { c.Discovery = "consul://127.0.0.1:8500" }, paths: "databases.metadata databases.rating rating.brokers", text: "discovery says"},
@@ -81,8 +81,8 @@ func TestValidate(t *testing.T) {
 		"a database for one": {change: func(c *app.Config) {
 			c.Database, c.Rating.Brokers = "mysql://rating:pw@db.example/rating", []string{"a:1"}
 		}, services: "rating"},
-		"one database for two":  {change: func(c *app.Config) { c.Database = "sqlite:x.db" }, services: "metadata rating movie gateway", paths: "database", text: "--databases-metadata and --databases-rating"},
-		"a database for nobody": {change: func(c *app.Config) { c.Database, c.Discovery = "sqlite:x.db", "dns:///{service}.example:80" }, services: "movie", paths: "database", text: "runs none"},
+		"one database for two": {change: func(c *app.Config) { c.Database = "sqlite:x.db" }, services: "metadata rating movie gateway", paths: "database", text: "--databases-metadata and --databases-rating"},
+		"an unused database":   {change: func(c *app.Config) { c.Database, c.Discovery = "sqlite:x.db", "dns:///{service}.example:80" }, services: "movie", paths: "database", text: "runs none"},
 		"a database each": {change: func(c *app.Config) {
 			c.Databases = app.Databases{Metadata: "mysql://m:pw@db.example/metadata", Rating: "sqlite:r.db"}
 		}},
@@ -92,7 +92,7 @@ func TestValidate(t *testing.T) {
 		"no such database":        {change: func(c *app.Config) { c.Databases.Rating = "postgres://x" }, paths: "databases.rating", text: "mysql://user:password@host:port/database"},
 		"a database without user": {change: func(c *app.Config) { c.Databases.Rating = "mysql://db.example/rating" }, paths: "databases.rating", text: "no user"},
 		"no such discovery":       {change: func(c *app.Config) { c.Discovery = "zookeeper://x" }, paths: "discovery", text: "consul"},
-		"movie finds by itself":   {change: func(c *app.Config) { c.Discovery = "consul://127.0.0.1:8500" }, services: "movie"},
+		"movie with Consul":       {change: func(c *app.Config) { c.Discovery = "consul://127.0.0.1:8500" }, services: "movie"},
 		"everywhere, with Consul": {change: func(c *app.Config) {
 			c.Discovery, c.InsecureNoAuth, c.Listen.Movie = "consul://127.0.0.1:8500", true, ":8083"
 		}, services: "movie", paths: "advertise", text: "listen.movie"},

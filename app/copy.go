@@ -16,7 +16,7 @@ import (
 	"movieexample.com/internal/sqldb"
 )
 
-// CopyOptions says what is copied where.
+// CopyOptions configures a copy.
 type CopyOptions struct {
 	// From and To are the URLs of two databases, as sqldb.Open takes them.
 	From, To string
@@ -28,13 +28,13 @@ type CopyOptions struct {
 	Logger *slog.Logger
 }
 
-// CopyResult is what a copy has done and proved.
+// CopyResult is the result of a copy.
 type CopyResult struct {
 	// Service is the one that the database belongs to.
 	Service string
 	// From and To are what messages call the databases.
 	From, To string
-	// Resumed: an earlier run had begun.
+	// Resumed reports that the copy resumed an earlier run.
 	Resumed bool
 	// Tables has what was found in each table, on both sides.
 	Tables []sqlcopy.TableCheck
@@ -92,7 +92,7 @@ func copyService(ctx context.Context, s service, from, to *sqldb.DB, opt CopyOpt
 		return result, err
 	}
 	result.Resumed = c.Resumed()
-	// First: it is of no use to copy for an hour what does not agree with itself.
+	// Audit first: copying inconsistent data for an hour is useless.
 	if result.Audited, err = auditClean(ctx, s, from); err != nil {
 		return result, err
 	}
@@ -108,7 +108,7 @@ func copyService(ctx context.Context, s service, from, to *sqldb.DB, opt CopyOpt
 	return result, c.Finish(ctx)
 }
 
-// auditClean is an error where the audit finds a difference.
+// auditClean returns an error if the audit finds a difference.
 func auditClean(ctx context.Context, s service, db *sqldb.DB) (checked int64, err error) {
 	first, n := "", 0
 	checked, err = s.audit(ctx, db, func(text string) {
@@ -152,10 +152,10 @@ func serviceOf(ctx context.Context, db *sqldb.DB) (service, error) {
 	case 0:
 		return service{}, fmt.Errorf("database %s has no table of %s: name the database that the service uses", db.Name(), strings.Join(names, " or "))
 	}
-	return service{}, fmt.Errorf("database %s has tables of several services: each service has a database of its own", db.Name())
+	return service{}, fmt.Errorf("database %s has tables of several services: each service needs its own database", db.Name())
 }
 
-// placeOf is where a database is, without the user.
+// placeOf returns the location of a database, without the user.
 func placeOf(db *sqldb.DB) string {
 	if _, place, ok := strings.Cut(db.Name(), "@"); ok && db.Dialect() == sqldb.MySQL {
 		return place
@@ -163,8 +163,8 @@ func placeOf(db *sqldb.DB) string {
 	return db.Name()
 }
 
-// lockCopied makes this process the only user of those of the databases that are files, as a service's process is. A source
-// that is not there is an error; opening it would make one.
+// lockCopied locks those of the databases that are files for this process alone, as a service does. A missing source is an
+// error; opening it would create it.
 func lockCopied(from, to string) (release func() error, err error) {
 	var releases []func() error
 	release = func() error {

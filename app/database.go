@@ -44,7 +44,7 @@ func (b *builder) database(ctx context.Context, name string, schema fs.FS) (*sql
 	return db, nil
 }
 
-// rereadDatabase is what reads the URL of a service's database again; nil where it did not come from a file.
+// rereadDatabase returns a function that reads the URL of a service's database again, or nil if it did not come from a file.
 func (b *builder) rereadDatabase(service string) func() (string, error) {
 	path := "database"
 	if b.cfg.Databases.of(service) != "" {
@@ -57,12 +57,12 @@ func (b *builder) rereadDatabase(service string) func() (string, error) {
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 2 * time.Second
-	// repeatLog is how often what is waited for is logged again.
+	// repeatLog is how often a wait is logged again.
 	repeatLog = 30 * time.Second
 )
 
-// await tries until there is no error, an error for which waiting is of no use, or the end of ctx. The log says what is
-// waited for and why, and when it came.
+// await retries try until it succeeds, fails with an error that is not worth waiting for, or ctx ends. It logs what it waits
+// for and why, and the end of the wait.
 func (b *builder) await(ctx context.Context, what string, worthWaiting func(error) bool, try func(context.Context) error) error {
 	began, logged := time.Now(), time.Time{}
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {

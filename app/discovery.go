@@ -8,7 +8,7 @@ import (
 	"movieexample.com/internal/discovery"
 )
 
-// openRegistry opens what --discovery says.
+// openRegistry opens the registry that --discovery names.
 func (b *builder) openRegistry(ctx context.Context) error {
 	ports := make(map[string]int)
 	for _, s := range serviceTable() {
@@ -27,8 +27,8 @@ func (b *builder) openRegistry(ctx context.Context) error {
 	return nil
 }
 
-// advertise remembers a service that listens on addr, so that it is registered when everything serves. No one but this
-// process looks into a registry in memory.
+// advertise remembers a service that listens on addr, so that it is registered when everything serves. A registry in memory
+// is visible to this process only, so nothing is advertised there.
 func (b *builder) advertise(service, addr string) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || b.cfg.Discovery == discovery.MemoryScheme {
@@ -40,7 +40,7 @@ func (b *builder) advertise(service, addr string) {
 	b.instances = append(b.instances, instance{service, net.JoinHostPort(host, port)})
 }
 
-// register makes the services of this process known. A registry that is away is the background's to wait for.
+// register registers the services of this process. If the registry is down, a background task retries.
 func (a *App) register(ctx context.Context) error {
 	for _, i := range a.instances {
 		deregister, err := a.registry.Register(ctx, i.service, i.addr)

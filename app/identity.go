@@ -73,7 +73,7 @@ func (a *App) databases(ctx context.Context, service string) (map[string][]strin
 	return found, nil
 }
 
-// refuseStrangers is an error where instances of a service of this process work on another database.
+// refuseStrangers returns an error if instances of a service of this process work on another database.
 func (a *App) refuseStrangers(ctx context.Context) error {
 	for service, own := range a.identities {
 		if !slices.Contains(a.compared, service) {

@@ -19,7 +19,7 @@ type Migrations struct {
 	Service string
 	// Database is what messages call it: a file's path, or user@host:port/name.
 	Database string
-	// List is empty where the database is an SQLite file that is not there yet.
+	// List is empty if the database is an SQLite file that does not exist yet.
 	List []sqldb.Migration
 }
 
@@ -34,7 +34,7 @@ func (m Migrations) Pending() int {
 	return n
 }
 
-// ValidateData is Validate for a program that only opens the databases of the services named, of all where none is named.
+// ValidateData is Validate for a program that only opens the databases of the named services, or of all if none is named.
 func (c Config) ValidateData(names []string) error {
 	keepers, err := selectKeepers(names)
 	if err != nil {
@@ -43,7 +43,7 @@ func (c Config) ValidateData(names []string) error {
 	return errors.Join(c.Validate(), c.checkDatabases(keepers))
 }
 
-// selectKeepers are the rows of the table that keep data and that names asks for, all where it asks for none.
+// selectKeepers returns the rows of the named services that keep data, or of all such services if names is empty.
 func selectKeepers(names []string) ([]service, error) {
 	services, err := selectServices(names)
 	if err != nil {
@@ -60,17 +60,17 @@ func selectKeepers(names []string) ([]service, error) {
 	return keepers, nil
 }
 
-// Migrate brings the schemas of the databases up to date, as each service does when it starts, and returns what is there
-// then. It may run at the same time as others and beside services of this release and the last. An SQLite file must not be
-// in use.
+// Migrate brings the schemas of the databases up to date, as each service does when it starts, and returns all migrations
+// then. It may run concurrently with other migrations, and beside services of this release and the previous one. An SQLite
+// file must not be in use.
 func Migrate(ctx context.Context, cfg Config, opt Options) ([]Migrations, error) {
 	return eachDatabase(ctx, cfg, opt, true, func(ctx context.Context, s service, db *sqldb.DB) error {
 		return db.Migrate(ctx, s.schema())
 	})
 }
 
-// ReadMigrations returns the migrations of the databases and changes nothing. An SQLite file that is not there yet is
-// not made.
+// ReadMigrations returns the migrations of the databases and changes nothing. A missing SQLite file is
+// not created.
 func ReadMigrations(ctx context.Context, cfg Config, opt Options) ([]Migrations, error) {
 	return eachDatabase(ctx, cfg, opt, false, func(context.Context, service, *sqldb.DB) error { return nil })
 }

@@ -84,7 +84,7 @@ func (b *builder) listen(ctx context.Context, name string) (net.Listener, error)
 	return b.limiter.Listen(ln, limits), nil
 }
 
-// listen opens the listener; an error says by which flag the address changes.
+// listen opens the listener; an error names the flag that changes the address.
 func (l listener) listen(ctx context.Context) (net.Listener, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -123,8 +123,8 @@ func (b *builder) broker(ctx context.Context) (string, error) {
 }
 
 // awaitTopic waits until ingestion has created the topic of rating events: a client that publishes as soon as the process is
-// ready shall not hear that there is none. Only for the embedded broker, which is there; another one may be down for
-// hours, and the process serves without it.
+// ready must not fail for want of a topic. It is only for the embedded broker, which is always up; an external one may be
+// down for hours, and the process serves without it.
 func (b *builder) awaitTopic(ctx context.Context, broker string) error {
 	cl, err := kafka.NewClient(kafka.Config{Brokers: []string{broker}})
 	if err != nil {
@@ -177,7 +177,7 @@ func (b *builder) admin(ctx context.Context, registry *prometheus.Registry) erro
 		Logger: b.log.With("component", "admin"), Gatherer: registry, Ready: b.ready.Ready,
 		Listen: b.cfg.Listen.Admin, AllowedHosts: b.cfg.AdminAllowedHosts,
 	})
-	// At once, not with the others: an operator can watch what the start waits for.
+	// The admin listener serves at once, before the others, so that an operator can see what the start waits for.
 	served := make(chan error, 1)
 	go func() { served <- admin.Serve(ln) }()
 	b.ready.Add("start", b.started)

@@ -11,8 +11,8 @@ import (
 	"movieexample.com/app"
 )
 
-// TestOwnWritesAreSeen: who writes, deletes or creates a film through a gateway reads at once what was done, by itself, in a batch and
-// on its page, whichever of two movie services is asked; both have just read the film as it was, and keep it.
+// TestOwnWritesAreSeen: a client that writes, deletes or creates a film through a gateway sees its write at once, in a single read,
+// in a batch and on the film's page, whichever of two movie services answers. Both have the old film in their caches.
 func TestOwnWritesAreSeen(t *testing.T) {
 	all := run(t, testConfig(t.TempDir())) // of which only metadata and rating are used
 	cfg := testConfig("")

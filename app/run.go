@@ -55,8 +55,8 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// leave deregisters the process and waits for the configured delay, so that callers move to other instances. That a
-// registry is away is no failure of the stop: callers find out by their connections, as they do when a process dies.
+// leave deregisters the process and waits for the configured delay, so that callers move to other instances. An
+// unreachable registry does not fail the stop: callers notice when their connections close, as they do when a process dies.
 func (a *App) leave(ctx context.Context) {
 	if err := runStops(ctx, time.Now().Add(leaveTimeout), a.leaves); err != nil {
 		a.log.Warn("deregistration incomplete", "error", err)
@@ -64,8 +64,8 @@ func (a *App) leave(ctx context.Context) {
 	a.leaves = nil
 	if a.delay > 0 {
 		a.log.Info("serving until callers have moved to other instances", "for", a.delay)
-		// Not without a pause: then each server says so when its turn to drain has come, and until then those who end before
-		// it can call it.
+		// Only with a delay. Without one, each server reports not serving when its drain starts, so that the servers that drain
+		// before it can still call it.
 		for _, s := range a.servers {
 			s.SetServing(false)
 		}
@@ -76,9 +76,8 @@ func (a *App) leave(ctx context.Context) {
 // leaveTimeout bounds the deregistrations, so that a registry that is gone does not hold up the stop.
 const leaveTimeout = 2 * time.Second
 
-// becomeReady waits for what has to be there first: for the rest of this process not for ever, since it can answer calls
-// without; for the services that it cannot do without, as long as it takes. It does nothing more once ctx has ended. An
-// error says that this process must not serve.
+// becomeReady waits until the process can serve. The wait for its own jobs is bounded, since it can answer calls without them;
+// the wait for required services is not. It returns early when ctx ends. After an error the process must not serve.
 func (a *App) becomeReady(ctx context.Context) error {
 	firstCtx, cancel := context.WithTimeout(ctx, firstTimeout)
 	defer cancel()
@@ -100,7 +99,7 @@ func (a *App) becomeReady(ctx context.Context) error {
 	if err := a.register(ctx); err != nil && ctx.Err() == nil {
 		a.log.Error("service registration failed", "error", err)
 	}
-	// Once more: two that start at the same time do not find each other before, but both are registered by now.
+	// Check again: two processes that start at the same time cannot see each other before they are registered.
 	if a.registers {
 		a.awaitInstances(ctx)
 		if err := a.refuseStrangers(ctx); err != nil {
@@ -112,14 +111,14 @@ func (a *App) becomeReady(ctx context.Context) error {
 	return nil
 }
 
-// firstTimeout bounds the wait for what has to be there before the process is ready; it takes milliseconds.
+// firstTimeout bounds the wait for the jobs that run before the process is ready. They normally take milliseconds.
 const firstTimeout = 5 * time.Second
 
-// grace is what each step of a stop gets when the time for all is over: one slow request at the edge must not cut
-// off the steps after it, which end at once without slow requests.
+// grace is the least time that each step of a stop gets, even after the overall deadline: one slow request at the gateway must
+// not cut off the steps after it, which end at once without slow requests.
 const grace = 250 * time.Millisecond
 
-// bounded is ctx until the deadline, but for grace at least.
+// bounded returns ctx with the deadline, or with grace from now if that is later.
 func bounded(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
 	if least := time.Now().Add(grace); deadline.Before(least) {
 		deadline = least
@@ -168,7 +167,7 @@ func (g jobGroup) wait(ctx context.Context, deadline time.Time) error {
 	return errors.Join(errs...)
 }
 
-// close ends everything in the reverse order of its opening. Nothing there waits for anybody outside.
+// close closes everything in the reverse order of its opening. No step waits for another process.
 func (a *App) close(ctx context.Context) error {
 	deadline := time.Now()
 	err := errors.Join(runStops(ctx, deadline, a.drains), runStops(ctx, deadline, a.closes))

@@ -55,7 +55,7 @@ func TestRunOrder(t *testing.T) {
 	}
 }
 
-// TestRunStopsWhenSomethingFails: what should run for ever and ends in an error ends the process, in order.
+// TestRunStopsWhenSomethingFails: an error in a job that should never end stops the process in order.
 func TestRunStopsWhenSomethingFails(t *testing.T) {
 	a := bareApp(time.Minute)
 	broken := errors.New("disk is full")

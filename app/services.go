@@ -33,7 +33,7 @@ func ServiceNames() []string {
 	return names
 }
 
-// selectServices returns the rows that names asks for, all where it asks for none.
+// selectServices returns the rows of the named services, or all rows if names is empty.
 func selectServices(names []string) ([]service, error) {
 	table := serviceTable()
 	if len(names) == 0 {

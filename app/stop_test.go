@@ -120,7 +120,7 @@ func TestStopDrains(t *testing.T) {
 	p.cancel()
 	awaitDraining(t, p)
 	awaitRefused(t, strings.TrimPrefix(p.Gateway, "http://"))
-	// The street door is closed and waits for us, so nothing behind it has begun to stop.
+	// The gateway no longer accepts connections and waits for this request, so no service behind it has begun to stop.
 	for _, addr := range []string{p.Metadata, p.Rating, p.Movie} {
 		if got := health(t, addr, time.Minute); got != healthpb.HealthCheckResponse_SERVING {
 			t.Errorf("the service on %s is %s while the gateway drains", addr, got)

@@ -72,7 +72,7 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// ValidateFor is Validate for a process that runs the services named, all where none is named. It also refuses a choice in
+// ValidateFor is Validate for a process that runs the named services, or all if none is named. It also refuses a choice in
 // which a service could not reach another one, or could not be reached.
 func (c Config) ValidateFor(names []string) error {
 	services, err := selectServices(names)
@@ -157,7 +157,7 @@ func (c Config) checkDatabases(services []service) error {
 	return errors.Join(errs...)
 }
 
-// checkDiscovery reports what is wrong with the settings about finding and being found.
+// checkDiscovery reports what is wrong with the settings of discovery.
 func (c Config) checkDiscovery() []error {
 	var errs []error
 	if err := discovery.Validate(c.Discovery); err != nil {

@@ -23,7 +23,7 @@ type Difference struct {
 	Recomputed int64  `json:"recomputed"`
 }
 
-// AuditSummary tells what an audit has looked at.
+// AuditSummary is the result of an audit.
 type AuditSummary struct {
 	// Aggregates is the number of aggregates recomputed, and Ratings that of the rows they were recomputed from.
 	Aggregates  int64 `json:"aggregates"`

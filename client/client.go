@@ -32,8 +32,8 @@ const (
 	Kafka    = "kafka"
 )
 
-// Addresses is where a running system is found. An empty address is one that is not known: what needs it fails and says so. Of a
-// service with several instances there may be several, separated by commas: calls go to those that answer.
+// Addresses holds the addresses of a running system. A call that needs an empty address fails with an error that says so. A
+// service with several instances may have several addresses, separated by commas: calls go to those that answer.
 type Addresses struct {
 	Metadata string   // gRPC, host:port
 	Rating   string   // gRPC, host:port
@@ -55,7 +55,7 @@ func DefaultAddresses() Addresses {
 	}
 }
 
-// ReadAddresses reads an addresses file; see [addresses.Read]. What it does not name is empty, but for the topic.
+// ReadAddresses reads an addresses file; see [addresses.Read]. Addresses that are not in it are empty; the topic has its default.
 func ReadAddresses(file string) (Addresses, error) {
 	found, err := addresses.Read(file)
 	if err != nil {

@@ -79,7 +79,7 @@ func (c *Client) deadLetterPages(ctx context.Context, limit int, each func(page 
 	}
 }
 
-// ReplaySummary tells what became of dead letters that were tried again.
+// ReplaySummary is the result of replaying dead letters.
 type ReplaySummary struct {
 	// Replayed is the number of events applied; they are no longer dead letters.
 	Replayed int64 `json:"replayed"`

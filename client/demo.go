@@ -41,7 +41,7 @@ type DemoOptions struct {
 // demoSize is how many ratings the load makes up, and how many users' they are.
 type demoSize struct{ users, ratings int }
 
-// DemoSummary tells what LoadDemo has done.
+// DemoSummary is the result of LoadDemo.
 type DemoSummary struct {
 	Films FilmCounts `json:"films"`
 	// Ratings is the number of synthetic ratings of the demo, and Users that of their users.

@@ -37,7 +37,7 @@ func (o ExportOptions) withDefaults() ExportOptions {
 	return o
 }
 
-// ExportSummary tells what an export has written.
+// ExportSummary is the result of an export.
 type ExportSummary struct {
 	// Rows is the number of movies or ratings.
 	Rows    int64   `json:"rows"`

@@ -54,7 +54,7 @@ func (o FileOptions) withDefaults() FileOptions {
 	return o
 }
 
-// MoviesSummary tells what ImportMovies has done.
+// MoviesSummary is the result of ImportMovies.
 type MoviesSummary struct {
 	Films FilmCounts `json:"films"`
 	// Rejected is the number of rows that did not go in: those that are not films, and those that were refused.
@@ -137,7 +137,7 @@ func (c *Client) importMovies(ctx context.Context, r *countingReader, opt FileOp
 	return readErr
 }
 
-// RatingsSummary tells what ImportRatings has done.
+// RatingsSummary is the result of ImportRatings.
 type RatingsSummary struct {
 	Ratings RatingCounts `json:"ratings"`
 	// Rejected is the number of rows that did not go in.

@@ -25,7 +25,7 @@ const (
 	filmCalls = 3
 )
 
-// FilmCounts tells what became of films.
+// FilmCounts counts the outcomes of films.
 type FilmCounts struct {
 	// Read is the number of films that were read, and is the sum of the others.
 	Read      int64 `json:"read"`
@@ -85,7 +85,7 @@ type filmWriter struct {
 	group  errgroup.Group
 	batch  []filmRow
 	films  int             // in batch
-	turn   <-chan struct{} // closed when the last batch has told what it had to
+	turn   <-chan struct{} // closed when the last batch has reported its films
 
 	// refused and partial are called for films that did not go in, or not completely, one call at a time.
 	refused, partial func(row filmRow, reason string)
@@ -156,7 +156,7 @@ func (w *filmWriter) fail(err error) {
 	w.cancel()
 }
 
-// finish sends what is left, waits for all calls and returns the counts and the first error.
+// finish sends the last batch, waits for all calls and returns the counts and the first error.
 func (w *filmWriter) finish() (FilmCounts, error) {
 	defer w.cancel()
 	if w.ctx.Err() == nil {

@@ -43,11 +43,11 @@ type IMDbOptions struct {
 	Progress func(Progress)
 }
 
-// IMDbSummary tells what ImportIMDb has done.
+// IMDbSummary is the result of ImportIMDb.
 type IMDbSummary struct {
 	Directory string     `json:"directory"`
 	Films     FilmCounts `json:"films"`
-	// Rows is how many rows each file has; a file that is missing, or of no use without another one, is not in it.
+	// Rows is how many rows each file has; a file that is missing, or useless without another one, is not in it.
 	Rows map[string]int64 `json:"rows"`
 	// OtherTypes is the number of titles that are not films, and Adult that of adult films: both are left out.
 	OtherTypes int64 `json:"otherTypes"`

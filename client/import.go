@@ -39,7 +39,7 @@ type ImportOptions struct {
 	Progress func(Progress)
 }
 
-// ImportSummary tells what an import has done.
+// ImportSummary is the result of an import.
 type ImportSummary struct {
 	Directory string       `json:"directory"`
 	Films     FilmCounts   `json:"films"`

@@ -26,8 +26,8 @@ type IngestPartition struct {
 	Halted string `json:"halted,omitempty"`
 }
 
-// Ingestion lists the partitions. brokersError says why the brokers did not tell what they know; it is empty if they did. What is
-// from them is then as of when they answered last, or missing.
+// Ingestion lists the partitions. brokersError says why the brokers did not answer; it is empty if they did. Without an
+// answer, the values that come from them are those of their last answer, or missing.
 func (c *Client) Ingestion(ctx context.Context) (list []IngestPartition, brokersError string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
@@ -50,7 +50,7 @@ type Resume struct {
 	Partition int32
 	From      ResumePoint
 	Offset    int64 // for ResumeAtOffset
-	DryRun    bool  // only tell what would happen
+	DryRun    bool  // report what would happen, and change nothing
 	Force     bool  // also if the partition is not halted
 }
 
@@ -71,10 +71,10 @@ type Resumed struct {
 	Partition int32  `json:"partition"`
 	OldOffset *int64 `json:"oldOffset,omitempty"` // nil: nothing was ever ingested of it
 	NewOffset int64  `json:"newOffset"`
-	Skipped   int64  `json:"skipped"`  // in the log, and passed over
+	Skipped   int64  `json:"skipped"`  // in the log, and skipped
 	Lost      int64  `json:"lost"`     // never ingested, and no longer in the log
 	Repeated  int64  `json:"repeated"` // ingested, and read again, which changes nothing
-	// GivenUp says in words what is not ingested and never will be.
+	// GivenUp describes the records that will never be ingested.
 	GivenUp []string `json:"givenUp"`
 	Halted  string   `json:"halted,omitempty"` // why it was halted
 	DryRun  bool     `json:"dryRun,omitempty"`

@@ -32,7 +32,7 @@ type Progress struct {
 // progressInterval is how often progress is reported: often enough for a bar that moves.
 const progressInterval = 100 * time.Millisecond
 
-// meter reports what read returns, now and then and once more at the end, from one goroutine at a time. End it with stop.
+// meter reports what read returns, periodically and at the end, from one goroutine at a time. End it with stop.
 func meter(report func(Progress), read func() Progress) (stop func()) {
 	if report == nil {
 		return func() {}
@@ -61,7 +61,7 @@ func meter(report func(Progress), read func() Progress) (stop func()) {
 // movieType is the record type of films.
 const movieType = "movie"
 
-// RatingCounts tells what became of ratings.
+// RatingCounts counts the outcomes of ratings.
 type RatingCounts struct {
 	// Read is the number of well-formed rows read.
 	Read int64 `json:"read"`

@@ -20,7 +20,7 @@ type PublishOptions struct {
 	Refused func(*events.RefusedError)
 }
 
-// PublishSummary tells what became of the events of a file.
+// PublishSummary counts the outcomes of the events of a file.
 type PublishSummary struct {
 	// Read is the number of events in the file, as far as it was read.
 	Read int64 `json:"read"`

@@ -3,7 +3,6 @@ package metadata
 import (
 	"context"
 
-	"movieexample.com/internal/sqldb"
 )
 
 // tailLength is how many of a feed's last numbers can be lost and still be noticed. A writer waits until its commit is on disk, so
@@ -26,8 +25,8 @@ const maxChunk = 32_000
 type feed struct {
 	name string
 	// after reads what has a greater number, of reads films by id.
-	after func(ctx context.Context, q sqldb.Queryer, number int64, do func(entry)) error
-	of    func(ctx context.Context, q sqldb.Queryer, ids []string, do func(entry)) error
+	after func(ctx context.Context, q queryer, number int64, do func(entry)) error
+	of    func(ctx context.Context, q queryer, ids []string, do func(entry)) error
 	// gone is the entry of a film that of does not find, without its id.
 	gone  entry
 	apply func([]entry)
@@ -69,18 +68,18 @@ func (f *feed) outOfReach(head int64) bool {
 }
 
 // follow applies what has new numbers.
-func (f *feed) follow(ctx context.Context, q sqldb.Queryer, head int64) (changes int, err error) {
+func (f *feed) follow(ctx context.Context, q queryer, head int64) (changes int, err error) {
 	return f.read(ctx, q, f.at, head, func(entry) bool { return true })
 }
 
 // finishLoad applies what happened while the films were loaded, and starts the tail.
-func (f *feed) finishLoad(ctx context.Context, q sqldb.Queryer, head int64) (changes int, err error) {
+func (f *feed) finishLoad(ctx context.Context, q queryer, head int64) (changes int, err error) {
 	return f.read(ctx, q, f.start(), head, func(e entry) bool { return e.number > f.settled })
 }
 
 // reread compares the tail with the database and corrects the index, while it follows. It returns how many films were
 // wrong in the index.
-func (f *feed) reread(ctx context.Context, q sqldb.Queryer, head int64) (changes, wrong int, err error) {
+func (f *feed) reread(ctx context.Context, q queryer, head int64) (changes, wrong int, err error) {
 	f.pass++
 	known, start := f.at, f.start()
 	changes, err = f.read(ctx, q, start, head, func(e entry) bool {
@@ -130,7 +129,7 @@ func (f *feed) reread(ctx context.Context, q sqldb.Queryer, head int64) (changes
 
 // read applies what has a greater number than from and is fresh; it only remembers the rest. Afterwards at is the
 // feed's last number, which was head or greater.
-func (f *feed) read(ctx context.Context, q sqldb.Queryer, from, head int64, fresh func(entry) bool) (changes int, err error) {
+func (f *feed) read(ctx context.Context, q queryer, from, head int64, fresh func(entry) bool) (changes int, err error) {
 	var chunk []entry
 	last := from
 	err = f.after(ctx, q, from, func(e entry) {

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"movieexample.com/internal/fault"
-	"movieexample.com/internal/sqldb"
 	"movieexample.com/metadata/internal/search"
 )
 
@@ -187,7 +186,7 @@ func (x *indexer) run(ctx context.Context) {
 // error is counted, and logged if the last attempt had none; the next attempt continues where this one ended.
 // It returns how many changes it found.
 func (x *indexer) refresh(ctx context.Context) (changes int, err error) {
-	return changes, x.look(ctx, func(ctx context.Context, q sqldb.Queryer, opened uint64, look int64) (err error) {
+	return changes, x.look(ctx, func(ctx context.Context, q queryer, opened uint64, look int64) (err error) {
 		if x.complete {
 			changes, err = x.follow(ctx, q, opened, look)
 		}
@@ -200,16 +199,16 @@ func (x *indexer) refresh(ctx context.Context) (changes int, err error) {
 
 // start loads for at most startBudget.
 func (x *indexer) start(ctx context.Context) {
-	_ = x.look(ctx, func(ctx context.Context, q sqldb.Queryer, opened uint64, look int64) error { // run retries
+	_ = x.look(ctx, func(ctx context.Context, q queryer, opened uint64, look int64) error { // run retries
 		return x.load(ctx, q, opened, look, x.now().Add(startBudget))
 	})
 }
 
 // look runs fn in one session of the database, with the number of sessions opened so far and the number of the look.
-func (x *indexer) look(ctx context.Context, fn func(ctx context.Context, q sqldb.Queryer, opened uint64, look int64) error) error {
+func (x *indexer) look(ctx context.Context, fn func(ctx context.Context, q queryer, opened uint64, look int64) error) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	err := x.store.db.Session(ctx, func(ctx context.Context, q sqldb.Queryer, opened uint64) error {
+	err := x.store.db.Session(ctx, func(ctx context.Context, q queryer, opened uint64) error {
 		return fn(ctx, q, opened, x.looks.Add(1))
 	})
 	switch {
@@ -231,7 +230,7 @@ func (x *indexer) look(ctx context.Context, fn func(ctx context.Context, q sqldb
 
 // load continues to load the catalogue until it is complete or the deadline, if there is one, has
 // passed.
-func (x *indexer) load(ctx context.Context, q sqldb.Queryer, opened uint64, look int64, deadline time.Time) error {
+func (x *indexer) load(ctx context.Context, q queryer, opened uint64, look int64, deadline time.Time) error {
 	if !x.begun || opened != x.opened { // the database may have lost what was loaded so far
 		at, err := x.store.numbers(ctx, q)
 		if err != nil {
@@ -267,7 +266,7 @@ func (x *indexer) load(ctx context.Context, q sqldb.Queryer, opened uint64, look
 
 // follow applies what happened since the last time, and returns how many changes that were. If the database lost so much that
 // the index has to be loaded again, it clears complete.
-func (x *indexer) follow(ctx context.Context, q sqldb.Queryer, opened uint64, look int64) (changes int, err error) {
+func (x *indexer) follow(ctx context.Context, q queryer, opened uint64, look int64) (changes int, err error) {
 	asOf := x.now()
 	head, err := x.store.numbers(ctx, q)
 	if err != nil {

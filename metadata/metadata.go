@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"movieexample.com/internal/groupcommit"
-	"movieexample.com/internal/sqldb"
 )
 
 // Deps is what the service needs from the process it runs in.
@@ -20,7 +19,7 @@ type Deps struct {
 	// Metrics registers the service's metrics; nil leaves them unregistered.
 	Metrics prometheus.Registerer
 	// DB is the catalogue's database. Required. Only this service may use its tables.
-	DB *sqldb.DB
+	DB *Database
 	// Changed, if not nil, is called with the id of each movie in a put or a deletion, regardless of the outcome, before the request
 	// is answered. It must return at once.
 	Changed func(id string)

@@ -27,10 +27,16 @@ func Schema() fs.FS {
 	return files
 }
 
+// Database is where the service keeps its films.
+type Database = sqldb.DB
+
+// queryer reads from the database; only the store knows SQL.
+type queryer = sqldb.Queryer
+
 // store is the catalogue's database (schema/). The table movies is the truth; movie_listings and external_ids are its
 // indexes, and movie_changes is the feed of the films that changed last: a transaction that changes one changes the others.
 // The table movie_votes has the numbers of ratings, which other services count.
-type store struct{ db *sqldb.DB }
+type store struct{ db *Database }
 
 func (s *store) movie(ctx context.Context, id string) (Movie, bool, error) {
 	return s.queryMovie(ctx, selectMovies+"WHERE m.id = ?", id)

@@ -30,8 +30,8 @@ func Named(file string) (f Format, ok bool) {
 	return "", false
 }
 
-// Sniff returns the format that r begins with, and a reader with all of r in it: JSON begins with a brace or a
-// bracket, and CSV with the name of a column. What is empty is neither, and passes for JSON lines.
+// Sniff returns the format that r begins with, and a reader that returns all of r: JSON begins with a brace or a
+// bracket, and CSV with the name of a column. Empty input counts as JSON lines.
 func Sniff(r io.Reader) (Format, io.Reader, error) {
 	b := bufio.NewReader(r)
 	for n := 1; n <= b.Size(); n++ {

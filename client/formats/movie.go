@@ -123,7 +123,7 @@ type MovieRow struct {
 }
 
 // ReadMovies streams the movies of a file; name is for errors. A CSV file must have the columns id and title;
-// if whole is set, all of [MovieColumns]: who replaces movies by what is in the file must mean what is not.
+// if whole is set, all of [MovieColumns], because replacing a movie also clears the fields that the file lacks.
 //
 // A [*RowError] is a rejected row, and reading continues. Any other error (r's, a wrong
 // header) is the last thing that the stream yields.

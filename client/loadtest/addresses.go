@@ -5,7 +5,7 @@ import (
 	"movieexample.com/client/addresses"
 )
 
-// DefaultTargets is where a system runs that was told nothing else, and what is asked of it.
+// DefaultTargets returns the default addresses of a system, and the default requests.
 func DefaultTargets() Targets {
 	a := client.DefaultAddresses()
 	return Targets{

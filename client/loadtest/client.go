@@ -23,8 +23,8 @@ import (
 	"movieexample.com/internal/kafka"
 )
 
-// Targets says where the endpoints of a system are and what is asked at them. Several addresses of an endpoint are several
-// instances: requests go to them in turns.
+// Targets names the endpoints of a system and the requests to send to them. Several addresses of an endpoint are several
+// instances: they get requests in turn.
 type Targets struct {
 	Gateways []string // URLs, http://host:port
 	Movie    []string // gRPC, host:port; as the two below
@@ -33,16 +33,16 @@ type Targets struct {
 	Brokers  []string // Kafka, host:port
 	Topic    string   // of rating events; empty means "ratings"
 
-	// Mix is what is asked; empty means DefaultMix.
+	// Mix is the mix of requests; empty means DefaultMix.
 	Mix Mix
-	// Connections is how many there are to each endpoint, at least one to each of its addresses; 0 means 8. HTTP/1.1 has one request at a
-	// time on each, and a request that waits for a free one is being waited for; gRPC and Kafka have many. Kafka's client has one
-	// connection to each broker, whatever this says.
+	// Connections is the number of connections to each endpoint, at least one to each of its addresses; 0 means 8. HTTP/1.1 carries
+	// one request at a time on each, and the wait for a free connection counts as latency; gRPC and Kafka carry many. The Kafka
+	// client always has one connection to each broker.
 	Connections int
-	// Films bounds how many films are read from the system and asked for; 0 means 10,000.
+	// Films is the most films that are read from the system and requested; 0 means 10,000.
 	Films int
-	// Zipf is the exponent of the choice among them: the film of rank k by votes is asked for 1/k^Zipf as often as the first.
-	// 0 asks for all alike; the command's default is 1.
+	// Zipf is the exponent of the choice among them: the film of rank k by votes is requested 1/k^Zipf as often as the first.
+	// With 0 all are equally likely; the command's default is 1.
 	Zipf float64
 	// Remote allows targets on other machines.
 	Remote bool
@@ -57,7 +57,7 @@ const (
 const (
 	// contact bounds the wait for the first answer of an endpoint.
 	contact = 10 * time.Second
-	// keepUnanswered is how long Kafka may be silent: longer than any Plan.Timeout, so that a run is not ended by it.
+	// keepUnanswered is how long Kafka may be silent: longer than any Plan.Timeout, so that it does not end a run.
 	keepUnanswered = 2 * time.Minute
 )
 

@@ -23,7 +23,7 @@ const (
 	CodeConnection = "connection"
 )
 
-// StatusError is an HTTP answer that is not the one wanted.
+// StatusError is the code of an unexpected HTTP answer.
 type StatusError int
 
 // Error is the code and its text.

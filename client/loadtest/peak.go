@@ -9,14 +9,14 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// PeakSearch says how the highest rate is looked for that the system bears.
+// PeakSearch configures the search for the highest rate that the system sustains.
 type PeakSearch struct {
-	// Plan is that of the last run, at half the peak, for Duration; its Rate is where the search begins. What else is in it
-	// holds for all steps.
+	// Plan is the plan of the last run, at half the peak, for Duration; its Rate is the first rate of the search. Its other
+	// fields apply to every step.
 	Plan Plan
 	// Step is how long each rate is tried, after a warm-up of a quarter of it; 0 means five seconds.
 	Step time.Duration
-	// P99 is the longest 99th percentile of all requests that still is bearable; 0 means 100 ms.
+	// P99 is the highest acceptable 99th percentile of all requests; 0 means 100 ms.
 	P99 time.Duration
 	// FailedShare is the greatest share of requests without a right answer that still is; 0 means 0.001.
 	FailedShare float64

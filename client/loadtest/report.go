@@ -7,11 +7,11 @@ import (
 	"movieexample.com/internal/telemetry"
 )
 
-// Report is what came of a run. Its JSON form is what `movieexample bench -o json` prints.
+// Report is the result of a run. Its JSON form is what `movieexample bench -o json` prints.
 type Report struct {
-	// Offered is the rate that was asked for, in requests per second.
+	// Offered is the planned rate, in requests per second.
 	Offered float64 `json:"offeredRate"`
-	// Seconds is how long requests were counted, WarmupSeconds how long they were not before.
+	// Seconds is how long requests were counted, WarmupSeconds how long the warm-up before it was.
 	Seconds       float64  `json:"seconds"`
 	WarmupSeconds float64  `json:"warmupSeconds"`
 	Arrivals      Arrivals `json:"arrivals"`
@@ -19,17 +19,17 @@ type Report struct {
 	// All sums up all kinds; its latencies are those of all requests together.
 	All   Kind   `json:"all"`
 	Kinds []Kind `json:"kinds"`
-	// SentLate is how long after its time a request was sent, in milliseconds. It is part of the latencies. Where Outstanding
+	// SentLate is how long after its due time a request was sent, in milliseconds. It is part of the latencies. If Outstanding
 	// was never reached, it is the generator's own lateness.
 	SentLate Latency `json:"sentLateMs"`
-	// Interrupted: it was ended before its end. Abandoned requests were under way then and are counted nowhere else.
+	// Interrupted reports that the run was stopped early. Abandoned requests were in flight then and are counted nowhere else.
 	Interrupted bool  `json:"interrupted"`
 	Abandoned   int64 `json:"abandoned,omitempty"`
 
 	Environment Environment `json:"environment"`
 }
 
-// Kind is what came of the requests of one kind. Due is the sum of Answered, Failed and NotSent.
+// Kind is the result of the requests of one kind. Due is the sum of Answered, Failed and NotSent.
 type Kind struct {
 	Kind string `json:"kind"`
 	// Due is how many should have been sent.
@@ -37,13 +37,13 @@ type Kind struct {
 	// Answered is how many had the right answer, and Rate that per second.
 	Answered int64   `json:"answered"`
 	Rate     float64 `json:"rate"`
-	// Failed is how many had an error for an answer, or none in time.
+	// Failed is how many were answered with an error, or not in time.
 	Failed int64 `json:"failed"`
-	// NotSent is how many found no place in time.
+	// NotSent is how many got no place in time.
 	NotSent int64 `json:"notSent"`
 	// Errors counts what is in Failed and NotSent by code.
 	Errors map[string]int64 `json:"errors,omitempty"`
-	// Latency is that of the requests with the right answer and of those that waited in vain.
+	// Latency covers the requests with the right answer and those without any answer.
 	Latency Latency `json:"latencyMs"`
 }
 
@@ -70,7 +70,7 @@ type Latency struct {
 type Second struct {
 	// N counts from 1.
 	N int
-	// Warmup: at its end requests were not counted yet.
+	// Warmup reports that the second ended in the warm-up.
 	Warmup bool
 	// Sent, Answered (rightly), Failed and NotSent are numbers of requests.
 	Sent, Answered, Failed, NotSent int64

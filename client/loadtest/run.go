@@ -27,10 +27,10 @@ type Call struct {
 	Do func(context.Context) error
 }
 
-// Source makes the requests of a run, one after the other. All that is by chance in them comes from the generator given.
+// Source makes the requests of a run, one after the other. It takes all randomness from the given generator.
 type Source func(*rand.Rand) Call
 
-// Plan says what load there is to be. Zero fields stand for the defaults, except Rate and Duration.
+// Plan describes the load. Zero fields mean the defaults, except Rate and Duration.
 type Plan struct {
 	// Rate is how many requests are due per second: above 0, at most MaxRate.
 	Rate float64
@@ -40,13 +40,13 @@ type Plan struct {
 	Warmup time.Duration
 	// Arrivals is how requests are spread; empty means Poisson.
 	Arrivals Arrivals
-	// Seed decides all that is by chance: when requests are due and what they ask.
+	// Seed decides everything random: when requests are due and what they request.
 	Seed uint64
-	// Outstanding is how many requests may be under way, at most MaxOutstanding; 0 means 1024.
+	// Outstanding is how many requests may be in flight, at most MaxOutstanding; 0 means 1024.
 	Outstanding int
-	// Patience is how long after its time a request is still sent when there is no place for it earlier; 0 means one second.
+	// Patience is how long after its due time a request may wait for a place; 0 means one second.
 	Patience time.Duration
-	// Timeout is how long an answer is waited for after the sending; 0 means ten seconds.
+	// Timeout bounds the wait for an answer after the request was sent; 0 means ten seconds.
 	Timeout time.Duration
 	// EachSecond is told what happened in each second, warm-up included; may be nil. Its calls come one at a time.
 	EachSecond func(Second)
@@ -98,9 +98,9 @@ func (p Plan) Validate() error {
 	return fault.All(errs...)
 }
 
-// Run offers the load and returns what came of it, when the last request has been answered or has timed out: at most
-// Patience and Timeout after the end of Duration. The error is of kind Invalid for a plan that cannot be, or that of ctx; in
-// the latter case the report holds what was measured until then, and says that it was interrupted.
+// Run offers the load and returns its report when the last request has been answered or has timed out: at most Patience plus
+// Timeout after the end of Duration. The error is of kind Invalid for an invalid plan, or that of ctx; then the report holds
+// what was measured so far, and is marked as interrupted.
 func Run(ctx context.Context, p Plan, next Source) (Report, error) {
 	if err := p.Validate(); err != nil {
 		return Report{}, err
@@ -114,7 +114,7 @@ func Run(ctx context.Context, p Plan, next Source) (Report, error) {
 type run struct {
 	plan   Plan
 	next   Source
-	places chan struct{} // one for each request under way
+	places chan struct{} // one for each request in flight
 	tally  *tally
 	began  time.Time
 }
@@ -126,7 +126,7 @@ func (r *run) do(ctx context.Context) (Report, error) {
 	r.tally.start(r.began)
 	var running sync.WaitGroup
 	end := r.plan.Warmup + r.plan.Duration
-	what := rand.New(rand.NewPCG(r.plan.Seed, 0xca11)) // not the schedule's, so that the same requests come at any rate
+	what := rand.New(rand.NewPCG(r.plan.Seed, 0xca11)) // not the schedule's, so that the requests are the same at any rate
 	when := newSchedule(r.plan.Arrivals, r.plan.Rate, r.plan.Seed)
 	var err error
 	for due := when.next(); due < end && err == nil; due = when.next() {
@@ -159,7 +159,7 @@ func (r *run) do(ctx context.Context) (Report, error) {
 	running.Wait()
 	stopTicker()
 	counted := r.plan.Duration
-	if err != nil { // of a run that was ended, only what was due until then is known
+	if err != nil { // an interrupted run only knows the requests due so far
 		counted = min(counted, max(0, time.Since(r.began)-r.plan.Warmup))
 	}
 	report := r.tally.report(counted)
@@ -177,7 +177,7 @@ func (r *run) do(ctx context.Context) (Report, error) {
 // since is the time since a request was due.
 func (r *run) since(due time.Duration) time.Duration { return time.Since(r.began) - due }
 
-// coarse is down to where a wait can leave the rest to finePause.
+// coarse is the wait below which finePause takes over from a timer.
 const coarse = 3 * time.Millisecond
 
 // waitUntil returns when a request is due.
@@ -188,7 +188,7 @@ func (r *run) waitUntil(ctx context.Context, due time.Duration) error {
 		case left <= 0:
 			return ctx.Err()
 		case left <= coarse:
-			runtime.Gosched() // who has just been started goes first
+			runtime.Gosched() // let goroutines that were just started run first
 			if left = -r.since(due); left > 0 {
 				r.plan.pause(left)
 			}
@@ -204,7 +204,7 @@ func (r *run) waitUntil(ctx context.Context, due time.Duration) error {
 	}
 }
 
-// place takes a place among the requests under way, and reports whether there was one in time.
+// place takes a place among the requests in flight, and reports whether one was free in time.
 func (r *run) place(ctx context.Context, due time.Duration) (bool, error) {
 	left := r.plan.Patience - r.since(due)
 	if left <= 0 {
@@ -227,7 +227,7 @@ func (r *run) place(ctx context.Context, due time.Duration) (bool, error) {
 	}
 }
 
-// tick tells of each second until it is stopped; the last call is about what is left.
+// tick calls EachSecond every second until it is stopped; the last call covers the remainder.
 func (r *run) tick() (stop func()) {
 	if r.plan.EachSecond == nil {
 		return func() {}

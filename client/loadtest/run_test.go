@@ -38,7 +38,7 @@ func always(kind string, do func(context.Context) error) loadtest.Source {
 	return func(*rand.Rand) loadtest.Call { return loadtest.Call{Kind: kind, Do: do} }
 }
 
-// TestCountsAndPercentiles runs on a clock of its own, so that every number is exact.
+// TestCountsAndPercentiles runs on a fake clock, so that every number is exact.
 func TestCountsAndPercentiles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// 90 of 100 requests take 10 ms, 9 take 50 ms, one takes 200 ms.
@@ -120,7 +120,7 @@ func TestErrorsAreCountedByCode(t *testing.T) {
 				t.Errorf("errors are %v, want 100 of %q", got.All.Errors, code)
 			}
 		}
-		// 200 took 20 ms, 100 waited in vain for 3 s; the quick errors are in no latency.
+		// 200 took 20 ms, 100 timed out after 3 s; the quick errors are in no latency.
 		if l := got.All.Latency; math.Abs(l.P50-20) > 0.1 || math.Abs(l.P99-3000) > 5 {
 			t.Errorf("p50 and p99 are %v and %v ms, want 20 and 3000", l.P50, l.P99)
 		}
@@ -150,7 +150,7 @@ func TestWhatCannotBeSentIsCounted(t *testing.T) {
 			t.Errorf("it took %s: longer than duration, patience and one answer", took)
 		}
 		if most.Load() != 2 {
-			t.Errorf("%d requests were under way at once, want the bound 2", most.Load())
+			t.Errorf("%d requests were in flight at once, want the bound 2", most.Load())
 		}
 		// 20 answers a second, and some more: those that still came in after the end.
 		if got.All.Due != 800 || got.All.Answered < 395 || got.All.Answered > 420 || got.All.NotSent != 800-got.All.Answered ||
@@ -193,7 +193,7 @@ func TestSecondsAreTold(t *testing.T) {
 	})
 }
 
-// TestInterrupted: what was measured until then is reported, and what was under way is neither answered nor failed.
+// TestInterrupted: an interrupted run reports what it measured so far; requests in flight are neither answered nor failed.
 func TestInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -289,7 +289,7 @@ func TestOpenLoopShowsAStandstill(t *testing.T) {
 		t.Fatal(err)
 	}
 	if open.stood.Load() != 1 {
-		t.Fatalf("the server stood still %d times, want once", open.stood.Load())
+		t.Fatalf("the server stalled %d times, want once", open.stood.Load())
 	}
 	// A quarter of the requests was due while the server stalled; one of a hundred waited for nearly all of it.
 	if l := got.All.Latency; l.P99 < 450 || l.P90 < 250 {

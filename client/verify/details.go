@@ -164,8 +164,8 @@ func detailsExact(t *trial) {
 	})
 }
 
-// drift is how far a global mean of n ratings may move between two questions: a hundred ratings, and what scenarios that are
-// asked at the same time give.
+// drift is how far a global mean of n ratings may move between two requests: by a hundred ratings and by those of concurrent
+// scenarios.
 func drift(n int32) float64 { return math.Min(9, 3000/math.Max(1, float64(n))) + 1e-6 }
 
 func ratingsSurvive(t *trial) {

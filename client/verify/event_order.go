@@ -9,7 +9,7 @@ import (
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 )
 
-// orderScenarios are about the rule that never bends: the newest wins, in whatever order and however often events come.
+// orderScenarios check that the newest event wins, whatever the order of events and however often they are repeated.
 func orderScenarios() []Scenario {
 	needs := []Part{Rating}
 	return []Scenario{

@@ -9,8 +9,8 @@ import (
 	ratingv1 "movieexample.com/gen/movieexample/rating/v1"
 )
 
-// rankingScenarios are about what is computed from all ratings of a type. The trial has its own record type, in which no one
-// else rates, so charts and totals can be known to the last digit, whatever the system holds.
+// rankingScenarios check the values that are computed from all ratings of a type. The trial has its own record type, which has no
+// other ratings, so the exact charts and totals are known, whatever other data the system holds.
 func rankingScenarios() []Scenario {
 	return []Scenario{
 		{Area: AreaRating, Door: Rating, Promise: "The totals of a record type count its ratings and records exactly within 2 s.", ask: totalsExact},

@@ -146,9 +146,9 @@ type System struct {
 // reachTimeout is how long an instance has to answer at all.
 const reachTimeout = 5 * time.Second
 
-// Open connects to a system and finds out which instances can be reached. That one cannot is no error here: its scenarios are reported
-// as unreachable. The error is about addresses that cannot be any, of kind Invalid, or names all instances if none of them answers,
-// of kind Unavailable. Close the system after use.
+// Open connects to a system and finds out which instances are reachable. A single unreachable instance is not an error: its scenarios
+// are reported as unreachable. The error is of kind Invalid for malformed addresses, or of kind Unavailable and names all instances
+// if none of them answers. Close the system after use.
 func Open(ctx context.Context, targets Targets) (*System, error) {
 	if err := targets.validate(); err != nil {
 		return nil, err

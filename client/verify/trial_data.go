@@ -25,7 +25,7 @@ func (t *trial) put(m *metadatav1.Movie) *metadatav1.Movie {
 	return ask(t, t.at(Metadata).metadata().PutMovie, &metadatav1.PutMovieRequest{Movie: m}).GetMovie()
 }
 
-// forgetFilm has a film deleted at the end, through whatever can.
+// forgetFilm deletes a film at the end of the trial, through any part that is reachable.
 func (t *trial) forgetFilm(id string) {
 	t.after(func(ctx context.Context) error {
 		var err error
@@ -62,7 +62,7 @@ func (t *trial) unrate(recordType, record, user string) {
 	ask(t, t.at(Rating).ratings().DeleteRating, &ratingv1.DeleteRatingRequest{RecordType: recordType, RecordId: record, UserId: user})
 }
 
-// forgetRating has a rating taken back at the end, through whatever can.
+// forgetRating deletes a rating at the end of the trial, through any part that is reachable.
 func (t *trial) forgetRating(recordType, record, user string) {
 	what := "rating of " + recordType + " " + record + " by " + user
 	t.after(func(ctx context.Context) error {

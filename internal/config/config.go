@@ -14,7 +14,7 @@ const EnvPrefix = "MOVIEEXAMPLE_"
 // Mask is printed in place of a secret that is set.
 const Mask = "********"
 
-// Source says which kind of place a value came from.
+// Source is the kind of place that a value came from.
 type Source string
 
 // The sources, weakest first.
@@ -68,9 +68,9 @@ type setting struct {
 	flagged reflect.Value // value given by flag; invalid until one was
 	source  Source
 	origin  string
-	// secretFile is the file that the secret was read from; empty where it came otherwise.
+	// secretFile is the file that the secret was read from; empty if it came from elsewhere.
 	secretFile string
-	incoming   candidate // what the Load under way has found so far
+	incoming   candidate // what the current Load has found so far
 }
 
 // candidate is a value on its way into a setting.
@@ -86,7 +86,7 @@ var keyPattern = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 
 // New reads the settings of dst, a pointer to a struct as the package comment describes. The values in it are the
 // defaults. It fails only for a struct that was declared wrongly, and then names every mistake: an exported field without yaml key
-// or usage, a type it cannot read, a secret that is no string, two settings with one flag or variable name.
+// or usage, a type it cannot read, a secret that is not a string, two settings with the same flag or variable name.
 func New(dst any) (*Set, error) {
 	v := reflect.ValueOf(dst)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
@@ -185,7 +185,7 @@ func newSetting(path string, field reflect.StructField, v reflect.Value, k *kind
 	return st, nil
 }
 
-// clashes finds different settings which one name would set: a_b.c and a.b_c share MOVIEEXAMPLE_A_B_C.
+// clashes finds different settings that share a name: a_b.c and a.b_c share MOVIEEXAMPLE_A_B_C.
 func (s *Set) clashes() []error {
 	var errs []error
 	owner := map[string]string{}
@@ -257,7 +257,7 @@ func (st *setting) parse(text string, v reflect.Value) error {
 	return st.kind.parse(text, v)
 }
 
-// given begins a message with the value that was refused, unless showing it would give a secret away.
+// given begins a message with the refused value, unless it is a secret.
 func (st *setting) given(text string) string {
 	if st.secret {
 		return ""
@@ -265,7 +265,7 @@ func (st *setting) given(text string) string {
 	return fmt.Sprintf("%q given, ", text)
 }
 
-// clone copies a value so that later changes to a list cannot be seen through an earlier one.
+// clone copies a value, so that a later change to a list does not change an earlier value.
 func clone(v reflect.Value) reflect.Value {
 	c := reflect.New(v.Type()).Elem()
 	c.Set(v)

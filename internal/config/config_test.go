@@ -14,7 +14,7 @@ import (
 	"movieexample.com/internal/config"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // system has a setting of every kind, in the shape in which a program nests one config per service.
 type system struct {

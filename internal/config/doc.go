@@ -1,5 +1,5 @@
 // Package config fills a nested struct from the places an operator can set things: command-line flags,
-// environment variables and one YAML file, over the defaults that stood in the struct when it was handed over.
+// environment variables and one YAML file, over the defaults in the struct.
 //
 // It owns the naming and the precedence, and it remembers where each value came from. It knows no setting: the
 // program hands it a struct, and every exported field becomes one setting or one section.
@@ -26,10 +26,10 @@
 //	yaml         the key, lower_snake_case; required on every exported field ("-" leaves a field out)
 //	usage        one line for help texts; required on every setting
 //	flag         another flag name, for the few settings that people type every day
-//	placeholder  what stands for the value in help texts, such as "host:port"
+//	placeholder  the value's placeholder in help texts, such as "host:port"
 //	secret       "true": the value is masked wherever it is shown, and MOVIEEXAMPLE_…_FILE may name a file that
-//	             holds it (one trailing newline is cut off). Secrets are strings. A secret that is given, in whatever
-//	             way, and is empty is an error: a file that was never written must not mean "no secret".
+//	             holds it (one trailing newline is cut off). Secrets are strings. A secret that is set but empty,
+//	             from any source, is an error: a file that was never written must not mean "no secret".
 //
 // # Precedence
 //
@@ -39,17 +39,17 @@
 // # Promises
 //
 //   - Nothing is ignored. An unknown key in the file and an unknown MOVIEEXAMPLE_… variable are errors which name
-//     the nearest known name, because a typo that is ignored is a system that runs with the wrong settings.
+//     the nearest known name, because with an ignored typo the system runs with the wrong settings.
 //   - All problems are reported together, each with its path, the place where it was set, the value and what is allowed.
-//   - Load is all or nothing: after an error the struct is as it was.
-//   - One grammar: a text means the same in a flag, a variable and the file. Only lists differ: comma-separated in
+//   - Load is all or nothing: after an error the struct is unchanged.
+//   - One grammar: a text has the same meaning in a flag, a variable and the file. Only lists differ: comma-separated in
 //     flags and variables, a YAML list in the file.
-//   - What YAML prints, Load reads back to the same values, secrets excepted: they are comments, or where they stood in a file
-//     the mask, which is refused.
+//   - Load reads the output of YAML back to the same values, except for secrets: YAML prints them as comments, or, if they
+//     came from a file, as the mask, which Load refuses.
 //
 // # Refusals
 //
-// It does not check what a value means. That is the Validate method of the config type, which its owner gives to
-// Load; [Problem], [Under] and [Set.Locate] let such a check speak in the same voice. It does not watch files, and it
+// It does not check the meaning of a value. The Validate method of the config type does, which its owner passes to
+// Load; with [Problem], [Under] and [Set.Locate] such a check reports problems in the same form. It does not watch files, and it
 // expands no variables inside values.
 package config

@@ -14,7 +14,7 @@ import (
 // secretFileLimit is far above any password or key; a larger file is a mistake, such as a data file named by accident.
 const secretFileLimit = 64 << 10
 
-// loadEnv reads the system's own variables. Where a name occurs twice the first one counts, as in os.Getenv.
+// loadEnv reads the system's own variables. If a name occurs twice, the first one counts, as in os.Getenv.
 func (s *Set) loadEnv(environ, ignore []string) []error {
 	vars := map[string]string{}
 	var names []string
@@ -76,10 +76,10 @@ func (st *setting) takeSecretFile(path string) error {
 	return nil
 }
 
-// ReadSecret reads a secret from a file: one line, without the newlines that editors and echo put at its end. A file that is empty, or
-// has nothing but white space, is an error: that is what a secret looks like that was never written, and taken for "no secret" it
-// would make the program do something else than its operator meant. So is one with several lines, of which one may be a leftover.
-// Errors name the file and show nothing of its content.
+// ReadSecret reads a secret from a file: one line, without the newlines that editors and echo put at its end. An empty file, or
+// one with only white space, is an error: the secret was probably never written, and treating it as "no secret" would not be what
+// the operator meant. A file with several lines is an error, too: one of them may be a leftover. Errors name the file and show
+// nothing of its content.
 func ReadSecret(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("no file is named: name the one that holds the secret")

@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// fileLimit keeps a data file that was named by accident from being read into memory as settings.
+// fileLimit protects against a data file that was named by accident: it is not read into memory as settings.
 const fileLimit = 1 << 20
 
 // loadFile reads one YAML document. It walks the parsed nodes itself instead of decoding into the struct, because only the nodes
@@ -37,7 +37,7 @@ func (s *Set) loadFile(name string) []error {
 	return r.problems
 }
 
-// errSecondDocument is the one thing that is valid YAML and still no configuration.
+// errSecondDocument refuses a second document, which is valid YAML but not a configuration.
 var errSecondDocument = errors.New("the file holds more than one YAML document (a line ---): keep one")
 
 // parseDocument returns the content of the only document, nil for a file without content.
@@ -130,8 +130,8 @@ type pair struct {
 	value *yaml.Node
 }
 
-// pairs lists the keys of a mapping, merged ones after its own. Each mapping is merged once, whatever the number of aliases to it:
-// that bounds both cycles and documents made to explode.
+// pairs lists the keys of a mapping, merged ones after its own. Each mapping is merged once, even if several aliases name it:
+// that bounds both cycles and documents that are crafted to explode.
 func (r *fileReader) pairs(g *group, n *yaml.Node) []pair {
 	var all []pair
 	visited := map[*yaml.Node]bool{}
@@ -239,7 +239,7 @@ func (r *fileReader) unknownKey(g *group, key string) string {
 	if near := Nearest(key, here); near != "" {
 		return fmt.Sprintf("unknown key; did you mean %s?", g.child(near))
 	}
-	// The right key in the wrong section is the other common slip.
+	// The right key in the wrong section is the other common mistake.
 	for _, st := range r.settings {
 		if strings.HasSuffix("."+st.path, "."+key) {
 			return fmt.Sprintf("unknown key; did you mean %s?", st.path)
@@ -275,7 +275,7 @@ func (g *group) keys() string {
 	return strings.Join(names, ", ")
 }
 
-// resolve follows an alias to what it stands for.
+// resolve follows an alias to its node.
 func resolve(n *yaml.Node) *yaml.Node {
 	for n.Kind == yaml.AliasNode && n.Alias != nil {
 		n = n.Alias
@@ -285,8 +285,8 @@ func resolve(n *yaml.Node) *yaml.Node {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// isText reports whether a node is a plain value. Numbers, dates and truth values are taken as they were written, so that a password of digits
-// needs no quotes; values with tags that ask for something else are not.
+// isText reports whether a node is a plain value. Numbers, dates and booleans are taken as written, so that a password of digits
+// needs no quotes; values with an explicit tag of another type are not.
 func isText(n *yaml.Node) bool {
 	if n.Kind != yaml.ScalarNode {
 		return false

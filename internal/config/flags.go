@@ -8,7 +8,7 @@ import (
 
 // AddFlags registers every setting as a flag. A value that cannot be read ends the parsing with an error that names flag, value
 // and what is allowed. A list flag may be repeated; the repetitions add up. Like every registration with pflag it panics
-// where the set already has a flag of that name.
+// if the set already has a flag of that name.
 func (s *Set) AddFlags(fs *pflag.FlagSet) {
 	for _, st := range s.settings {
 		usage := st.usage
@@ -22,7 +22,7 @@ func (s *Set) AddFlags(fs *pflag.FlagSet) {
 	}
 }
 
-// flagValue keeps what was given apart from the struct: Load decides, and only when everything is right.
+// flagValue keeps the given value outside of the struct: Load stores it, and only if all settings are valid.
 type flagValue struct{ st *setting }
 
 func (f *flagValue) String() string { return f.st.shown() }

@@ -9,9 +9,9 @@ type LoadOptions struct {
 	File      string   // YAML file; empty for none
 	Environ   []string // "NAME=value" lines, as os.Environ returns them; other programs' variables are passed over
 	IgnoreEnv []string // whole names that begin with EnvPrefix but are no settings, such as MOVIEEXAMPLE_CONFIG
-	// Validate checks what the values mean; nil checks nothing. It is called with the struct filled, a setting that cannot be
-	// read having its default, so that what it finds is reported together with what cannot be read. What it says about a
-	// setting that cannot be read is left out. See [Set.Locate] for the form of its error.
+	// Validate checks the meaning of the values; nil checks nothing. It is called with the struct filled in. A setting that
+	// cannot be read has its default then, so that all problems are reported together; problems that Validate reports for such
+	// a setting are left out. See [Set.Locate] for the form of its error.
 	Validate func() error
 }
 
@@ -50,7 +50,7 @@ func (s *Set) Load(opts LoadOptions) error {
 	return nil
 }
 
-// about drops the problems of settings that are reported in others already.
+// about drops the problems of settings that others already report.
 func about(err error, others []error) error {
 	told := map[string]bool{}
 	for _, other := range others {
@@ -68,8 +68,8 @@ func about(err error, others []error) error {
 	return errors.Join(left...)
 }
 
-// Reread returns what reads the secret at path ("rating.kafka.password") again, for programs that are refused with the one they
-// have: it may have been replaced in its file. It returns nil where the secret was not read from a file.
+// Reread returns a function that reads the secret at path ("rating.kafka.password") again, for a program whose secret is refused:
+// it may have been replaced in its file. It returns nil if the secret was not read from a file.
 func (s *Set) Reread(path string) func() (string, error) {
 	for _, st := range s.settings {
 		if st.path == path && st.secretFile != "" {

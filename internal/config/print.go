@@ -13,9 +13,9 @@ import (
 )
 
 // YAML writes the effective configuration as a file that Load would read, in the order of the struct's fields. A comment
-// on each line says where the value came from. Secrets are not printed: one that is not set, or comes from the environment or a
-// flag, is a comment, so that the file can be used beside the same environment. One that was set in a file has the mask in its
-// place, which Load refuses: a copy of that file without the secret would be another configuration. Errors are those of w.
+// on each line names the source of the value. Secrets are not printed: one that is not set, or comes from the environment or a
+// flag, is a comment, so that the file can be used with the same environment. One that was set in a file is printed as the mask,
+// which Load refuses: a copy of that file without the secret would be another configuration. Errors are those of w.
 func (s *Set) YAML(w io.Writer) error {
 	var out bytes.Buffer
 	writeGroup(&out, s.root, "")
@@ -66,8 +66,8 @@ func (st *setting) yamlValue() string {
 // plain is what needs no quotes in any YAML context, a flow list included.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@+-]+$`)
 
-// scalar writes a text as one YAML value on one line. Whether it can stand without quotes is asked of the library: it alone knows that
-// "no" is a truth value to older readers, "a:" a mapping and "~" nothing. It is asked twice, because flow lists have rules of their own.
+// scalar writes a text as one YAML value on one line. The library decides whether it needs quotes: it knows that "no" is a boolean
+// to older readers, "a:" a mapping and "~" null. It decides twice, because flow lists have different rules.
 func scalar(text string) string {
 	if plain.MatchString(text) {
 		block, err := yaml.Marshal(text)

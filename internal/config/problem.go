@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with the settings, in words for the person who made them.
+// Problem is one thing that is wrong with the settings, in words for the operator.
 type Problem struct {
 	Path   string // the setting: "rating.chart_min_votes"; empty where no setting is concerned
 	Origin string // where it was set: "config.yaml:12", "MOVIEEXAMPLE_…", "--flag"; empty when unknown
@@ -25,8 +25,8 @@ func (p *Problem) Error() string {
 	return p.Path + " (" + p.Origin + "): " + p.Reason
 }
 
-// Under puts what the Validate method of a nested config type found into its place: each Problem's path gets the section's path in
-// front, any other error becomes a Problem of the section itself. Nil stays nil.
+// Under adds the path of a section to the error of a nested config type's Validate method: it is prepended to the path of each
+// Problem; any other error becomes a Problem of the section itself. Nil stays nil.
 func Under(section string, err error) error {
 	return eachProblem(err, func(p Problem) Problem {
 		p.Path = strings.Trim(section+"."+p.Path, ".")

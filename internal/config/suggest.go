@@ -2,7 +2,7 @@ package config
 
 import "strings"
 
-// Nearest returns the candidate that name was probably meant to be, or "" if none is close. Case and separators do not count:
+// Nearest returns the candidate that name probably means, or "" if none is close. Case and separators do not count:
 // chartMinVotes and chart-min-votes are chart_min_votes.
 func Nearest(name string, candidates []string) string {
 	fold := func(s string) string {

@@ -21,7 +21,7 @@ type kind struct {
 	format func(v reflect.Value) string
 }
 
-// kindOf returns how to read a type, or nil where the type is no single setting.
+// kindOf returns how to read a type, or nil if the type is not a single setting.
 func kindOf(t reflect.Type) *kind {
 	switch {
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) &&
@@ -164,7 +164,7 @@ func elements(v reflect.Value) []string {
 }
 
 func setElements(v reflect.Value, list []string) error {
-	// Never nil: "no elements, said so" and "nothing said" must not look different to a caller who compares.
+	// Never nil, so that an empty list that was set equals one that was not set.
 	out := reflect.MakeSlice(v.Type(), len(list), len(list))
 	for i, e := range list {
 		if e == "" {

@@ -19,16 +19,16 @@ import (
 // Config configures a [Limiter]. The zero value works.
 type Config struct {
 	// Descriptors is the number of file descriptors that the process may have; 0 means
-	// what the system says, where it says anything.
+	// the system's limit, if it has one.
 	Descriptors int
 	// Logger gets a line when connections are closed to make room, every ten seconds at
 	// most; nil discards them.
 	Logger *slog.Logger
-	// Metrics; nil keeps them to itself.
+	// Metrics gets the metrics; nil discards them.
 	Metrics prometheus.Registerer
 }
 
-// Listener says what one listener accepts.
+// Listener configures one listener.
 type Listener struct {
 	// Name is the listener's in metrics and logs, e.g. "rating".
 	Name string
@@ -98,7 +98,7 @@ func (l *Limiter) Listen(ln net.Listener, of Listener) net.Listener {
 	return &listener{Listener: ln, limiter: l, of: of, open: l.open.WithLabelValues(of.Name)}
 }
 
-// What there may be too little of.
+// The limits that may be reached.
 const (
 	full    = "listener"
 	crowded = "address"
@@ -137,7 +137,7 @@ func address(a net.Addr) netip.Addr {
 	return ip.Unmap()
 }
 
-// admit takes the connection in, in the place of another one where need be, or closes it.
+// admit accepts the connection, evicts another one for it if necessary, or closes it.
 func (l *Limiter) admit(c *conn) bool {
 	l.mu.Lock()
 	var victims []*conn
@@ -181,7 +181,7 @@ func (l *Limiter) admit(c *conn) bool {
 	}
 	l.mu.Unlock()
 	for _, v := range victims {
-		_ = v.Conn.Close() // its error would be about a connection that is not wanted
+		_ = v.Conn.Close() // the connection is being dropped: its error does not matter
 		if v != c {
 			v.left()
 		}
@@ -194,8 +194,8 @@ func (l *Limiter) scarce(c *conn) bool {
 	return l.ceiling > 0 && c.number >= l.ceiling && !c.listener.of.Reserved
 }
 
-// used is how many descriptors the process has in use, one too many where that cannot be found out. It takes a while, and is
-// asked only where they may be scarce.
+// used returns how many descriptors the process has in use, or one too many if the number is unknown. It is slow, and called only
+// when descriptors may be scarce.
 func (l *Limiter) used() int {
 	dir, err := os.Open("/dev/fd")
 	if err != nil {

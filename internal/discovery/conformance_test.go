@@ -196,7 +196,7 @@ func noInstanceAndRecovery(t *testing.T, w *world) {
 	cc := dialRating(t, w.reg)
 	client := testpb.NewTestServiceClient(cc)
 	for range 2 {
-		eventually(t, "nobody is there", func() bool {
+		eventually(t, "no instance answers", func() bool {
 			_, err := client.UnaryCall(t.Context(), &testpb.SimpleRequest{})
 			if err == nil {
 				return false // what was deregistered is still on its way out
@@ -223,8 +223,8 @@ func noInstanceAndRecovery(t *testing.T, w *world) {
 
 func TestInstanceDies(t *testing.T) { forEachKind(t, kinds(), instanceDies) }
 
-// A SIGKILL costs no read, and what is dead is out of rotation within 5 s although
-// the registry continues listing it.
+// A SIGKILL fails no read, and the dead instance is out of rotation within 5 s although
+// the registry still lists it.
 func instanceDies(t *testing.T, w *world) {
 	a, b, c := w.start(t), w.start(t), w.start(t)
 	tr := startTraffic(t, w.reg, 200)
@@ -232,8 +232,8 @@ func instanceDies(t *testing.T, w *world) {
 	before := tr.tries()
 	killed := time.Now()
 	b.kill(t)
-	// Something was under way there; and while it is in rotation, it costs one attempt
-	// of three.
+	// Calls were in flight there; and while it is in rotation, one attempt of three
+	// fails.
 	eventually(t, "out of rotation", func() bool {
 		now := tr.tries()
 		return now.failed > before.failed && now.clean > 1000
@@ -284,8 +284,8 @@ func TestRegistryIsDown(t *testing.T) {
 	forEachKind(t, all, registryIsDown)
 }
 
-// While the registry is away the last known instances stay, and one of them may die.
-// When it is back with other data, those count. No call fails through all of that.
+// While the registry is down, the last known instances are used, and one of them may die.
+// When it is back, its new data replaces them. No call fails meanwhile.
 func registryIsDown(t *testing.T, w *world) {
 	a, b, c := w.start(t), w.start(t), w.start(t)
 	tr := startTraffic(t, w.reg, 12)
@@ -296,9 +296,9 @@ func registryIsDown(t *testing.T, w *world) {
 	tr.only(t, "all three answer without a registry", a, b, c)
 	b.kill(t)
 	tr.only(t, "the other two answer without a registry", a, c)
-	// One that wakes up, or is new, finds what is known.
+	// A connection that is new or leaves idle mode finds the known instances.
 	if _, err := testpb.NewTestServiceClient(dialRating(t, w.reg)).UnaryCall(t.Context(), &testpb.SimpleRequest{}); err != nil {
-		t.Errorf("a new connection while the registry is away: %v", err)
+		t.Errorf("a new connection while the registry is down: %v", err)
 	}
 
 	d := w.launch(t)

@@ -26,7 +26,7 @@ const (
 	consulSettle  = 10 * time.Second       // several times consulRenew: who was forgotten is back by then
 )
 
-// consul is the registry that is a Consul agent.
+// consul is the registry of a Consul agent.
 type consul struct {
 	spec     consulSpec
 	registry *Registry
@@ -112,7 +112,8 @@ func readToken(file string) (string, error) {
 	return token, nil
 }
 
-// aclToken returns the token for the next request. A file that is being written, or is gone, leaves the last one.
+// aclToken returns the token for the next request. If the file is being written, or is missing, it
+// returns the last one.
 func (c *consul) aclToken() string {
 	if c.spec.tokenFile == "" {
 		return ""
@@ -140,9 +141,9 @@ func (c *consul) watch(l *lookup) error {
 	return nil
 }
 
-// follow asks until ctx ends, by blocking queries: one that has the index of the last
-// answer is answered when there is another one, or when its time is over. The rules
-// for the index: https://developer.hashicorp.com/consul/api-docs/features/blocking
+// follow sends blocking queries until ctx ends: a query with the index of the last answer
+// is answered when there is a new one, or when its time is over. The rules for the
+// index: https://developer.hashicorp.com/consul/api-docs/features/blocking
 func (c *consul) follow(ctx context.Context, l *lookup) {
 	var index uint64
 	wait, retry := consulWait, consulRetry
@@ -175,7 +176,7 @@ func (c *consul) follow(ctx context.Context, l *lookup) {
 
 // ask returns the instances of service and the index of the answer.
 func (c *consul) ask(ctx context.Context, service string, index uint64, wait time.Duration) ([]string, uint64, error) {
-	// Consul adds up to a sixteenth to the time, so that not all ask at once.
+	// Consul adds up to a sixteenth to the time, so that clients do not query all at once.
 	ctx, cancel := context.WithTimeout(ctx, wait+wait/16+10*time.Second)
 	defer cancel()
 	q := c.query(ctx)
@@ -184,16 +185,16 @@ func (c *consul) ask(ctx context.Context, service string, index uint64, wait tim
 	if err != nil {
 		return nil, 0, fmt.Errorf("ask Consul at %s for %s: %w", c.spec.addr, service, err)
 	}
-	// What a token may not see is left out, with a remark in a header. That is not the
-	// same as nothing.
+	// Consul leaves out instances that the token may not read, and says so in a header.
+	// That is not an empty answer.
 	if len(entries) == 0 && meta.ResultsFilteredByACLs {
 		return nil, 0, fmt.Errorf("ask Consul at %s for %s: its ACLs hide the answer: give the token service:read for %s and node:read", c.spec.addr, service, service)
 	}
 	return addresses(entries), meta.LastIndex, nil
 }
 
-// addresses returns the instances that are worth trying: all that Consul does not hold
-// for critical, or all when there are none of those.
+// addresses returns the instances worth trying: all that are not critical to Consul, or
+// all if every instance is critical.
 func addresses(entries []*api.ServiceEntry) []string {
 	var all, well []string
 	for _, e := range entries {
@@ -216,8 +217,8 @@ func addresses(entries []*api.ServiceEntry) []string {
 	return all
 }
 
-// critical looks at the checks of the instance and at maintenance, not at its node: an
-// agent that is gone says nothing about what runs beside it.
+// critical considers the checks of the instance and maintenance, but not its node: the
+// loss of an agent says nothing about the instances on its node.
 func critical(e *api.ServiceEntry) bool {
 	for _, check := range e.Checks {
 		if check.Status == api.HealthCritical && (check.ServiceID != "" || check.CheckID == api.NodeMaint) {
@@ -227,7 +228,7 @@ func critical(e *api.ServiceEntry) bool {
 	return false
 }
 
-// notKnown reports whether Consul said that there is no such thing.
+// notKnown reports whether Consul answered that it does not know the service or instance.
 func notKnown(err error) bool {
 	var status api.StatusError
 	return errors.As(err, &status) && status.Code == http.StatusNotFound

@@ -127,7 +127,7 @@ func TestConsulLeavesOutWhoHangs(t *testing.T) {
 		}
 	}
 	q.signal(t, syscall.SIGSTOP)
-	eventually(t, "nobody is left out", func() bool { return w.metric(t, "movieexample_discovery_instances") == 2 })
+	eventually(t, "no instance is left out", func() bool { return w.metric(t, "movieexample_discovery_instances") == 2 })
 	p.signal(t, syscall.SIGCONT)
 	q.signal(t, syscall.SIGCONT)
 	eventually(t, "both are well", func() bool {

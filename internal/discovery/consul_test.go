@@ -130,7 +130,7 @@ func TestConsulEntries(t *testing.T) {
 	r.expect(t, "10.0.0.1:1", "10.0.0.3:3", "10.0.0.99:4")
 
 	f.change(func() { f.entries = []*api.ServiceEntry{entry("10.0.0.7", 7, "critical", "passing")} })
-	r.expect(t, "10.0.0.7:7") // better than nobody
+	r.expect(t, "10.0.0.7:7") // better than none
 	f.change(func() { f.entries = nil })
 	r.expect(t)
 }

@@ -18,22 +18,21 @@ import (
 
 // Options is what a registry needs besides its spec. The zero value works.
 type Options struct {
-	// Logger gets changes of the instances, and the registry's going and coming; nil
+	// Logger gets changes of the instances and of the registry's reachability; nil
 	// discards them.
 	Logger *slog.Logger
-	// Metrics gets the metrics. Several registries may share one; nil keeps them to
-	// nobody.
+	// Metrics gets the metrics. Several registries may share one; nil discards them.
 	Metrics prometheus.Registerer
 	// Version is the program's version, which instances are registered with; empty
 	// means without.
 	Version string
-	// Guard starts what watches the registry again when it has panicked; nil does so without telling anybody.
+	// Guard restarts a background task of the registry that panicked; nil restarts it without a log line or metric.
 	Guard *guard.Guard
 	// Ports are the ports of services, for dns specs without a port.
 	Ports map[string]int
 }
 
-// Registry knows where services live. It is safe for concurrent use. Make it with
+// Registry knows the instances of services. It is safe for concurrent use. Make it with
 // [Open] or [NewMemory].
 type Registry struct {
 	scheme  string
@@ -52,16 +51,16 @@ type Registry struct {
 	registrations map[string]*registration
 }
 
-// backend is what the kinds of registry differ in.
+// backend is implemented by each kind of registry.
 type backend interface {
 	// watch keeps the instances of l's service up to date until the registry is
 	// closed. It is called once for a service and returns at once. An error says why
 	// the service cannot be looked up at all.
 	watch(l *lookup) error
-	// register makes an instance known and returns how that ends. It is called for
-	// an instance that is not registered.
+	// register registers an instance and returns a function that deregisters it. It is
+	// called only for an instance that is not registered.
 	register(ctx context.Context, service, addr string) (leave func(context.Context) error, err error)
-	// close lets go of what is left when all tasks have ended.
+	// close releases the remaining resources when all tasks have ended.
 	close()
 }
 
@@ -72,10 +71,10 @@ type registration struct {
 	leave func(context.Context) error
 }
 
-// Open returns the registry that spec says; see the package's comment for what it
-// may be. It does not connect, so it does not fail if a registry is unreachable. It
+// Open returns the registry that spec describes; see the package comment for the
+// format. It does not connect, so it does not fail if a registry is unreachable. It
 // fails when spec is wrong, and when a file that spec names cannot be read or used.
-// ctx bounds Open, not the registry's life: end that with Close.
+// ctx bounds Open, not the life of the registry, which ends with Close.
 func Open(_ context.Context, spec string, opts Options) (*Registry, error) {
 	p, err := parse(spec)
 	if err != nil {
@@ -116,15 +115,15 @@ func newRegistry(opts Options) (*Registry, error) {
 
 // Register says that an instance of service (e.g. "rating") accepts gRPC at addr
 // ("host:port", as clients connect to it), and that it serves already. The instance
-// is found until deregister is called or the registry is closed; what a closed
-// registry leaves behind ends with the instance. Further calls of deregister do
-// nothing. The same address may be registered several times and is found until the
-// last of them is deregistered.
+// is found until deregister is called or the registry is closed; a registration that
+// a closed registry leaves behind expires with the instance. Further calls of
+// deregister do nothing. The same address may be registered several times and is found
+// until the last of them is deregistered.
 //
-// An error says what is wrong with service or addr. A registry that is away is not an
-// error: Register tries once, as long as ctx allows and at most some seconds, and then
-// leaves it to the background to go on, with a line in the log. deregister does need
-// the registry, and returns an error if that fails.
+// An error says what is wrong with service or addr. An unreachable registry is not an
+// error: Register tries once, until ctx ends and for a few seconds at most; then it logs
+// that and retries in the background. deregister needs the registry, and returns an
+// error if it fails.
 func (r *Registry) Register(ctx context.Context, service, addr string) (deregister func(context.Context) error, err error) {
 	if err := checkService(service); err != nil {
 		return nil, err
@@ -199,8 +198,8 @@ func (r *Registry) Foreign(service string, n int) {
 	r.metrics.foreign.WithLabelValues(service).Set(float64(n))
 }
 
-// Close ends the lookups and the renewal of registrations, and waits for that. It
-// deregisters nobody. Connections keep the instances they know.
+// Close stops the lookups and the renewal of registrations, and waits for them to end. It
+// does not deregister. Connections keep the instances they know.
 func (r *Registry) Close() error {
 	r.mu.Lock()
 	closed := r.closed
@@ -223,13 +222,13 @@ func (r *Registry) task(ctx context.Context, name string, run func(context.Conte
 }
 
 func (r *Registry) guarded(ctx context.Context, name string, run func(context.Context)) {
-	_ = r.guard.Run(ctx, "discovery: "+name, func(ctx context.Context) error { // it returns none of its own
+	_ = r.guard.Run(ctx, "discovery: "+name, func(ctx context.Context) error { // run returns no error
 		run(ctx)
 		return nil
 	})
 }
 
-// lookup returns the one lookup of service, begun when there was none.
+// lookup returns the lookup of service, and starts it if there is none.
 func (r *Registry) lookup(service string) (*lookup, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,7 +18,7 @@ const (
 	dnsSettle  = 5 * time.Second
 )
 
-// dns is the registry that is DNS.
+// dns is the registry of a DNS zone.
 type dns struct {
 	spec     dnsSpec
 	registry *Registry
@@ -29,15 +29,15 @@ type dns struct {
 func (s dnsSpec) build(r *Registry, opts Options) error {
 	d := &dns{spec: s, registry: r, ports: opts.Ports}
 	// Go's own resolver, because C's cannot tell "no such name" from "ask again". With
-	// StrictErrors half an answer (IPv4 but not IPv6) is an error, not a smaller answer.
+	// StrictErrors a partial answer (IPv4 but not IPv6) is an error, not a smaller answer.
 	d.resolver = net.Resolver{PreferGo: true, StrictErrors: true}
 	if s.server != "" {
 		d.resolver.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, s.server)
 		}
 	}
-	// Not "dns": gRPC leaves targets of that scheme to a proxy where the environment
-	// names one.
+	// Not "dns": gRPC leaves targets of that scheme to a proxy if the environment names
+	// one.
 	r.scheme, r.backend = "dns-records", d
 	return nil
 }
@@ -59,7 +59,7 @@ func (d *dns) watch(l *lookup) error {
 	return nil
 }
 
-// follow asks until ctx ends.
+// follow looks the service up until ctx ends.
 func (d *dns) follow(ctx context.Context, l *lookup, name string, port int) {
 	for {
 		begin := time.Now()
@@ -91,7 +91,7 @@ func (d *dns) follow(ctx context.Context, l *lookup, name string, port int) {
 	}
 }
 
-// ask returns what DNS says now: nothing is an answer too, an error is none.
+// ask returns the current instances in DNS. An empty list is a valid answer; an error is none.
 func (d *dns) ask(ctx context.Context, name string, port int) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
 	defer cancel()
@@ -145,14 +145,14 @@ func joinPort(ip netip.Addr, port int) string {
 	return net.JoinHostPort(ip.String(), strconv.Itoa(port))
 }
 
-// notThere reports whether a name server said that there is no such name, or no such
-// record.
+// notThere reports whether a name server answered that the name or the record does not
+// exist.
 func notThere(err error) bool {
 	var e *net.DNSError
 	return errors.As(err, &e) && e.IsNotFound
 }
 
-// register does nothing: the zone is kept by the operator.
+// register does nothing: the operator maintains the zone.
 func (*dns) register(context.Context, string, string) (func(context.Context) error, error) {
 	return func(context.Context) error { return nil }, nil
 }

@@ -1,4 +1,4 @@
-// Package discovery owns the answer to "where does this service live?".
+// Package discovery finds the instances of services.
 //
 // Instances register with a [Registry] ([Registry.Register]). It
 // serves clients through gRPC's resolver: pass [Registry.Resolver] to rpc.Dial and
@@ -10,22 +10,22 @@
 //	dns://[SERVER]/NAME       A, AAAA or SRV records, looked up every few seconds
 //	consul://HOST:PORT        a Consul agent
 //
-// What follows "?" are parameters; a wrong one is an error that names it.
+// Parameters follow "?"; a wrong one is an error that names it.
 //
 // # static
 //
-// The file is YAML, of which JSON is a part: a list of host:port for each service.
+// The file is YAML, which includes JSON: a list of host:port for each service.
 //
 //	metadata: [10.0.0.5:8081]
 //	rating:
 //	  - 10.0.0.5:8082
 //	  - 10.0.0.6:8082
 //
-// It is read every second, and used once it was the same twice: within two seconds, and not
-// while it is being written, unless the writer pauses. A new file that is renamed into place is
-// always complete. An invalid file is logged once, with the reason, and changes nothing. An
-// empty file is invalid, because a file that is rewritten begins empty; write {} for no
-// services. Register does nothing.
+// It is read every second, and used once two reads agree: a change takes effect within two
+// seconds, and a file is not used while it is being written, unless the writer pauses. Renaming
+// a new file into place is always safe. An invalid file is logged once, with the reason, and
+// changes nothing. An empty file is invalid, because a file that is being rewritten is empty at
+// first; write {} for no services. Register does nothing.
 //
 // # dns
 //
@@ -34,23 +34,23 @@
 //	dns:///{service}.movies.svc.cluster.local:8080       A and AAAA records; one port for all
 //	dns:///{service}.movies.svc.cluster.local            A and AAAA records; the port of Options.Ports
 //	dns:///_grpc._tcp.{service}.movies.svc.cluster.local  SRV records, which say host and port
-//	dns://127.0.0.1:8053/{service}.example:8080          asked of this name server
+//	dns://127.0.0.1:8053/{service}.example:8080          looked up at this name server
 //
 // In Kubernetes NAME is the name of a headless Service; for SRV records its port is
 // named grpc. An instance is an IPv4 address where the name has any, else an IPv6
 // address; the priorities and weights of SRV records do not matter, all instances
-// are peers. Parameter interval is the time between two questions: 3s, or what is
-// given, from 1s to 1m; after a lost connection it asks sooner. A name server that
-// does not answer, or answers that it cannot, changes nothing; "no such name" and
-// "no such records" are answers: no instance. Records should live for a few seconds
-// (their TTL): a resolver in between may answer from its memory for that long. Register
+// are peers. Parameter interval is the time between two lookups, from 1s to 1m, by
+// default 3s; after a lost connection the next lookup comes sooner. A name server that
+// does not answer, or answers with a failure, changes nothing; "no such name" and "no
+// such records" mean that there is no instance. Records should have a TTL of a few
+// seconds: a resolver in between may answer from its cache for that long. Register
 // does nothing.
 //
 // # consul
 //
 // Every instance registers under its service's name, as SERVICE-HOST-PORT, with the
-// tag version=…, and with a gRPC health check that the agent makes. What the agent
-// forgets is registered again within seconds; an instance that died without
+// tag version=…, and with a gRPC health check that the agent makes. A registration that
+// the agent lost is repeated within seconds; an instance that died without
 // deregistering is removed by Consul minutes later. Changes arrive by blocking
 // queries. Parameters:
 //
@@ -62,7 +62,7 @@
 //	                  its own service, service:read for those it calls, and node:read
 //	datacenter=N      where to look services up, instead of the agent's own datacenter
 //
-// Consul's own environment variables (CONSUL_HTTP_TOKEN …) fill what is not said.
+// Consul's own environment variables (CONSUL_HTTP_TOKEN …) set parameters that the spec leaves out.
 //
 // # Promises
 //

@@ -35,8 +35,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// worker is a service whose calls take a moment, so that some are under way whenever
-// something happens.
+// worker is a service whose calls take a moment, so that some are always in flight.
 type worker struct {
 	testpb.UnimplementedTestServiceServer
 }
@@ -148,7 +147,7 @@ func (p *process) kill(t *testing.T) {
 	}
 }
 
-// stop lets it end by itself.
+// stop asks the process to exit, and waits for it.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
 	_ = p.stdin.Close()

@@ -8,17 +8,17 @@ import (
 	"google.golang.org/grpc/resolver"
 )
 
-// lookup is one service: the instances that are known of it, and the connections
-// that want to know them. There is one for each service that was ever dialled, and
-// it lives as long as the registry: a connection that wakes from idleness while the
-// registry is away finds here what was last known.
+// lookup holds the known instances of one service, and the connections that follow
+// them. There is one for each service that was ever dialled, and it lives as long as
+// the registry: a connection that leaves idle mode while the registry is down finds
+// the last known instances here.
 type lookup struct {
 	registry *Registry
 	service  string
-	// settle is the time for which instances that an outage of the registry has lost
-	// may come back before they are dropped.
+	// settle is how long instances that the registry lost in an outage are kept before
+	// they are dropped.
 	settle time.Duration
-	// asked has an element when a connection wants news at once.
+	// asked has an element when a connection wants a lookup at once.
 	asked chan struct{}
 
 	mu        sync.Mutex
@@ -36,9 +36,9 @@ func newLookup(r *Registry, service string) *lookup {
 	return &lookup{registry: r, service: service, asked: make(chan struct{}, 1), conns: make(map[*conn]struct{}), first: make(chan struct{})}
 }
 
-// found takes an answer of the registry: these are all instances of the service. It
-// returns the time after which the answer has to be given again because it may mean
-// something else then, or 0.
+// found takes an answer of the registry: all instances of the service. It returns the
+// time after which the caller must repeat the answer because it may then have another
+// effect, or 0.
 func (l *lookup) found(instances []string) (again time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,15 +64,16 @@ func (l *lookup) found(instances []string) (again time.Duration) {
 	return again
 }
 
-// doubt says that the registry has changed in a way that looks like a loss of data:
-// the answers that follow are taken as after an outage.
+// doubt records a change of the registry that looks like a loss of data: the answers
+// that follow are handled as after an outage.
 func (l *lookup) doubt() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.keep = time.Now().Add(l.settle)
 }
 
-// failed says that the registry did not answer, and reports whether that is news.
+// failed records that the registry did not answer, and reports whether it answered the
+// last time.
 func (l *lookup) failed() (first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,7 +88,7 @@ func (l *lookup) failed() (first bool) {
 	return first
 }
 
-// unanswered is failed, with a line in the log when it is news.
+// unanswered is failed with a log line for the first failure.
 func (l *lookup) unanswered(err error) {
 	if l.failed() {
 		l.registry.log.Warn("registry is unreachable; using the last known instances", "service", l.service, "instances", l.known(), "error", err)
@@ -102,8 +103,8 @@ func (l *lookup) known() []string {
 }
 
 // set changes the instances and updates the connections. It does so with l.mu held,
-// so that none of them hears of two changes in the wrong order; gRPC does not call
-// back into a resolver from UpdateState.
+// so that no connection gets two changes in the wrong order; gRPC does not call back
+// into a resolver from UpdateState.
 func (l *lookup) set(next []string) {
 	if l.told && slices.Equal(l.instances, next) {
 		return
@@ -123,7 +124,7 @@ func (l *lookup) set(next []string) {
 	}
 }
 
-// add lets a connection know the instances, now and whenever they change.
+// add passes the instances to a connection, now and whenever they change.
 func (l *lookup) add(cc resolver.ClientConn) *conn {
 	c := &conn{lookup: l, cc: cc}
 	l.mu.Lock()
@@ -141,9 +142,9 @@ type conn struct {
 	cc     resolver.ClientConn
 }
 
-// tell passes the instances on. No instances are a state like any other: calls fail
-// with UNAVAILABLE, in rpc's words, until the next state. The error of UpdateState
-// asks for another attempt, but what a registry has said does not change by that.
+// tell passes the instances on. An empty list is a valid state: calls fail with
+// UNAVAILABLE, with a message of package rpc, until the next state. An error of
+// UpdateState requests another lookup; it would not change what the registry said.
 func (c *conn) tell(instances []string) {
 	endpoints := make([]resolver.Endpoint, len(instances))
 	for i, addr := range instances {
@@ -153,7 +154,7 @@ func (c *conn) tell(instances []string) {
 }
 
 // ResolveNow implements resolver.Resolver. gRPC calls it when it has lost a
-// connection; who polls may poll sooner.
+// connection; a registry that polls may poll sooner.
 func (c *conn) ResolveNow(resolver.ResolveNowOptions) {
 	select {
 	case c.lookup.asked <- struct{}{}:

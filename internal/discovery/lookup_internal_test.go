@@ -34,7 +34,7 @@ func TestInstancesSettleAfterAnOutage(t *testing.T) {
 		if !l.failed() || l.failed() {
 			t.Error("news are only the first of several failures")
 		}
-		expect("while it is away", "b")
+		expect("while it is down", "b")
 		if again := l.found(nil); again != 10*time.Second {
 			t.Errorf("asked again after %v, want 10 s", again)
 		}

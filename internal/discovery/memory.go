@@ -18,7 +18,7 @@ type memory struct {
 }
 
 // NewMemory returns an empty registry in memory. It logs and counts nothing, and
-// need not be closed. Clients know of an instance when Register returns.
+// need not be closed. Clients know an instance once Register returns.
 func NewMemory() *Registry {
 	r, err := Open(context.Background(), MemoryScheme, Options{})
 	if err != nil {

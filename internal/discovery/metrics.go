@@ -9,7 +9,7 @@ import (
 	"movieexample.com/internal/telemetry"
 )
 
-// metrics are what the registries on one registerer share.
+// metrics are shared by all registries on one registerer.
 type metrics struct {
 	instances  *prometheus.GaugeVec
 	stale      *prometheus.GaugeVec

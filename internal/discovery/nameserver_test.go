@@ -210,7 +210,7 @@ func srvKind(t *testing.T) kind {
 	return k
 }
 
-// aKind is DNS with A records: the instances have addresses of their own and share
+// aKind is DNS with A records: each instance has its own address, and all share
 // the port.
 func aKind(t *testing.T) kind {
 	n := startNameserver(t)

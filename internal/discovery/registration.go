@@ -34,7 +34,7 @@ func (c *consul) register(ctx context.Context, service, addr string) (func(conte
 	if err != nil {
 		return nil, err
 	}
-	// The same after a restart at the same place, so that the registration a crash left behind is replaced.
+	// The same after a restart at the same address, so that it replaces the registration that a crash left behind.
 	id := fmt.Sprintf("%s-%s-%d", service, host, port)
 	i := &instance{consul: c, service: service, id: id, entry: &api.AgentServiceRegistration{
 		ID: id, Name: service, Address: host, Port: port,
@@ -82,14 +82,14 @@ func (i *instance) renew(ctx context.Context, held bool) {
 	}
 }
 
-// hold registers the instance when the agent does not know it, and reports whether it
-// knows it now. before is what it reported last.
+// hold registers the instance if the agent does not know it, and reports whether the
+// agent knows it now. before is its last result.
 func (i *instance) hold(ctx context.Context, before bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, consulRequest)
 	defer cancel()
 	c := i.consul
 	log := c.registry.log.With("service", i.service, "id", i.id)
-	// Only when it is not known: registering again would call an ill instance healthy.
+	// Only if it is unknown: registering again would mark an unhealthy instance as healthy.
 	_, _, err := c.agent.Agent().Service(i.id, c.query(ctx))
 	if notKnown(err) {
 		opts := api.ServiceRegisterOpts{ReplaceExistingChecks: true, Token: c.aclToken()}

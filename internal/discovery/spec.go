@@ -13,7 +13,7 @@ import (
 // serviceMark stands for the service's name in a dns spec.
 const serviceMark = "{service}"
 
-// How often a dns registry asks.
+// How often a dns registry looks services up.
 const (
 	defaultInterval = 3 * time.Second
 	minInterval     = time.Second
@@ -46,7 +46,7 @@ type (
 	}
 )
 
-// kinds is what a spec may be, for messages.
+// kinds lists the kinds of spec, for messages.
 const kinds = "memory, static:FILE, dns:///NAME or consul://HOST:PORT"
 
 func parse(spec string) (parsed, error) {
@@ -75,7 +75,7 @@ func parse(spec string) (parsed, error) {
 	return p, nil
 }
 
-// shown is spec as messages show it: without a password that should not be there.
+// shown returns spec for messages, without a password that it should not contain.
 func shown(spec string) string {
 	before, rest, _ := strings.Cut(spec, "//")
 	authority, _, _ := strings.Cut(rest, "/")
@@ -235,7 +235,7 @@ func (p params) take(name string) (string, bool) {
 	return list[0], true
 }
 
-// rest is an error when something is left.
+// rest returns an error if parameters are left.
 func (p params) rest(allowed ...string) error {
 	names := make([]string, 0, len(p))
 	for name := range p {

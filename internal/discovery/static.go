@@ -17,7 +17,7 @@ const (
 	staticMaxBytes = 1 << 20     // of the file
 )
 
-// static is the registry in a file.
+// static is the registry of a file.
 type static struct {
 	registry *Registry
 	file     string
@@ -47,7 +47,7 @@ func (s staticSpec) build(r *Registry, _ Options) error {
 	return nil
 }
 
-// follow looks at the file until ctx ends. used is the content that is in use.
+// follow reads the file periodically until ctx ends. used is the content in use.
 //
 // It compares contents, not times: the file is small, and the time of a file that was
 // renamed into place may be older than that of its predecessor.
@@ -105,7 +105,7 @@ func (s *static) current() (staticState, <-chan struct{}) {
 	return s.state, s.news
 }
 
-// watch never lets instances settle: a file that is back means what it says.
+// watch sets no settle time: a file that is back is complete.
 func (s *static) watch(l *lookup) error {
 	state, news := s.current()
 	tell := func() {
@@ -129,7 +129,7 @@ func (s *static) watch(l *lookup) error {
 	return nil
 }
 
-// register does nothing: the file is written by the operator.
+// register does nothing: the operator maintains the file.
 func (*static) register(context.Context, string, string) (func(context.Context) error, error) {
 	return func(context.Context) error { return nil }, nil
 }

@@ -141,7 +141,7 @@ func (tr *traffic) since(before map[string]int) (answers map[string]int, total i
 	return answers, total
 }
 
-// eventually waits until done, which looks at what changes by itself.
+// eventually polls done until it reports true.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -2,10 +2,10 @@ package fault
 
 import "unicode"
 
-// hidden reports whether a character shows nothing, or looks like a space and is none: two identifiers that differ only in it
-// are one to every reader. They are the characters without a glyph of their own (Unicode's Default_Ignorable_Code_Point, and
-// format characters but for a few that have one), those whose glyph is blank, separators other than the space, and noncharacters. Characters that are not
-// assigned yet are not among them: later versions of Unicode make letters of some.
+// hidden reports whether a character is invisible, or looks like a space but is not one: two identifiers that differ only in it
+// look the same. Hidden are the characters without a glyph (Unicode's Default_Ignorable_Code_Point, and format characters except
+// for a few that have one), those whose glyph is blank, separators other than the space, and noncharacters. Characters that are
+// not assigned yet are not hidden: later versions of Unicode make letters of some.
 func hidden(r rune) bool {
 	switch {
 	case r < 0x7f:

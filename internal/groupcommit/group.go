@@ -16,27 +16,27 @@ import (
 
 // Config tunes a [Group]. Every field is required but Weight and Metrics.
 type Config[W any] struct {
-	// Batches is how many transactions are under way at the same time, 1 or more: 1 where the engine has one writer.
+	// Batches is how many transactions run at the same time, 1 or more: 1 where the engine has one writer.
 	Batches int
-	// MaxBatch bounds the weight of one batch, 1 or more. A write that weighs more makes a batch of its own.
+	// MaxBatch bounds the weight of one batch, 1 or more. A write that weighs more is committed alone.
 	MaxBatch int
 	// MaxWaiting bounds the weight of the writes that wait, 1 or more. It does not refuse a write that would wait alone.
 	MaxWaiting int
-	// Weight is what a write counts for, 1 or more; nil: each counts 1.
+	// Weight returns the weight of a write, 1 or more; nil: each weighs 1.
 	Weight func(W) int
-	// Metrics are what an operator watches; nil: nothing is counted.
+	// Metrics counts for the operator; nil: nothing is counted.
 	Metrics *Metrics
 }
 
-// Commit makes one transaction of a batch, at least one write, in their order. Result i is that of write i, and counts
-// as durable where both errors are nil. An error of its own is about the transaction: then none took place, or, after a
-// [*sqldb.CommitError], the outcome is unknown. The results may be shorter than the batch only beside such an error, and
-// their values go to the callers with it.
+// Commit commits a batch of at least one write in one transaction, in order. Result i is that of write i, which is durable
+// if both errors are nil. The error that Commit returns is that of the transaction: nothing was written, or, after a
+// [*sqldb.CommitError], the outcome is unknown. Only with such an error may there be fewer results than writes; their values
+// are returned to the callers with it.
 //
-// The batch may come again, in halves, after an error that was about what it holds.
+// After an error caused by the content of a batch, Commit is called again with each half of it.
 type Commit[W, R any] func(ctx context.Context, batch []*Write[W]) ([]Result[R], error)
 
-// Result is what became of one write: a value, or why it was refused.
+// Result is the outcome of one write: a value, or why it was refused.
 type Result[R any] struct {
 	Value R
 	Err   error
@@ -50,8 +50,8 @@ type Write[W any] struct {
 	since  time.Time
 }
 
-// Left returns why the caller has left, its context's error, and nil while it waits. A check made once the transaction has the
-// locks that the write needs leaves it out then, with that error: so a write that was given up never comes behind a later one.
+// Left returns the error of the caller's context: nil while the caller waits. Commit should check it once the transaction holds
+// the locks that the write needs, and skip the write with that error, so that an abandoned write never follows a later one.
 func (w *Write[W]) Left() error { return w.ctx.Err() }
 
 // Group gathers writes of type W, whose results have type R. Use [New]. It is safe for concurrent use, and has nothing to
@@ -61,9 +61,9 @@ type Group[W, R any] struct {
 	commit Commit[W, R]
 
 	mu      sync.Mutex
-	queue   []*member[W, R] // those that wait, in the order in which they came
+	queue   []*member[W, R] // the waiting writes, in order of arrival
 	waiting int             // the weight of queue
-	running int             // batches under way
+	running int             // batches being committed
 }
 
 // stage is how far a write has come.
@@ -76,8 +76,7 @@ const (
 	left // the caller has gone
 )
 
-// member is a write and what its caller waits for. All but write and done is guarded by the group's mutex, until done is
-// closed.
+// member is a write and its result. The group's mutex guards everything except write and done until done is closed.
 type member[W, R any] struct {
 	write  Write[W]
 	done   chan struct{}
@@ -87,7 +86,7 @@ type member[W, R any] struct {
 	panic  *panicked
 }
 
-// batch ends when all who are in it have been answered or have left.
+// batch is canceled when each caller in it was answered or has left.
 type batch struct {
 	present int
 	cancel  context.CancelFunc
@@ -98,7 +97,7 @@ type panicked struct {
 	stack []byte
 }
 
-// New returns a group whose batches are committed by commit. It panics if cfg is out of range: that is the program's mistake.
+// New returns a group whose batches are committed by commit. It panics if cfg is out of range, which is a programming error.
 func New[W, R any](cfg Config[W], commit Commit[W, R]) *Group[W, R] {
 	if cfg.Batches < 1 || cfg.MaxBatch < 1 || cfg.MaxWaiting < 1 {
 		panic(fmt.Sprintf("groupcommit: Batches, MaxBatch and MaxWaiting must be 1 or more, got %d, %d, %d", cfg.Batches, cfg.MaxBatch, cfg.MaxWaiting))
@@ -109,9 +108,9 @@ func New[W, R any](cfg Config[W], commit Commit[W, R]) *Group[W, R] {
 	return &Group[W, R]{cfg: cfg, commit: commit}
 }
 
-// Do makes a write durable and returns its result. An error is the write's own, that of the transaction it was in, or
-// ctx's, which says nothing of whether the write took place. KindUnavailable: too many writes wait, and this one was not
-// started. If committing it panics, Do panics with the same value.
+// Do makes a write durable and returns its result. The error is that of the write, of its transaction, or of ctx; in the
+// last case the outcome is unknown. KindUnavailable means that too many writes wait and that this one was not started. If
+// committing it panics, Do panics with the same value.
 func (g *Group[W, R]) Do(ctx context.Context, value W) (R, error) {
 	var none R
 	if err := ctx.Err(); err != nil {
@@ -132,13 +131,13 @@ func (g *Group[W, R]) Do(ctx context.Context, value W) (R, error) {
 		}
 	}
 	if m.panic != nil {
-		// The stack of the goroutine that committed is lost otherwise.
+		// Otherwise the stack of the committing goroutine would be lost.
 		panic(fmt.Sprintf("%v\n\n%s", m.panic.value, m.panic.stack))
 	}
 	return m.result.Value, m.result.Err
 }
 
-// enqueue puts a write behind the others, and starts a batch if there is room for one.
+// enqueue appends a write to the queue, and starts a worker if fewer than Batches run.
 func (g *Group[W, R]) enqueue(m *member[W, R]) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -156,7 +155,7 @@ func (g *Group[W, R]) enqueue(m *member[W, R]) error {
 	return nil
 }
 
-// leave takes a write back whose caller goes, as far as that can be. It reports whether the write had no answer yet.
+// leave withdraws the write of a caller that gives up, as far as possible. It reports whether the write had no result yet.
 func (g *Group[W, R]) leave(m *member[W, R]) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -177,7 +176,7 @@ func (g *Group[W, R]) leave(m *member[W, R]) bool {
 	return true
 }
 
-// gone counts a caller that left the batch. The last one cancels it.
+// gone counts a caller that was answered or has left. The last one cancels the batch.
 func (b *batch) gone() {
 	if b.present--; b.present == 0 {
 		b.cancel()
@@ -196,8 +195,8 @@ func (g *Group[W, R]) run() {
 	}
 }
 
-// admit lets callers in that have come already and wait for a processor only, above all those that were just answered and come
-// again: as long as yielding brings more. Where there are none it takes no time.
+// admit yields the processor for as long as that brings more writes: of callers that are ready to run, above all those that were
+// just answered and write again. Without any it takes no time.
 func (g *Group[W, R]) admit() {
 	for before := -1; ; {
 		g.mu.Lock()
@@ -211,7 +210,7 @@ func (g *Group[W, R]) admit() {
 	}
 }
 
-// take returns the next batch and its context; nil: no write waits, and the worker ends.
+// take returns the next batch and its context, or nil if no write waits; then the worker ends.
 func (g *Group[W, R]) take() (context.Context, []*member[W, R]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -296,8 +295,8 @@ func (g *Group[W, R]) try(ctx context.Context, members []*member[W, R]) (results
 	return results, nil, err
 }
 
-// aboutContent reports whether a transaction may have failed for what was written. What is left is about the database, or
-// about how the commit ended, and would be the same for every half.
+// aboutContent reports whether the content of a batch may have made its transaction fail. Other errors come from the database or
+// from the end of the commit, and both halves would fail in the same way.
 func aboutContent(err error) bool {
 	unknown := (*sqldb.CommitError)(nil)
 	switch {

@@ -100,7 +100,7 @@ type answer struct {
 	panicked any
 }
 
-// write lets a caller of its own write; the answer comes from the channel.
+// write starts a caller that writes value; the channel gets its answer.
 func write(ctx context.Context, g *groupcommit.Group[string, string], value string) <-chan answer {
 	ch := make(chan answer, 1)
 	go func() {
@@ -121,7 +121,7 @@ func gathered(t *testing.T, g *groupcommit.Group[string, string], n int) {
 	}
 }
 
-// A write that comes alone starts at once, and those that come while it is under way go together, in their order.
+// A write that comes alone starts at once; those that come while it is in flight are committed together, in order.
 func TestWritesGatherBehindTheOneUnderWay(t *testing.T) {
 	d := newDatabase(true)
 	g := group(d, 1, 10, 100)
@@ -213,7 +213,7 @@ func TestACallerLeaves(t *testing.T) {
 	gathered(t, g, 1)
 	leaveUnderWay() // the only one of its batch, which is interrupted therefore
 	if a := <-first; !errors.Is(a.err, context.Canceled) {
-		t.Errorf("the one that was under way: %+v", a)
+		t.Errorf("the one in flight: %+v", a)
 	}
 	if got := <-d.began; !slices.Equal(got, []string{"third"}) {
 		t.Errorf("then %v started, want the third", got)
@@ -260,7 +260,7 @@ func TestABatchEndsWithItsLastCaller(t *testing.T) {
 		t.Errorf("the one that left: %+v", got)
 	}
 	if batch.Err() != nil {
-		t.Error("the batch ended although somebody is left")
+		t.Error("the batch was canceled although a caller still waits")
 	}
 	look <- struct{}{}
 	if got := <-leftSeen; !slices.Equal(got, []bool{true, false}) {
@@ -271,11 +271,11 @@ func TestABatchEndsWithItsLastCaller(t *testing.T) {
 	}
 }
 
-// Too many are refused at once, with a kind that says to come back, and nothing of theirs starts.
+// Writes above the bound are refused at once, with a kind that says to retry, and are never started.
 func TestTheQueueIsBounded(t *testing.T) {
 	d := newDatabase(true)
 	g := group(d, 1, 10, 3)
-	answers := []<-chan answer{write(t.Context(), g, "under way")}
+	answers := []<-chan answer{write(t.Context(), g, "in flight")}
 	<-d.began
 	for i := range 3 {
 		answers = append(answers, write(t.Context(), g, "waits"))
@@ -402,9 +402,9 @@ func TestAnyWrites(t *testing.T) {
 			kind := v[strings.Index(v, " ")+1:]
 			switch {
 			case ok && times[v] != 1, times[v] > 1:
-				t.Errorf("write %q took place %d times, acknowledged %v", v, times[v], ok)
+				t.Errorf("write %q happened %d times, acknowledged %v", v, times[v], ok)
 			case !ok && (kind == "bad" || kind == "panic") && times[v] != 0:
-				t.Errorf("write %q was refused, and took place", v)
+				t.Errorf("write %q was refused, and happened", v)
 			}
 		}
 		if n, err := testutil.GatherAndCount(reg, "movieexample_group_commit_batch_writes", "movieexample_group_commit_wait_seconds"); n != 2 || err != nil {

@@ -1,15 +1,15 @@
 // Package guard keeps a panic in one goroutine from ending the process.
 //
-// Go ends a process when any goroutine panics. What serves a request is guarded where requests come in (internal/rpc, the
-// gateway); this package is for all other goroutines. There are two kinds:
+// Go ends a process when any goroutine panics. Goroutines that serve requests are guarded where requests arrive (internal/rpc,
+// the gateway); this package is for all others. There are two kinds:
 //
-//   - A job runs as long as the process does: ingestion, the search index, a registry's watch. [Guard.Run] starts it again
-//     after a panic, later each time. The process continues and stays ready, because what a job keeps up to date is still
-//     served; readiness shows the job as degraded, and the metric movieexample_background_panics_total counts.
+//   - A job runs as long as the process does: ingestion, the search index, a registry's watch. [Guard.Run] restarts it
+//     after a panic, with a pause that grows each time. The process continues and stays ready, because the job's last data
+//     is still served; readiness shows the job as degraded, and movieexample_background_panics_total counts the panics.
 //   - Work has a waiting caller: [Catch] turns the panic into an error of kind Internal.
 //
-// What panicked may have left a lock held or half a change made. So a job must begin from what is stored when it is started
-// again, and must not hold a lock while it calls what may panic.
+// A panic may leave a lock held or a change half made. A restarted job must therefore begin from stored data, and must not hold
+// a lock while it calls code that may panic.
 package guard
 
 import (
@@ -29,7 +29,7 @@ import (
 	"movieexample.com/internal/telemetry"
 )
 
-// PanicError is a panic that was caught. It is internal whatever was panicked with; its text has the stack.
+// PanicError is a panic that was caught. Its kind is internal, whatever the panic value is; its text has the stack.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -38,7 +38,7 @@ type PanicError struct {
 // Error implements error.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }
 
-// Catch does work and makes a panic an error of kind Internal that wraps a *[PanicError]. what says what was being done.
+// Catch does work and turns a panic into an error of kind Internal that wraps a *[PanicError]. what describes the work.
 func Catch[V any](what string, work func() (V, error)) (v V, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -52,9 +52,9 @@ func Catch[V any](what string, work func() (V, error)) (v V, err error) {
 type Config struct {
 	// Logger gets an error with the stack for each panic; nil discards them.
 	Logger *slog.Logger
-	// Metrics gets movieexample_background_panics_total. Several guards may share one; nil keeps it to itself.
+	// Metrics gets movieexample_background_panics_total. Several guards may share one; nil discards it.
 	Metrics prometheus.Registerer
-	// Pause is the time before a job's first new start; each further one takes twice as long, up to sixty times. 0 means 1 s.
+	// Pause is the time before a job's first restart; it doubles with each further one, up to sixty times. 0 means 1 s.
 	Pause time.Duration
 }
 
@@ -91,8 +91,8 @@ const (
 	longestPause = 60 // times the first
 )
 
-// Run runs a job until it returns or ctx ends. A job that panics, or returns an error that a panic made, is started again
-// after a pause. Run returns what the job returned; nil when ctx ended in a pause.
+// Run runs a job until it returns or ctx ends. A job that panics, or returns an error that a panic made, is restarted
+// after a pause. Run returns the job's result, or nil if ctx ended during a pause.
 func (g *Guard) Run(ctx context.Context, job string, run func(context.Context) error) error {
 	if g == nil {
 		g = &Guard{pause: defaultPause}
@@ -122,8 +122,8 @@ func (g *Guard) Run(ctx context.Context, job string, run func(context.Context) e
 			return nil
 		case <-t.C:
 		}
-		// It counts as degraded until it has run for as long as it was stopped, or twice: a job that panics at once again
-		// must not look well in between.
+		// It counts as degraded until it has run for as long as it was stopped, or twice: a job that panics again at once
+		// must not look healthy in between.
 		settle := time.AfterFunc(2*pause, func() { g.settled(job) })
 		defer settle.Stop()
 	}

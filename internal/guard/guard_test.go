@@ -80,7 +80,7 @@ func TestAJobThatPanicsIsStartedAgain(t *testing.T) {
 		t.Errorf("readiness said %v after a panic", degraded)
 	}
 	if err := g.Check(t.Context()); err != nil {
-		t.Errorf("readiness says %v although the job has ended by itself", err)
+		t.Errorf("readiness says %v although the job has returned", err)
 	}
 }
 

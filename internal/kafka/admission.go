@@ -12,7 +12,7 @@ import (
 type admission struct {
 	member   *bucket // of groups: one that does not return is forgotten after at most 5 minutes
 	producer *bucket // ids are never forgotten
-	stranger *bucket // producers that bring an id of their own
+	stranger *bucket // producers whose id this process did not assign
 	transact *bucket // transactional ids; forgotten after forgetTransaction
 
 	now       func() time.Time
@@ -41,7 +41,7 @@ func newAdmission(groups int, now func() time.Time) *admission {
 	}
 }
 
-// knowsProducer reports whether records with that producer id may be taken. After a restart every id is a stranger's.
+// knowsProducer reports whether records with that producer id may be taken. After a restart every id counts as a stranger's.
 func (a *admission) knowsProducer(id int64) bool {
 	a.producersMu.Lock()
 	defer a.producersMu.Unlock()
@@ -58,7 +58,7 @@ func (a *admission) knowsProducer(id int64) bool {
 	return true
 }
 
-// knowsTransaction reports whether the transactional id was seen before, or may be one more.
+// knowsTransaction reports whether the transactional id was seen before, or a new one is allowed.
 func (a *admission) knowsTransaction(id string) bool {
 	a.transactionsMu.Lock()
 	defer a.transactionsMu.Unlock()
@@ -92,7 +92,7 @@ func (a *admission) addTransaction(id string, producer int64) {
 	a.transactions[id] = producer
 }
 
-// knowsGroup reports whether the group is there, or may be one more.
+// knowsGroup reports whether the group exists, or a new one is allowed.
 func (g *guard) knowsGroup(name string) bool {
 	a := g.admission
 	a.groupsMu.Lock()

@@ -23,36 +23,35 @@ import (
 	"movieexample.com/internal/lockfile"
 )
 
-// segmentBytes is the size of one log file. Retention frees whole files only,
-// so this is also the grain of RetentionBytes on disk.
+// segmentBytes is the size of one log file. Retention deletes whole files only, so this
+// is also the granularity of RetentionBytes on disk.
 const segmentBytes = 64 << 20
 
 // BrokerConfig describes an embedded broker.
 type BrokerConfig struct {
-	// Addr is the host:port to listen on, and nothing else is listened on.
-	// Port 0 takes a free one, see [Broker.Addr]. Default "127.0.0.1:9092".
+	// Addr is the only host:port to listen on. Port 0 picks a free one, see [Broker.Addr]. Default "127.0.0.1:9092".
 	Addr string
 	// Advertise is the host:port that clients use, if it is not
 	// the one listened on: behind a proxy, or when Addr is a wildcard such as
 	// 0.0.0.0, which means nothing to a client. Port 0 means the port of Addr.
 	Advertise string
-	// Dir is the data directory; it is made if missing. Empty: everything is
-	// kept in memory and gone with the broker.
+	// Dir is the data directory; it is created if missing. Empty: all data is
+	// kept in memory and lost with the broker.
 	Dir string
 	// RetentionInterval is how often records beyond their topic's retention are
 	// dropped. Default one minute.
 	RetentionInterval time.Duration
-	// Limits bound what clients can make it hold.
+	// Limits bounds the memory, connections and topics of clients.
 	Limits Limits
-	// Listener is what it listens on, where that was opened before; Addr is then not used. It is closed with the broker.
+	// Listener is an open listener to use instead of Addr. It is closed with the broker.
 	Listener net.Listener
 	// Logger receives the broker's warnings. Default: nothing is logged.
 	Logger *slog.Logger
 }
 
-// Broker is one Kafka broker inside this process, a cluster by itself. It is
-// for one machine: no replication, no TLS, no authentication. Topics are not
-// created by asking for them; see [EnsureTopic].
+// Broker is one Kafka broker inside this process, a cluster of one. It is for one
+// machine: no replication, no TLS, no authentication. Topics are not created on
+// first use; see [EnsureTopic].
 type Broker struct {
 	cluster *kfake.Cluster
 	guard   *guard
@@ -67,9 +66,9 @@ type Broker struct {
 	err        error // of Close
 }
 
-// StartBroker starts a broker; it serves when this returns. A data directory
-// that an earlier broker left, however that ended, is continued: same cluster id,
-// topics, records, offsets.
+// StartBroker starts a broker; it serves when this returns. It resumes the data
+// directory of an earlier broker, even of one that was killed: same cluster id, topics,
+// records and offsets.
 //
 // Errors say which address is taken, or which process owns the directory
 // or which file in it cannot be read (faults of kind Precondition), or which
@@ -112,7 +111,7 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 		kfake.DefaultNumPartitions(1),
 		kfake.BrokerConfigs(map[string]string{
 			"log.segment.bytes": fmt.Sprint(segmentBytes),
-			// What a topic does not limit is not limited; see TopicConfig.
+			// No limits by default; TopicConfig sets those of a topic.
 			"log.retention.ms":               "-1",
 			"log.retention.bytes":            "-1",
 			"group.max.size":                 "500",
@@ -251,7 +250,7 @@ func newClusterID() string {
 	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
-// explain adds to an error from the data directory what a person can do about it.
+// explain adds to an error from the data directory what the operator can do about it.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
@@ -335,8 +334,9 @@ func (l *brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
 	l.logger.Log(context.Background(), lv, "kafka broker: "+fmt.Sprintf(format, args...))
 }
 
-// endLost writes the end of transactions that a kill has ended. The library takes them for aborted and does not say so in the log:
-// a consumer then takes what the same producer commits later for aborted, too, and the next start takes the old for committed.
+// endLost aborts the transactions that a kill interrupted. The library treats them as aborted without a record of that in the log:
+// consumers would then take later commits of the same producer for aborted, too, and the next start would take the old transactions
+// for committed.
 func (b *Broker) endLost(ctx context.Context) error {
 	ask := func(k kmsg.Request) (kmsg.Response, error) {
 		ctx, cancel := context.WithTimeout(ctx, stuckAfter)

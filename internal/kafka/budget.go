@@ -8,7 +8,7 @@ import (
 // budget is memory that connections share.
 type budget struct {
 	limit int64
-	// free is what a connection may have that does not count: small ones are bounded by the number of connections.
+	// free is the size up to which a connection's memory does not count: the number of connections bounds that.
 	free int64
 	wait time.Duration // before a connection is closed to free memory
 
@@ -88,7 +88,7 @@ func (b *budget) releaseBytes(c *guardConn, n int64) {
 	b.change(c, had-n, n)
 }
 
-// releaseAll returns all that the connection holds.
+// releaseAll returns all bytes that the connection holds.
 func (b *budget) releaseAll(c *guardConn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -18,8 +18,8 @@ type produced struct {
 	refusal   *batchError
 }
 
-// checkProduce reads every batch. One that cannot be read is taken out of the request, so that the library stores the others;
-// the library's answer then gets the reason why.
+// checkProduce reads every batch. It removes invalid batches from the request, so that the library stores the others, and adds
+// the reasons to the library's answer.
 func (g *guard) checkProduce(c *guardConn, r *request) (verdict, error) {
 	acks, transaction, list, err := readProduce(r)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// check looks at what a request contains. Its error closes the connection.
+// check checks the content of a request. Its error closes the connection.
 func (g *guard) check(c *guardConn, r *request, rule rule) (verdict, error) {
 	switch r.kind {
 	case kindAPIVersions:
@@ -78,7 +78,7 @@ func (g *guard) check(c *guardConn, r *request, rule rule) (verdict, error) {
 }
 
 // checkFetch bounds the answer and the wait: the library would put a whole log into one answer, and keep the request of a
-// client that is long gone. Sessions are not kept, as a Kafka without room for one does: a session grows with each request.
+// client that is long gone. Like a Kafka without room for one, it keeps no sessions: a session grows with each request.
 func checkFetch(r *request, k *kmsg.FetchRequest) error {
 	type place struct {
 		topic     string
@@ -128,8 +128,8 @@ func checkListOffsets(k *kmsg.ListOffsetsRequest) error {
 	return few("partitions", n)
 }
 
-// checkJoin keeps away what makes the library panic: a member that names a protocol twice is counted twice, and then there
-// is no protocol that as many support as there are members.
+// checkJoin refuses a request that makes the library panic: it counts a member that names a protocol twice as two, and then no
+// protocol has as many supporters as there are members.
 func (g *guard) checkJoin(r *request, k *kmsg.JoinGroupRequest) (verdict, error) {
 	refuse := func(code *kerr.Error) (verdict, error) {
 		resp := k.ResponseKind().(*kmsg.JoinGroupResponse)

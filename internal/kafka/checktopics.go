@@ -30,7 +30,7 @@ func (g *guard) count() (map[string]int, error) {
 	return topics, nil
 }
 
-// refusal is Kafka's error with words for a person.
+// refusal is Kafka's error code with a message.
 type refusal struct {
 	code *kerr.Error
 	text string
@@ -56,7 +56,7 @@ func refuseAll(why []*refusal, rest string) bool {
 
 // checkCreateTopics makes the broker refuse names that Apache Kafka refuses (the library makes a directory of any name, so
 // that a topic called "../x" would be outside the data directory), settings that it does not have, and more topics than
-// Limits allow. Where one topic of a request is refused, none is created.
+// Limits allow. If one topic of a request is refused, none is created.
 func (g *guard) checkCreateTopics(r *request, k *kmsg.CreateTopicsRequest) verdict {
 	g.topics <- struct{}{}
 	release := func() { <-g.topics }
@@ -113,7 +113,7 @@ func (g *guard) checkTopic(t *kmsg.CreateTopicsRequestTopic, there map[string]in
 	return g.checkPartitions(int(t.NumPartitions), there)
 }
 
-// checkPartitions looks whether there may be so many partitions more in a topic that would have n.
+// checkPartitions checks whether that many more partitions are allowed, in a topic that would have n.
 func (g *guard) checkPartitions(n int, there map[string]int) *refusal {
 	if n > g.limits.TopicPartitions {
 		return refused(kerr.InvalidPartitions, "a topic may have at most %d partitions, got %d", g.limits.TopicPartitions, n)
@@ -165,7 +165,7 @@ func (g *guard) checkCreatePartitions(r *request, k *kmsg.CreatePartitionsReques
 	return verdict{answer: r.answer(resp), after: release}
 }
 
-// checkAlterConfigs lets the settings of topics be changed that checkTopicSetting knows. Settings of the broker are ours.
+// checkAlterConfigs allows changes of the topic settings that checkTopicSetting knows, and none of broker settings.
 func checkAlterConfigs(r *request, k *kmsg.IncrementalAlterConfigsRequest) verdict {
 	why := make([]*refusal, len(k.Resources))
 	for i, rr := range k.Resources {
@@ -203,7 +203,7 @@ func checkAlterConfigs(r *request, k *kmsg.IncrementalAlterConfigsRequest) verdi
 	return verdict{answer: r.answer(resp)}
 }
 
-// topicSettings are those that a topic may have. The others would have no effect, or a bad one: the library takes any value
+// topicSettings are the settings that a topic may have. Others would have no effect, or a bad one: the library accepts any value
 // for any name.
 func topicSettings() []string {
 	return []string{"retention.ms", "retention.bytes", "segment.bytes", "max.message.bytes", "min.insync.replicas", "cleanup.policy", "compression.type", "message.timestamp.type"}

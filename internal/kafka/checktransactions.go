@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// maxTransaction is how long a transaction may be open: until its end, consumers get nothing that is behind it. Java's
-	// default is the same.
+	// maxTransaction is how long a transaction may be open: until it ends, consumers get no record behind it. It is the default of
+	// the Java client.
 	maxTransaction = time.Minute
 	// forgetTransaction is when the library forgets a transactional id; it looks at all of them after every request.
 	forgetTransaction = time.Hour
-	// lastEpoch is where the library gives a producer another id. A transaction that is open then and times out makes it
-	// count on for ever.
+	// lastEpoch is the epoch at which the library gives a producer another id. If a transaction is open then and times out, the
+	// library increments the epoch forever.
 	lastEpoch = math.MaxInt16 - 1
 )
 
-// ownsTransaction reports whether the producer id is that of the transactional id: the library takes any for any.
+// ownsTransaction reports whether the producer id belongs to the transactional id: the library accepts any combination.
 func (g *guard) ownsTransaction(transaction string, producer int64) bool {
 	if g.admission.ownsTransaction(transaction, producer) {
 		return true

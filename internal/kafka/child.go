@@ -30,7 +30,7 @@ const (
 	exitStuck  = 4
 )
 
-// beat is how often a broker process says that it is alive.
+// beat is how often a broker process reports that it is alive.
 const beat = time.Second
 
 const stopLimit = 10 * time.Second // for an orderly stop; then the process exits
@@ -45,7 +45,7 @@ type childConfig struct {
 	Level                slog.Level
 }
 
-// childLine is what a broker process says on its standard output besides log lines.
+// childLine is a line on a broker process's standard output that is not a log line.
 type childLine struct {
 	Broker       string     `json:"broker"` // "ready", "failed" or "alive"
 	Addr, Listen string     `json:",omitempty"`
@@ -53,13 +53,13 @@ type childLine struct {
 	Text         string     `json:",omitempty"`
 }
 
-// IsBrokerProcess reports whether this process was started by [StartBrokerProcess] and shall do nothing but [RunBrokerProcess].
+// IsBrokerProcess reports whether this process was started by [StartBrokerProcess] and must only call [RunBrokerProcess].
 func IsBrokerProcess() bool { return os.Getenv(childEnv) != "" }
 
-// RunBrokerProcess runs the broker that [StartBrokerProcess] of the process above asked for, until standard input ends,
-// which is also how it hears that the process above is gone. It returns the exit code.
+// RunBrokerProcess runs the broker that the parent process requested with [StartBrokerProcess], until standard input ends,
+// which also happens when the parent dies. It returns the exit code.
 func RunBrokerProcess() int {
-	// Signals to a whole process group or service are for the process above, which stops this one when it no longer needs it.
+	// Signals to a whole process group or service are for the parent, which stops this process when it no longer needs it.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	out := &lockedWriter{w: os.Stdout}
 	say := func(l childLine) {
@@ -121,8 +121,8 @@ func startChild(cfg childConfig, logger *slog.Logger) (*Broker, error) {
 	return StartBroker(context.Background(), bc)
 }
 
-// boundMemory makes the garbage collector work harder near the limit, and has the kernel refuse memory far beyond it. The
-// limit counts from what the broker needs for the records that it has: a broker that needs much would end again and again.
+// boundMemory makes the garbage collector work harder near the limit, and makes the kernel refuse memory far beyond it. The limit
+// does not include the records that the broker has loaded: otherwise a broker with many records would exit again and again.
 func boundMemory(limit int64) (most int64) {
 	runtime.GC()
 	most = memoryInUse() + limit
@@ -137,7 +137,7 @@ func memoryInUse() int64 {
 	return int64(s[0].Value.Uint64() - s[1].Value.Uint64() - s[2].Value.Uint64())
 }
 
-// watchMemory ends the process when it has more memory than it may.
+// watchMemory ends the process when it exceeds its memory limit.
 func watchMemory(most int64, logger *slog.Logger) {
 	for range time.Tick(100 * time.Millisecond) {
 		if memoryInUse() <= most {
@@ -179,7 +179,7 @@ func watchAnswers(b *Broker, stopping <-chan struct{}, logger *slog.Logger) {
 	}
 }
 
-// libraryStack is what the library's only goroutine does.
+// libraryStack returns the stack of the library's only goroutine.
 func libraryStack() string {
 	stacks := make([]byte, 4<<20)
 	for s := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {

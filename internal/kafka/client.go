@@ -34,9 +34,9 @@ type Config struct {
 	// Setting is what the user calls a field of Security, by its key ("ca_file"), in errors that name it: a flag,
 	// or a path in a configuration file. Default: the key.
 	Setting func(key string) string
-	// Logger receives what the client library has to say: its warnings and errors,
-	// each message at most once in 30 seconds, its chatter on debug level. Default:
-	// nothing is logged.
+	// Logger receives the messages of the client library: warnings and errors, each at
+	// most once in 30 seconds, and all others on debug level. Default: nothing is
+	// logged.
 	Logger *slog.Logger
 }
 
@@ -78,12 +78,12 @@ func checkAddr(field, addr string) error {
 	return nil
 }
 
-// NewClient makes a client. It does not connect: the first use does, and [Ping]
-// reports whether that works. opts come last and win. Besides those of Validate there are
+// NewClient creates a client. It connects on first use; [Ping] reports whether that
+// works. opts come last and win. Besides those of Validate there are
 // errors of certificate files that cannot be read, as *config.Problem.
 //
 // Records are partitioned by the hash that Java clients use (murmur2 of the key),
-// so that producers of any make agree where a key lives.
+// so that all kinds of producers agree on the partition of a key.
 func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func NewClient(cfg Config, opts ...kgo.Opt) (*kgo.Client, error) {
 	return cl, nil
 }
 
-// Ping asks whether a broker answers, for 5 seconds at most. The error is a
+// Ping checks whether a broker answers, for 5 seconds at most. The error is a
 // fault of kind Unavailable that names the addresses tried.
 func Ping(ctx context.Context, cl *kgo.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)

@@ -12,9 +12,9 @@ import (
 )
 
 // clientLog gives a client's log lines to slog. The library calls routine events
-// such as "flushing" information; to us they are debug. And it tries a broker that
-// is gone several times a second, saying so each time: the first line says it all,
-// so the same message is then counted, and the count is in the next line.
+// such as "flushing" information; here they are debug. It also retries an unreachable
+// broker several times a second, and logs each attempt: repeated messages are counted
+// instead, and the count is in the next line.
 type clientLog struct {
 	logger *slog.Logger
 	// hint says what to do about an error of the client. It is kept here because the library returns our logger, but no hook.

@@ -19,8 +19,8 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// Explain says what a user can do about an error of a client of [NewClient]: which setting to look at, or what the brokers have to
-// allow, as a fault of kind Unavailable. Other errors are returned unchanged.
+// Explain adds to an error of a client of [NewClient] what the user can do about it: which setting to check, or which right the
+// brokers must grant. The result is a fault of kind Unavailable. Other errors are returned unchanged.
 func Explain(cl *kgo.Client, err error) error {
 	if why := hintOf(cl, err); why != "" {
 		return unusable(cl, why)
@@ -28,7 +28,7 @@ func Explain(cl *kgo.Client, err error) error {
 	return err
 }
 
-// unreachable says which brokers did not answer, why, as far as known, and what to do.
+// unreachable returns an error that names the brokers that did not answer, the reason if it is known, and what to do.
 func unreachable(cl *kgo.Client, err error) error {
 	if why := hintOf(cl, err); why != "" {
 		return unusable(cl, why)
@@ -42,7 +42,7 @@ func unusable(cl *kgo.Client, why string) error {
 }
 
 func hintOf(cl *kgo.Client, err error) string {
-	// The library keeps our logger for us, and a hook of ours it would not give back.
+	// The library returns our logger, but no hook.
 	if l, ok := cl.OptValue(kgo.WithLogger).(*clientLog); ok {
 		return l.hint(err)
 	}
@@ -54,15 +54,15 @@ type connErrors struct {
 	security Security
 	setting  func(key string) string // what the user calls it
 	last     atomic.Pointer[connEnd]
-	// served: a request has been answered that is not part of the handshake. From then on, a connection that ends without an error
-	// code means that the broker is stopping, not that it does not understand us.
+	// served is set once a request after the handshake was answered. From then on, a connection that ends without an error code
+	// means that the broker is stopping, not that it does not understand us.
 	served atomic.Bool
 }
 
-// connEnd is how a connection ended.
+// connEnd describes the end of a connection.
 type connEnd struct {
 	err error
-	// connected: the connection, TLS included, had been there.
+	// connected reports that the connection, including TLS, had been established.
 	connected bool
 }
 
@@ -96,7 +96,7 @@ func (t *connErrors) note(happened connEnd) {
 	}
 }
 
-// hint says what to do about err, which a request ended with, or about how the last connection ended; "" if that is
+// hint returns what to do about err, the error of a request, or about the end of the last connection; "" if that is
 // unknown.
 func (t *connErrors) hint(err error) string {
 	if err != nil {
@@ -117,7 +117,7 @@ func (t *connErrors) hint(err error) string {
 	return t.hangUp(*last)
 }
 
-// refusalHint is about errors in which the other side says what it does not like, or we say what we do not like about it.
+// refusalHint handles errors in which the broker says why it refuses the client, or the client why it refuses the broker.
 func (t *connErrors) refusalHint(err error) string {
 	s, text := t.security, err.Error()
 	untrusted := (*tls.CertificateVerificationError)(nil)
@@ -142,7 +142,7 @@ func (t *connErrors) refusalHint(err error) string {
 	return ""
 }
 
-// untrusted is about the brokers' certificate.
+// untrusted handles errors of the brokers' certificate.
 func (t *connErrors) untrusted(err error) string {
 	check := t.setting("ca_file") + " and " + t.setting("server_name")
 	switch {
@@ -159,7 +159,7 @@ func (t *connErrors) untrusted(err error) string {
 	return fmt.Sprintf("its certificate is not trusted (%s): check %s", strings.TrimPrefix(err.Error(), "x509: "), check)
 }
 
-// forbidden is about requests that a broker's authorizer denies.
+// forbidden handles requests that a broker's authorizer denies.
 func (t *connErrors) forbidden(err error) string {
 	what := "the cluster"
 	switch {
@@ -175,7 +175,7 @@ func (t *connErrors) forbidden(err error) string {
 	return fmt.Sprintf("it denies %s access to %s: grant it (docs/operations.md lists the ACLs), or check %s", who, what, t.setting("user"))
 }
 
-// hangUp is about connections that end without an answer, which is Kafka's reaction to what it does not understand.
+// hangUp handles connections that end without an answer, which is how Kafka reacts to bytes that it does not understand.
 func (t *connErrors) hangUp(last connEnd) string {
 	if t.served.Load() || !errors.Is(last.err, io.EOF) && !errors.Is(last.err, syscall.ECONNRESET) {
 		return ""

@@ -16,7 +16,7 @@ import (
 
 // guard stands between the network and the broker library, which was written for tests: it trusts what clients send, and
 // panics, blocks or fills the memory on input that no client library would send. The guard accepts connections, reads whole
-// requests, refuses those that are of no use or do harm, and hands on the others. To the library it is a listener.
+// requests, refuses useless and harmful ones, and hands on the others. To the library it is a listener.
 type guard struct {
 	listener   net.Listener
 	advertised net.Addr
@@ -64,7 +64,7 @@ func newGuard(listener net.Listener, advertised net.Addr, limits Limits, logger 
 	return g
 }
 
-// start lets connections in. The library begins to accept before it is ready for them.
+// start accepts connections. The library begins to accept before it is ready for them.
 func (g *guard) start() {
 	g.served.Go(g.accept)
 	g.served.Go(g.sweep)
@@ -73,7 +73,7 @@ func (g *guard) start() {
 // Addr is the advertised address, to which clients connect.
 func (g *guard) Addr() net.Addr { return g.advertised }
 
-// Accept is called by the library, which stops listening for ever on an error: there is none before Close.
+// Accept is called by the library, which stops listening forever on an error. Accept returns none before Close.
 func (g *guard) Accept() (net.Conn, error) {
 	select {
 	case c := <-g.conns:
@@ -95,11 +95,11 @@ func (g *guard) Close() error {
 	return g.err
 }
 
-// wait waits for what runs here; after Close.
+// wait waits for the guard's goroutines. Call it after Close.
 func (g *guard) wait() { g.served.Wait() }
 
-// accept runs until Close and ignores errors of Accept: without file descriptors it retries after a pause, and the
-// connections that are idle are closed first.
+// accept runs until Close and ignores errors of Accept: without file descriptors it closes idle connections, and retries after
+// a pause.
 func (g *guard) accept() {
 	const first, last = 5 * time.Millisecond, time.Second
 	pause := first
@@ -161,8 +161,8 @@ func (g *guard) admit(c net.Conn) {
 	}
 }
 
-// evictIdle closes the connection that is idle for the longest time, of one host or of all; those first that never sent
-// a request. It returns false if none is idle.
+// evictIdle closes the connection that has been idle longest, of one host or of all; those that never sent a request come
+// first. It returns false if none is idle.
 func (g *guard) evictIdle(host string) bool {
 	var oldest *guardConn
 	var since time.Time
@@ -183,7 +183,7 @@ func (g *guard) evictIdle(host string) bool {
 	return true
 }
 
-// sweep closes connections that are idle for too long, and those that wait for an answer which will never come.
+// sweep closes connections that are idle for too long, and those that wait for an answer that will never come.
 func (g *guard) sweep() {
 	t := time.NewTicker(min(g.limits.Idle/10, 10*time.Second))
 	defer t.Stop()
@@ -224,7 +224,7 @@ func (g *guard) forget(c *guardConn) {
 	g.answers.releaseAll(c)
 }
 
-// log warns, each message at most once in [telemetry.RepeatAfter]: clients cause these lines.
+// log logs a warning, each message at most once in [telemetry.RepeatAfter], since clients cause these lines.
 func (g *guard) log(msg string, args ...any) {
 	skipped, ok := g.throttles.TakeRepeated(msg, time.Now())
 	if !ok {
@@ -236,7 +236,7 @@ func (g *guard) log(msg string, args ...any) {
 	g.logger.Warn(msg, args...)
 }
 
-// insideClient asks the library as a client would, on a connection that does not come from outside.
+// insideClient sends requests to the library as a client would, on an internal connection.
 type insideClient struct {
 	guard *guard
 	turn  chan struct{}

@@ -82,7 +82,7 @@ func FuzzBatch(f *testing.F) {
 	})
 }
 
-// nowhere is a listener that nothing comes to.
+// nowhere is a listener without connections.
 type nowhere struct{ net.Listener }
 
 func (nowhere) Close() error { return nil }
@@ -117,7 +117,7 @@ func FuzzRequest(f *testing.F) {
 		}
 	}
 	g := newGuard(nowhere{}, textAddr("127.0.0.1:1"), Limits{BatchBytes: 1 << 16}.withDefaults(), slog.New(slog.DiscardHandler))
-	if err := g.Close(); err != nil { // so that what is asked of the library has no answer, at once
+	if err := g.Close(); err != nil { // so that requests to the library fail at once
 		f.Fatal(err)
 	}
 	near, far := net.Pipe()

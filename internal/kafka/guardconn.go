@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// guardConn reads requests whole, and gives them to the library when the guard has nothing against them. One request at a
-// time is with the library. Read is called by one goroutine at a time, and Write by another.
+// guardConn reads whole requests, and passes them to the library if the guard accepts them. The library has one request of a
+// connection at a time. Read is called by one goroutine at a time, and Write by another.
 type guardConn struct {
 	net.Conn
 	guard *guard
@@ -41,7 +41,7 @@ type handed struct {
 
 var errRefused = errors.New("refused")
 
-// refuse says why the connection is closed.
+// refuse logs why the connection is closed.
 func (c *guardConn) refuse(why string, args ...any) {
 	c.guard.log("connection to the embedded Kafka broker closed: "+why, append([]any{"remote", c.RemoteAddr().String()}, args...)...)
 }
@@ -95,7 +95,7 @@ func (c *guardConn) finish() {
 	c.guard.requests.releaseBytes(c, was.held)
 }
 
-// Read gives the library the next request that it may have.
+// Read gives the library the next accepted request.
 func (c *guardConn) Read(b []byte) (int, error) {
 	for len(c.frame) == 0 {
 		if err := c.next(); err != nil {
@@ -200,7 +200,7 @@ func (c *guardConn) next() error {
 	return nil
 }
 
-// decide returns what happens to a request. A panic in a decoder refuses it.
+// decide returns the verdict on a request. A panic in a decoder refuses it.
 func (c *guardConn) decide(r *request, rule rule) (v verdict, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -228,8 +228,8 @@ func (c *guardConn) decide(r *request, rule rule) (v verdict, err error) {
 	return verdict{}, errRefused
 }
 
-// awaitAnswer waits until the library has no request of this connection: it forgets a connection only when it reads from
-// it, and a goroutine of it that waits to hand a second request over would wait for ever.
+// awaitAnswer waits until the library has no request of this connection. The library drops a connection only when it reads from
+// it, and its goroutine that waits to hand over a second request would wait forever.
 func (c *guardConn) awaitAnswer() error {
 	late := time.NewTimer(parkedRequest)
 	defer late.Stop()
@@ -277,7 +277,7 @@ func (c *guardConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// write sends an answer, in a bounded time and with a bounded share of the memory for what clients do not take.
+// write sends an answer, in a bounded time and with a bounded share of the memory for answers that clients do not read.
 func (c *guardConn) write(b []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -291,7 +291,7 @@ func (c *guardConn) write(b []byte) error {
 	return err
 }
 
-// withBytes is a time limit, and a second more for each 4 MiB.
+// withBytes returns a time limit plus one second for each 4 MiB.
 func withBytes(limit time.Duration, bytes int64) time.Duration {
 	return limit + time.Duration(bytes>>22)*time.Second
 }

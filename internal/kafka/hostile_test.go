@@ -82,7 +82,7 @@ func TestBrokerRefusesBatchesThatNoConsumerReads(t *testing.T) {
 		{"the last offset of another number", batch(0, three, 3, func(b *kmsg.RecordBatch) { b.LastOffsetDelta = 7 }), kerr.InvalidRecord},
 		{"offsets in another order", batch(0, append(record(1, nil), record(0, nil)...), 2, nil), kerr.InvalidRecord},
 		{"a control batch", batch(0x20, record(0, nil), 1, nil), kerr.InvalidRecord},
-		{"a transaction that nobody began", batch(0x10, record(0, nil), 1, func(b *kmsg.RecordBatch) { b.ProducerID, b.ProducerEpoch, b.FirstSequence = 1, 0, 0 }), kerr.InvalidProducerIDMapping},
+		{"a transaction that was never begun", batch(0x10, record(0, nil), 1, func(b *kmsg.RecordBatch) { b.ProducerID, b.ProducerEpoch, b.FirstSequence = 1, 0, 0 }), kerr.InvalidProducerIDMapping},
 		{"two batches", append(append([]byte{}, good...), good...), kerr.CorruptMessage},
 		{"a wrong checksum", func() []byte { c := append([]byte{}, good...); c[len(c)-1] ^= 1; return c }(), kerr.CorruptMessage},
 		{"nothing", []byte{}, kerr.CorruptMessage},

@@ -2,22 +2,22 @@ package kafka
 
 import "time"
 
-// Limits bound what the clients of an embedded broker can make it hold. The zero value of a field is its default.
+// Limits bounds the resources that clients of an embedded broker can occupy. The zero value of a field is its default.
 type Limits struct {
-	// Connections is how many there may be at once, and PerAddress how many from one IP address. Beyond, the connection
-	// that is idle for the longest time is closed; where none is idle, the new one is. Defaults 1,000 and 256.
+	// Connections is how many there may be at once, and PerAddress how many from one IP address. Above that, the connection
+	// that has been idle longest is closed; if none is idle, the new one is. Defaults 1,000 and 256.
 	Connections, PerAddress int
 	// Idle is how long a connection may be open without a request. Default 10 minutes, as Kafka's connections.max.idle.ms.
 	Idle time.Duration
 	// Request is how long a client may take to send a request that it has begun, and Answer to take an answer; each
 	// 4 MiB add a second. Defaults 10 and 30 seconds.
 	Request, Answer time.Duration
-	// RequestBytes is the memory that requests of all connections may need at once, and AnswerBytes answers that are not
-	// taken yet. Beyond, the connection that holds most is closed. Defaults 256 MiB and 128 MiB.
+	// RequestBytes is the memory for the requests of all connections together, and AnswerBytes that for answers that clients
+	// have not read yet. Above that, the connection that holds most is closed. Defaults 256 MiB and 128 MiB.
 	RequestBytes, AnswerBytes int64
 	// ProduceBytes is the size of a Produce request. Default 32 MiB.
 	ProduceBytes int64
-	// BatchBytes is what a batch of records may be when it is decompressed. Default 16 MiB.
+	// BatchBytes is the size of a decompressed batch of records. Default 16 MiB.
 	BatchBytes int
 	// Topics, TopicPartitions and Partitions are how many topics there may be, how many partitions one may have, and how
 	// many all have together. Defaults 1,000, 1,000 and 10,000.

@@ -10,7 +10,7 @@ import (
 	panics "movieexample.com/internal/guard"
 )
 
-// Bounds of what a consumer decompresses.
+// Bounds of a batch that a consumer decompresses.
 const (
 	meterBytes   = maxDecompress // in memory at once; a batch that begins below may end above
 	meterRecords = 1 << 18       // of one batch; those of a legal event have some 60 bytes at least
@@ -22,7 +22,7 @@ var ErrNoRoom = errors.New("earlier batches must be handled before this one is d
 
 // Meter decompresses the record batches of a consumer and bounds the memory that they take together. The client library
 // decompresses all batches of an answer before anyone sees the first, and 4 KiB of one can be 32 MiB. With a Meter the answer
-// ends before the batch for which there is no room. Where that is the first of its partition, the poll has [ErrNoRoom].
+// ends before the batch for which there is no room. If that is the first of its partition, the poll has [ErrNoRoom].
 //
 // A batch with more than 32 MiB, or more than 262,144 records, is kgo.ErrMaxDecompress. Use one for each client: kgo.WithDecompressor.
 type Meter struct{ held atomic.Int64 }
@@ -37,7 +37,7 @@ func (m *Meter) Decompress(src []byte, codec kgo.CompressionCodecType) ([]byte, 
 	if m.held.Load() >= meterBytes {
 		return nil, ErrNoRoom
 	}
-	// In a goroutine of the library, where a defect of a decoder would end the process.
+	// It runs in a goroutine of the library, where a panic of a decoder would end the process.
 	out, err := panics.Catch("decompress a record batch", func() ([]byte, error) { return decompress(src, uint16(codec), maxDecompress) })
 	if errors.Is(err, errTooLarge) {
 		return nil, kgo.ErrMaxDecompress
@@ -53,10 +53,10 @@ func (m *Meter) Decompress(src []byte, codec kgo.CompressionCodecType) ([]byte, 
 	return out, nil
 }
 
-// Handled makes room: the client has nothing buffered, and what it gave is handled.
+// Handled makes room. Call it when the client has nothing buffered and all of its records are handled.
 func (m *Meter) Handled() { m.held.Store(0) }
 
-// countRecords counts the records of a batch, up to the first that is not as long as it says.
+// countRecords counts the records of a batch, up to the first with a wrong length.
 func countRecords(b []byte) (n int) {
 	for len(b) > 0 {
 		length, used := binary.Varint(b)

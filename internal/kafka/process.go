@@ -25,7 +25,7 @@ import (
 	"movieexample.com/internal/lockfile"
 )
 
-// BrokerProcessConfig describes an embedded broker in a process of its own.
+// BrokerProcessConfig describes an embedded broker in a separate process.
 type BrokerProcessConfig struct {
 	// Broker describes the broker. Its Listener is not used; see Open.
 	Broker BrokerConfig
@@ -33,18 +33,18 @@ type BrokerProcessConfig struct {
 	Open func(context.Context) (net.Listener, error)
 	// Command starts a process that calls [RunBrokerProcess] when [IsBrokerProcess] says so. Default: this program.
 	Command []string
-	// MemoryBytes is how much memory the process may have besides what it needs for the records that it finds at its start.
+	// MemoryBytes is how much memory the process may use in addition to the records that it loads at its start.
 	// Default 1 GiB.
 	MemoryBytes int64
-	// Silence is how long the process may be silent before it is killed; it says something each second. Whole seconds, 2 at least;
-	// default 15 s. A process that was stopped (SIGSTOP), or gets no processor, cannot end itself.
+	// Silence is how long the process may be silent before it is killed; it reports every second. Whole seconds, at least 2;
+	// default 15 s. A process that was stopped (SIGSTOP), or gets no processor, cannot exit on its own.
 	Silence time.Duration
-	// Metrics is where the metrics of the supervision go; nil: nowhere.
+	// Metrics gets the metrics of the supervision; nil discards them.
 	Metrics prometheus.Registerer
 }
 
-// BrokerProcess is a [Broker] in a process of its own, which is restarted whenever it ends: no request ends the process
-// that supervises it.
+// BrokerProcess is a [Broker] in a separate process, which is restarted whenever it exits: no request to the broker can end the
+// process that supervises it.
 type BrokerProcess struct {
 	cfg      BrokerProcessConfig
 	log      *slog.Logger
@@ -123,7 +123,8 @@ func StartBrokerProcess(ctx context.Context, cfg BrokerProcessConfig) (*BrokerPr
 	return p, nil
 }
 
-// awaitOrphan waits for the broker of a process that was killed: it stops once it notices, and holds the directory until then.
+// awaitOrphan waits for the broker of a supervisor that was killed. Such a broker stops once it notices, and holds the directory
+// until then.
 func awaitOrphan(ctx context.Context, dir string, logger *slog.Logger) error {
 	if dir == "" {
 		return nil
@@ -154,10 +155,10 @@ func awaitOrphan(ctx context.Context, dir string, logger *slog.Logger) error {
 // Addr is the advertised host:port, to which clients connect.
 func (p *BrokerProcess) Addr() string { return p.addr }
 
-// ListenAddr is the host:port that is listened on; the same as Addr unless another address is advertised.
+// ListenAddr is the host:port that the broker listens on; the same as Addr unless another address is advertised.
 func (p *BrokerProcess) ListenAddr() string { return p.listenAddr }
 
-// PID is the process that runs the broker now; another one after a restart, 0 while there is none.
+// PID is the id of the broker process; it changes with a restart, and is 0 while there is none.
 func (p *BrokerProcess) PID() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -167,8 +168,8 @@ func (p *BrokerProcess) PID() int {
 	return p.child.cmd.Process.Pid
 }
 
-// Close stops the broker in order, and ends its process if that takes more than 10 seconds. It may be called again and
-// then returns the first call's result.
+// Close stops the broker in order, and kills its process if that takes more than 10 seconds. Calling it again returns the
+// result of the first call.
 func (p *BrokerProcess) Close() error {
 	p.once.Do(func() { close(p.stopping) })
 	<-p.ended
@@ -182,8 +183,8 @@ func (p *BrokerProcess) closeListener() error {
 	return p.listener.Close()
 }
 
-// supervise restarts the broker whenever it ends: at once after one that served, and with growing pauses after one that
-// could not be started.
+// supervise restarts the broker whenever it exits: at once if it had served, and with growing pauses if it could not be
+// started.
 func (p *BrokerProcess) supervise(c *child) {
 	const first, last = 250 * time.Millisecond, 10 * time.Second
 	defer close(p.ended)
@@ -243,8 +244,8 @@ type child struct {
 	hung   atomic.Bool
 }
 
-// watch kills the process when it has said nothing for so long. It counts seconds and does not look at the clock, by which this
-// process may have been stopped itself.
+// watch kills the process when it has been silent for too long. It counts seconds instead of reading the clock, because this process
+// may have been stopped itself.
 func (c *child) watch(silence time.Duration) {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
@@ -335,7 +336,7 @@ func (p *BrokerProcess) start(cancel <-chan struct{}) (*child, childLine, error)
 	}
 }
 
-// failure is the error that StartBroker had in the other process.
+// failure is the error of StartBroker in the child process.
 func (l childLine) failure() error {
 	if l.Kind == fault.KindInternal {
 		return errors.New(l.Text)
@@ -343,14 +344,14 @@ func (l childLine) failure() error {
 	return &fault.Error{Kind: l.Kind, Msg: l.Text}
 }
 
-// give ends the process and returns err.
+// give kills the process, waits for its end, and returns err.
 func (c *child) give(err error) error {
 	_ = c.cmd.Process.Kill()
 	<-c.exited
 	return err
 }
 
-// listen takes what the process says until its end.
+// listen reads the output of the process until its end.
 func (c *child) listen(stdout io.Reader, logger *slog.Logger) {
 	in := bufio.NewReader(stdout)
 	for {
@@ -364,7 +365,7 @@ func (c *child) listen(stdout io.Reader, logger *slog.Logger) {
 	}
 }
 
-// take takes one line.
+// take handles one line.
 func (c *child) take(line []byte, logger *slog.Logger) {
 	c.silent.Store(0)
 	var said childLine
@@ -444,7 +445,7 @@ func (c *child) reason() error {
 
 func (c *child) errorOutput() string { return c.errors.String() }
 
-// headWriter keeps the beginning of what is written: a panic is there, and then come the stacks of all goroutines.
+// headWriter keeps the beginning of the output: it has the panic, before the stacks of all goroutines.
 type headWriter struct {
 	mu  sync.Mutex
 	buf []byte

@@ -9,7 +9,7 @@ import (
 	"os/exec"
 )
 
-// canInherit: here a process cannot be given an open port, and opens it itself.
+// canInherit: on this system a process cannot inherit an open port, and opens it itself.
 const canInherit = false
 
 func separate(*exec.Cmd) {}

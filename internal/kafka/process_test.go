@@ -20,7 +20,7 @@ import (
 	"movieexample.com/internal/kafka"
 )
 
-// supervised is a broker in a process of its own.
+// supervised is a supervised broker process.
 type supervised struct {
 	*kafka.BrokerProcess
 	metrics *prometheus.Registry
@@ -117,7 +117,7 @@ func TestBrokerProcessComesBack(t *testing.T) {
 	}
 }
 
-// The log says what a process that ended by itself had to say.
+// The log has the last output of a process that exited.
 func TestBrokerProcessSaysWhyItEnded(t *testing.T) {
 	b := startSupervised(t, kafka.BrokerProcessConfig{})
 	was := b.PID()
@@ -132,7 +132,7 @@ func TestBrokerProcessSaysWhyItEnded(t *testing.T) {
 	}
 }
 
-// More memory than it may have is an end, not a danger for others.
+// A process that exceeds its memory limit exits and is restarted.
 func TestBrokerProcessBoundsItsMemory(t *testing.T) {
 	b := startSupervised(t, kafka.BrokerProcessConfig{MemoryBytes: 64 << 20}) // records are in memory, too
 	ensureTopic(t, b.Addr(), kafka.TopicConfig{Name: "events"})
@@ -142,8 +142,8 @@ func TestBrokerProcessBoundsItsMemory(t *testing.T) {
 		_ = cl.ProduceSync(t.Context(), &kgo.Record{Value: make([]byte, 900<<10)}).FirstErr() // fails when it ends
 	}
 	eventually(t, "a restart", func() bool { return b.restarts(t) > 0 && b.PID() != 0 })
-	// Whichever comes first: the process's own look at its memory, or the kernel's refusal, which the runtime and the race
-	// detector put into words of their own.
+	// Whichever comes first: the process's check of its memory, or an allocation that fails, which the runtime and the race
+	// detector report differently.
 	if !regexp.MustCompile(`level=ERROR.*(exceeds its memory limit|exceeded its memory limit|out of memory|allocate)`).MatchString(b.logs.String()) {
 		t.Errorf("the log does not say why")
 	}

@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// canInherit: the supervisor opens the port once and hands it to each process, so that clients which connect during a restart wait
-// for the next one.
+// canInherit: the supervisor opens the port once and hands it to each process, so that clients that connect during a restart wait
+// for the next process.
 const canInherit = true
 
 func listenerFile(l net.Listener) (*os.File, error) {

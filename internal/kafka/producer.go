@@ -18,7 +18,7 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// What became of a record that was not acknowledged; test with errors.Is.
+// The outcomes of a record that was not acknowledged; test with errors.Is.
 var (
 	// ErrRefused: the record is not in the log and will not be, for the reason given.
 	ErrRefused = errors.New("record refused")
@@ -43,9 +43,9 @@ type ProducerConfig struct {
 	// MaxOutstanding is how many records may wait for their answer before
 	// Publish blocks. Default 16384.
 	MaxOutstanding int
-	// MaxRecordBytes is the largest record that is taken, key, value and
-	// headers together, and the largest batch that is sent. Default 1,000,000,
-	// which is under the default of brokers.
+	// MaxRecordBytes is the size of the largest record that is accepted, key, value and
+	// headers together, and of the largest batch. Default 1,000,000, which is below the
+	// default of brokers.
 	MaxRecordBytes int32
 }
 
@@ -57,23 +57,23 @@ type Message struct {
 	Value []byte
 	// Headers of the record, for example content-type.
 	Headers []kgo.RecordHeader
-	// Time is the record's timestamp, which Kafka's retention goes by; to the
-	// millisecond. Zero: now.
+	// Time is the record's timestamp, to the millisecond, which decides its retention.
+	// Zero: now.
 	Time time.Time
 }
 
 // Offsets maps a partition to the offset of the last acknowledged record in it.
 type Offsets map[int32]int64
 
-// Producer publishes to one topic: idempotent (a retry of its own makes no
-// duplicate), acknowledged by all in-sync replicas, ordered per key. It is safe for
+// Producer publishes to one topic: idempotent (its own retries make no
+// duplicates), acknowledged by all in-sync replicas, ordered per key. It is safe for
 // concurrent use.
 //
 // It differs from a plain client in that it gives up: an idempotent Kafka client keeps
 // records that it has sent for as long as the broker is gone, because it
 // cannot know whether they arrived. When nothing has been answered for
 // Stall, this producer answers all outstanding records with
-// [ErrOutcomeUnknown] or [ErrNotSent] and fails for good with a [*StallError].
+// [ErrOutcomeUnknown] or [ErrNotSent] and fails permanently with a [*StallError].
 type Producer struct {
 	cl       *kgo.Client
 	cfg      ProducerConfig
@@ -126,7 +126,7 @@ func (e *StallError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the same as a fault, so that its kind is known where errors are mapped.
+// Unwrap returns the error as a fault, so that the mapping of errors knows its kind.
 func (e *StallError) Unwrap() error { return &fault.Error{Kind: fault.KindUnavailable, Msg: e.Error()} }
 
 // NewProducer connects and makes sure that the topic exists. It tries for Stall
@@ -168,7 +168,7 @@ func NewProducer(ctx context.Context, cfg ProducerConfig) (*Producer, error) {
 	return p, nil
 }
 
-// connect looks the topic up, again and again while no broker answers.
+// connect looks the topic up, and retries while no broker answers.
 func (p *Producer) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Stall)
 	defer cancel()
@@ -191,14 +191,14 @@ func (p *Producer) connect(ctx context.Context) error {
 	}
 }
 
-// Publish hands a record over. It blocks while MaxOutstanding records are
-// unanswered, until ctx ends or the producer stalls. When it returns an error the record was
-// not taken and done is not called. Otherwise done, unless nil, is called
+// Publish publishes a record. It blocks while MaxOutstanding records are
+// unanswered, until ctx ends or the producer stalls. If it returns an error, the record was
+// not accepted and done is not called. Otherwise done, unless nil, is called
 // exactly once, with the record's place in the log or with an error that is [ErrRefused],
 // [ErrNotSent] or [ErrOutcomeUnknown]. Calls to done come one at a time, from another
 // goroutine; done must not block and must not call the producer's Publish, Flush or Close.
 //
-// Once taken, a record is not withdrawn when ctx ends.
+// An accepted record is not withdrawn when ctx ends.
 func (p *Producer) Publish(ctx context.Context, m Message, done func(partition int32, offset int64, err error)) error {
 	if err := p.takeSlot(ctx); err != nil {
 		return err
@@ -254,7 +254,7 @@ func (p *Producer) failed() error {
 	return p.failure
 }
 
-// classify says what an error of the client means for the record.
+// classify returns the outcome of a record for an error of the client.
 func (p *Producer) classify(r *kgo.Record, err error) error {
 	var ke *kerr.Error
 	switch {
@@ -309,9 +309,9 @@ func (p *Producer) settled(r *kgo.Record, err error) {
 	<-p.slots
 }
 
-// Flush waits until every record taken so far is answered, and returns the
+// Flush waits until every accepted record is answered, and returns the
 // offsets of the last acknowledged ones. It gives up when ctx ends or when the
-// producer stalls (*StallError). Records that were refused are no error here; see Counts.
+// producer stalls (*StallError). Refused records are not an error of Flush; see Counts.
 func (p *Producer) Flush(ctx context.Context) (Offsets, error) {
 	if err := p.settle(ctx); err != nil {
 		return p.Offsets(), err
@@ -381,16 +381,16 @@ func (p *Producer) Offsets() Offsets {
 	return maps.Clone(p.offsets)
 }
 
-// Counts returns how records were answered so far.
+// Counts returns the counts of answers so far.
 func (p *Producer) Counts() Counts {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.counts
 }
 
-// Close flushes, bounded by ctx and Stall, and ends the producer. What is not
-// answered by then is answered with [ErrOutcomeUnknown] or [ErrNotSent], and
-// Close returns Flush's error.
+// Close flushes, bounded by ctx and Stall, and stops the producer. Records without an
+// answer by then are answered with [ErrOutcomeUnknown] or [ErrNotSent], and Close
+// returns Flush's error.
 func (p *Producer) Close(ctx context.Context) error {
 	p.mu.Lock()
 	again := p.closed
@@ -409,7 +409,7 @@ func (p *Producer) Close(ctx context.Context) error {
 	return err
 }
 
-// watch fails the producer when nothing is answered any more.
+// watch makes the producer fail when the brokers stop answering.
 func (p *Producer) watch() {
 	tick := time.NewTicker(max(p.cfg.Stall/10, time.Millisecond))
 	defer tick.Stop()

@@ -15,10 +15,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// batchHead is how many bytes a record batch has before its records (KIP-98).
+// batchHead is the number of bytes before the records in a record batch (KIP-98).
 const batchHead = 61
 
-// batchError is why a batch is refused, as Kafka's error and in words.
+// batchError is why a batch is refused: Kafka's error code and a message.
 type batchError struct {
 	code *kerr.Error
 	text string
@@ -41,8 +41,8 @@ type origin struct {
 	transactional bool
 }
 
-// checkBatch reads a record batch as a consumer will: what it accepts can be read by every consumer, with no more than limit
-// bytes of memory. The library, as Kafka does, looks at the head only.
+// checkBatch reads a record batch as a consumer would: every consumer can read the batches that it accepts, with no more than limit
+// bytes of memory. The library, like Kafka, checks only the head.
 func checkBatch(b []byte, limit int) (of origin, err error) {
 	if len(b) < batchHead {
 		return of, corrupt("a record batch has %d bytes at least, got %d", batchHead, len(b))
@@ -175,7 +175,7 @@ func snappyBlock(src []byte, limit int) ([]byte, error) {
 	return s2.Decode(nil, src)
 }
 
-// checkRecords makes sure that there are count records, each as long as it says, numbered from 0.
+// checkRecords checks that there are count records, each with its stated length, numbered from 0.
 func checkRecords(b []byte, count int32) error {
 	for i := range int64(count) {
 		length, n := binary.Varint(b)

@@ -17,7 +17,7 @@ const (
 	kindAPIVersions = int16(kmsg.ApiVersions)
 )
 
-// rule is what is served of one kind of request.
+// rule says which requests of one kind are served.
 type rule struct {
 	// min and max are the versions: from the oldest that Apache Kafka 4 serves, to the newest that the library serves
 	// without the trouble that a comment names.
@@ -29,8 +29,8 @@ type rule struct {
 }
 
 // ruleOf lists what is served: what the clients of this system and the common ones (franz-go, the Java client and its
-// tools, librdkafka, kafka-python) need to publish, consume and look after topics and groups. The library has more, and none
-// of it is reached: share groups, groups of KIP-848, ACLs, quotas, logins.
+// tools, librdkafka, kafka-python) need to publish, consume and look after topics and groups. The library has more, which
+// clients cannot reach: share groups, groups of KIP-848, ACLs, quotas, logins.
 func ruleOf(kind int16) (rule, bool) {
 	const decoded = 64 // a topic of two bytes becomes a structure of more than 50
 	small := func(lo, hi int16) (rule, bool) { return rule{lo, hi, smallRequest, decoded}, true }
@@ -105,7 +105,7 @@ func isKafka(kind, version int16) bool {
 
 func kindName(kind int16) string { return kmsg.NameForKey(kind) }
 
-// request is one request as it came.
+// request is one request as received.
 type request struct {
 	kind, version int16
 	correlation   int32
@@ -158,7 +158,7 @@ func (r *request) answer(k kmsg.Response) []byte {
 	return b
 }
 
-// verdict is what happens to a request that the connection survives.
+// verdict is the decision on a request after which the connection stays open.
 type verdict struct {
 	answer []byte                              // the guard's own; nil: the library answers
 	amend  func(answer []byte) ([]byte, error) // see handed
@@ -166,7 +166,7 @@ type verdict struct {
 	silent bool // the library does not answer
 }
 
-// apiVersions lists what is served. The library would list more.
+// apiVersions lists the requests that are served. The library would list more.
 func apiVersions(r *request, rule rule) ([]byte, error) {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	if r.version > rule.max { // KIP-511: answered in version 0, so that the client can ask again
@@ -203,8 +203,7 @@ func fewWrites(what string, n int) error {
 	return nil
 }
 
-// each makes sure that nothing is named twice: the library answers each mention, and an answer can be thousands of times as
-// long as the mention.
+// each checks that no name occurs twice: the library answers each occurrence, and an answer can be thousands of times as long.
 func each[T any](what string, list []T, name func(T) string) error {
 	if err := few(what+"s", len(list)); err != nil {
 		return err
@@ -227,7 +226,7 @@ func validComment(s *string) bool {
 	return s == nil || len(*s) <= maxOffsetComment && utf8.ValidString(*s)
 }
 
-// Bounds of what requests contain.
+// Bounds of the content of requests.
 const (
 	maxEntries       = 10_000 // of lists in a request: partitions, members, groups
 	maxWrites        = 1000   // of those for each of which the library waits for the disk, with all others behind it

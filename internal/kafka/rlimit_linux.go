@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// limitData has the kernel refuse more than so many bytes of memory besides what there is: the process then ends at once,
-// whatever allocates them. Where the limit cannot be set, watchMemory is the only one.
+// limitData limits the memory that the process may allocate from now on: above the limit, the kernel refuses any allocation and
+// the process ends at once. If the limit cannot be set, only watchMemory bounds the memory.
 func limitData(more int64) {
 	f, err := os.Open("/proc/self/status")
 	if err != nil {

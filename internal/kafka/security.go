@@ -29,16 +29,16 @@ type Security struct {
 	KeyFile  string `yaml:"key_file" placeholder:"FILE" usage:"key (PEM) of the certificate"`
 	// ServerName is the name that the brokers' certificates must have; empty means each one's host, as it is dialed.
 	ServerName string `yaml:"server_name" placeholder:"HOST" usage:"name in the certificates of the Kafka brokers; empty means the host of each"`
-	// SASLMechanism is how User and Password are shown: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty means no login.
+	// SASLMechanism is how to log in with User and Password: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty means no login.
 	SASLMechanism string `yaml:"sasl_mechanism" placeholder:"MECHANISM" usage:"how to log in to Kafka: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN; empty means not at all"`
 	User          string `yaml:"user" usage:"user to log in to Kafka"`
 	Password      string `yaml:"password" secret:"true" usage:"password to log in to Kafka"`
-	// Reread, where set, returns the password as it is now. It is asked at every login, so that a password can be replaced
-	// without a restart; while it fails, the last one stays. It must be safe for concurrent use.
+	// Reread, if set, returns the current password. It is called at every login, so that a password can be replaced without
+	// a restart; while it fails, the last password is used. It must be safe for concurrent use.
 	Reread func() (string, error) `yaml:"-"`
 }
 
-// passwords is where logins get the password from.
+// passwords provides the password for logins.
 type passwords struct {
 	reread func() (string, error)
 	last   atomic.Pointer[string]
@@ -60,7 +60,7 @@ const (
 	mechanismScram512 = "SCRAM-SHA-512"
 )
 
-// Validate reports, joined, every setting that makes no sense, as a *config.Problem that names it. It opens no file; a file
+// Validate reports, joined, every invalid setting as a *config.Problem that names it. It opens no file; a file
 // that cannot be used is an error of [NewClient].
 func (s Security) Validate() error {
 	var errs []error

@@ -35,7 +35,7 @@ func TestSecuritySettings(t *testing.T) {
 		}
 		if cl, err := kafka.NewClient(kafka.Config{Brokers: []string{"127.0.0.1:1"}, Security: s}); err == nil {
 			cl.Close()
-			t.Errorf("%q makes a client all the same", want)
+			t.Errorf("%q: a client was created, want an error", want)
 		}
 	}
 	empty := filepath.Join(t.TempDir(), "empty.pem")

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// separate keeps what a terminal sends to its foreground (Ctrl-C) from the process, and has the kernel end the process with
-// the one that started it: it then has the port and the directory no longer than that one has its own.
+// separate protects the process from the signals of a terminal (Ctrl-C), and makes the kernel kill it when its parent ends, so that
+// it releases the port and the directory then.
 func separate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// separate keeps what a terminal sends to its foreground (Ctrl-C) from the process. That the one which started it is gone it
-// hears by the end of its standard input.
+// separate protects the process from the signals of a terminal (Ctrl-C). The process notices the end of its parent by the end of its
+// standard input.
 func separate(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

@@ -70,7 +70,7 @@ func startBroker(t *testing.T, cfg kafka.BrokerConfig) *kafka.Broker {
 	return b
 }
 
-// brokerProcess is a broker in a process of its own.
+// brokerProcess is a broker in a separate process.
 type brokerProcess struct {
 	addr  string
 	cmd   *exec.Cmd

@@ -18,20 +18,20 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// TopicConfig says what a topic shall be. Retention is always written into the
-// topic, because an operator's default may delete data unexpectedly.
+// TopicConfig describes a topic. Retention is always set on the topic, because a
+// broker's default may delete data unexpectedly.
 type TopicConfig struct {
 	// Name of the topic. Required.
 	Name string
-	// Partitions is how many; default 1. It is fixed when the topic is created.
+	// Partitions is the number of partitions; default 1. It is fixed when the topic is created.
 	Partitions int32
-	// Replication is the number of copies; default: what the broker has as default.
+	// Replication is the number of copies; default: the broker's default.
 	Replication int16
-	// MinInSync is how many replicas must have a record before it is acknowledged (min.insync.replicas); default: what the
-	// broker has as default. One less than Replication lets one broker fail without a stop.
+	// MinInSync is how many replicas must have a record before it is acknowledged (min.insync.replicas); default: the
+	// broker's default. One less than Replication lets one broker fail without a stop.
 	MinInSync int16
 	// Retention is how long a record is kept, counted from the record's own
-	// timestamp; default: for ever. A limit is dangerous on a topic whose
+	// timestamp; default: forever. A limit is dangerous on a topic whose
 	// records carry old timestamps: an imported event of 1998 is expired on arrival.
 	Retention time.Duration
 	// RetentionBytes is the size that each partition may reach before its oldest
@@ -44,18 +44,19 @@ type TopicConfig struct {
 // Topic is a topic as the brokers have it.
 type Topic struct {
 	Name string
-	// ID is the topic's identity: a topic that was deleted and made again under
-	// the same name has another one, and its offsets mean something else.
+	// ID is the topic's identity: a topic that was deleted and recreated under
+	// the same name has another one, and its offsets mean other records.
 	ID         [16]byte
 	Partitions int32
 	// Replication is the number of copies that each partition has, at least.
 	Replication int16
 }
 
-// EnsureTopic creates the topic if it is not there, and returns it. It is safe
+// EnsureTopic creates the topic if it does not exist, and returns it. It is safe
 // to call from several processes at once. An existing topic is never altered; where it
-// differs from tc in what tc sets, a warning says so, and what is
-// there counts. A user who may not create topics gets an existing one. ctx bounds the wait for the brokers, which is 15 s per request anyway.
+// differs from what tc sets, a warning is logged, and the existing settings are kept. A user
+// without the right to create topics gets an existing one. ctx bounds the wait for the brokers,
+// which is at most 15 s per request.
 //
 // Errors are faults: Invalid for a name or number that Kafka refuses,
 // Unavailable when no broker answers.
@@ -151,7 +152,7 @@ func topicOf(name string, d kmsg.MetadataResponseTopic) Topic {
 func (t Topic) HexID() string { return hex.EncodeToString(t.ID[:]) }
 
 // awaitTopic waits until the topic that exists is in the metadata with a leader
-// for every partition: brokers of a cluster learn of a new topic one after the other.
+// for every partition: the brokers of a cluster learn about a new topic one after the other.
 func awaitTopic(ctx context.Context, cl *kgo.Client, name string) (Topic, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -208,7 +209,7 @@ func spellReplication(n int16) string {
 	return fmt.Sprintf(" and %d replicas", n)
 }
 
-// warnConfig only compares: a changed topic was changed on purpose.
+// warnConfig compares and changes nothing: a topic that differs was changed on purpose.
 func warnConfig(ctx context.Context, adm *kadm.Client, tc TopicConfig, want map[string]*string) {
 	got, err := adm.DescribeTopicConfigs(ctx, tc.Name)
 	if ctx.Err() != nil {
@@ -260,7 +261,7 @@ func isRefusal(err error) bool {
 }
 
 // existsForbidden reports whether err is that this user may not create topics, and the topic exists: another user has
-// made it, which is how a Kafka with an authorizer is often run. Kafka looks at the permission first.
+// created it, which is common with an authorizer. Kafka checks the permission first.
 func existsForbidden(ctx context.Context, cl *kgo.Client, name string, err error) bool {
 	if !isForbidden(err) {
 		return false

@@ -140,7 +140,7 @@ func TestRetentionBySize(t *testing.T) {
 	ensureTopic(t, b.Addr(), kafka.TopicConfig{Name: "events", RetentionBytes: 2000})
 	p := newProducer(t, kafka.ProducerConfig{}, b.Addr())
 	var res results
-	for i := range 20 { // each in a batch of its own
+	for i := range 20 { // one batch each
 		publish(t, p, &res, fmt.Sprintf("%0200d", i), 1)
 		if _, err := p.Flush(t.Context()); err != nil {
 			t.Fatal(err)
@@ -219,7 +219,7 @@ func TestClientErrors(t *testing.T) {
 	addr := closedAddr(t)
 	err := kafka.Ping(t.Context(), newClient(t, addr))
 	if fault.KindOf(err) != fault.KindUnavailable || !strings.HasPrefix(err.Error(), "no Kafka broker answers at "+addr+": check the address, and that the broker runs: ") {
-		t.Errorf("ping of nobody: %v", err)
+		t.Errorf("ping without a broker: %v", err)
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package lockfile makes one process the owner of a directory.
 //
-// The lock is the kernel's (flock, or LockFileEx on Windows): it ends with the process, however that ends, so there is never a stale one to
-// remove by hand. The process id in the file is there for the message only.
+// The lock is the kernel's (flock, or LockFileEx on Windows): it ends with the process, in whatever way that ends, so there
+// is never a stale lock to remove by hand. The process id in the file is only for the message.
 package lockfile
 
 import (

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestOneOwner(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "made", "anew")
+	dir := filepath.Join(t.TempDir(), "new", "directory")
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), "LOCKFILE_TEST_HOLD="+dir)
 	stdin, err := cmd.StdinPipe()

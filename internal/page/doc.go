@@ -1,9 +1,9 @@
-// Package page makes and reads page tokens: the opaque text with which a client asks
-// for the next page of a list.
+// Package page creates and reads page tokens: the opaque text with which a client
+// requests the next page of a list.
 //
 // A token holds the sort key of the last row seen (keyset paging), so the page after
-// the millionth row costs what the first one costs, and rows that come or go between
-// two requests neither repeat nor vanish. It also holds a fingerprint of the filter
+// the millionth row costs as much as the first one, and insertions and deletions
+// between two requests make no row repeat or vanish. It also holds a fingerprint of the filter
 // and the order, because a key means nothing in another list.
 //
 // A token is not secret and not signed: a client that forges one can ask for rows that

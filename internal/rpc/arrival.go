@@ -9,13 +9,13 @@ import (
 	"google.golang.org/grpc/tap"
 )
 
-// This file bounds the time that a request may take to arrive. gRPC gives a call to its
-// interceptors when the message is whole, so a deadline set there begins too late for a
-// message of which one byte is missing; and it hands out no context that could be ended
-// before. The tap is asked when a call's header has come.
+// This file bounds the time that a request may take to arrive. gRPC calls interceptors
+// only when the message is complete, too late for a deadline on a message that lacks one
+// byte; and it has no context that could be canceled before. The tap is called when the
+// header of a call has arrived.
 
-// arrival is the context of a call over the network. It ends when a message that is
-// awaited does not come in time.
+// arrival is the context of a call over the network. It ends when an
+// awaited message does not arrive in time.
 type arrival struct {
 	context.Context
 	end   context.CancelCauseFunc
@@ -25,7 +25,7 @@ type arrival struct {
 
 type arrivalKey struct{}
 
-// errSlow is why a call ended whose message did not come in time.
+// errSlow is the cause of the end of a call whose message did not arrive in time.
 var errSlow = errors.New("the message did not arrive in time")
 
 // tap gives a call the time to send its first message. It runs on the connection's own
@@ -52,8 +52,8 @@ func (a *arrival) Value(key any) any {
 	return a.Context.Value(key)
 }
 
-// Err implements context.Context. A message that did not come in time is a deadline that
-// passed.
+// Err implements context.Context. A message that did not arrive in time counts as an
+// exceeded deadline.
 func (a *arrival) Err() error {
 	err := a.Context.Err()
 	if err != nil && context.Cause(a.Context) == errSlow { //nolint:errorlint // set by expire
@@ -62,10 +62,10 @@ func (a *arrival) Err() error {
 	return err
 }
 
-// await begins to wait for a further message of a stream.
+// await starts the timer for the next message of a stream.
 func (a *arrival) await(d time.Duration) { a.timer.Reset(d) }
 
-// arrived ends the waiting for a message.
+// arrived stops the timer for a message.
 func (a *arrival) arrived() { a.timer.Stop() }
 
 // arrivalOf returns the arrival of a call over the network, or nil.

@@ -25,7 +25,7 @@ type call struct {
 	method     *method
 	fullMethod string
 	caller     context.Context
-	patience   time.Duration // the caller waits so long
+	patience   time.Duration // how long the caller waits
 	ctx        calleeContext
 
 	req  proto.Message // the caller's; only until decode returns
@@ -40,12 +40,12 @@ type call struct {
 	header, trailer metadata.MD
 	headerSent      bool
 	finished        bool
-	left            bool // the caller has; what the callee says from then on does not reach it
+	left            bool // the caller has left; it gets nothing that the callee sends after that
 }
 
 var _ grpc.ServerTransportStream = (*call)(nil)
 
-// decode gives the handler a request of its own.
+// decode copies the request for the handler.
 func (cl *call) decode(v any) error {
 	in, ok := v.(proto.Message)
 	if !ok {
@@ -57,13 +57,13 @@ func (cl *call) decode(v any) error {
 	} else {
 		err = transfer(in, cl.req, cl.wire)
 	}
-	cl.finished = err != nil // a server answers this by itself
+	cl.finished = err != nil // grpc-go answers such an error without the handler
 	return err
 }
 
 // intercept is called by the method's generated handler with the decoded
-// request. The callee gets a goroutine of its own because a caller returns at its
-// deadline, whether the callee looks at its context or not.
+// request. The callee runs on its own goroutine because a caller returns at its
+// deadline, even if the callee ignores its context.
 func (cl *call) intercept(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	s := cl.s
 	if !s.begin() {
@@ -92,15 +92,15 @@ func (cl *call) intercept(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
 	return nil, err
 }
 
-// leave notes that the caller has gone without the answer. The callee may be about to finish, or has finished
-// already: the caller then learns nothing of the end, as it does not when it resets a stream.
+// leave records that the caller has left without the answer. Even if the callee is about to finish or has finished, the caller
+// learns nothing of that, as after it resets a stream.
 func (cl *call) leave() {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	cl.left = true
 }
 
-// goneAway is what a caller gets from a server that has been shut down.
+// goneAway is the error of a call to a server that has been shut down.
 func goneAway(s *Server) error {
 	return unreachable(s.cfg.Name, inProcess, stopping)
 }
@@ -130,16 +130,16 @@ func (cl *call) run(ctx context.Context, req any, handler grpc.UnaryHandler) {
 	}
 	returned = true
 	if err != nil {
-		// The caller gets a status of its own: a handler may keep the one it returned.
+		// The caller gets a copy of the status: a handler may keep the one it returned.
 		cl.resp, cl.err = nil, status.FromProto(status.Convert(err).Proto()).Err()
 		return
 	}
 	cl.resp, cl.err = resp, nil
 }
 
-// finish closes the metadata. A key in upper case is a defect of the handler that
-// HTTP/2 does not let through: what comes behind it does not reach the caller, so
-// it does not in process either.
+// finish closes the metadata. A key in upper case is a bug of the handler, which
+// HTTP/2 rejects: the metadata after it does not reach the caller over a network,
+// so it does not in process either.
 func (cl *call) finish() error {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
@@ -164,7 +164,7 @@ func upperCase(md metadata.MD) (string, bool) {
 	return "", false
 }
 
-// errLate is what a handler gets that sets metadata when it is too late.
+// errLate is the error for a handler that sets metadata too late.
 var errLate = errors.New("rpc: metadata set after it was sent")
 
 // Method implements grpc.ServerTransportStream.
@@ -198,8 +198,8 @@ func (cl *call) SetTrailer(md metadata.MD) error {
 	return nil
 }
 
-// returnRequestID promises the request id to the caller. Metadata that nobody
-// asks for is never built.
+// returnRequestID makes sentMetadata include the request id. Metadata that the caller
+// does not request is never built.
 func (cl *call) returnRequestID() {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
@@ -245,8 +245,8 @@ const maxIdleWorkers = 16
 
 // workers run the handlers of in-process calls. A new goroutine starts with a
 // small stack, and a handler that reads a database makes it grow, by copying, in
-// every call; a goroutine that has done so once need not do it again. There is no
-// limit and no queue: where no worker is idle, a new one starts.
+// every call; a reused goroutine keeps its stack. There is no limit and no queue: if
+// no worker is idle, a new one starts.
 type workers struct {
 	jobs chan job
 	idle atomic.Int64

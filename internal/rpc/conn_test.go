@@ -28,7 +28,7 @@ func TestRequestID(t *testing.T) {
 		w.unary = func(ctx context.Context, req *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
 			inside = rpc.RequestID(ctx)
 			if req.GetFillUsername() {
-				return nil, fault.NotFound("nobody")
+				return nil, fault.NotFound("no such user")
 			}
 			return &testpb.SimpleResponse{}, nil
 		}
@@ -77,7 +77,7 @@ func TestContextValuesStayWithTheCaller(t *testing.T) {
 				t.Errorf("the caller's value %v reached the callee", v)
 			}
 			if md, ok := metadata.FromOutgoingContext(ctx); ok {
-				t.Errorf("the caller's outgoing metadata %v would go on by itself", md)
+				t.Errorf("the caller's outgoing metadata %v would be forwarded", md)
 			}
 			return &testpb.SimpleResponse{}, nil
 		}

@@ -27,8 +27,8 @@ func RequestID(ctx context.Context) string {
 }
 
 // WithRequestID makes ctx belong to the request id: calls made with it carry the
-// id along. It is for an edge that is not gRPC (the HTTP gateway); behind a
-// [Server] it has been done. An id that is empty, longer than 128 bytes or not
+// id along. It is for an edge other than gRPC (the HTTP gateway); a [Server] does it
+// for its handlers. An id that is empty, longer than 128 bytes or not
 // printable ASCII is replaced by a new one, because it goes into headers and logs.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	if !validRequestID(id) {

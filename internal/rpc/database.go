@@ -115,7 +115,7 @@ func DatabaseOf(ctx context.Context, addr string) (string, error) {
 	}
 	defer cc.Close()
 	var trailer metadata.MD
-	// Health is what every server has. What it says is of no account.
+	// Every server has the health service. The status that it reports does not matter.
 	_, err = healthpb.NewHealthClient(cc).Check(ctx, &healthpb.HealthCheckRequest{}, grpc.Trailer(&trailer), grpc.WaitForReady(false))
 	if from := trailer[databaseKey]; len(from) > 0 {
 		return from[0], nil

@@ -35,7 +35,7 @@ type DialConfig struct {
 	// Idempotent lists the methods that may be sent again when the server was
 	// unavailable, as full names: "/movieexample.rating.v1.RatingService/ReadRating".
 	Idempotent []string
-	// MaxMessageBytes is the size of the greatest response that is accepted. 0 means 4 MiB.
+	// MaxMessageBytes is the size of the largest accepted response. 0 means 4 MiB.
 	MaxMessageBytes int
 	// Metrics gets movieexample_grpc_client_usable_instances. Several connections may share one; nil
 	// means that it is not exported.
@@ -49,11 +49,11 @@ type DialConfig struct {
 
 // Dial returns a connection to the instances of a service. Keep it for the life
 // of the process and share it: it holds one connection to each instance and
-// spreads calls over those that say they are healthy (grpc.health.v1). It does
-// not wait and does not fail if there is no instance; calls fail until there is one:
-// with a *[fault.Error] of kind Unavailable, whose message names the service, and
-// whose cause, which does not leave the process, the target and the reason. Whoever
-// answers for such a call has to log it.
+// spreads calls over those that report themselves healthy (grpc.health.v1). It does
+// not wait and does not fail if there is no instance; calls fail until there is one
+// with a *[fault.Error] of kind Unavailable. Its message names the service; its cause,
+// which does not leave the process, names the target and the reason. The caller must
+// log the cause.
 //
 // The transport is not encrypted yet.
 func Dial(target string, cfg DialConfig) (*Connection, error) {
@@ -88,7 +88,7 @@ func Dial(target string, cfg DialConfig) (*Connection, error) {
 		// A name server's own service config could switch retries on for any method.
 		grpc.WithDisableServiceConfig(),
 		grpc.WithResolvers(cfg.Resolvers...),
-		// Services are near each other: HTTPS_PROXY is about the world outside, and would see what is none of its business.
+		// Services are in one network: HTTPS_PROXY is for the outside world, and must not see their traffic.
 		grpc.WithNoProxy(),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
 			Time:                pingInterval,
@@ -148,10 +148,10 @@ func serviceConfig(idempotent []string) (string, error) {
 	sc := object{
 		"loadBalancingConfig": []object{{usableBalancer: object{}}},
 		"healthCheckConfig":   object{"serviceName": ""},
-		// The budget: 500 failures without success stop retries until successes, ten
-		// for each further retry, have refilled half of it. So many, the most that
-		// gRPC allows, because an instance that dies takes all calls with it that are
-		// under way there, at once, and none of them shall fail for that.
+		// The retry budget: 500 failures without a success stop retries until
+		// successes, ten for each further retry, have refilled half of it. It is the
+		// largest that gRPC allows, because an instance that dies fails all of its
+		// calls in flight at once, and each of them should be retried.
 		"retryThrottling": object{"maxTokens": 1000, "tokenRatio": 0.1},
 	}
 	if len(names) > 0 {
@@ -173,7 +173,7 @@ func serviceConfig(idempotent []string) (string, error) {
 	return string(text), nil
 }
 
-// clientSide is what a call passes through on its way out.
+// clientSide intercepts outgoing calls.
 type clientSide struct {
 	name, target string
 	timeout      time.Duration

@@ -163,7 +163,7 @@ func TestOnlyHealthyInstancesAreCalled(t *testing.T) {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("nobody serves: %v, want UNAVAILABLE that says so", err)
+			t.Fatalf("without an instance: %v, want UNAVAILABLE that says so", err)
 		}
 	}
 }

@@ -1,14 +1,12 @@
-// Package rpc owns gRPC at both ends: how a service is served, how a service is
-// called, and the connection that does without a network when both are in one
-// process.
+// Package rpc owns both ends of gRPC: how a service is served, how it is called,
+// and the connection without a network for both in one process.
 //
-// A [Server] puts every registered service on two doors: the network
-// ([Server.Serve]) and the in-process connection ([Server.Conn]). Behind both is
-// the same handler, so that a call is identified, bounded in time, protected
-// from panics, mapped to a status, logged and counted in one place. [Dial] gives
-// the connection to a server elsewhere. The holder of a
-// grpc.ClientConnInterface from either must not be able to distinguish them:
-// conn_test.go runs one suite over both.
+// A [Server] serves every registered service over the network ([Server.Serve])
+// and over the in-process connection ([Server.Conn]). Both use the same handler,
+// so that a call is identified, bounded in time, protected from panics, mapped to
+// a status, logged and counted in one place. [Dial] returns a connection to a
+// server elsewhere. A caller must not be able to distinguish the two kinds of
+// grpc.ClientConnInterface: conn_test.go runs one suite over both.
 //
 // It promises:
 //   - Every unary call has a deadline. A call made while serving a call gets a
@@ -17,11 +15,11 @@
 //     made on its behalf and comes back to the caller as metadata "x-request-id":
 //     as a header with an answer, as a trailer with an error. (A header would
 //     commit the call, and a client must not retry a committed call.)
-//   - A handler's error leaves as [fault.Status] says. What is internal stays in
-//     the log.
+//   - A handler's error is sent as [fault.Status] maps it. The text of internal
+//     errors stays in the log.
 //   - Retries happen in one layer, the client of [Dial], for the methods its
 //     configuration names, on UNAVAILABLE, within a budget. There are none in
-//     process: a handler that is there does not become more there.
+//     process: retrying a local handler does not make it more available.
 //
 // It refuses to know any service: contracts, addresses and idempotent methods
 // come from outside.

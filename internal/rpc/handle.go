@@ -17,12 +17,12 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// This file is what every call passes through, whichever door it came in by. It
-// is one function per kind of call, not a chain of interceptors: each step needs
-// what another found out (the id for the log, the code for the counter), and a
-// chain would pass that through contexts, one allocation a link.
+// Every call passes through this file, over the network or in process. It has one
+// function per kind of call, not a chain of interceptors: each step needs results
+// of another (the id for the log, the code for the counter), and a chain would
+// pass them through contexts, with one allocation per link.
 
-// interceptUnary is the network's way to unary.
+// interceptUnary is the interceptor that calls unary for calls over the network.
 func (s *Server) interceptUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if a := arrivalOf(ctx); a != nil {
 		a.arrived()
@@ -50,8 +50,8 @@ func (s *Server) lookup(fullMethod string) *method {
 	return s.unknown
 }
 
-// unary runs handler as every unary call is run. Its error is always a status
-// error that the caller may see.
+// unary runs the handler of a unary call. Its error is always a status error that
+// the caller may see.
 func (s *Server) unary(ctx context.Context, req any, m *method, handler grpc.UnaryHandler) (any, error) {
 	start := time.Now()
 	ctx, id := identify(ctx)
@@ -78,7 +78,7 @@ func (s *Server) unary(ctx context.Context, req any, m *method, handler grpc.Una
 }
 
 // interceptStream is the same for streams, except that they have no deadline
-// unless their caller sets one: a stream may be meant to last.
+// unless their caller sets one: a stream may be long-lived.
 func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	if err := s.otherDatabase(ss.Context()); err != nil {
 		return err
@@ -98,14 +98,14 @@ func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.Strea
 	return st.Err()
 }
 
-// stream is a server stream whose context knows the request id, and which does not
-// wait for messages for ever.
+// stream is a server stream whose context has the request id, and whose wait for
+// messages is bounded.
 type stream struct {
 	grpc.ServerStream
 	ctx     context.Context
 	arrival *arrival
 	idle    time.Duration // the most between two messages from the caller
-	begun   bool          // whether the first has come, for which the tap began to wait
+	begun   bool          // whether the first, for which the tap began to wait, has come
 }
 
 func (s *stream) Context() context.Context { return s.ctx }
@@ -146,7 +146,7 @@ func returnID(ctx context.Context, id string) {
 	}
 }
 
-// panicError is a handler's panic. It is internal whatever was panicked with.
+// panicError is a handler's panic. Its kind is internal, whatever the panic value is.
 type panicError struct {
 	value any
 	stack []byte
@@ -185,9 +185,9 @@ func guardStream(srv any, ss grpc.ServerStream, handler grpc.StreamHandler) (err
 	return handler(srv, ss)
 }
 
-// settle decides what a failed call is called. An error of no known kind, in a
-// call whose time is up or whose caller has gone, is most likely the consequence
-// (drivers report an interrupted query in their own words): it is not a defect.
+// settle returns the status of a failed call. An error of no known kind in a call
+// whose deadline has passed or whose caller has left is most likely a consequence
+// of that (drivers report an interrupted query with their own errors), not a bug.
 func settle(ctx context.Context, err error) (*status.Status, error) {
 	if _, ok := err.(*panicError); !ok && fault.KindOf(err) == fault.KindInternal { //nolint:errorlint // made by guard, never wrapped
 		switch ctx.Err() {
@@ -205,8 +205,8 @@ func settle(ctx context.Context, err error) (*status.Status, error) {
 	return st, err
 }
 
-// report counts and logs one finished call. err is the error as the handler gave
-// it, text for the log included.
+// report counts and logs one finished call. err is the handler's error, including
+// the text for the log.
 func (s *Server) report(ctx context.Context, m *method, id string, code codes.Code, took time.Duration, err error) {
 	if m.quiet {
 		return
@@ -215,7 +215,7 @@ func (s *Server) report(ctx context.Context, m *method, id string, code codes.Co
 
 	level, text := slog.LevelDebug, "call"
 	switch code {
-	case codes.OK, codes.NotFound: // to ask for what is not there is a way of reading
+	case codes.OK, codes.NotFound: // reading something that does not exist is normal
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		level = slog.LevelError
 	case codes.Unavailable, codes.DeadlineExceeded:

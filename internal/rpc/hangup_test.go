@@ -38,7 +38,7 @@ func TestCallersThatHangUp(t *testing.T) {
 			}
 			_ = grpc.SetTrailer(ctx, metadata.Pairs("late", name)) // fails where the caller has gone
 			if req.GetFillUsername() {
-				return nil, fault.NotFound("nobody")
+				return nil, fault.NotFound("no such user")
 			}
 			return &testpb.SimpleResponse{Payload: req.GetPayload()}, nil
 		}

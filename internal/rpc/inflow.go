@@ -13,13 +13,13 @@ import (
 	"movieexample.com/internal/telemetry"
 )
 
-// This file bounds the memory that requests take while their calls last, the half of a
-// message above all that waits for its other half. gRPC has a limit per message and one
-// for the calls of a connection, and their product times the connections is far more
-// than a process should give to strangers; it has no limit for what all of them hold
-// together. So the frames of HTTP/2 are counted where they come in.
+// This file bounds the memory of requests while their calls run, above all of incomplete
+// messages. gRPC limits the size of a message and the calls of a connection; their product,
+// times the number of connections, is far more memory than a process should give to
+// unknown clients, and gRPC has no limit for all of them together. So the frames of HTTP/2
+// are counted as they arrive.
 
-// inflow is what the unfinished calls of a server have sent.
+// inflow counts the bytes that the unfinished calls to a server have sent.
 type inflow struct {
 	limit  int64
 	log    *slog.Logger
@@ -38,7 +38,7 @@ const (
 	frameCost = 96
 )
 
-// listen counts what comes in by ln.
+// listen counts what arrives through ln.
 func (f *inflow) listen(ln net.Listener) net.Listener { return inflowListener{ln, f} }
 
 type inflowListener struct {
@@ -63,7 +63,7 @@ func (ln inflowListener) Accept() (net.Conn, error) {
 const clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // inflowConn counts for each call that has begun and not ended on a connection. It sees
-// plain frames: when connections are encrypted, it has to stand above the encryption.
+// plain frames: with encrypted connections, it must be above the encryption.
 type inflowConn struct {
 	net.Conn
 	inflow *inflow
@@ -168,7 +168,7 @@ func (f *inflow) relieve() {
 			return
 		}
 		held := most.held.Load()
-		_ = most.Close() // its error would be about a connection that is not wanted
+		_ = most.Close() // the connection is being dropped: its error does not matter
 		f.cut.Inc()
 		if skipped, ok := f.lines.Take(time.Now()); ok {
 			f.log.Warn("closing a connection: its unfinished requests hold too much memory",

@@ -17,10 +17,9 @@ import (
 
 // conn is the in-process connection. A unary call is a function call: the
 // request is copied, the method's handler runs on another goroutine, the response
-// is copied. Whatever is not on that straight road (streams, unknown methods,
-// options about encodings or credentials, metadata that needs checking) goes over
-// memoryConn, a real gRPC connection whose wire is a pipe in memory: it is slower,
-// and right by construction.
+// is copied. Everything else (streams, unknown methods, options about encodings or
+// credentials, metadata that needs checking) goes over memoryConn, a real gRPC
+// connection over a pipe in memory: it is slower, and correct by construction.
 type conn struct {
 	s         *Server
 	memory    memoryConn
@@ -60,7 +59,7 @@ func (addr) String() string { return inProcess }
 
 var _ net.Addr = addr{}
 
-// auth says in what way the peer is known.
+// auth is the peer's authentication type.
 type auth struct{}
 
 func (auth) AuthType() string { return inProcess }
@@ -100,8 +99,8 @@ func (c *conn) Invoke(ctx context.Context, fullMethod string, args, reply any, o
 	}
 	cl.wire = *buf
 
-	// A generated handler decodes the request, here and now like a client encodes
-	// it, and calls the interceptor, which is where the goroutines part.
+	// A generated handler decodes the request on this goroutine, where a client
+	// would encode it, and calls the interceptor, which switches to another one.
 	resp, err := m.unary(m.impl, &cl.ctx, cl.decode, cl.intercept)
 	options.give(cl, err)
 	if err != nil {

@@ -220,8 +220,8 @@ func counter(t *testing.T, reg *prometheus.Registry, name, label string) float64
 	return 0
 }
 
-// TestSlowRequestsEnd: a call whose message does not come whole ends by itself, and so does a stream whose handler waits for
-// more; a stream that has its only message does not.
+// TestSlowRequestsEnd: the server ends a call whose message does not arrive completely, and a stream whose handler waits for more
+// messages; it does not end a stream that has received its only message.
 func TestSlowRequestsEnd(t *testing.T) {
 	w, addr := startListening(t, rpc.ServerConfig{ReceiveTimeout: 50 * time.Millisecond, StreamIdleTimeout: 50 * time.Millisecond})
 	c := dialRaw(t, addr)

@@ -37,7 +37,7 @@ func (p *memoryConn) newStream(s *Server, ctx context.Context, desc *grpc.Stream
 	return cc.NewStream(ctx, desc, method, opts...)
 }
 
-// dial returns the connection, or the error of one to a server that has gone.
+// dial returns the connection, or the error of a server that has stopped.
 func (p *memoryConn) dial(s *Server) (*grpc.ClientConn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

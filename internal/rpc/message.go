@@ -8,9 +8,9 @@ import (
 )
 
 // encode puts m's encoding into buf. It is not decoded if both ends have the
-// same Go type; but the codec is the only one to say what a message's size is and
-// whether it is valid (a string that is not UTF-8 is not), and with a reused
-// buffer asking costs no allocation.
+// same Go type; but only the codec knows the size of a message and whether it is
+// valid (all strings must be UTF-8), and with a reused buffer encoding does not
+// allocate.
 func encode(buf *[]byte, m proto.Message) error {
 	var err error
 	if *buf, err = (proto.MarshalOptions{}).MarshalAppend((*buf)[:0], m); err != nil {
@@ -36,7 +36,7 @@ func tooLarge(size, limit int) error {
 	return status.Errorf(codes.ResourceExhausted, "grpc: received message larger than max (%d vs. %d)", size, limit)
 }
 
-// inProcess is where an in-process connection leads, for messages and logs.
+// inProcess is the target of an in-process connection in messages and logs.
 const inProcess = "in-process"
 
 // What every callee sees. metadata.FromIncomingContext copies, so handlers cannot

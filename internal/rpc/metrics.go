@@ -10,12 +10,12 @@ import (
 	"movieexample.com/internal/telemetry"
 )
 
-// metrics are what every server on one registerer shares.
+// metrics are shared by all servers on one registerer.
 type metrics struct {
 	handled *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
-	// Requests that were cut off while they arrived: too slowly, or with all else that
-	// was arriving too much.
+	// Requests that were cut off while they arrived: because they were too slow, or
+	// because all arriving requests together were too large.
 	slow, large prometheus.Counter
 }
 
@@ -53,10 +53,10 @@ type methodMetrics struct {
 	vec             *prometheus.CounterVec
 	service, method string
 	seconds         prometheus.Observer
-	// handled is filled code by code as codes occur: series that stay 0 for ever
-	// would be most of what a scrape returns.
+	// handled is filled as codes occur: otherwise most series of a scrape would be 0
+	// forever.
 	handled [codes.Unauthenticated + 1]atomic.Pointer[prometheus.Counter]
-	// lines are sampled code by code, and given are those of calls that waited in vain until the caller gave up.
+	// lines limits log lines per code, and given those of slow calls that the caller gave up.
 	lines [codes.Unauthenticated + 1]telemetry.Throttle
 	given telemetry.Throttle
 }
@@ -68,8 +68,8 @@ func (m *metrics) of(service, method string) *methodMetrics {
 	}
 }
 
-// line reports whether to log a call that ended so, and how many lines were skipped. What is away makes every call fail, or wait
-// until its caller gives up: that is said once in a while.
+// line reports whether to log a call that ended with code, and how many lines were skipped. When a dependency is down, every call
+// fails, or waits until its caller gives up: such lines are logged at long intervals.
 func (m *methodMetrics) line(code codes.Code, slow bool, now time.Time) (skipped int, ok bool) {
 	if int(code) >= len(m.lines) {
 		code = codes.Unknown

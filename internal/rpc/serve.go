@@ -149,8 +149,8 @@ func (s *Server) showUsable() {
 
 // Conn returns the connection to this server for callers in the same process. It
 // works from now to Shutdown, with or without Serve, and need not be closed.
-// Afterwards calls fail with UNAVAILABLE. Who asks for it is a caller: the metrics show
-// the server as an instance that this process uses.
+// Afterwards calls fail with UNAVAILABLE. Once Conn was called, the metrics show the
+// server as an instance that this process uses.
 func (s *Server) Conn() grpc.ClientConnInterface {
 	if s.usable.Load() == nil {
 		if g, err := usableGauge(s.cfg.Metrics, s.cfg.Name); err == nil { // it fails only if another metric has that name

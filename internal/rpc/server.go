@@ -15,7 +15,7 @@ import (
 
 // ServerConfig configures a [Server]. The zero value of every field but Name works.
 type ServerConfig struct {
-	// Name says in messages and logs whose server this is, e.g. "rating".
+	// Name is the service's name in messages and logs, e.g. "rating".
 	Name string
 	// Version is the program's version, for the user agent of in-process calls.
 	Version string
@@ -27,21 +27,21 @@ type ServerConfig struct {
 	// means that they are not exported.
 	Metrics prometheus.Registerer
 
-	// MaxMessageBytes is the size of the greatest message that is accepted, as a
-	// request here and as a response by in-process callers. 0 means 4 MiB.
+	// MaxMessageBytes is the size of the largest accepted message: a request here, or a
+	// response to in-process callers. 0 means 4 MiB.
 	MaxMessageBytes int
-	// MaxRequestBytes is the size of the greatest request to a method that is not in
+	// MaxRequestBytes is the size of the largest request to a method that is not in
 	// LargeRequests. 0 means MaxMessageBytes.
 	MaxRequestBytes int
 	// LargeRequests lists the methods whose requests may have MaxMessageBytes, as full
 	// names: "/movieexample.metadata.v1.MetadataService/BatchPutMovies".
 	LargeRequests []string
 	// MaxInflowBytes bounds the memory for requests of calls that have not ended, of all
-	// network connections together. What holds most is cut off above it. 0 means 64 MiB.
+	// network connections together. Above it, the connection that holds most is closed. 0 means 64 MiB.
 	MaxInflowBytes int
 	// DefaultDeadline is the time for a unary call whose caller set none. 0 means 10 s.
 	DefaultDeadline time.Duration
-	// MaxDeadline is the most time that a caller may ask for. 0 means 60 s.
+	// MaxDeadline is the longest deadline that a caller may set. 0 means 60 s.
 	MaxDeadline time.Duration
 	// SlowCall is the duration above which a call is logged as slow. 0 means 1 s.
 	SlowCall time.Duration
@@ -131,7 +131,7 @@ type Server struct {
 
 var _ grpc.ServiceRegistrar = (*Server)(nil)
 
-// begin counts an in-process call in, unless the server drains.
+// begin counts the start of an in-process call, unless the server drains.
 func (s *Server) begin() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -149,7 +149,7 @@ type method struct {
 	impl          any
 	unary         grpc.MethodHandler // nil for a streaming method
 	maxRequest    int                // bytes
-	// quiet methods are called by machines every few seconds, and would bury what
-	// people want to see in logs and metrics: the health checks.
+	// quiet methods are the health checks: machines call them every few seconds, and
+	// they would drown out the other calls in logs and metrics.
 	quiet bool
 }

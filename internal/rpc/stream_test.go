@@ -29,7 +29,7 @@ func TestStreamFromTheServer(t *testing.T) {
 				t.Errorf("request id %q, want r-1", rpc.RequestID(s.Context()))
 			}
 			if _, ok := s.Context().Deadline(); ok {
-				t.Error("the stream has a deadline that nobody set")
+				t.Error("the stream has a deadline, want none")
 			}
 			_ = s.SetHeader(metadata.Pairs("a", "1"))
 			s.SetTrailer(metadata.Pairs("b", "2"))

@@ -13,18 +13,17 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// This file is what a caller learns of a call that no server answered. gRPC's own
-// text says in the words of three layers where it dialled and what went wrong. That
-// is for a log, or for the operator who gave the address; it is the cause. The message may
-// travel through other services to a user who can do nothing about addresses: it
-// names the service and says what helps.
+// This file makes the errors of calls that no server answered. gRPC's own text says,
+// through three layers, where it dialled and what went wrong. It is for the log, or for the
+// operator who set the address, and becomes the cause. The message may reach a user of
+// another service, who can do nothing about addresses: it names the service and says what
+// to do.
 
-// explain turns what gRPC returned for a call into what its caller gets. It stands
-// outside of the retries, which look at gRPC's own errors. header and trailer are
-// what came back.
+// explain turns gRPC's error of a call into that of its caller. It runs outside of the
+// retries, which need gRPC's own errors. header and trailer are those of the response.
 func explain(ctx context.Context, name, target string, err error, header, trailer metadata.MD) error {
-	// A call that has no retry left gets the last error wrapped in the story of the
-	// retries. What counts is the error inside.
+	// After the last retry, gRPC wraps the last error in a description of the retries.
+	// The error inside counts.
 	var inner interface{ GRPCStatus() *status.Status }
 	if !errors.As(err, &inner) {
 		return err
@@ -46,7 +45,7 @@ func explain(ctx context.Context, name, target string, err error, header, traile
 	return st.Err()
 }
 
-// resetText is how gRPC begins when the other end has broken a call off.
+// resetText is the prefix of gRPC's error if the other end reset a call.
 const resetText = "stream terminated by RST_STREAM"
 
 // nearlyOver reports whether the time of a call is over or about to be. A server has its own timer, which starts when the call

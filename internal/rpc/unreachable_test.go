@@ -84,7 +84,7 @@ func TestUnreachable(t *testing.T) {
 	resting := startInstance(t, func(int64) error { return nil })
 	resting.server.SetServing(false)
 	for _, row := range []struct{ name, addr, why string }{
-		{"nobody listens", nobody(t), "connection refused"},
+		{"no listener", nobody(t), "connection refused"},
 		{"a web server", web.Listener.Addr().String(), "something that is not gRPC answers there"},
 		{"a mail server", answering(t, func(c net.Conn) {
 			_, _ = fmt.Fprint(c, "220 mail.example ESMTP ready\r\n")
@@ -138,12 +138,12 @@ func TestUnreachableWhereConnectionsAreClosed(t *testing.T) {
 	}
 }
 
-// A caller whose time is up before there is a connection is told so without an address.
+// A deadline that passes before there is a connection is reported without an address.
 func TestNoConnectionInTime(t *testing.T) {
 	addr := nobody(t)
 	client := dialTest(t, addr, rpc.DialConfig{})
 	if _, err := client.UnaryCall(t.Context(), &testpb.SimpleRequest{}); err == nil { // from here on the reason is known
-		t.Fatal("somebody answered")
+		t.Fatal("the call succeeded, want an error")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -156,7 +156,7 @@ func TestNoConnectionInTime(t *testing.T) {
 	}
 }
 
-// A service that hands on the error of a call tells its own callers nothing about addresses, and the log everything.
+// A service that hands on the error of a call hides addresses from its own callers, and logs them.
 func TestACallersCallerSeesNoAddress(t *testing.T) {
 	addr := nobody(t)
 	behind := dialTest(t, addr, rpc.DialConfig{})

@@ -242,10 +242,10 @@ func (c *Copy) readProgress(ctx context.Context) error {
 	return nil
 }
 
-// Resumed reports whether an earlier run had begun.
+// Resumed reports whether Run resumes an earlier run.
 func (c *Copy) Resumed() bool { return c.resumed }
 
-// Run copies what is not copied yet. If it fails, the copied rows stay, and a new Copy of the same databases resumes after them.
+// Run copies the remaining rows. If it fails, the copied rows stay, and a new Copy of the same databases resumes after them.
 func (c *Copy) Run(ctx context.Context) error {
 	c.opt.Progress(Progress{Rows: c.rows, Total: c.total})
 	// Tables are emptied before the first row is copied: rows that appear later are not ours to delete, and Verify reports them.

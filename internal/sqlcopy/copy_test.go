@@ -106,7 +106,7 @@ func TestCopyGoesOnAfterEveryFault(t *testing.T) {
 				t.Errorf("%v: half a copy can be used: %v", plan, err)
 			}
 			if c, err := copyAll(t.Context(), from, to, sqlcopy.Options{BatchRows: 3}); err != nil || !c.Resumed() {
-				t.Errorf("%v: going on: %v", plan, err)
+				t.Errorf("%v: resume: %v", plan, err)
 			}
 		case err != nil && dump0(t, to) != want: // it had not begun, or only the answer to the last commit was lost
 			if c, err := copyAll(t.Context(), from, to, sqlcopy.Options{BatchRows: 3}); err != nil || c.Resumed() {

@@ -38,7 +38,7 @@ func (db *DB) ProveWritable(ctx context.Context) error {
 	return nil
 }
 
-// probeWrite uses every right that stores need, and leaves no row.
+// probeWrite exercises every right that stores need, and leaves no row.
 func (db *DB) probeWrite(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -55,9 +55,9 @@ func (db *DB) probeWrite(ctx context.Context) error {
 	})
 }
 
-// Check reports whether the database can be read and written, for readiness. It knows from the last writes whether writes succeed.
-// If there was none for ten seconds, or if they fail, it writes and deletes a row of its own, at most once per second. The error is a
-// [*TroubleError] if an operator has to act. Damage is reported until the process restarts.
+// Check reports whether the database can be read and written, for readiness. It relies on the result of recent writes. If there was
+// none for ten seconds, or if they fail, it writes and deletes a test row, at most once per second. The error is a [*TroubleError]
+// if an operator has to act. Damage is reported until the process restarts.
 func (db *DB) Check(ctx context.Context) error {
 	var n int64
 	if err := db.readers.QueryRowContext(ctx, db.dialect.checkQuery()).Scan(&n); err != nil {

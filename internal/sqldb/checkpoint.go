@@ -18,13 +18,13 @@ const (
 	// the file once instead of many times: with checkpoints in the commit, ingestion wrote 83,000 rows/s at 1000 pages, 94,000 at
 	// 4096, 122,000 at 16000, on 2 cores. The price is disk space, and the log that is read back after a crash.
 	checkpointAt = 8192
-	// checkpointAgain is how much of a log above checkpointAt is new before it is tried again, where a reader kept the log from
-	// being started over.
+	// checkpointAgain is how much a log above checkpointAt must grow before the next checkpoint, if a reader prevented a restart
+	// of the log.
 	checkpointAgain = 1024
-	// checkpointInCommit is the size at which SQLite does it in a commit, whatever that takes (128 MiB): the log is bounded even
-	// where the checkpointer fails or does not keep up.
+	// checkpointInCommit is the size at which SQLite checkpoints in a commit, however long that takes (128 MiB): it bounds the
+	// log even if the checkpointer fails or does not keep up.
 	checkpointInCommit = 4 * checkpointAt
-	// checkpointRest is what the last step may leave to write while writers wait.
+	// checkpointRest is how many pages the last step may write while writers wait.
 	checkpointRest = 256
 	// checkpointWait is how long writers may be held for readers, which finish their queries in that time.
 	checkpointWait = 50 * time.Millisecond
@@ -37,7 +37,7 @@ const (
 // checkpointer writes SQLite's log back into the database file beside the writer. SQLite itself would do that in the commit that
 // finds the log long, and every caller of that commit would wait for 32 MiB of random writes and two disk syncs.
 //
-// SQLite starts the log over only at a moment at which all of it is in the file. Under a steady load there is no such moment. So
+// SQLite restarts the log only when all of it is in the database file. Under a steady load that never happens. So
 // the checkpointer first writes back and syncs while writers continue, until little is left, and then holds the writing connection
 // for the rest.
 type checkpointer struct {

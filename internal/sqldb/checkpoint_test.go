@@ -22,9 +22,9 @@ const (
 CREATE TABLE wide (id INTEGER NOT NULL PRIMARY KEY, text VARCHAR(4000) NOT NULL);
 `
 	wideRows = 20000 // 80 MB, one page each
-	// SQLite does it by itself, in a commit, at 128 MiB.
+	// SQLite checkpoints in a commit at 128 MiB.
 	steadyLog = 120 << 20
-	// What is above this is cut off when the log is started over.
+	// SQLite truncates the log to this size when it restarts the log.
 	keptLog = 64 << 20
 )
 

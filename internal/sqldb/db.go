@@ -34,7 +34,7 @@ type DB struct {
 	closeErr  error
 }
 
-// Dialect tells which engine's texts this database understands.
+// Dialect returns the SQL dialect of this database.
 func (db *DB) Dialect() Dialect { return db.dialect }
 
 // Name is what messages call the database: the absolute path of an SQLite file, or
@@ -55,5 +55,5 @@ func (db *DB) Stats() Stats {
 	return Stats{Writer: db.writer.Stats(), Readers: db.readers.Stats()}
 }
 
-// allWrites is more than there can be writes at the same time. Close acquires all of them, so that none begins any more.
+// allWrites is more than the possible number of concurrent writes. Close acquires all of them, so that none begins any more.
 const allWrites = 1 << 40

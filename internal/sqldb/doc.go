@@ -1,7 +1,7 @@
 // Package sqldb opens, migrates, reads and writes SQL databases.
 //
-// It owns how a database is opened, tuned, migrated, written and read, and what
-// a driver's error means. It knows no film, no rating and no user: tables and
+// It owns how a database is opened, tuned, migrated, written and read, and the
+// meaning of driver errors. It knows no film, no rating and no user: tables and
 // statements belong to the stores that use it.
 //
 // What it promises:
@@ -10,27 +10,27 @@
 //     Write returns nil, and none of it is when Write returns an error, except for
 //     a [*CommitError], whose outcome is unknown.
 //   - Writes to an SQLite file run one after the other on a single connection,
-//     whatever the number of callers. SQLite allows one writer at a time anyway;
-//     waiting in Go is fair and ends with the caller's context, waiting for
-//     SQLITE_BUSY is neither.
+//     for any number of callers. SQLite allows one writer at a time anyway; waiting
+//     in Go is fair and ends with the caller's context, unlike waiting for
+//     SQLITE_BUSY.
 //   - Writes to a MySQL server run side by side, up to [DB.WriteConns]. They see what is
 //     committed in between (READ COMMITTED) unless they lock it; see [DB.Write].
 //   - A transaction that the engine has ended (a deadlock's victim, a connection that was
-//     lost or killed, an interrupted statement) never continues in autocommit: whatever is
-//     run in it afterwards fails, and [DB.Write] returns the cause.
+//     lost or killed, an interrupted statement) never continues in autocommit: every later
+//     statement in it fails, and [DB.Write] returns the cause.
 //   - [DB.Read] never sees uncommitted data, never blocks a writer and is never
 //     blocked by one. It cannot write.
 //   - [DB.Snapshot] gives several reads one point in time.
-//   - [DB.Session] gives several reads one session, and reports whether what was read before may
-//     have been lost since with a server that crashed.
+//   - [DB.Session] gives several reads one session, and reports whether a crash of the server may
+//     have lost data that was read before.
 //   - A statement text is parsed once per connection, not once per execution:
 //     both sides keep a bounded cache of prepared statements below database/sql,
 //     so that a store simply runs text.
 //   - [Transient], [Unreachable], [Full], [Duplicate], [ReadOnly] and [Corrupt] are the
-//     only places where a driver's error code is looked at.
+//     only places that inspect a driver's error code.
 //   - No message shows a password.
 //
-// What it refuses: to retry a write (only its author knows whether that is right),
+// What it refuses: to retry a write (only the caller knows whether that is right),
 // to wait for a server ([Open] tries once, and [Unreachable] says whether waiting may
 // help), to create directories, to open an in-memory database (several connections could
 // not share it), and to hide which SQL runs: the few differences between engines
@@ -46,15 +46,15 @@
 //
 // Every MySQL session is set to a strict mode in which texts mean what they mean to
 // SQLite: || joins strings, "x" is a name, a backslash is a character. Rows may be read
-// while other statements run in the same transaction; on MySQL what is left of them is
-// then held in memory, so a loop over a large result does nothing else. A result that is
-// closed long before its end costs a connection there: ask with LIMIT.
+// while other statements run in the same transaction; on MySQL the remaining rows are
+// then held in memory, so a loop over a large result should run no other statement. A
+// result that is closed long before its end costs a connection there: use LIMIT.
 //
 // # MySQL
 //
-// Tried with MariaDB 10.11. The texts keep to what MySQL 8, TiDB and Vitess document as
-// well, but no test has met those. A service needs a database of its own and a user with
-// the [Rights] on it:
+// Tested with MariaDB 10.11. The statements use only what MySQL 8, TiDB and Vitess
+// document as well, but no test runs on those. A service needs its own database and a
+// user with the [Rights] on it:
 //
 //	CREATE DATABASE rating CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 //	CREATE USER 'rating'@'%' IDENTIFIED BY '…';

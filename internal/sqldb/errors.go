@@ -61,7 +61,7 @@ func (db *DB) explain(err error) error {
 // TroubleError is an error that an operator has to remove. It names the database, the cause and what to do.
 type TroubleError struct {
 	Name string // of the database, see [DB.Name]
-	Hint string // what is wrong, and what to do about it
+	Hint string // the problem, and what to do about it
 	Err  error  // what the driver said
 }
 
@@ -150,8 +150,8 @@ func Refused(err error) bool {
 }
 
 // CommitError says that COMMIT was sent and its answer was an error: it is unknown whether the
-// transaction took place. The connection has been closed. The caller must read back what it
-// wanted to write before it writes again. A CommitError is never [Transient], since a blind
+// transaction was committed. The connection has been closed. Before it writes again, the caller
+// must read back what it wanted to write. A CommitError is never [Transient], since a blind
 // retry may do the work twice.
 type CommitError struct {
 	Name string // of the database, see [DB.Name]

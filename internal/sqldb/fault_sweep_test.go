@@ -37,8 +37,8 @@ func transfer(ctx context.Context, db *sqldb.DB, amount int) error {
 	})
 }
 
-// Whatever operation fails, and however: a transfer took place or did not, the answer
-// says which, and the database continues working.
+// In whatever way any operation fails, a transfer is done completely or not at all, its
+// result says which, and the database continues to work.
 func TestEveryOperationMayFail(t *testing.T) {
 	fired := map[faultdriver.Mode]int{}
 	for plan := range faultdriver.Sweep(faultdriver.Modes()...) {
@@ -73,7 +73,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 			// A connection found dead at BEGIN is replaced, and so is one for a single
 			// query: no one notices. Everything else must be reported.
 			if err == nil && checkErr == nil && plan.Mode != faultdriver.LostBefore {
-				t.Errorf("%v: nobody noticed", plan)
+				t.Errorf("%v: no error was reported", plan)
 			}
 			if err != nil && !errors.Is(err, faultdriver.ErrInjected) && !errors.Is(err, driver.ErrBadConn) {
 				t.Errorf("%v: an error of another cause: %v", plan, err)

@@ -10,9 +10,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Identity returns the random UUID that identifies this database. [DB.Migrate] creates it once, whatever
-// the number of processes that migrate at the same time. It moves with the data: a copy has the identity of its source, and so has a
-// restored backup. It is "" for a database that was never migrated by a program that knows identities.
+// Identity returns the random UUID that identifies this database. [DB.Migrate] creates it once,
+// even if several processes migrate at the same time. It moves with the data: a copy or a restored backup has the identity of its
+// source. It is "" for a database that was never migrated by a program that knows identities.
 func (db *DB) Identity(ctx context.Context) (string, error) {
 	if known := db.identity.Load(); known != nil {
 		return *known, nil
@@ -37,8 +37,8 @@ func (db *DB) readIdentity(ctx context.Context, pool *sql.DB) (id string, err er
 	return id, err
 }
 
-// identify creates the identity if there is none. It is for the side that migrates, which holds the lock. A user who may
-// not make tables is not asked to where the table is there.
+// identify creates the identity if there is none. It is for the side that migrates, which holds the lock. If the table
+// exists, the user needs no right to create tables.
 func (db *DB) identify(ctx context.Context, pool *sql.DB) error {
 	id, err := db.readIdentity(ctx, pool)
 	if err == nil && id == "" {
@@ -67,7 +67,7 @@ func (db *DB) makeIdentity(ctx context.Context, pool *sql.DB) (id string, err er
 	if _, err := pool.ExecContext(ctx, text, identityRow, made.String()); err != nil {
 		return "", err
 	}
-	// Whatever is there counts.
+	// An existing identity wins.
 	err = pool.QueryRowContext(ctx, "SELECT uuid FROM "+identityTable+" WHERE id = ?", identityRow).Scan(&id)
 	return id, err
 }

@@ -20,7 +20,7 @@ import (
 // Migrations only add: the previous release must run on the new schema. For the same
 // reason a schema that is newer than fsys is accepted, and logged.
 //
-// Calling it again with the same migrations does nothing, so a service and its builder may both call it.
+// Calling Migrate again with the same migrations does nothing, so a service and its builder may both call it.
 //
 // Several processes may call Migrate on the same database at once; they take turns. A
 // database that is an unfinished copy is refused. One without [DB.Identity] gets one.
@@ -29,19 +29,19 @@ import (
 //
 // MySQL commits before and after each statement that changes the schema, so that a crash
 // can leave a migration done in part. Migrate marks a migration as begun before its first
-// statement; one that was interrupted is executed again from its beginning, and then (only
-// then) a statement that creates or alters what was created or altered already counts as
-// done. That is enough if each file keeps to this:
+// statement. An interrupted migration is executed again from its beginning; then, and only
+// then, a statement whose object was already created or altered counts as done. That is
+// enough if each file keeps these rules:
 //
 //   - A statement is one change: CREATE TABLE with all its keys, or an ALTER TABLE whose
-//     parts belong together; each takes place as a whole. CREATE INDEX is fine.
+//     parts belong together; each is atomic. CREATE INDEX is fine.
 //   - A statement that changes rows can be executed twice with the same effect, and after
 //     each statement of the same file that comes after it: INSERT … ON DUPLICATE KEY
 //     UPDATE, INSERT … SELECT … WHERE NOT EXISTS, UPDATE … WHERE it is not done yet.
 //   - Nothing is renamed or dropped; the previous release runs on the new schema anyway.
 //
-// The user needs the [Rights]. Building an index on a large table takes its time: nothing
-// bounds it but ctx.
+// The user needs the [Rights]. Building an index on a large table takes long: only ctx
+// bounds it.
 func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 	fsys, err := db.migrations(fsys)
 	files := ""
@@ -86,12 +86,12 @@ func (db *DB) migrateSQLite(ctx context.Context, fsys fs.FS) (err error) {
 	return db.compareVersions(ctx, provider)
 }
 
-// lockMigration makes those who migrate the same file take turns, in one process or
-// in several. goose applies each migration in a transaction of its own, and decides
-// before the first which ones to apply, so a transaction on the database itself
-// cannot protect the whole. The lock is SQLite's own lock on an empty file next to
-// the database: it works wherever SQLite works, and a crash releases it. The file
-// stays, since removing it would race with the next one to lock it.
+// lockMigration serializes migrations of the same file, in one process or in several.
+// goose applies each migration in a separate transaction, and decides before the first
+// which ones to apply, so a transaction on the database itself cannot protect the whole.
+// The lock is SQLite's own lock on an empty file next to the database: it works wherever
+// SQLite works, and a crash releases it. The file stays, since removing it would race with
+// the next process that locks it.
 func lockMigration(ctx context.Context, path string) (unlock func() error, err error) {
 	connector, err := sqlite.NewConnector(dsn(path+"-migrate.lock", "rwc", Options{BusyTimeout: migrateTimeout}, nil))
 	if err != nil {

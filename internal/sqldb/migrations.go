@@ -20,7 +20,7 @@ type Migration struct {
 	File string
 	// AppliedAt is when it was applied, in UTC; zero if it is pending.
 	AppliedAt time.Time
-	// Interrupted says that it is pending because it did not get to its end (MySQL only;
+	// Interrupted reports that it is pending because it was interrupted (MySQL only;
 	// see [DB.Migrate], which repeats it).
 	Interrupted bool
 }

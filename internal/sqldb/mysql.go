@@ -20,14 +20,14 @@ import (
 
 // The defaults of [Options] for MySQL.
 const (
-	// Two processes each of two services with databases of their own then take at most
-	// 128 connections, and fit into a server as it comes (max_connections is 151). More
-	// writers than the server has cores wait for each other's commits and locks anyway.
+	// Two processes of each of two services with one database each then use at most 128
+	// connections, less than a server's default limit (max_connections is 151). More writers
+	// than the server has cores wait for each other's commits and locks anyway.
 	defaultConns = 16
 
-	// A lifetime moves the connections to where the name now points after a fail-over,
-	// and frees what a session gathers in the server. It is long, because a new
-	// connection begins without prepared statements.
+	// After a fail-over, the lifetime moves the connections to the name's new address. It
+	// also frees session memory in the server. It is long, because a new connection has no
+	// prepared statements.
 	defaultConnLifetime = 30 * time.Minute
 	// Shorter than the 10 minutes after which common load balancers forget a connection
 	// silently.
@@ -36,11 +36,11 @@ const (
 	// A host in the same site answers within milliseconds; three lost SYN packets are
 	// repeated within 7 s.
 	defaultDialTimeout = 7 * time.Second
-	// Bounds the wait for one answer where no context does: above all for that of COMMIT.
+	// Bounds the wait for one answer if no context does: above all for that of COMMIT.
 	// A server that is paused for less does no harm, and no statement of ours is silent
 	// for so long. Migrations are exempt.
 	defaultReadTimeout = time.Minute
-	// A server that takes no bytes for so long is gone.
+	// A server that accepts no bytes for this long counts as down.
 	defaultWriteTimeout = 30 * time.Second
 )
 
@@ -58,7 +58,7 @@ const silentSeconds = "10"
 // endSilent says so to MariaDB. MySQL has no such setting; to it that part is a comment, and the rest changes nothing.
 const endSilent = "SET SESSION autocommit=1 /*M!100300 , idle_transaction_timeout=" + silentSeconds + " */"
 
-// side is what a pool of MySQL connections is for.
+// side is the purpose of a pool of MySQL connections.
 type side uint8
 
 const (
@@ -145,11 +145,11 @@ func rawMySQLConnector(server *mysqlServer, s side, opt Options) (driver.Connect
 	if s == migrating {
 		cfg.ReadTimeout = 0 // building an index may take an hour
 	}
-	// A host that vanished without a word is noticed within half a minute, also while
-	// nothing but an answer is expected.
+	// Keep-alive detects a host that vanished silently within half a minute, also while a
+	// statement waits for its answer.
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	cfg.DialFunc = dialer.DialContext
-	// An UPDATE that finds its row has found it, whether the value was new or not.
+	// An UPDATE counts the rows that it matched, even if their values did not change.
 	cfg.ClientFoundRows = true
 	// Several statements may travel together, with their arguments in the text (see mysqlConn).
 	cfg.MultiStatements, cfg.InterpolateParams = s == writing, s == writing
@@ -173,7 +173,7 @@ func (db *DB) newMySQLConnector(s side, again *redo, opened *atomic.Uint64) (dri
 	if err != nil {
 		return nil, err
 	}
-	// Whole seconds is what the server counts in.
+	// The server counts whole seconds.
 	lockSeconds := strconv.FormatInt(int64((opt.BusyTimeout+time.Second-1)/time.Second), 10)
 	c := &mysqlConnector{db: db, raw: raw, of: server, side: s, redo: again, opened: opened, setup: []string{
 		"SET NAMES utf8mb4 COLLATE utf8mb4_bin",
@@ -263,7 +263,7 @@ func (c *mysqlConnector) connector(server *mysqlServer) (driver.Connector, *mysq
 	return c.raw, c.of, nil
 }
 
-// mysqlLogger gets what the driver would print: details of errors that it also returns.
+// mysqlLogger gets the driver's messages: details of errors that it also returns.
 type mysqlLogger struct{ log *slog.Logger }
 
 func (l mysqlLogger) Print(v ...any) {

@@ -112,7 +112,7 @@ func TestMySQLWithoutConnectionsToSpare(t *testing.T) {
 	}
 }
 
-// The server dies, is away for a while, and comes back: the same DB continues.
+// The server dies, is down for a while, and restarts: the same DB continues to work.
 func TestMySQLRestart(t *testing.T) {
 	server, at := ownServer(t, servers.MariaDBConfig{})
 	db := openURL(t, at, sqldb.Options{}, accounts)

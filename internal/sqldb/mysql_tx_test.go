@@ -16,7 +16,7 @@ import (
 	"movieexample.com/internal/sqldb/sqltest"
 )
 
-// openMySQL opens a database of its own on the server, for what is true of MySQL only.
+// openMySQL opens a new database on the server, for tests of MySQL only.
 func openMySQL(tb testing.TB, opt sqldb.Options, text string) *sqldb.DB {
 	tb.Helper()
 	return openURL(tb, sqltest.MySQL(tb).Database(tb), opt, text)

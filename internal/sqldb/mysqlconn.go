@@ -261,8 +261,8 @@ func (r *mysqlRows) HasNextResultSet() bool {
 	return ok && r.onWire() && r.err == nil && next.HasNextResultSet()
 }
 
-// NextResultSet moves to the next result. Only those on the wire have one: what [Tx.Pipeline] asks for is read before
-// another statement comes.
+// NextResultSet moves to the next result. Only rows on the wire have one: the results of [Tx.Pipeline] are read before
+// the next statement.
 func (r *mysqlRows) NextResultSet() error {
 	if !r.HasNextResultSet() {
 		return io.EOF
@@ -279,7 +279,7 @@ func (r *mysqlRows) NextResultSet() error {
 	return nil
 }
 
-// buffer reads what is left into memory.
+// buffer reads the remaining rows into memory.
 func (r *mysqlRows) buffer() {
 	for {
 		row := make([]driver.Value, len(r.columns))

@@ -14,8 +14,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// Error numbers of MySQL and MariaDB. They agree below 1900; above that, each has numbers
-// of its own (https://mariadb.com/kb/en/mariadb-error-code-reference/,
+// Error numbers of MySQL and MariaDB. They agree below 1900; above that, the numbers
+// differ (https://mariadb.com/kb/en/mariadb-error-code-reference/,
 // https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html).
 const (
 	erDiskFull              = 1021
@@ -155,7 +155,7 @@ func mysqlDuplicate(err error) bool {
 	return false
 }
 
-// mysqlReadOnlyServer reports whether it is the server that takes no writes.
+// mysqlReadOnlyServer reports whether the server is read-only.
 func mysqlReadOnlyServer(err error) bool {
 	switch number, _ := mysqlError(err); number {
 	case erReadOnlyMode:
@@ -214,7 +214,7 @@ func lackedRight(server *mysqlServer, err error) string {
 	return fmt.Sprintf("the user has no rights on the database, or it does not exist: GRANT %s ON %s TO %s", strings.Join(Rights(), ", "), database, user)
 }
 
-// mysqlLoginRefused reports whether the server does not let this user in, with this password.
+// mysqlLoginRefused reports whether the server refuses the user or the password.
 func mysqlLoginRefused(err error) bool {
 	switch number, _ := mysqlError(err); number {
 	case erAccessDenied, erAccessDeniedNoPasswd:
@@ -223,7 +223,7 @@ func mysqlLoginRefused(err error) bool {
 	return false
 }
 
-// explainMySQLOpen says why a database cannot be opened.
+// explainMySQLOpen explains why a database cannot be opened.
 func explainMySQLOpen(server *mysqlServer, err error) error {
 	wrap := func(what string) error { return fmt.Errorf("open database %s: %s: %w", server.name(), what, err) }
 	number, _ := mysqlError(err)
@@ -273,7 +273,7 @@ func Forbidden(err error) bool {
 	return false
 }
 
-// Rights are what a user needs on a MySQL database whose schema this program migrates:
+// Rights are the rights that a user needs on a MySQL database whose schema this program migrates:
 // GRANT them ON the database alone. Migrations drop nothing, and neither does the user.
 func Rights() []string {
 	return []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX"}

@@ -17,9 +17,8 @@ import (
 	"github.com/pressly/goose/v3/database"
 )
 
-// migrateMySQL works on one connection of its own, and everything depends on it: it holds
-// the lock, and losing it means losing the lock. A second connection is therefore
-// never made (see onlyOne).
+// migrateMySQL uses one separate connection. That connection holds the lock, and losing it
+// loses the lock. A second connection is therefore never opened (see onlyOne).
 func (db *DB) migrateMySQL(ctx context.Context, fsys fs.FS) (err error) {
 	again := &redo{}
 	connector, err := db.newMySQLConnector(migrating, again, nil)

@@ -22,7 +22,7 @@ const (
 	maxConns = 10_000
 )
 
-// mysqlServer is what a mysql: URL says.
+// mysqlServer is a parsed mysql: URL.
 type mysqlServer struct {
 	user, password string
 	host, port     string
@@ -34,7 +34,7 @@ type mysqlServer struct {
 
 func (s *mysqlServer) addr() string { return net.JoinHostPort(s.host, s.port) }
 
-// name is the URL without what is secret or tuning.
+// name is the URL without secrets and tuning parameters.
 func (s *mysqlServer) name() string { return s.user + "@" + s.addr() + "/" + s.database }
 
 // parseMySQL reads what follows "mysql:". Errors name the part that is wrong and what it

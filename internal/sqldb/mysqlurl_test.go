@@ -89,9 +89,9 @@ func TestMySQLUnreachable(t *testing.T) {
 		url  string
 		want []string
 	}{
-		"nobody listens": {"mysql://u%40x:secret@" + gone + "/films", []string{"u@x@" + gone + "/films", "no server can be reached at " + gone}},
-		"no address":     {"mysql://u:secret@no..such.host/films", []string{"u@no..such.host:3306/films", "no..such.host has no address"}},
-		"no answer":      {"mysql://u:secret@" + silent.Addr().String() + "/films?read_timeout=50ms", []string{"ended the connection"}},
+		"no listener": {"mysql://u%40x:secret@" + gone + "/films", []string{"u@x@" + gone + "/films", "no server can be reached at " + gone}},
+		"no address":  {"mysql://u:secret@no..such.host/films", []string{"u@no..such.host:3306/films", "no..such.host has no address"}},
+		"no answer":   {"mysql://u:secret@" + silent.Addr().String() + "/films?read_timeout=50ms", []string{"ended the connection"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := sqldb.Open(t.Context(), tc.url, sqldb.Options{})

@@ -16,7 +16,7 @@ import (
 // exist. Settings are not part of the URL: there is one right way to open the file.
 //
 // "mysql://user:password@host:port/database?parameters" is a database on a MySQL or
-// MariaDB server; it must exist. The port is 3306 where it is missing. In the user, the
+// MariaDB server; it must exist. The default port is 3306. In the user, the
 // password and the database, "%", "?", "#" and "/" are written as "%25", "%3F", "%23" and
 // "%2F" (any character may be). The parameters are those that [Options] names, and
 //
@@ -26,7 +26,7 @@ import (
 //   - tls_ca: a PEM file with the certificates of the authorities to trust. Without it
 //     those of the operating system are trusted.
 //
-// Open reports what is wrong at once, not at the first query. It tries a server once,
+// Open reports problems at once, not at the first query. It tries a server once,
 // for 15 s or until ctx ends: a process that starts before the database retries as long as
 // the error is [Unreachable]. No error shows the password.
 func Open(ctx context.Context, url string, opt Options) (*DB, error) {
@@ -46,12 +46,12 @@ func Open(ctx context.Context, url string, opt Options) (*DB, error) {
 	}
 }
 
-// Close waits for the writes in progress, but not for ever, moves SQLite's log into the
-// file, so that the file alone is the whole database, and closes every connection. Calls
-// after Close fail. Calling Close again returns what the first call returned.
+// Close waits a bounded time for the writes in progress, moves SQLite's log into the file,
+// so that the file alone is the whole database, and closes every connection. Calls after
+// Close fail. Calling Close again returns the result of the first call.
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
-		// The readers go first: a reader in an old snapshot would keep the log alive.
+		// Close the readers first: a reader in an old snapshot would keep the log alive.
 		errReaders := db.readers.Close()
 		errCheckpoints := db.checkpoints.end()
 		errLog := db.finish()

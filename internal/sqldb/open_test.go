@@ -25,7 +25,7 @@ func schema(text string) fs.FS {
 	return fstest.MapFS{"00001_init.sql": {Data: []byte(text)}}
 }
 
-// open opens and migrates a database of its own, on the engine that is asked for.
+// open opens and migrates a new database on the engine under test.
 func open(tb testing.TB, opt sqldb.Options, text string) *sqldb.DB {
 	tb.Helper()
 	return openURL(tb, sqltest.URL(tb), opt, text)
@@ -59,7 +59,7 @@ func openURL(tb testing.TB, url string, opt sqldb.Options, text string) *sqldb.D
 	return db
 }
 
-// set writes one account in a transaction of its own.
+// set writes one account in one transaction.
 func set(ctx context.Context, db *sqldb.DB, id string, balance int) error {
 	return db.Write(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return setIn(ctx, tx, id, balance) })
 }

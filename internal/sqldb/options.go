@@ -10,13 +10,13 @@ import (
 type Options struct {
 	// ReadConns bounds the connections that read at the same time. Zero means, for
 	// SQLite, twice GOMAXPROCS, at least 4: a read is CPU bound once its pages are
-	// cached, and each connection has a page cache of its own. For MySQL it means 16.
+	// cached, and each connection has its own page cache. For MySQL it means 16.
 	// URL parameter: read_conns.
 	ReadConns int
 
 	// WriteConns bounds the transactions that write at the same time, on MySQL. Zero
-	// means 16: with as many readers, two processes each of two services fit into the
-	// 151 connections of a server as it comes. SQLite always has one writer.
+	// means 16: with as many readers, two processes of each of two services fit into the
+	// 151 connections that a server allows by default. SQLite always has one writer.
 	// URL parameter: write_conns.
 	WriteConns int
 
@@ -27,11 +27,11 @@ type Options struct {
 	// URL parameter: lock_timeout.
 	BusyTimeout time.Duration
 
-	// The rest is for MySQL alone.
+	// The fields from here to WriteTimeout are for MySQL only.
 
 	// ConnLifetime is how long a connection is used. Zero means 30 minutes: after a
-	// fail-over the connections move to where the name points now, and a server's
-	// session memory is freed. URL parameter: conn_lifetime.
+	// fail-over the connections move to the name's new address, and a server's session
+	// memory is freed. URL parameter: conn_lifetime.
 	ConnLifetime time.Duration
 
 	// ConnIdleTime is how long a connection is kept unused. Zero means 5 minutes, less
@@ -42,13 +42,13 @@ type Options struct {
 	// packet is repeated three times. URL parameter: dial_timeout.
 	DialTimeout time.Duration
 
-	// ReadTimeout bounds the silence of the server where it has to answer, for what has
-	// no context: above all COMMIT, whose outcome is unknown then. Zero means 1 minute.
+	// ReadTimeout bounds the wait for the server's answer to statements without a
+	// context: above all COMMIT, whose outcome is unknown after a timeout. Zero means 1 minute.
 	// Migrations are not bounded by it. URL parameter: read_timeout.
 	ReadTimeout time.Duration
 
-	// RereadURL, where set, is called when the server refuses user and password: it returns the URL as it is now, so that a
-	// password can be replaced without a restart. What else the URL says must be as before. It must be safe for concurrent use.
+	// RereadURL, where set, is called when the server refuses user and password: it returns the current URL, so that a
+	// password can be replaced without a restart. The rest of the URL must not change. It must be safe for concurrent use.
 	RereadURL func() (string, error)
 
 	// WriteTimeout bounds how long the server may take no bytes. Zero means 30 s.

@@ -31,8 +31,8 @@ func (q queryer) Dialect() Dialect { return q.dialect }
 // see different states; use [DB.Snapshot] where they must not.
 func (db *DB) Read() Queryer { return queryer{db.readers, db.dialect} }
 
-// Snapshot runs fn with a Queryer that sees one committed state, however many
-// queries it makes and whatever is written in between. It occupies one reading
+// Snapshot runs fn with a Queryer all of whose queries see the same committed state,
+// whatever is written in between. It occupies one reading
 // connection, and while it is open SQLite's log cannot be reset and grows (MySQL keeps
 // the old versions of what changes): keep it short, or accept the growth.
 func (db *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, q Queryer) error) error {
@@ -45,9 +45,9 @@ func (db *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, q Query
 }
 
 // Session runs fn with a Queryer all of whose queries run in one session of the reading side, which is not replaced
-// should it end: then they fail. Each query sees what was committed before it began; unlike in [DB.Snapshot], two
+// if it ends: then they fail. Each query sees what was committed before it began; unlike in [DB.Snapshot], two
 // queries may see different states. It occupies one reading connection. If the session turns out to be dead, fn may be
-// called once more, with another one.
+// called a second time, with a new one.
 //
 // opened is how many sessions the reading side had opened before fn's first query. It never decreases. Two calls of fn with
 // the same number were answered by the same run of the same server, provided that one server at a time answers at the

@@ -103,7 +103,7 @@ func openSQLite(ctx context.Context, path string, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	// One connection, kept for ever: its page and statement caches are warm.
+	// One connection, never closed: its page and statement caches stay warm.
 	db.writer.SetMaxOpenConns(1)
 	db.writer.SetMaxIdleConns(1)
 	if err := probe(ctx, db.writer); err != nil {

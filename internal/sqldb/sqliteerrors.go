@@ -44,8 +44,8 @@ func sqliteTransient(err error) bool {
 }
 
 func sqliteFull(err error) bool {
-	// Before a page is written, SQLite reserves room in its shared-memory file; on a
-	// full disk that is what fails first, as an I/O error of its own.
+	// Before SQLite writes a page, it reserves space in its shared-memory file; on a full
+	// disk this fails first, with a special I/O error.
 	return primary(err) == sqlite3.SQLITE_FULL || code(err) == sqlite3.SQLITE_IOERR_SHMSIZE
 }
 

@@ -8,7 +8,7 @@ import (
 	"fmt"
 )
 
-// rawStmt is what a connection needs of its driver's statement.
+// rawStmt has the methods that a connection needs of its driver's statements.
 type rawStmt interface {
 	driver.Stmt
 	driver.StmtExecContext

@@ -42,7 +42,7 @@ func (db *DB) hasTable(ctx context.Context, name string) (bool, error) {
 	return n > 0, err
 }
 
-// CopyInProgress returns the name of the database that this one is an unfinished copy of, "" if it is none.
+// CopyInProgress returns the name of the source if this database is an unfinished copy, else "".
 func (db *DB) CopyInProgress(ctx context.Context) (from string, err error) {
 	exists, err := db.hasTable(ctx, CopyProgressTable)
 	if err != nil || !exists {

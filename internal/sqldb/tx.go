@@ -20,7 +20,7 @@ type Tx struct {
 	dialect Dialect
 }
 
-// Dialect tells which engine's texts this transaction understands.
+// Dialect returns the SQL dialect of this transaction.
 func (tx *Tx) Dialect() Dialect { return tx.dialect }
 
 // ExecContext runs a statement that returns no rows. An error that [Duplicate]
@@ -46,23 +46,23 @@ func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *s
 // durable; if fn returns an error or panics, it is rolled back and the error (or the
 // panic) passed on.
 //
-// On SQLite it holds the write lock from its beginning, so that what fn reads cannot
-// change before it writes. Writers of a file wait here for each other, in order of
-// arrival, until ctx ends.
+// On SQLite the transaction holds the write lock from its beginning, so that no row that
+// fn reads can change before fn writes. Writers of a file wait here for each other, in
+// order of arrival, until ctx ends.
 //
-// On MySQL up to [DB.WriteConns] run at the same time, at READ COMMITTED: what fn reads
-// can change before it writes, unless it locks the rows ([Dialect.ForUpdate]), and each
-// statement sees what was committed before it. Who locks several rows does so in one
-// order everywhere, or meets deadlocks, which are [Transient]. A statement that ctx
+// On MySQL up to [DB.WriteConns] run at the same time, at READ COMMITTED: rows that
+// fn reads can change before fn writes, unless fn locks them ([Dialect.ForUpdate]), and each
+// statement sees the data committed before it. A caller that locks several rows must
+// lock them in the same order everywhere, or risk deadlocks, which are [Transient]. A statement that ctx
 // interrupts costs the connection; the server rolls back, and releases the locks, when it
 // has finished that statement.
 //
 // Write must not be called inside fn: it would wait for itself.
 //
 // If ctx ends before COMMIT begins, nothing is written and ctx's error is returned.
-// Once COMMIT has begun it runs to its end, whatever happens to ctx: neither
-// database/sql nor the driver is given a context that can end, because an interrupted
-// COMMIT leaves a caller who does not know what was stored. For the same reason the
+// Once COMMIT has begun it runs to its end, even if ctx ends: database/sql and the
+// driver get a context that cannot end, because after an interrupted COMMIT the caller
+// does not know what was stored. For the same reason the
 // wait for another process's lock on an SQLite file at the beginning is bounded by
 // Options.BusyTimeout and not by ctx, and a server's answer to COMMIT by
 // Options.ReadTimeout. A COMMIT that fails is a [*CommitError].

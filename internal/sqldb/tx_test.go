@@ -110,7 +110,7 @@ func TestUncommittedIsInvisibleOutside(t *testing.T) {
 			return err
 		}
 		if n, _ := count(t, tx); n != 1 {
-			t.Errorf("the transaction sees %d of its own rows", n)
+			t.Errorf("the transaction sees %d rows that it wrote", n)
 		}
 		if n, _ := count(t, db.Read()); n != 0 {
 			t.Errorf("a reader sees %d uncommitted rows", n)

@@ -15,7 +15,7 @@ const (
 	forbiddenInterval = 30 * time.Second
 )
 
-// watch records what the connections have seen of the database's state. It is safe for concurrent use.
+// watch records the state of the database as seen by the connections. It is safe for concurrent use.
 type watch struct {
 	mu        sync.Mutex
 	damage    error     // the first sign of damaged data; kept until the program ends
@@ -43,7 +43,8 @@ func (w *watch) refused(err error, forbidden bool) {
 	w.refusal, w.forbidden, w.refusedAt = err, forbidden, time.Now()
 }
 
-// committed records a commit. If it was not a probe's, whatever was refused before is allowed again.
+// committed records a commit and clears an earlier refusal. A probe clears a refusal for missing rights only after
+// forbiddenInterval.
 func (w *watch) committed() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -53,7 +54,7 @@ func (w *watch) committed() {
 	}
 }
 
-// state returns what is known to be wrong, and whether a probe is due.
+// state returns the known problem, and whether a probe is due.
 func (w *watch) state(now time.Time) (err error, probe bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

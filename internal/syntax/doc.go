@@ -1,8 +1,8 @@
-// Package syntax is the one place that says how JSON texts, times and whole numbers are written: in REST bodies, rating
-// events and lines of imported files. ADR 025 has the rules, and testdata/corpus.json the texts with verdicts that every one of
-// these doors is tested with.
+// Package syntax defines the grammar of JSON texts, times and whole numbers: in REST bodies, rating events and lines of
+// imported files. ADR 025 has the rules, and syntaxtest/corpus.json the valid and invalid texts that all of these are tested
+// with.
 //
-// A [Scanner] reads JSON (RFC 8259) and refuses what has no one meaning. [Decode] reads an object beside a protobuf
-// message. [Time] reads RFC 3339, [Integer] a number of JSON, [Whole] a number in a table. The package knows grammar alone:
-// which names there are, and which values are allowed, is for its callers to say.
+// A [Scanner] reads JSON (RFC 8259) and refuses ambiguous texts. [Decode] reads an object beside a protobuf
+// message. [Time] reads RFC 3339, [Integer] a number of JSON, [Whole] a number in a table. The package knows only grammar: its
+// callers define the names and the allowed values.
 package syntax

@@ -42,10 +42,10 @@ type Decoder struct {
 	Also func(field string, v Value) string
 }
 
-// Decode returns what text says as JSON for protojson, and what is wrong with it. The JSON has the members that there is no
-// complaint about, numbers and times in their usual spelling. The error is an *[Error]; nothing is known of the members then.
+// Decode returns text as JSON for protojson, and what is wrong with it. The JSON has the members without a complaint, with
+// numbers and times in their usual spelling. The error is an *[Error]; then nothing is known of the members.
 //
-// Names are those of protobuf's JSON mapping, in camel case or as in the contract. Null is as if left out.
+// Names are those of protobuf's JSON mapping, in camel case or as in the contract. Null counts as absent.
 func (d Decoder) Decode(text string) ([]byte, []Complaint, error) {
 	r := reading{Decoder: d}
 	if err := r.in.Open(text); err != nil {
@@ -156,7 +156,7 @@ func (r *reading) field(name string, f protoreflect.FieldDescriptor) (taken bool
 	}
 }
 
-// wrong passes over a value that is none of the field's.
+// wrong skips a value that is not valid for the field, and records a complaint.
 func (r *reading) wrong(name, must string) error {
 	v, err := r.in.Value()
 	if err == nil {
@@ -165,7 +165,7 @@ func (r *reading) wrong(name, must string) error {
 	return err
 }
 
-// value reads one value that is not to be null, and reports whether it was written.
+// value reads one value, which must not be null, and reports whether it was written.
 func (r *reading) value(name string, f protoreflect.FieldDescriptor) (taken bool, err error) {
 	if m := f.Message(); m != nil && m.FullName() != "google.protobuf.Timestamp" {
 		if r.in.Next() != Object {
@@ -196,7 +196,7 @@ func (r *reading) value(name string, f protoreflect.FieldDescriptor) (taken bool
 	return reason == "", nil
 }
 
-// scalar writes a value that is no message, or says what it must be.
+// scalar writes a value other than an object, or returns what it must be.
 func (r *reading) scalar(f protoreflect.FieldDescriptor, v Value, literal string) string {
 	switch {
 	case f.Message() != nil:

@@ -55,7 +55,7 @@ func NewAdmin(deps AdminDeps) *Admin {
 	if deps.Ready == nil {
 		deps.Ready = new(Readiness).Ready
 	}
-	// Shutdown ends requests that would take minutes, profiles above all, by ending the context they were born with.
+	// Shutdown cancels the base context, which ends requests that would take minutes, above all profiles.
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &Admin{ready: deps.Ready, logger: deps.Logger, cancel: cancel}
 	a.server = &http.Server{
@@ -104,7 +104,7 @@ func (a *Admin) Serve(ln net.Listener) error {
 }
 
 // Shutdown stops listening, ends running profiles, waits for the other requests until ctx ends and then cuts them off. The error
-// tells that some were cut off.
+// says that some were cut off.
 func (a *Admin) Shutdown(ctx context.Context) error {
 	a.cancel()
 	if err := a.server.Shutdown(ctx); err != nil {
@@ -125,7 +125,7 @@ func index(w http.ResponseWriter, _ *http.Request) {
 `)
 }
 
-// livez looks at nothing: a process that can answer must not be restarted because something it depends on is down.
+// livez checks nothing: a process that can answer must not be restarted because a dependency is down.
 func livez(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }
 
 func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// unknown stands where the tool chain recorded nothing. Saying so is better than an empty field, which looks like a defect.
+// unknown is shown if the tool chain recorded nothing, because an empty field would look like a bug.
 const unknown = "unknown"
 
 // version is set by the linker (see the Makefile) for builds in which the Go tool chain knows none.
@@ -25,8 +25,8 @@ type Build struct {
 	Platform  string    `json:"platform"`           // "linux/amd64"
 }
 
-// BuildInfo describes the running binary. It reads what the tool chain stamped, so no build script can forget to set it, and what
-// the Makefile gave the linker where that is nothing.
+// BuildInfo describes the running binary. It reads the tool chain's stamp, which no build script can forget to set, and, if that is
+// empty, the values that the Makefile passed to the linker.
 func BuildInfo() Build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -5,7 +5,7 @@
 // the packages that need them. Two systems in one test process share nothing.
 //
 // The admin listener speaks without authentication and shows profiles. It belongs on loopback or
-// on a network that only operators reach; which addresses are allowed is decided by the program that opens the listener.
+// on a network that only operators reach; the program that opens the listener decides which addresses are allowed.
 //
 // It refuses to know any service: named checks define what "ready" means.
 package telemetry

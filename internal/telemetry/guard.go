@@ -15,11 +15,11 @@ import (
 	"syscall"
 )
 
-// This file is what stands between the admin listener and those who should not be there.
+// This file protects the admin listener from requests of others.
 
 // hosts guards against pages of other sites in an operator's browser. The owner of a name can point it to this machine's
-// address after the page came ("DNS rebinding"), and the browser then takes this listener for the page's own origin; but it
-// still sends the name in Host. Addresses cannot be made to mean something else, and localhost is this machine.
+// address after the page was loaded ("DNS rebinding"), and the browser then takes this listener for the page's own origin; but it
+// still sends the name in Host. Addresses cannot be redirected in this way, and localhost is this machine.
 type hosts map[string]bool
 
 func newHosts(listen string, allowed []string) hosts {
@@ -73,10 +73,10 @@ func shorten(s string) string {
 	return s
 }
 
-// commandLine answers with the program and not with its arguments, which may have passwords in them.
+// commandLine answers with the program without its arguments, which may contain passwords.
 func commandLine(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, os.Args[0]) }
 
-// scrapeLog is where the metrics' handler complains. A scraper that hangs up is no complaint of an operator's.
+// scrapeLog is the error log of the metrics handler. Scrapers that hang up are logged on debug level only.
 type scrapeLog struct{ log *slog.Logger }
 
 // Println implements promhttp.Logger.

@@ -9,13 +9,13 @@ import (
 	"movieexample.com/internal/config"
 )
 
-// LogConfig says what the log looks like. The zero value is DefaultLogConfig.
+// LogConfig configures the log. The zero value is DefaultLogConfig.
 type LogConfig struct {
 	Format string `yaml:"format" usage:"form of log lines: text or json" placeholder:"text|json"`
 	Level  string `yaml:"level" usage:"least important log lines to write: debug, info, warn or error" placeholder:"level"`
 }
 
-// DefaultLogConfig is text for people, from level info up.
+// DefaultLogConfig returns the default: text, from level info up.
 func DefaultLogConfig() LogConfig { return LogConfig{Format: "text", Level: "info"} }
 
 // Validate names each field that is not understood, as *config.Problem, and what is allowed. Empty fields mean the default.

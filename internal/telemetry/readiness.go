@@ -11,7 +11,7 @@ import (
 type Check struct {
 	Name string // what was looked at: "rating-db"
 	Err  error
-	// Optional marks what the process answers without, if with less: it is shown, and does not make the process unready.
+	// Optional marks a check without which the process still serves: it is shown, and does not make the process unready.
 	Optional bool
 }
 
@@ -47,8 +47,8 @@ func (r *Readiness) add(c *namedCheck) {
 	r.checks = append(r.checks, c)
 }
 
-// SetDraining makes the process not ready for good. A process calls it before it stops listening, so that load balancers
-// look elsewhere while it still answers.
+// SetDraining makes the process permanently not ready. A process calls it before it stops listening, so that load balancers
+// move to other instances while it still answers.
 func (r *Readiness) SetDraining() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -22,11 +22,11 @@ import (
 	"movieexample.com/rating"
 )
 
-// uncachedFilms are asked for in turn from a movie service that caches next to none of them.
+// uncachedFilms is how many films are requested in turn from a movie service that caches almost none of them.
 const uncachedFilms = 2000
 
-// BenchmarkUncachedDetails is movie details of films that are in no cache, with the services in one process and with a connection to
-// each. What ADR 016 says of batches was measured with it: calls tells how many calls a film costs, which is 2 without batches.
+// BenchmarkUncachedDetails reads movie details of films that are in no cache, with the services in one process and with a connection
+// to each. The numbers for batches in ADR 016 come from it: calls is the number of calls per film, which is 2 without batches.
 func BenchmarkUncachedDetails(b *testing.B) {
 	servers, conns := map[string]*rpc.Server{}, map[string]grpc.ClientConnInterface{}
 	serve := func(name string, svc registrar, err error) {

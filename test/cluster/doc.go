@@ -6,15 +6,15 @@
 //
 // What it promises:
 //
-//   - Start returns when everything is ready, or an error with the end of the log of what is not. New starts the servers only,
-//     for those who want another order.
-//   - Each process has a name (rating-1), a directory, a log, and ports that stay the same in all its lives; it can be
-//     killed, stopped, paused, and started again, as another version too.
-//   - Each service has its own database, and a user that may do there what deploy/mysql says and nothing else. Passwords
-//     are in files and on no command line.
-//   - Nothing outlives the program that started the cluster, whatever way that ends. A directory that was not given is removed.
+//   - Start returns when everything is ready, or an error with the end of the log of a process that is not. New starts
+//     only the servers, for callers that need another order.
+//   - Each process has a name (rating-1), a directory, a log, and ports that a restart does not change; it can be
+//     killed, stopped, paused, and restarted, also as another version.
+//   - Each service has its own database, and a user with only the rights in deploy/mysql. Passwords are in files, never on
+//     a command line.
+//   - Nothing outlives the program that started the cluster, in whatever way that ends. A temporary directory is removed.
 //
 // What it refuses: it installs nothing (test/servers/install does), and listens on nothing but 127.0.0.1. It runs on Linux only.
 //
-// Command up beside it is the same for people: `make cluster` and `make cluster-down`.
+// Command up beside it starts a cluster by hand: `make cluster` and `make cluster-down`.
 package cluster

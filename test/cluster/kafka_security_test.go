@@ -129,8 +129,8 @@ func (s *secured) refusals(t *testing.T, commands map[string][]string) {
 	}
 }
 
-// late is a second rating service, to which the brokers grant one thing after the other: it says what it lacks each time, serves what
-// needs no Kafka, and goes on by itself.
+// late tests a second rating service, to which the brokers grant one right after the other: each time it reports the missing right,
+// serves the calls that need no Kafka, and continues without a restart once the right is granted.
 func (s *secured) late(t *testing.T, all int) {
 	p, address, admin := s.serve(t, "second", "rating",
 		[]string{"MOVIEEXAMPLE_RATING_KAFKA_PASSWORD_FILE=" + s.file(t, "second-password", "changed\n")},

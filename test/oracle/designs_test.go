@@ -10,20 +10,20 @@ import (
 	"movieexample.com/test/oracle"
 )
 
-// design is an ingester of a few lines, right or wrong in one way that real systems are wrong in. It exists to prove that the
-// oracle catches what it is there to catch.
+// design is a small ingester that is correct, or has one bug that real systems have. It exists to prove that the oracle finds
+// such bugs.
 type design struct {
-	// offsetApart commits the offset in a transaction of its own, before the data.
+	// offsetApart commits the offset in a separate transaction, before the data.
 	offsetApart bool
-	// offsetAfter commits the offset in a transaction of its own, after the data.
+	// offsetAfter commits the offset in a separate transaction, after the data.
 	offsetAfter bool
-	// countersBlind adds every event to the counters, whatever version is stored.
+	// countersBlind adds every event to the counters, whatever the stored version is.
 	countersBlind bool
 	// noTombstones removes the row of a deleted rating.
 	noTombstones bool
-	// lastWins stores what comes last, whatever its version.
+	// lastWins stores the last event, whatever its version.
 	lastWins bool
-	// skipsPoison drops what it does not understand.
+	// skipsPoison drops invalid events instead of storing dead letters.
 	skipsPoison bool
 }
 

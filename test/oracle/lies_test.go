@@ -40,7 +40,7 @@ func TestLies(t *testing.T) {
 		"a lost answer before the last one":   {row(unsure, 8, -2), "acknowledged write of 3"},
 		"a lost answer before an event":       {beforeEvent, "row is"},
 		"a lost answer of a life before":      {row(again, 2, 5000), "acknowledged write of 6"},
-		"what nobody tried":                   {row(unsure, 5, 5000), "acknowledged write of 3"},
+		"a value never written":               {row(unsure, 5, 5000), "acknowledged write of 3"},
 		"acknowledged write lost":             {stored(func(o *oracle.Outcome) { remove(o, written) }), "acknowledged write of 7 is not there"},
 		"acknowledged write reverted":         {row(written, 3, -1_000_000), "acknowledged write of 7"},
 		"acknowledged write overwritten":      {row(written, 8, 1), "acknowledged write of 7"},
@@ -61,7 +61,7 @@ func TestLies(t *testing.T) {
 		"sum off":        {stored(func(o *oracle.Outcome) { a := o.Aggregates[record]; a.Sum++; o.Aggregates[record] = a }), "aggregate is"},
 		"histogram off":  {stored(func(o *oracle.Outcome) { a := o.Aggregates[record]; a.Counts[2]++; o.Aggregates[record] = a }), "aggregate is"},
 		"aggregate lost": {stored(func(o *oracle.Outcome) { delete(o.Aggregates, record) }), "aggregate is"},
-		"counted for nobody": {stored(func(o *oracle.Outcome) {
+		"counted without rows": {stored(func(o *oracle.Outcome) {
 			o.Aggregates[oracle.Record{Type: "movie", ID: "x"}] = oracle.Aggregate{Votes: 1}
 		}), "without ratings"},
 		"dead letter lost":             {stored(func(o *oracle.Outcome) { o.Dead = o.Dead[1:] }), "no dead letter"},
@@ -75,9 +75,9 @@ func TestLies(t *testing.T) {
 		"ingestion before the end":     {stored(func(o *oracle.Outcome) { o.Next[1]-- }), "partition 1 is ingested up to"},
 		"ingestion of one not begun":   {stored(func(o *oracle.Outcome) { delete(o.Next, 2) }), "partition 2 is ingested up to 0"},
 		"film lost":                    {stored(func(o *oracle.Outcome) { delete(o.Films, "film") }), "film film"},
-		"film with a title of nobody":  {film("film", "Film 3"), "film film"},
+		"film with an unknown title":   {film("film", "Film 3"), "film film"},
 		"removed film is back":         {film("gone", "Gone"), "film gone"},
-		"film that nobody put":         {film("x", "X"), "came from nowhere"},
+		"film that was never put":      {film("x", "X"), "came from nowhere"},
 		"acknowledged edit overridden": {func(l *oracle.Ledger, o *oracle.Outcome) { l.Edited("other", "B", true); o.Films["other"] = "A" }, `acknowledged was "B"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,7 @@ func (a *Aggregate) Add(value int, n int64) {
 	}
 }
 
-// Outcome is everything that a system has stored, read when nothing was under way.
+// Outcome is everything that a system has stored, read when nothing was in flight.
 type Outcome struct {
 	Log        []Entry
 	Ends       map[int32]int64 // where the log ends, by partition
@@ -41,8 +41,7 @@ type Outcome struct {
 	Films      map[string]string // titles by id; of no interest where nothing was said of films
 }
 
-// Check compares what is stored with what was said, and returns every violation, in the order of their texts. It changes
-// neither.
+// Check compares the stored outcome with the ledger, and returns every violation, sorted by text. It changes neither.
 func (l *Ledger) Check(o Outcome) Violations {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -203,13 +202,13 @@ func (l *Ledger) catalogue(o Outcome, v *Violations) {
 	}
 }
 
-// Violations are what is wrong, one each.
+// Violations lists violations, one entry each.
 type Violations []string
 
 // Add adds one.
 func (v *Violations) Add(format string, args ...any) { *v = append(*v, fmt.Sprintf(format, args...)) }
 
-// String is a list for a person: of the first ones, and how many more there are.
+// String lists the first violations, and says how many more there are.
 func (v Violations) String() string {
 	const most = 20
 	if len(v) > most {

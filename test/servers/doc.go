@@ -8,9 +8,9 @@
 // What it promises:
 //
 //   - A Start function returns a server that answers, or an error with the end of the server's log.
-//   - A fault that did not happen is an error: who kills a server that is not running is told.
-//   - Nothing outlives the program: the kernel ends the servers when the program that started them dies, whatever way it
-//     dies, and the next program removes what it left on the disk.
+//   - A fault that did not happen is an error: killing a server that is not running fails.
+//   - Nothing outlives the program: the kernel ends the servers when the program that started them dies, in any
+//     way, and the next program removes the files that it left behind.
 //
 // What it refuses: it installs nothing (test/servers/install does, and the errors say so), it listens on nothing but
 // 127.0.0.1, and it does not skip when a server is missing. It works on Linux only.

@@ -287,7 +287,7 @@ func (p *Process) PID() int {
 	return 0
 }
 
-// Exited is closed when the process that is running now has ended, in whatever way.
+// Exited is closed when the process that is running now has ended, in any way.
 func (p *Process) Exited() <-chan struct{} { return p.current().exited }
 
 // LogFile is the file with all that the server wrote, in all its lives.

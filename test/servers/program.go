@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Program is a program that is not one of the servers here and is to be treated like them: ended when this program dies, whatever
-// way it dies; killed, paused and started again with the same arguments. The system under test is one.
+// Program is another program that is handled like the servers of this package: it ends when this program dies, in any way; it can
+// be killed, paused and restarted with the same arguments. The system under test is one.
 type Program struct {
 	// Name is for messages.
 	Name string

@@ -25,7 +25,7 @@ type room struct {
 	locks []*os.File
 }
 
-// newRoom makes a room. With a dir that is not empty the room is that directory, which is made where it is missing and
+// newRoom makes a room. If dir is not empty, the room is that directory; it is created if it is missing, and
 // stays when the room is closed.
 func newRoom(what, dir string) (*room, error) {
 	base, err := roomsDir()
@@ -90,7 +90,7 @@ func sweep(base string) {
 			continue
 		}
 		dir := strings.TrimSuffix(owner, ".owner")
-		_ = syscall.Unmount(dir, syscall.MNT_DETACH) // a SmallDisk; others are no mount points
+		_ = syscall.Unmount(dir, syscall.MNT_DETACH) // a SmallDisk; other rooms are not mount points
 		if os.RemoveAll(dir) == nil {
 			_ = os.Remove(owner)
 		}

@@ -16,7 +16,7 @@
 // Counted are Begin, Prepare, Exec, Query, Next (each row, and the end), Commit and
 // Rollback, over all connections. Connecting, closing and pings are not.
 //
-// # What database/sql makes of the errors
+// # How database/sql handles the errors
 //
 // driver.ErrBadConn means "this connection is dead, and the operation did not happen".
 // database/sql then repeats an operation for which it chose the connection itself

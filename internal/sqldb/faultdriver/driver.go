@@ -94,7 +94,7 @@ func discard(result any) {
 
 // lose makes the connection useless. It is closed below at once, as by a server that
 // notices the loss: locks are released and an open transaction is rolled back before
-// anybody looks.
+// the next operation.
 func (c *conn) lose() {
 	if !c.lost {
 		c.lost = true

@@ -185,8 +185,8 @@ func (f *fault) Is(target error) bool {
 	return false
 }
 
-// sweepLimit is far above the operations of any scenario: a body that never gets
-// through without its fault would otherwise run for ever.
+// sweepLimit is far above the number of operations of any scenario: without it, a sweep
+// whose body always fires its fault would run forever.
 const sweepLimit = 100_000
 
 // Sweep yields one plan per mode and operation: for each mode the first operation

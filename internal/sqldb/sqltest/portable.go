@@ -201,8 +201,8 @@ func foreignType(s []token) bool {
 	return startsWith(s, "CREATE", "TABLE") && slices.ContainsFunc(s, func(t token) bool { return t.kind == word && slices.Contains(types, strings.ToUpper(t.text)) })
 }
 
-// foreignCall finds a word before a bracket that is no keyword, no table of an INSERT, and none of the functions that
-// give the same on every engine.
+// foreignCall finds a word before a bracket that is not a keyword, not the table of an INSERT, and not a function that
+// returns the same on every engine.
 func foreignCall(s []token) bool {
 	portable := []string{"COUNT", "SUM", "MIN", "MAX", "COALESCE", "INSTR", "LENGTH", "VALUES"}
 	for i := 1; i < len(s); i++ {
@@ -246,7 +246,7 @@ const (
 	word   kind = iota // a keyword or a name
 	value              // a number, a text or "?"
 	mark               // an operator or a bracket
-	anyone             // what is not known: a part of the text that the program puts in
+	anyone             // unknown: a part of the text that the program inserts
 )
 
 type token struct {

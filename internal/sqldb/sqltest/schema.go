@@ -175,7 +175,7 @@ func readSchema(files fs.FS, engine string) (*schema, error) {
 	return s, nil
 }
 
-// read notes what one statement makes, and what is wrong with it.
+// read records the object that a statement creates, and the statement's mistakes.
 func (s *schema) read(file string, mysql bool, st []token) {
 	object := func(format string, args ...any) {
 		s.wrong = append(s.wrong, file+": "+fmt.Sprintf(format, args...)+": "+show(st))

@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// CheckStatements fails the test for every text of SQL in the program's files of the directory that is not [Portable],
-// and if there are fewer than least texts: then it has looked in the wrong place. It reads the source rather than what a
-// test happens to execute, so that no text is forgotten. Constants are concatenated as far as the source allows.
+// CheckStatements fails the test for every SQL text in the directory's Go files, without tests, that is not [Portable], and
+// if there are fewer than least texts, which means a wrong directory. It reads the source rather than the statements that a
+// test happens to execute, so that it misses no text. Constants are concatenated as far as the source allows.
 func CheckStatements(t testing.TB, dir string, least int) {
 	t.Helper()
 	found, err := statements(dir)

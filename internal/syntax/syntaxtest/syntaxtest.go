@@ -35,9 +35,9 @@ type Text struct {
 type Case[T any] struct {
 	Text string `json:"text"`
 	OK   bool   `json:"ok"`
-	// Value is what a good text says; the time in UTC, to the microsecond.
+	// Value is the value of a valid text; a time is in UTC, to the microsecond.
 	Value T `json:"value"`
-	// Syntax: the text is refused as no JSON, or as a string that is no Unicode. Who validates what a parser has made of it cannot tell.
+	// Syntax reports that the text is not JSON, or not Unicode. A validator behind a parser cannot tell.
 	Syntax bool `json:"syntax"`
 }
 
