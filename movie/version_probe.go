@@ -86,6 +86,9 @@ func (p *versionProbe) read(ctx context.Context, _ struct{}) (reading, error) {
 // view returns what is known now, but for the epoch and the demands. It waits for a probe if no reading is new enough.
 func (p *versionProbe) view(ctx context.Context) readView {
 	now := p.now()
+	if e, ok := p.cache.Hit(ctx, now, struct{}{}); ok {
+		return e.Value.view(now, e.Read)
+	}
 	pending := p.cache.Start(ctx, now, struct{}{}, nil)
 	if began, loads := pending.Loading(); loads {
 		bounded, cancel := cache.Within(ctx, probePatience-now.Sub(began))

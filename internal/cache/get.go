@@ -44,7 +44,8 @@ func (c *Cache[K, V, S]) Start(ctx context.Context, now S, key K, load func(cont
 	e, ok := c.entries.GetIfPresent(key)
 	switch {
 	case ok && c.isFresh(e, now):
-		c.hit(ctx, e, now, key, load)
+		c.metrics.hits.Inc()
+		c.requestRefresh(ctx, e, now, key, load)
 		return Pending[K, V, S]{result: Result[V, S]{Value: e.Value, read: &e.Read}}
 	case ok && c.Source.rests():
 		return Pending[K, V, S]{result: c.lastKnown(e)}
@@ -53,10 +54,15 @@ func (c *Cache[K, V, S]) Start(ctx context.Context, now S, key K, load func(cont
 	return Pending[K, V, S]{cache: c, key: key, call: c.start(ctx, now, []K{key}, false, single(load))[0]}
 }
 
-// hit counts a hit and requests a refresh of the entry if one is due.
-func (c *Cache[K, V, S]) hit(ctx context.Context, e *Entry[V, S], now S, key K, load func(context.Context, K) (V, error)) {
+// Hit is Get for readers who take only a fresh entry: it loads nothing but a refresh.
+func (c *Cache[K, V, S]) Hit(ctx context.Context, now S, key K) (*Entry[V, S], bool) {
+	e, ok := c.entries.GetIfPresent(key)
+	if !ok || !c.isFresh(e, now) {
+		return nil, false
+	}
 	c.metrics.hits.Inc()
-	c.requestRefresh(ctx, e, now, key, load)
+	c.requestRefresh(ctx, e, now, key, c.Load)
+	return e, true
 }
 
 func (c *Cache[K, V, S]) requestRefresh(ctx context.Context, e *Entry[V, S], now S, key K, load func(context.Context, K) (V, error)) {
@@ -140,7 +146,8 @@ func (c *Cache[K, V, S]) GetAll(ctx context.Context, now S, keys []K) []Result[V
 		e, ok := c.entries.GetIfPresent(key)
 		switch {
 		case ok && c.isFresh(e, now):
-			c.hit(ctx, e, now, key, c.Load)
+			c.metrics.hits.Inc()
+			c.requestRefresh(ctx, e, now, key, c.Load)
 			all[i] = Result[V, S]{Value: e.Value, read: &e.Read}
 		case ok && rests():
 			all[i] = c.lastKnown(e)
