@@ -16,12 +16,13 @@ type Result[V, S any] struct {
 // Read is the stamp from before the load, also of one that failed.
 func (r *Result[V, S]) Read() S { return *r.read }
 
-// Pending is a read that was begun: a result, or a load to wait for.
+// Pending is a read that was begun: an entry to serve, or a load to wait for.
 type Pending[K comparable, V, S any] struct {
-	result Result[V, S]
-	cache  *Cache[K, V, S]
-	key    K
-	call   *call[V, S] // nil: result is set
+	entry *Entry[V, S]
+	stale bool // entry is the last known one
+	cache *Cache[K, V, S]
+	key   K
+	call  *call[V, S] // nil: entry is set
 }
 
 // Get reads key. With an entry that is not fresh it waits for a load.
@@ -46,9 +47,10 @@ func (c *Cache[K, V, S]) Start(ctx context.Context, now S, key K, load func(cont
 	case ok && c.isFresh(e, now):
 		c.metrics.hits.Inc()
 		c.requestRefresh(ctx, e, now, key, load)
-		return Pending[K, V, S]{result: Result[V, S]{Value: e.Value, read: &e.Read}}
+		return Pending[K, V, S]{entry: e}
 	case ok && c.Source.rests():
-		return Pending[K, V, S]{result: c.lastKnown(e)}
+		c.metrics.stale.Inc()
+		return Pending[K, V, S]{entry: e, stale: true}
 	}
 	c.metrics.misses.Inc()
 	return Pending[K, V, S]{cache: c, key: key, call: c.start(ctx, now, []K{key}, false, single(load))[0]}
@@ -110,9 +112,13 @@ func (p *Pending[K, V, S]) Loading() (read S, ok bool) {
 
 // Wait returns the result.
 func (p *Pending[K, V, S]) Wait(ctx context.Context) Result[V, S] {
-	if p.call == nil {
-		return p.result
+	if p.call != nil {
+		return p.load(ctx)
 	}
+	return Result[V, S]{Value: p.entry.Value, read: &p.entry.Read, Stale: p.stale}
+}
+
+func (p *Pending[K, V, S]) load(ctx context.Context) Result[V, S] {
 	bounded, cancel := p.cache.Source.bound(ctx)
 	defer cancel()
 	return p.cache.wait(ctx, bounded, p.key, p.call)
