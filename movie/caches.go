@@ -40,10 +40,10 @@ func newCaches(g *cache.Group, cfg Config, films, aside catalogue, ratings ratin
 		Name: "movie_version", Holds: "the catalogue's version", Entries: 1,
 		MaxAge: fmt.Sprint(confirmedFor), Fresh: fmt.Sprintf("a probe every %v while requests come", probeEvery),
 		Away: "nothing: entries are used for 1 s",
-	}, cfg.MetadataTimeout, aside.version)
+	}, cfg.MetadataTimeout, aside.readVersion)
 	errs = append(errs, err)
 
-	batcher := &cache.Batcher[string, *Movie]{One: films.movie, Many: films.batch, Missing: noMovie}
+	batcher := &cache.Batcher[string, *Movie]{One: films.get, Many: films.batch, Missing: noMovie}
 	c.films, err = cache.New(g, cache.Spec{
 		Name: "movie_films", Holds: "a film, by id", Entries: cfg.CacheSize, Setting: "movie.cache_size",
 		MaxAge: fmt.Sprintf("%v or while the version is the same", cfg.MetadataTTL), Fresh: moves + "; read-your-writes",

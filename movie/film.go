@@ -1,6 +1,7 @@
 package movie
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -28,6 +29,18 @@ func (m *Movie) lastKnown() *Movie {
 	stale := *m
 	stale.Stale = true
 	return &stale
+}
+
+// lastKnown returns the films as such if they are stale.
+func lastKnown(films []*Movie, stale bool) []*Movie {
+	if !stale {
+		return films
+	}
+	films = slices.Clone(films)
+	for i, m := range films {
+		films[i] = m.lastKnown()
+	}
+	return films
 }
 
 // ExternalIDs are a film's ids in other catalogues; empty where not known.

@@ -152,7 +152,7 @@ func (s *server) ListChart(ctx context.Context, req *moviev1.ListChartRequest) (
 		last := min(q.decade+9, latestYear)
 		q.filter.minYear, q.filter.maxYear = &q.decade, &last
 	}
-	p, err := s.service.chart(ctx, q)
+	p, err := s.service.listChart(ctx, q)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	if s.caches, err = newCaches(group, cfg, s.catalogue, aside, ratings, s.away, logger); err != nil {
 		return nil, fmt.Errorf("build the caches of the movie service: %w", err)
 	}
-	s.charts = &charts{ratings: ratings, caches: &s.caches, timeout: cfg.ChartTimeout, now: s.now}
+	s.charts = &charts{ratings: ratings, windows: s.windows, timeout: cfg.ChartTimeout, now: s.now}
 	s.votes = newVotesSync(aside, ratings, logger)
 	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_movie_responses_total",

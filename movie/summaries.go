@@ -75,7 +75,7 @@ func (s *summaries) loadAll(ctx context.Context, ids []string) (map[string]*Rati
 	if !s.breaker.Allow() {
 		return nil, errResting
 	}
-	found, err := s.ratings.summaries(ctx, ids)
+	found, err := s.ratings.batch(ctx, ids)
 	s.observe(ctx, err)
 	return found, err
 }

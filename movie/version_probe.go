@@ -22,9 +22,6 @@ const (
 	indexLag = 2 * time.Second
 )
 
-// versions is an answer of the metadata service.
-type versions struct{ movies, votes, indexedMovies, indexedVotes int64 }
-
 // reading is the result of a probe.
 type reading struct {
 	version version // not known: the probe failed
@@ -110,12 +107,4 @@ func (p *versionProbe) view(ctx context.Context) readView {
 // view is what is known at now by a reading that is confirmed or not.
 func (r *reading) view(now time.Time, confirmed bool) readView {
 	return readView{at: now, version: r.version, confirmed: confirmed, settled: r.settled}
-}
-
-// view is what a request knows when it begins.
-func (s *Service) view(ctx context.Context) readView {
-	v := s.probe.view(ctx)
-	v.epoch = s.films.Epoch()
-	v.ratingsAfter, v.filmsAfter = demands(ctx)
-	return v
 }

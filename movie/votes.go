@@ -59,13 +59,11 @@ func (v *votesSync) collectors() []prometheus.Collector {
 	return []prometheus.Collector{v.lastTime, v.lastDuration, v.changed}
 }
 
-// Run tells the metadata service how many ratings each film has, at once and whenever that may have changed, until ctx ends;
-// it returns nil then. A service that cannot be reached is waited for. It must be called once.
-func (s *Service) Run(ctx context.Context) error {
+func (v *votesSync) loop(ctx context.Context) error {
 	for {
-		s.votes.look(ctx)
+		v.look(ctx)
 		// Jittered, so that several processes that started together do not stay together.
-		pause := max(votesEvery, votesShare*s.votes.took)
+		pause := max(votesEvery, votesShare*v.took)
 		pause += rand.N(pause / 5)
 		select {
 		case <-ctx.Done():

@@ -46,8 +46,8 @@ func newWindow(w chartWindow, start *position, read time.Time) *window {
 	return &window{chartWindow: w, start: start, read: read, shape: new(shape), rows: make([]atomic.Pointer[ratingPair], len(w.entries))}
 }
 
-// ratings returns both forms of the entry's numbers, and whether this is the first time.
-func (w *window) ratings(i int) (pair *ratingPair, first bool) {
+// pair returns both forms of the entry's numbers, and whether this is the first time.
+func (w *window) pair(i int) (pair *ratingPair, first bool) {
 	if pair = w.rows[i].Load(); pair != nil {
 		return pair, false
 	}
@@ -181,7 +181,7 @@ func (k windowKey) from() *position {
 
 // charts reads the windows that pages of charts are made of.
 type charts struct {
-	*caches
+	windows *cache.Cache[windowKey, *window, readView]
 	ratings ratings
 	timeout time.Duration
 	now     func() time.Time
@@ -292,7 +292,7 @@ func (s *charts) split(ctx context.Context, c chart, start *position, size int, 
 func (s *charts) read(ctx context.Context, c chart, start *position, size int) (chartWindow, error) {
 	ctx, cancel := cache.Within(ctx, s.timeout)
 	defer cancel()
-	return s.ratings.window(ctx, c, start, size)
+	return s.ratings.readWindow(ctx, c, start, size)
 }
 
 // lateChart is for charts, which need both services.
