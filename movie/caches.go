@@ -144,7 +144,7 @@ func newCaches(g *cache.Group, cfg Config, films, aside catalogue, ratings ratin
 	return c, errors.Join(errs...)
 }
 
-// newLatest returns a cache of the one value that load loads. It has a time of its own, so that it is served however old while load fails.
+// newLatest returns a cache of the one value that load loads. The value has its own time, so that it is served at any age while load fails.
 func newLatest[V any](
 	g *cache.Group, name, holds string, timeout time.Duration, late func(error) error, load func(context.Context) (V, error),
 ) (*cache.Cache[struct{}, V, time.Time], error) {

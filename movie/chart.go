@@ -93,7 +93,7 @@ type place struct {
 
 // readChart makes a page. Where nothing is known it costs one call to the rating service and two to the metadata
 // service, unless the filter matches so little that more of the chart has to be read; after windowsMost windows the
-// page ends short, even empty, with a token that goes on from there.
+// page ends short, even empty, with a token that continues from there.
 func (s *Service) readChart(ctx context.Context, now readView, q chartQuery) (*chartPage, error) {
 	var last cursor
 	var start *position

@@ -11,7 +11,7 @@ import (
 const answerBytes = 2 << 20
 
 // admit puts films that came in a page, read by a call that began at read, among the cached ones, and takes the cached one
-// where it is the same: then a film is one value however it was come by, and is rendered once.
+// where it is the same, so that a film is one value wherever it was read, and is rendered once.
 func (s *Service) admit(read readView, films []*Movie) {
 	for i, m := range films {
 		films[i] = s.films.Offer(read, read.epoch, m.ID, m)

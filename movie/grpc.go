@@ -211,7 +211,7 @@ func moviesWire(films []Details) []*moviev1.Movie {
 	return wire
 }
 
-// movieWire shares the immutable lists of d; whoever gets the message must not change it.
+// movieWire shares the immutable lists of d; callers must not change the message.
 func movieWire(d Details) *moviev1.Movie {
 	m := d.Movie
 	wire := &moviev1.Movie{

@@ -76,7 +76,7 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 // Caches returns the declarations of the service's caches.
 func (s *Service) Caches() []cache.Spec { return s.group.Specs() }
 
-// Close cancels the calls in flight, whose callers are told so, and everything that runs in the background.
+// Close cancels the calls in flight, whose callers get an error, and all background work.
 func (s *Service) Close() error {
 	s.group.Close()
 	return nil

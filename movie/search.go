@@ -82,7 +82,7 @@ func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFi
 			return nil, err
 		}
 		for _, c := range next {
-			if len(films) > 0 && films[0].ID == c.id { // in the order asked for
+			if len(films) > 0 && films[0].ID == c.id { // in the order of the request
 				if bytes += films[0].bytes(); bytes > answerBytes && len(best) > 0 {
 					return best, nil
 				}
@@ -114,7 +114,7 @@ func (c scored) numVotes() int32 {
 // score puts candidates into their final order.
 func (s *Service) score(ctx context.Context, candidates []candidate, ratings []*Rating) []scored {
 	list := make([]scored, len(candidates))
-	mean := 0.0 // not asked for yet
+	mean := 0.0 // not known yet
 	for i, c := range candidates {
 		list[i] = scored{candidate: c, rating: ratings[i]}
 		if sum := ratings[i].Summary; sum != nil {

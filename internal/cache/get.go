@@ -8,7 +8,7 @@ import (
 // Result is what a reader is served.
 type Result[V, S any] struct {
 	Value V
-	Stale bool // the last known value: the source is away
+	Stale bool // the last known value: the source is down
 	Err   error
 	read  *S
 }
@@ -31,7 +31,7 @@ func (c *Cache[K, V, S]) Get(ctx context.Context, now S, key K) Result[V, S] {
 	return p.Wait(ctx)
 }
 
-// GetWith is Get with a load of its own.
+// GetWith is Get with the reader's own load.
 func (c *Cache[K, V, S]) GetWith(ctx context.Context, now S, key K, load func(context.Context, K) (V, error)) Result[V, S] {
 	p := c.Start(ctx, now, key, load)
 	return p.Wait(ctx)
@@ -94,7 +94,7 @@ func (s *Source) bound(ctx context.Context) (context.Context, context.CancelFunc
 	return Within(ctx, s.Patience)
 }
 
-// rests reports whether the source is away and another reader finds out whether it is back.
+// rests reports whether the source is down and another reader probes it.
 func (s *Source) rests() bool { return s.Breaker != nil && s.Breaker.IsOpen() && !s.Breaker.Allow() }
 
 func (c *Cache[K, V, S]) lastKnown(e *Entry[V, S]) Result[V, S] {
