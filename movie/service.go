@@ -29,6 +29,7 @@ func (s *Service) view(ctx context.Context) readView {
 	v.ratingsAfter, v.filmsAfter = demands(ctx)
 	return v
 }
+
 // RatingChanged is called by a rating service in the same process after a rating of the film was written and before the write is
 // answered: what is read of the film from now on has it.
 func (s *Service) RatingChanged(id string) { s.summaries.Expire(id) }
