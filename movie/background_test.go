@@ -22,8 +22,8 @@ func contextWithTimeout(t testing.TB, d time.Duration) (context.Context, context
 	return context.WithTimeout(t.Context(), d)
 }
 
-// Close ends what runs in the background at once: calls that hang, and what would be read ahead. Who waits is told, and so is who
-// comes after.
+// Close ends background work at once: hanging calls and refreshes. Waiting callers get an error, and so do
+// later ones.
 func TestCloseEndsTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})
@@ -31,7 +31,7 @@ func TestCloseEndsTheBackground(t *testing.T) {
 		w.rating.set("a", 3, 6)
 		w.get(t, "a")
 		w.advance(700 * time.Millisecond)
-		w.get(t, "a") // is to be read ahead
+		w.get(t, "a") // due for a refresh
 		w.metadata.before.set(hang)
 		w.rating.before.set(hang)
 		failed := make(chan error)
@@ -59,12 +59,12 @@ func TestCloseEndsTheBackground(t *testing.T) {
 			}
 		}
 		if took := time.Since(began); took != 0 {
-			t.Errorf("callers whose call hung were told after %v", took)
+			t.Errorf("callers of a hanging call got their error after %v", took)
 		}
 		w.ratingConn.take()
 		time.Sleep(time.Minute) // in the bubble
 		if calls := w.ratingConn.take(); len(calls) != 0 {
-			t.Errorf("after Close the rating service was asked: %v", calls)
+			t.Errorf("after Close the rating service was called: %v", calls)
 		}
 		if _, err := w.client.GetMovie(t.Context(), &moviev1.GetMovieRequest{Id: "f"}); err == nil {
 			t.Error("a film was read after Close")
@@ -72,7 +72,7 @@ func TestCloseEndsTheBackground(t *testing.T) {
 	})
 }
 
-// Spellings of a genre that differ in case are one genre: what is known under one is known under the other.
+// Spellings of a genre that differ in case share cache entries.
 func TestSpellingsOfAGenreShareWhatIsKept(t *testing.T) {
 	w := newVersionedWorld(t, movie.Config{})
 	w.populate()

@@ -20,7 +20,7 @@ import (
 	"movieexample.com/movie"
 )
 
-// These tests run in a bubble: time moves when everybody waits, and whoever is left behind at the end fails the test.
+// These tests run in a bubble: time moves when all goroutines wait, and one that is left at the end fails the test.
 
 // reply is what a caller of GetMovie got.
 type reply struct {
@@ -54,7 +54,7 @@ func (w *world) numbered(n int) []string {
 	return ids
 }
 
-// occupy asks for two films of which no answer comes, from neither service, until release: nobody else's call begins by itself
+// occupy requests two films that neither service answers until release: no other call starts alone
 // meanwhile. busy gets the answers.
 func (w *world) occupy(t *testing.T) (busy map[string]chan reply, release func()) {
 	held, release := hold(t)
@@ -93,46 +93,46 @@ const (
 	none     = "map[] map[]"
 )
 
-// What is asked for while a call is under way goes together when it comes back.
+// Keys that are requested while calls are in flight share the next call.
 func TestFilmsGoTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})
 		ids := w.numbered(10)
 		_, release := w.occupy(t)
-		w.wantCalls(t, "one is asked for and another", two)
+		w.wantCalls(t, "two requests, one after the other", two)
 		others := w.ask(t.Context(), ids...)
-		w.wantCalls(t, "others are asked for", none)
+		w.wantCalls(t, "other films are requested", none)
 		release()
 		for i, id := range ids {
 			if r := <-others[id]; r.err != nil || r.movie.GetId() != id || r.movie.GetRatingSummary().GetVotes() != int32(i+1) || r.after != 0 {
 				t.Errorf("film %s: got %v, %v after %v", id, r.movie, r.err, r.after)
 			}
 		}
-		w.wantCalls(t, "both have come back", together)
+		w.wantCalls(t, "both calls have returned", together)
 		w.get(t, ids[3])
-		w.wantCalls(t, "what came together is asked for again", none)
+		w.wantCalls(t, "the shared films are requested again", none)
 	})
 }
 
-// Nobody waits for a call that hangs, but for a moment.
+// A call that hangs delays other requests by 10 ms at most.
 func TestCallThatHangsHoldsUpNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})
 		ids := w.numbered(10)
 		busy, release := w.occupy(t)
-		w.wantCalls(t, "two are asked for", two)
+		w.wantCalls(t, "two are requested", two)
 		for id, c := range w.ask(t.Context(), ids...) {
 			if r := <-c; r.err != nil || r.movie.GetId() != id || r.after > 10*time.Millisecond {
 				t.Errorf("film %s: got %v, %v after %v, want it within 10ms", id, r.movie, r.err, r.after)
 			}
 		}
-		w.wantCalls(t, "others were asked for", together)
-		// The next one comes at once: it does not wait for the calls that hang again.
+		w.wantCalls(t, "others were requested", together)
+		// The next one is served at once: it does not wait for the hanging calls again.
 		w.film("next", "N", 2000)
 		if r := <-w.ask(t.Context(), "next")["next"]; r.err != nil || r.after != 0 {
 			t.Errorf("next film: %v after %v", r.err, r.after)
 		}
-		w.wantCalls(t, "another was asked for", single)
+		w.wantCalls(t, "another was requested", single)
 		release()
 		for id, c := range busy {
 			if r := <-c; r.err != nil {
@@ -142,21 +142,21 @@ func TestCallThatHangsHoldsUpNobodyElse(t *testing.T) {
 	})
 }
 
-// So many go together and no more: a full call does not wait.
+// A call takes 50 keys at most, and a full one does not wait.
 func TestFullCallGoesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})
 		ids := w.numbered(50 + 3)
 		_, release := w.occupy(t)
-		w.wantCalls(t, "two are asked for", two)
+		w.wantCalls(t, "two are requested", two)
 		w.ask(t.Context(), ids...)
-		w.wantCalls(t, "53 others are asked for", together)
+		w.wantCalls(t, "53 others are requested", together)
 		release()
-		w.wantCalls(t, "both have come back", together)
+		w.wantCalls(t, "both calls have returned", together)
 	})
 }
 
-// A caller who waits for the next call and gives up takes nothing away from the others, whoever came first.
+// A caller that gives up while it waits for the next call does not affect the others, whether or not it was the first.
 func TestWhoGivesUpWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})
@@ -172,10 +172,10 @@ func TestWhoGivesUpWaiting(t *testing.T) {
 		synctest.Wait()
 		leave()
 		if r := <-gone[ids[1]]; status.Code(r.err) != codes.Canceled {
-			t.Errorf("who left got %v, want CANCELLED", r.err)
+			t.Errorf("the caller that left got %v, want CANCELLED", r.err)
 		}
 		if r := <-late[ids[2]]; status.Code(r.err) != codes.DeadlineExceeded {
-			t.Errorf("who had 5ms got %v, want DEADLINE_EXCEEDED", r.err)
+			t.Errorf("the caller with 5ms got %v, want DEADLINE_EXCEEDED", r.err)
 		}
 		release()
 		for id, c := range others {
@@ -186,16 +186,16 @@ func TestWhoGivesUpWaiting(t *testing.T) {
 	})
 }
 
-// Of films that go together one that does not exist is nobody else's trouble; a call that fails is everybody's, and fails once.
+// In a shared call, a film that does not exist does not affect the others; a call that fails, fails for all, once.
 func TestErrorsOfFilmsThatGoTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})
 		ids := w.numbered(5)
 		_, release := w.occupy(t)
-		replies := w.ask(t.Context(), ids[1], "nobody", ids[2])
+		replies := w.ask(t.Context(), ids[1], "missing", ids[2])
 		synctest.Wait()
 		release()
-		if r := <-replies["nobody"]; status.Code(r.err) != codes.NotFound || !strings.Contains(r.err.Error(), `"nobody"`) {
+		if r := <-replies["missing"]; status.Code(r.err) != codes.NotFound || !strings.Contains(r.err.Error(), `"missing"`) {
 			t.Errorf("a film that does not exist: %v, want NOT_FOUND that names it", r.err)
 		}
 		for _, id := range ids[1:3] {
@@ -250,8 +250,8 @@ func TestErrorsOfFilmsThatGoTogether(t *testing.T) {
 	})
 }
 
-// A film that is written while it waits for the next call is not hidden by that call, and who rated one is not answered with the
-// numbers of a call that was under way.
+// A write of a film that waits for the next call is not hidden by that call, and the author of a rating is not served the
+// numbers of an earlier call in flight.
 func TestWriteWhileFilmsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})
@@ -282,7 +282,7 @@ func TestWriteWhileFilmsWait(t *testing.T) {
 	})
 }
 
-// While the rating service is away and one asks whether it is back, the others do not wait for the answer.
+// While one request probes a rating service that is down, the others do not wait for it.
 func TestProbeIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})
@@ -301,7 +301,7 @@ func TestProbeIsNotWaitedFor(t *testing.T) {
 		}
 		release()
 		if r := <-probe[ids[1]]; r.movie.GetRatingStatus() != "fresh" {
-			t.Errorf("who asked got %q", r.movie.GetRatingStatus())
+			t.Errorf("the probing caller got %q", r.movie.GetRatingStatus())
 		}
 	})
 }
@@ -345,8 +345,8 @@ func (b *busy) run(ctx context.Context, method string) error {
 	return nil
 }
 
-// Whatever many callers do at the same time, each gets the answer for its film, as new as it may expect it, or its own error; and
-// there are never more than two calls under way to a service that answers.
+// With many concurrent callers, each gets its film, as fresh as it may expect, or its own error; and
+// there are never more than two calls in flight to a service that answers.
 func TestManyCallers(t *testing.T) {
 	for _, failing := range []bool{false, true} {
 		for seed := range uint64(3) {
@@ -445,13 +445,13 @@ func manyCallers(t *testing.T, seed uint64, failing bool) {
 		})
 	}
 	all.Wait()
-	pass(time.Second) // what reads ahead ends by itself
+	pass(time.Second) // background refreshes end
 	metadataCalls, ratingCalls := w.metadataConn.take(), w.ratingConn.take()
 	t.Logf("%d questions, %d left, %d failed, %d missing; calls %v, %v", asked.Load(), left.Load(), failed.Load(), missing.Load(), metadataCalls, ratingCalls)
 	if left.Load() == 0 || missing.Load() == 0 || failing != (failed.Load() > 0) {
-		t.Error("not everything happened that this is about")
+		t.Error("not every case of this test occurred")
 	}
-	if sides[0].most != 2 || !failing && sides[1].most > 3 { // one more reads ahead
+	if sides[0].most != 2 || !failing && sides[1].most > 3 { // one more refreshes in the background
 		t.Errorf("%d calls to metadata and %d to rating at the same time", sides[0].most, sides[1].most)
 	}
 	if got := metadataCalls["GetMovie"] + metadataCalls["BatchGetMovies"]; got > callers*questions/4 {

@@ -36,7 +36,7 @@ func TestRatingDown(t *testing.T) {
 			t.Errorf("%s film: status %q, summary %v; want unavailable without summary", id, m.GetRatingStatus(), m.GetRatingSummary())
 		}
 	}
-	list, err := w.client.BatchGetMovies(t.Context(), &moviev1.BatchGetMoviesRequest{Ids: []string{"known", "unknown", "nobody"}})
+	list, err := w.client.BatchGetMovies(t.Context(), &moviev1.BatchGetMoviesRequest{Ids: []string{"known", "unknown", "missing"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestRatingDown(t *testing.T) {
 		t.Errorf("book, unknown: got %v, want UNAVAILABLE that names the rating service", err)
 	}
 
-	// Nothing is known for ever.
+	// Last known values expire.
 	w.advance(2 * time.Hour)
 	if got := w.get(t, "known").GetRatingStatus(); got != "unavailable" {
 		t.Errorf("after RatingStaleFor: status %q, want unavailable", got)
@@ -94,7 +94,7 @@ func TestRatingHangs(t *testing.T) {
 	}
 }
 
-// After the pause one call finds out whether the service is back; meanwhile nobody else waits.
+// After the pause one call probes the service; meanwhile no other request waits.
 func TestOneProbe(t *testing.T) {
 	w := newWorld(t, movie.Config{RatingTimeout: time.Second})
 	w.film("a", "A", 2000)

@@ -40,10 +40,10 @@ func newCaches(g *cache.Group, cfg Config, films, aside catalogue, ratings ratin
 		Name: "movie_version", Holds: "the catalogue's version", Entries: 1,
 		MaxAge: fmt.Sprint(confirmedFor), Fresh: fmt.Sprintf("a probe every %v while requests come", probeEvery),
 		Away: "nothing: entries are used for 1 s",
-	}, cfg.MetadataTimeout, aside.version)
+	}, cfg.MetadataTimeout, aside.readVersion)
 	errs = append(errs, err)
 
-	batcher := &cache.Batcher[string, *Movie]{One: films.movie, Many: films.batch, Missing: noMovie}
+	batcher := &cache.Batcher[string, *Movie]{One: films.get, Many: films.batch, Missing: noMovie}
 	c.films, err = cache.New(g, cache.Spec{
 		Name: "movie_films", Holds: "a film, by id", Entries: cfg.CacheSize, Setting: "movie.cache_size",
 		MaxAge: fmt.Sprintf("%v or while the version is the same", cfg.MetadataTTL), Fresh: moves + "; read-your-writes",
@@ -144,7 +144,7 @@ func newCaches(g *cache.Group, cfg Config, films, aside catalogue, ratings ratin
 	return c, errors.Join(errs...)
 }
 
-// newLatest returns a cache of the one value that load loads. It has a time of its own, so that it is served however old while load fails.
+// newLatest returns a cache of the one value that load loads. The value has its own time, so that it is served at any age while load fails.
 func newLatest[V any](
 	g *cache.Group, name, holds string, timeout time.Duration, late func(error) error, load func(context.Context) (V, error),
 ) (*cache.Cache[struct{}, V, time.Time], error) {

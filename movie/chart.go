@@ -30,32 +30,6 @@ func (q chartQuery) fingerprint() string {
 	return fmt.Sprintf("chart %s genre=%q decade=%d", q.chart, folded(q.filter.genre), q.decade)
 }
 
-// chartPage is a page of a chart.
-type chartPage struct {
-	rows  []chartRow
-	next  string // empty on the last page
-	prior prior
-	basis basis
-
-	read readView // of the oldest that is known of its films
-	age  boardAge // of the oldest numbers
-
-	windows []windowKey // that it was made of
-}
-
-// fresh reports whether the page may be served now.
-func (p *chartPage) fresh(now readView, ttl time.Duration) bool {
-	return sameEpoch(p.read, now) && p.age.fresh(now.at, ttl) && (now.within(p.read, pageTTL) || now.sameMovies(p.read))
-}
-
-// chartRow is a place in a chart. Its numbers are those that the chart was made of, so that they explain the order.
-type chartRow struct {
-	rank    int64
-	score   float64
-	film    *Movie
-	ratings *ratingPair
-}
-
 // cursor is what a page token holds: the last entry of the page, or, where ID is empty, the place to read on from.
 type cursor struct {
 	Key   float64 `json:"k"`
@@ -86,8 +60,8 @@ func chartPatience(cfg Config) time.Duration {
 	return windowsMost*(2*cfg.ChartTimeout+cfg.MetadataTimeout) + cfg.MetadataTimeout
 }
 
-// chart returns a page of films ranked by the rating service.
-func (s *Service) chart(ctx context.Context, q chartQuery) (*chartPage, error) {
+// listChart returns a page of films ranked by the rating service.
+func (s *Service) listChart(ctx context.Context, q chartQuery) (*chartPage, error) {
 	now, key := s.view(ctx), chartKey{chart: q.chart, filter: q.filter.key(), size: q.size, token: q.token}
 	r := s.chartPages.GetWith(ctx, now, key, func(ctx context.Context, _ chartKey) (*chartPage, error) { return s.readChart(ctx, now, q) })
 	switch {
@@ -100,25 +74,6 @@ func (s *Service) chart(ctx context.Context, q chartQuery) (*chartPage, error) {
 		s.windows.Touch(ctx, now, w, s.charts.renew)
 	}
 	return r.Value, nil
-}
-
-// lastKnown returns the page as one whose films may have changed since it was read.
-func (p *chartPage) lastKnown() *chartPage {
-	stale := *p
-	stale.rows = slices.Clone(p.rows)
-	for i := range stale.rows {
-		stale.rows[i].film = p.rows[i].film.lastKnown()
-	}
-	return &stale
-}
-
-// bytes is about what the page takes in memory if no other has its films.
-func (p *chartPage) bytes() uint32 {
-	n := 500
-	for i := range p.rows {
-		n += p.rows[i].film.bytes() + 500
-	}
-	return uint32(n)
 }
 
 // chartDetails returns the film of a row as of now.
@@ -138,7 +93,7 @@ type place struct {
 
 // readChart makes a page. Where nothing is known it costs one call to the rating service and two to the metadata
 // service, unless the filter matches so little that more of the chart has to be read; after windowsMost windows the
-// page ends short, even empty, with a token that goes on from there.
+// page ends short, even empty, with a token that continues from there.
 func (s *Service) readChart(ctx context.Context, now readView, q chartQuery) (*chartPage, error) {
 	var last cursor
 	var start *position
@@ -191,7 +146,7 @@ func (s *Service) readChart(ctx context.Context, now readView, q chartQuery) (*c
 	if more {
 		places = places[:q.size]
 	}
-	shown, read, err := s.rows(ctx, now, result, places, last.Rank)
+	shown, read, err := s.fill(ctx, now, result, places, last.Rank)
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +160,7 @@ func (s *Service) readChart(ctx context.Context, now readView, q chartQuery) (*c
 	}
 	switch {
 	case more:
-		next.at(places[len(places)-1])
+		next.moveTo(places[len(places)-1])
 	case start != nil:
 		next.Key, next.Votes, next.After, next.Until = start.key, start.votes, start.after, start.until
 	default:
@@ -215,8 +170,8 @@ func (s *Service) readChart(ctx context.Context, now readView, q chartQuery) (*c
 	return result, nil
 }
 
-// at sets the cursor behind the place.
-func (c *cursor) at(p place) {
+// moveTo sets the cursor behind the place.
+func (c *cursor) moveTo(p place) {
 	e := &p.window.entries[p.pick.at]
 	c.Key, c.Votes, c.Sort, c.ID, c.Passed = e.tie.key, e.tie.votes, p.pick.sort, e.id, int(p.pick.passed)
 	if w := p.window; w.start != nil && w.start.tie == e.tie {
@@ -242,12 +197,6 @@ func (c *cursor) behind(w *window, picks []pick) []pick {
 	return picks[from:]
 }
 
-// picksKey is a window, whatever its numbers, and a filter.
-type picksKey struct {
-	shape  *shape
-	filter filterKey
-}
-
 // picked returns the window's entries whose films exist and match, in their final order. The stamp is that of the filter cache.
 func (s *Service) picked(ctx context.Context, w *window, c *filterCache, f filter) ([]pick, error) {
 	r := s.picks.GetWith(ctx, c.read, picksKey{w.shape, f.key()}, func(ctx context.Context, _ picksKey) ([]pick, error) {
@@ -260,9 +209,9 @@ func (s *Service) picked(ctx context.Context, w *window, c *filterCache, f filte
 	return r.Value, r.Err
 }
 
-// rows gives the page the films of its places and numbers them, and returns the stamp of the films. A film deleted a moment ago
+// fill gives the page the films of its places and numbers them, and returns the stamp of the films. A film deleted a moment ago
 // leaves no gap in the ranks. Where the films are too large for one page, only the first places are shown.
-func (s *Service) rows(ctx context.Context, now readView, p *chartPage, places []place, rank int64) (shown int, read readView, err error) {
+func (s *Service) fill(ctx context.Context, now readView, p *chartPage, places []place, rank int64) (shown int, read readView, err error) {
 	ids := make([]string, len(places))
 	for i, pl := range places {
 		ids[i] = pl.window.entries[pl.pick.at].id
@@ -281,7 +230,7 @@ func (s *Service) rows(ctx context.Context, now readView, p *chartPage, places [
 			return i, read, nil
 		}
 		rank++
-		pair, first := pl.window.ratings(int(pl.pick.at))
+		pair, first := pl.window.pair(int(pl.pick.at))
 		if first {
 			s.summaries.remember(ids[i], &pair.fresh)
 		}

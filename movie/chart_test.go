@@ -222,7 +222,7 @@ func TestCallsPerPage(t *testing.T) {
 	}
 }
 
-// A filter that matches almost nothing reads at most four windows per page, and goes on from there with the next.
+// A filter that matches almost nothing reads at most four windows per page, and continues from there on the next.
 func TestChartScanLimit(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	for i := range 26_000 {
@@ -258,7 +258,7 @@ func TestChartNeedsRating(t *testing.T) {
 }
 
 // TestChartSaysItsAge: the rating service computes the charts of a large catalogue less often; then their numbers are
-// called what they are.
+// called stale.
 func TestChartSaysItsAge(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("a", "A", 1990)
@@ -281,7 +281,7 @@ func TestChartSaysItsAge(t *testing.T) {
 	}
 }
 
-// While newer numbers of a chart are on their way from a rating service that has much to do, the old ones are shown as what they are.
+// While a busy rating service computes newer numbers of a chart, the old ones are served and called stale.
 func TestChartDoesNotWaitForNewerNumbers(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("a", "A", 1990, "Drama")
@@ -311,10 +311,10 @@ func TestChartDoesNotWaitForNewerNumbers(t *testing.T) {
 	}
 	until(t, "the rating service is asked", func() bool { return w.ratingConn.count("ListChart") > 0 })
 	if n := w.ratingConn.count("ListChart"); n != 1 {
-		t.Errorf("%d questions for newer numbers, want one", n)
+		t.Errorf("%d requests for newer numbers, want one", n)
 	}
 	release()
-	w.advance(time.Second) // what came, if it came, is too old now: the next waits for the rating service, which answers
+	w.advance(time.Second) // the cached chart is too old now: the next request waits for the rating service, which answers
 	if got := shown(); got != "stale" {
 		t.Errorf("with the chart of 3.2 s ago: %q, want stale", got)
 	}

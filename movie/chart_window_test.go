@@ -47,7 +47,7 @@ func TestFiltersShareTheChart(t *testing.T) {
 	if calls := w.metadataConn.take(); len(calls) != 0 {
 		t.Errorf("a second later: calls %v, want none", calls)
 	}
-	// The walk must be the same as one whose every page is read by itself, in windows from where it starts.
+	// The walk must equal one that reads each page separately, in windows that begin where the page does.
 	apart := newWorld(t, movie.Config{})
 	for i := range 400 {
 		id := fmt.Sprintf("m%03d", i)
@@ -130,7 +130,7 @@ func TestChartIsAsOldAsItsOldestPart(t *testing.T) {
 	}
 }
 
-// What a rare genre is looked for in far down is shared too.
+// The windows that a page with a rare genre reads far down the chart are shared, too.
 func TestFiltersShareTheDepthOfTheChart(t *testing.T) {
 	w := newVersionedWorld(t, movie.Config{})
 	for i := range 5_200 {
@@ -160,7 +160,7 @@ func TestFiltersShareTheDepthOfTheChart(t *testing.T) {
 	}
 }
 
-// A reader who waits for a filter that another reader asks for waits no longer than its own time, and finds the answer when it is there.
+// A reader that waits for another reader's filter load waits no longer than its own time, and is served the result once it is there.
 func TestFilterWaitsNoLongerThanItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})
@@ -180,7 +180,7 @@ func TestFilterWaitsNoLongerThanItsCaller(t *testing.T) {
 				return ctx.Err()
 			}
 		})
-		// Each reader wants a page of its own, so that they share nothing but the filter.
+		// Each reader requests another page, so that they share only the filter.
 		read := func(ctx context.Context, size int32) error {
 			r, err := w.client.ListChart(ctx, &moviev1.ListChartRequest{Chart: "popular", Genre: "Drama", PageSize: size})
 			if err == nil && len(r.GetEntries()) != 2 {

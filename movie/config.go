@@ -15,14 +15,14 @@ type Config struct {
 	// is; writes made to the metadata service directly are seen after it, or after a second if it is shorter. Pages of lists and
 	// searches are used for a second without asking whatever it is.
 	MetadataTTL time.Duration `yaml:"metadata_ttl" usage:"how long a film's metadata is used without asking whether it changed (at most 1m)"`
-	// MetadataStaleFor is how long after it was read a film is kept for the time when the metadata service cannot be reached: above
+	// MetadataStaleFor is how long after it was read a film is kept for when the metadata service cannot be reached: above
 	// 0, at most a week. Of the films only the last CacheSize are kept.
 	MetadataStaleFor time.Duration `yaml:"metadata_stale_for" usage:"how long the last known metadata of a film is shown while the metadata service is down (at most 168h)"`
-	// RatingTTL is how long a rating summary is used after it was asked for, and a page of a chart: above 0, at most one
-	// second, because a rating that was acknowledged must show within two. Of films that are asked for often, it is read again
-	// at half of that.
+	// RatingTTL is how long a rating summary, or a page of a chart, is used after it was requested: above 0, at most one
+	// second, because an acknowledged rating must show within two. The summaries of films that are read often are refreshed
+	// after half of that.
 	RatingTTL time.Duration `yaml:"rating_ttl" usage:"how long a film's rating summary is cached (at most 1s)"`
-	// RatingStaleFor is how long the last known summary is kept for the time when the rating service cannot be
+	// RatingStaleFor is how long the last known summary is kept for when the rating service cannot be
 	// reached: above 0, at most a week.
 	RatingStaleFor time.Duration `yaml:"rating_stale_for" usage:"how long the last known rating summary is shown while the rating service is down (at most 168h)"`
 	// CacheSize bounds the cache of films.
@@ -36,7 +36,7 @@ type Config struct {
 	RatingTimeout time.Duration `yaml:"rating_timeout" usage:"longest wait for rating summaries (at most 1s)"`
 	// ChartTimeout bounds a call for a chart, which reads far more than a summary does.
 	ChartTimeout time.Duration `yaml:"chart_timeout" usage:"longest wait for one chart window (at most 1m)"`
-	// RatingRetryAfter is how long the rating service is left alone after it could not be reached.
+	// RatingRetryAfter is the pause before the rating service is called again after it could not be reached.
 	RatingRetryAfter time.Duration `yaml:"rating_retry_after" usage:"pause before the rating service is asked again after it could not be reached (at most 1m)"`
 }
 
@@ -83,7 +83,7 @@ func (c Config) withDefaults() Config {
 }
 
 // Validate reports every value out of its range as a *config.Problem that names the setting, joined. Zero is out of every
-// range: whoever wrote it did not ask for the default.
+// range: an explicit zero does not mean the default.
 func (c Config) Validate() error {
 	var errs []error
 	duration := func(path string, v, most time.Duration) {

@@ -68,7 +68,7 @@ func TestMovieIsMetadataAndRating(t *testing.T) {
 	}
 }
 
-// Whoever reads an answer finds an object of external ids in it, even where none is known.
+// Every response has an object of external ids, even where none is known.
 func TestExternalIDsAreAlwaysThere(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("a", "A", 2000)
@@ -103,7 +103,7 @@ func TestBothServicesAreAskedSideBySide(t *testing.T) {
 	w.film("a", "A", 2000)
 	var both sync.WaitGroup
 	both.Add(2)
-	meet := func(ctx context.Context, _ string) error { // comes back only when both calls are under way
+	meet := func(ctx context.Context, _ string) error { // returns only when both calls are in flight
 		both.Done()
 		met := make(chan struct{})
 		go func() { both.Wait(); close(met) }()
@@ -275,7 +275,7 @@ func TestOldReadDoesNotHideWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := w.get(t, "a").GetTitle(); got != "New" {
-		t.Errorf("read after the put, while the old read is under way: %q, want New", got)
+		t.Errorf("read after the put, while the old read is in flight: %q, want New", got)
 	}
 	release()
 	if got := <-done; got != "Old" {
@@ -301,7 +301,7 @@ func TestBookDetails(t *testing.T) {
 			t.Errorf("%s: got %v, want rating %v", id, d, want)
 		}
 	}
-	for id, want := range map[string]codes.Code{"": codes.InvalidArgument, "nobody": codes.NotFound} {
+	for id, want := range map[string]codes.Code{"": codes.InvalidArgument, "missing": codes.NotFound} {
 		if _, err := w.book.GetMovieDetails(t.Context(), &book.GetMovieDetailsRequest{MovieId: id}); status.Code(err) != want {
 			t.Errorf("movie_id %q: got %v, want %v", id, err, want)
 		}

@@ -1,6 +1,7 @@
 package movie
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -30,6 +31,18 @@ func (m *Movie) lastKnown() *Movie {
 	return &stale
 }
 
+// lastKnown returns the films as such if they are stale.
+func lastKnown(films []*Movie, stale bool) []*Movie {
+	if !stale {
+		return films
+	}
+	films = slices.Clone(films)
+	for i, m := range films {
+		films[i] = m.lastKnown()
+	}
+	return films
+}
+
 // ExternalIDs are a film's ids in other catalogues; empty where not known.
 type ExternalIDs struct{ IMDb, TMDb, MovieLens string }
 
@@ -42,8 +55,8 @@ type Summary struct {
 	AsOf      time.Time
 }
 
-// freshFor is the age up to which we call a summary fresh. Whoever reads that shall find in it every rating that was acknowledged
-// two seconds before; the rest of the two is for the way, and for half a second in the caches of those who ask us.
+// freshFor is the age up to which we call a summary fresh. A summary called fresh has every rating that was acknowledged
+// two seconds before; the rest of the two seconds is for the network and for half a second in our callers' caches.
 const freshFor = 1400 * time.Millisecond
 
 // Status says how good a film's summary is.
@@ -54,7 +67,7 @@ const (
 	Fresh       Status = "fresh"       // read within two seconds
 	Stale       Status = "stale"       // the last known: the rating service cannot be reached, or its charts are older
 	Unavailable Status = "unavailable" // no summary: the rating service cannot be reached and none is known
-	Unrated     Status = "unrated"     // no summary: nobody rated the film
+	Unrated     Status = "unrated"     // no summary: the film has no ratings
 )
 
 // Rating is a film's rating summary and how good it is. Like a Movie it is shared and never changed.

@@ -31,7 +31,7 @@ func (f filter) wire() *metadatav1.MovieFilter {
 	return &metadatav1.MovieFilter{Genre: f.genre, MinYear: f.minYear, MaxYear: f.maxYear}
 }
 
-func (c catalogue) movie(ctx context.Context, id string) (*Movie, error) {
+func (c catalogue) get(ctx context.Context, id string) (*Movie, error) {
 	r, err := c.client.GetMovie(ctx, &metadatav1.GetMovieRequest{Id: id})
 	if err != nil {
 		return nil, fromMetadata(err)
@@ -87,8 +87,11 @@ func (c catalogue) list(ctx context.Context, q listQuery) ([]*Movie, string, err
 	return moviesOf(r.GetMovies()), r.GetNextPageToken(), nil
 }
 
-// version returns the numbers of the last writes. An error is any reason not to know them.
-func (c catalogue) version(ctx context.Context) (versions, error) {
+// versions is an answer of the metadata service.
+type versions struct{ movies, votes, indexedMovies, indexedVotes int64 }
+
+// readVersion returns the numbers of the last writes. An error is any reason not to know them.
+func (c catalogue) readVersion(ctx context.Context) (versions, error) {
 	r, err := c.client.GetCatalogueVersion(ctx, &metadatav1.GetCatalogueVersionRequest{})
 	if err != nil {
 		return versions{}, fromMetadata(err)
@@ -194,6 +197,9 @@ func fromMetadata(err error, renames ...string) error {
 	}
 	return &fault.Error{Kind: e.Kind, Fields: fields, Err: e.Err}
 }
+
+// lateMetadata is for calls that only the metadata service can have held up.
+func lateMetadata(err error) error { return fromMetadata(err) }
 
 // metadataAway is in the chain of an error that comes of a metadata service which cannot be reached.
 type metadataAway struct{ error }

@@ -13,8 +13,6 @@ import (
 const (
 	// similarMost is the most films like another that the metadata service names in one call.
 	similarMost = 200
-	// votesMost is the most numbers of votes that one call may bring to the metadata service.
-	votesMost = 5000
 )
 
 // searchQuery asks for a page of what matches a text.

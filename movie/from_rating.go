@@ -15,6 +15,9 @@ import (
 // RecordType is what the rating service calls a film.
 const RecordType = "movie"
 
+// votesMost is the most numbers of votes in one call, here and to the metadata service.
+const votesMost = 5000
+
 // windowMost is the most entries of a chart that one call may ask for.
 const windowMost = 5000
 
@@ -38,8 +41,8 @@ func (r ratings) summary(ctx context.Context, id string) (*Rating, error) {
 	return &Rating{Status: Fresh, Summary: summaryOf(answer.GetSummary())}, nil
 }
 
-// summaries returns the rating of those of up to 200 films that have one.
-func (r ratings) summaries(ctx context.Context, ids []string) (map[string]*Rating, error) {
+// batch returns the rating of those of up to 200 films that have one.
+func (r ratings) batch(ctx context.Context, ids []string) (map[string]*Rating, error) {
 	answer, err := r.client.BatchGetRatingSummaries(ctx, &ratingv1.BatchGetRatingSummariesRequest{RecordType: RecordType, RecordIds: ids})
 	if err != nil {
 		return nil, fromRating(err)
@@ -128,8 +131,8 @@ type prior struct {
 	asOf     time.Time
 }
 
-// window reads up to size entries, and what is missing to complete the last group of ties, from start; nil is the top.
-func (r ratings) window(ctx context.Context, c chart, start *position, size int) (chartWindow, error) {
+// readWindow reads up to size entries, and what is missing to complete the last group of ties, from start; nil is the top.
+func (r ratings) readWindow(ctx context.Context, c chart, start *position, size int) (chartWindow, error) {
 	req := &ratingv1.ListChartRequest{
 		RecordType: RecordType,
 		Chart: map[chart]ratingv1.Chart{

@@ -152,7 +152,7 @@ func (s *server) ListChart(ctx context.Context, req *moviev1.ListChartRequest) (
 		last := min(q.decade+9, latestYear)
 		q.filter.minYear, q.filter.maxYear = &q.decade, &last
 	}
-	p, err := s.service.chart(ctx, q)
+	p, err := s.service.listChart(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func moviesWire(films []Details) []*moviev1.Movie {
 	return wire
 }
 
-// movieWire shares the immutable lists of d; whoever gets the message must not change it.
+// movieWire shares the immutable lists of d; callers must not change the message.
 func movieWire(d Details) *moviev1.Movie {
 	m := d.Movie
 	wire := &moviev1.Movie{

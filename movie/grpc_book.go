@@ -7,8 +7,8 @@ import (
 	"movieexample.com/internal/fault"
 )
 
-// bookServer is the compatible API. It has no word for how good a rating is, so where a number is not known the call
-// fails rather than answer 0, which means that nobody rated the film.
+// bookServer is the compatible API. It cannot say how good a rating is, so where a number is not known the call
+// fails rather than answer 0, which means that the film has no ratings.
 type bookServer struct {
 	book.UnimplementedMovieServiceServer
 	service *Service

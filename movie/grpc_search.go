@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	queryMost      = 200 // characters, of what is looked for
+	queryMost      = 200 // characters
 	suggestDefault = 8
 	suggestMost    = 20
 	similarDefault = 12
@@ -126,7 +126,7 @@ func (s *server) GetStats(ctx context.Context, _ *moviev1.GetStatsRequest) (*mov
 // clamp keeps a count that is too great for the wire from looking like another one.
 func clamp(n int64) int32 { return int32(min(n, math.MaxInt32)) }
 
-// checkQuery checks what is looked for. White space around it does not count, as people leave it there.
+// checkQuery checks the text of a search. Surrounding white space does not count.
 func checkQuery(q string) error { return fault.Text("q", strings.TrimSpace(q), queryMost, true) }
 
 func piecesWire(pieces []piece) []*moviev1.TextPiece {

@@ -126,7 +126,7 @@ func TestChartTokenBelongsToItsQuery(t *testing.T) {
 	}
 }
 
-// The metadata service names its fields; the caller of this service must hear the names of this one.
+// The metadata service names its own fields; callers of this service must see this service's names.
 func TestMetadataComplaintsAreRenamed(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.metadata.before.set(func(_ context.Context, method string) error {
@@ -240,7 +240,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// What the metadata service cannot do, and says why, is told in its words: that it cannot be reached would send people to the network.
+// An error that the metadata service explains is passed on in its words: "cannot be reached" would send operators to the network.
 func TestAFullDiskIsNotTheNetwork(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.metadata.before.set(func(context.Context, string) error {

@@ -50,7 +50,7 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 	if s.caches, err = newCaches(group, cfg, s.catalogue, aside, ratings, s.away, logger); err != nil {
 		return nil, fmt.Errorf("build the caches of the movie service: %w", err)
 	}
-	s.charts = &charts{ratings: ratings, caches: &s.caches, timeout: cfg.ChartTimeout, now: s.now}
+	s.charts = &charts{ratings: ratings, windows: s.windows, timeout: cfg.ChartTimeout, now: s.now}
 	s.votes = newVotesSync(aside, ratings, logger)
 	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "movieexample_movie_responses_total",
@@ -76,7 +76,7 @@ func New(_ context.Context, cfg Config, deps Deps) (*Service, error) {
 // Caches returns the declarations of the service's caches.
 func (s *Service) Caches() []cache.Spec { return s.group.Specs() }
 
-// Close cancels the calls in flight, whose callers are told so, and everything that runs in the background.
+// Close cancels the calls in flight, whose callers get an error, and all background work.
 func (s *Service) Close() error {
 	s.group.Close()
 	return nil

@@ -1,15 +1,41 @@
 package movie
 
 import (
-	"context"
-	"fmt"
 	"slices"
-
-	"movieexample.com/internal/fault"
+	"sync/atomic"
+	"time"
 )
 
-// answerBytes bounds the films of one answer, so that it stays far under what gRPC takes: a film may have texts of 150 KB.
-const answerBytes = 2 << 20
+// listKey is a [listQuery].
+type listKey struct {
+	filter filterKey
+	order  order
+	size   int32
+	token  string
+}
+
+// chartKey is a [chartQuery].
+type chartKey struct {
+	chart  chart
+	filter filterKey
+	size   int
+	token  string
+}
+
+// searchKey is a [searchQuery].
+type searchKey struct {
+	q, genre  string
+	decade    int32
+	hasDecade bool
+	size      int32
+	token     string
+}
+
+// picksKey is a window, whatever its numbers, and a filter.
+type picksKey struct {
+	shape  *shape
+	filter filterKey
+}
 
 // listPage is a page of the catalogue.
 type listPage struct {
@@ -26,6 +52,25 @@ func (p *listPage) bytes() uint32 {
 	return uint32(n)
 }
 
+// searchPage is a page of hits without the films' ratings.
+type searchPage struct {
+	*found
+	films []*Movie // of the hits
+
+	// The wire form of all that does not depend on ratings, once per page.
+	rendered atomic.Value
+}
+
+// render returns the form that make gives the page, made once or a few times.
+func (p *searchPage) render(make func(*found) any) any {
+	if wire := p.rendered.Load(); wire != nil {
+		return wire
+	}
+	wire := make(p.found)
+	p.rendered.Store(wire)
+	return wire
+}
+
 func (p *searchPage) bytes() uint32 {
 	n := 1000
 	for _, h := range p.hits {
@@ -39,102 +84,47 @@ func (p *searchPage) bytes() uint32 {
 	return uint32(n + 100*(len(p.genres)+len(p.decades)))
 }
 
-// lastKnown returns the films as such if they are stale.
-func lastKnown(films []*Movie, stale bool) []*Movie {
-	if !stale {
-		return films
-	}
-	films = slices.Clone(films)
-	for i, m := range films {
-		films[i] = m.lastKnown()
-	}
-	return films
+// chartPage is a page of a chart.
+type chartPage struct {
+	rows  []chartRow
+	next  string // empty on the last page
+	prior prior
+	basis basis
+
+	read readView // of the oldest that is known of its films
+	age  boardAge // of the oldest numbers
+
+	windows []windowKey // that it was made of
 }
 
-// lateMetadata is for calls that only the metadata service can have held up.
-func lateMetadata(err error) error { return fromMetadata(err) }
-
-// admit puts films that came in a page, read by a call that began at read, among the cached ones, and takes the cached one
-// where it is the same: then a film is one value however it was come by, and is rendered once.
-func (s *Service) admit(read readView, films []*Movie) {
-	for i, m := range films {
-		films[i] = s.films.Offer(read, read.epoch, m.ID, m)
-	}
+// fresh reports whether the page may be served now.
+func (p *chartPage) fresh(now readView, ttl time.Duration) bool {
+	return sameEpoch(p.read, now) && p.age.fresh(now.at, ttl) && (now.within(p.read, pageTTL) || now.sameMovies(p.read))
 }
 
-// movies returns those of the films that exist, in the order of ids, each once, and the ids no film has; from the cache, and with
-// one call for all that are not there.
-func (s *Service) movies(ctx context.Context, now readView, ids []string) (found []*Movie, missing []string, err error) {
-	seen := make(map[string]struct{}, len(ids))
-	order := make([]string, 0, len(ids))
-	for _, id := range ids {
-		if _, again := seen[id]; !again {
-			seen[id] = struct{}{}
-			order = append(order, id)
-		}
-	}
-	films, _, err := s.filmsAt(ctx, now, order)
-	if err != nil {
-		return nil, nil, err
-	}
-	found = films[:0]
-	for i, film := range films {
-		if film != nil {
-			found = append(found, film)
-		} else {
-			missing = append(missing, order[i])
-		}
-	}
-	return found, missing, nil
+// chartRow is a place in a chart. Its numbers are those that the chart was made of, so that they explain the order.
+type chartRow struct {
+	rank    int64
+	score   float64
+	film    *Movie
+	ratings *ratingPair
 }
 
-// filmsAt returns the film of each id, nil where there is none, and the stamp of them all. While the metadata service cannot be
-// reached, films are the last known ones, and the stamp makes nothing fresh.
-func (s *Service) filmsAt(ctx context.Context, now readView, ids []string) (films []*Movie, read readView, err error) {
-	films, read = make([]*Movie, len(ids)), now
-	stale := false
-	for i, r := range s.films.GetAll(ctx, now, ids) {
-		switch {
-		case r.Err == nil && r.Stale:
-			films[i], stale = r.Value.lastKnown(), true
-		case r.Err == nil:
-			films[i] = r.Value
-		case fault.KindOf(r.Err) != fault.KindNotFound:
-			return nil, readView{}, r.Err
-		}
-		// A write of another film does not end the epoch of this one.
-		stamp := r.Read()
-		stamp.epoch = now.epoch
-		read = oldest(read, stamp)
+// lastKnown returns the page as one whose films may have changed since it was read.
+func (p *chartPage) lastKnown() *chartPage {
+	stale := *p
+	stale.rows = slices.Clone(p.rows)
+	for i := range stale.rows {
+		stale.rows[i].film = p.rows[i].film.lastKnown()
 	}
-	if stale {
-		read = readView{epoch: now.epoch}
-	}
-	return films, read, nil
+	return &stale
 }
 
-// compose gives each film its rating, with one call for all that are not fresh.
-func (s *Service) compose(ctx context.Context, now readView, films []*Movie) ([]Details, error) {
-	ids := make([]string, len(films))
-	for i, m := range films {
-		ids[i] = m.ID
+// bytes is about what the page takes in memory if no other has its films.
+func (p *chartPage) bytes() uint32 {
+	n := 500
+	for i := range p.rows {
+		n += p.rows[i].film.bytes() + 500
 	}
-	ratings, err := s.summaries.many(ctx, now, ids)
-	if err != nil {
-		return nil, fmt.Errorf("read the films' ratings: %w", err)
-	}
-	page := make([]Details, len(films))
-	for i, m := range films {
-		page[i] = s.answer(Details{Movie: m, Rating: ratings[i]})
-	}
-	return page, nil
-}
-
-// answer counts d on its way out.
-func (s *Service) answer(d Details) Details {
-	s.served[d.Rating.Status].Inc()
-	if d.Movie.Stale {
-		s.stale.Inc()
-	}
-	return d
+	return uint32(n)
 }

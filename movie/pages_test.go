@@ -34,7 +34,7 @@ func titlesOf(movies []*moviev1.Movie) string {
 	return strings.Join(titles, " ")
 }
 
-// Every answer that shows several films is seen right after a write through this service, whatever was kept of it.
+// A write through this service shows at once in every response with several films, whatever is cached.
 func TestWriteShowsInEveryPageAtOnce(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("a", "A1", 1990)
@@ -95,13 +95,13 @@ func TestWriteShowsInEveryPageAtOnce(t *testing.T) {
 	w.film("c", "C1", 1990)
 	w.rating.set("c", 1, 6)
 	if got := pages["list"](); got != "New1" {
-		t.Errorf("right after another process wrote the list shows %q, want the one that was kept", got)
+		t.Errorf("right after another process wrote the list shows %q, want the cached one", got)
 	}
 	w.advance(time.Second + 1)
 	check("a second after another process wrote", "New1 C1")
 }
 
-// A page that was read before a write and arrives after it is neither kept nor are its films.
+// A page that was read before a write and arrives after it is not cached, nor are its films.
 func TestOldPageDoesNotHideWrite(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("a", "Old", 2000)
@@ -125,7 +125,7 @@ func TestOldPageDoesNotHideWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := w.titles(t); got != "New" {
-		t.Errorf("list after the put, while the old one is under way: %q, want New", got)
+		t.Errorf("list after the put, while the old one is in flight: %q, want New", got)
 	}
 	release()
 	if got := <-done; got != "Old" {
@@ -136,7 +136,7 @@ func TestOldPageDoesNotHideWrite(t *testing.T) {
 	}
 }
 
-// The films of a page are the films of details: asking for one of them costs nothing more.
+// Details use the films of a cached page: reading one of them makes no call.
 func TestPageFillsTheCacheOfFilms(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("a", "A", 2000)
@@ -149,11 +149,11 @@ func TestPageFillsTheCacheOfFilms(t *testing.T) {
 	if got := fmt.Sprint(w.metadataConn.take(), w.ratingConn.take()); got != "map[ListMovies:1] map[BatchGetRatingSummaries:1]" {
 		t.Errorf("calls %v, want those of the list only", got)
 	}
-	// Of films that come together only those are asked for that are not there.
+	// A batch loads only the films that are not cached.
 	w.film("c", "C", 2000)
-	r, err := w.client.BatchGetMovies(t.Context(), &moviev1.BatchGetMoviesRequest{Ids: []string{"c", "a", "nobody", "a", "c", "nobody"}})
-	if err != nil || titlesOf(r.GetMovies()) != "C A" || fmt.Sprint(r.GetMissingIds()) != "[nobody]" {
-		t.Errorf("got %v, %v; want C and A once each, and nobody missing", r, err)
+	r, err := w.client.BatchGetMovies(t.Context(), &moviev1.BatchGetMoviesRequest{Ids: []string{"c", "a", "missing", "a", "c", "missing"}})
+	if err != nil || titlesOf(r.GetMovies()) != "C A" || fmt.Sprint(r.GetMissingIds()) != "[missing]" {
+		t.Errorf("got %v, %v; want C and A once each, and the id \"missing\" as missing", r, err)
 	}
 	if got := fmt.Sprint(w.metadataConn.take(), w.ratingConn.take()); got != "map[BatchGetMovies:1] map[BatchGetRatingSummaries:1]" {
 		t.Errorf("calls %v", got)
@@ -174,7 +174,7 @@ func TestPageDoesNotReplaceFilms(t *testing.T) {
 	}
 }
 
-// A rating shows in a page that is kept as soon as in details.
+// A rating shows in a cached page as soon as in details.
 func TestPageShowsNewRatings(t *testing.T) {
 	w := newWorld(t, movie.Config{RatingTTL: 500 * time.Millisecond})
 	w.film("a", "A", 2000)
@@ -194,11 +194,11 @@ func TestPageShowsNewRatings(t *testing.T) {
 		t.Errorf("%d votes, want 2", got)
 	}
 	if calls := w.metadataConn.take(); len(calls) != 0 {
-		t.Errorf("the page was not kept: calls %v", calls)
+		t.Errorf("the page was not cached: calls %v", calls)
 	}
 }
 
-// Whatever the load, one page costs one call, and a film that two pages have is asked for once.
+// Under any load, one page costs one call, and a film on two pages is requested once.
 func TestOneCallUnderWayPerPage(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	for i := range 10 {
@@ -226,7 +226,7 @@ func TestOneCallUnderWayPerPage(t *testing.T) {
 		return err
 	}
 	call(list)
-	<-entered // the ratings of all ten are under way
+	<-entered // the call for all ten ratings is in flight
 	for range 20 {
 		call(list)
 		call(func() error {
@@ -248,7 +248,7 @@ func TestOneCallUnderWayPerPage(t *testing.T) {
 	}
 }
 
-// Whoever has less patience than the calls of a chart take hears so in time; the page is made for the others.
+// A caller with less time than a chart's calls take gets its error in time; the page is made for the others.
 func TestImpatientCallerOfAChart(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("a", "A", 2000)
@@ -271,7 +271,7 @@ func TestImpatientCallerOfAChart(t *testing.T) {
 	}
 }
 
-// Whatever tells two requests apart tells their pages apart.
+// Requests that differ in any field have different pages.
 func TestPagesBelongToTheirRequest(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	w.film("a", "A", 1990, "Drama")
@@ -364,7 +364,7 @@ func TestPagesBelongToTheirRequest(t *testing.T) {
 		},
 	} {
 		if method == "ListChart" {
-			method = "SelectMovies" // that is asked for each filter; a chart is the same under all of them
+			method = "SelectMovies" // called for each filter; a chart is the same under all of them
 		}
 		for i, request := range requests {
 			w.metadataConn.take()

@@ -30,31 +30,6 @@ type listQuery struct {
 // externalID is one id elsewhere; exactly one field is set.
 type externalID ExternalIDs
 
-// listKey is a [listQuery].
-type listKey struct {
-	filter filterKey
-	order  order
-	size   int32
-	token  string
-}
-
-// chartKey is a [chartQuery].
-type chartKey struct {
-	chart  chart
-	filter filterKey
-	size   int
-	token  string
-}
-
-// searchKey is a [searchQuery].
-type searchKey struct {
-	q, genre  string
-	decade    int32
-	hasDecade bool
-	size      int32
-	token     string
-}
-
 // filterKey is a filter that can be compared.
 type filterKey struct {
 	genre            string

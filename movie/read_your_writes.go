@@ -24,13 +24,6 @@ const (
 	filmsAfterKey   = "x-film-read-after"
 )
 
-// RatingChanged is called by a rating service in the same process after a rating of the film was written and before the write is
-// answered: what is read of the film from now on has it.
-func (s *Service) RatingChanged(id string) { s.summaries.Expire(id) }
-
-// MovieChanged is RatingChanged for a film that was written or deleted.
-func (s *Service) MovieChanged(id string) { s.films.Drop(id) }
-
 // demands returns the times before which no rating and no film may have been read for the caller, in microseconds since 1970; 0
 // without a demand, or with one that cannot be read.
 func demands(ctx context.Context) (ratings, films int64) {

@@ -15,9 +15,9 @@ import (
 	"movieexample.com/movie"
 )
 
-// Who knows that a film was rated may demand numbers that were read since: what is kept will not do, nor the answer of a call
+// A caller that knows of a rating may demand numbers that were read since: cached ones are not used, nor the result of a call
 // that began before.
-func TestReadAfter(t *testing.T) {
+func TestRatingReadYourWrites(t *testing.T) {
 	w := newWorld(t, movie.Config{RatingTTL: 500 * time.Millisecond})
 	w.film("a", "A", 2000)
 	w.rating.set("a", 1, 5)
@@ -41,7 +41,7 @@ func TestReadAfter(t *testing.T) {
 		"no time":          metadata.AppendToOutgoingContext(t.Context(), "x-read-after", "now"),
 	} {
 		if got := votes(ctx); got != 1 {
-			t.Errorf("%s: %d votes, want the 1 that is kept", name, got)
+			t.Errorf("%s: %d votes, want the cached 1", name, got)
 		}
 	}
 	if got := votes(after(w.clock())); got != 2 {
@@ -55,7 +55,7 @@ func TestReadAfter(t *testing.T) {
 		t.Errorf("with a clock that is behind the caller's: %v, %v", batch, err)
 	}
 
-	// A call under way that began too early is not waited for.
+	// The request does not wait for a call that began too early.
 	w.advance(time.Second)
 	entered, release := make(chan struct{}), make(chan struct{})
 	var first atomic.Bool
@@ -72,18 +72,18 @@ func TestReadAfter(t *testing.T) {
 	w.rating.set("a", 3, 6)
 	w.advance(time.Millisecond)
 	if got := votes(after(w.clock())); got != 3 {
-		t.Errorf("%d votes while an early call is under way, want 3", got)
+		t.Errorf("%d votes while an early call is in flight, want 3", got)
 	}
 	close(release)
 	<-old
 	if got := votes(t.Context()); got != 3 {
-		t.Errorf("%d votes after the early call has come back, want 3", got)
+		t.Errorf("%d votes after the early call returned, want 3", got)
 	}
 }
 
-// Who knows that a film was written through another process may demand that it is read again: what is kept will not do, nor the
-// answer of a call that began before. Nothing is said by it of ratings, nor by x-read-after of films.
-func TestFilmReadAfter(t *testing.T) {
+// A caller that knows of a write through another process may demand a newer film: a cached one is not used, nor the
+// result of a call that began before. It says nothing about ratings, nor does x-read-after about films.
+func TestFilmReadYourWrites(t *testing.T) {
 	w := newVersionedWorld(t, movie.Config{})
 	w.film("a", "Old", 2000)
 	w.film("b", "B", 2000)
@@ -110,7 +110,7 @@ func TestFilmReadAfter(t *testing.T) {
 		"no time":          metadata.AppendToOutgoingContext(t.Context(), "x-film-read-after", "now"),
 	} {
 		if got := get(ctx, "a"); got != "Old" {
-			t.Errorf("%s: %s, want the Old that is kept", name, got)
+			t.Errorf("%s: %s, want the cached Old", name, got)
 		}
 	}
 	w.metadataConn.take()
@@ -139,7 +139,7 @@ func TestFilmReadAfter(t *testing.T) {
 	w.metadata.remove("a")
 	w.advance(time.Millisecond)
 	if got := get(t.Context(), "a"); got != "New" {
-		t.Errorf("nothing demanded after the delete: %s, want the New that is kept", got)
+		t.Errorf("nothing demanded after the delete: %s, want the cached New", got)
 	}
 	if films, missing := batch(w.clock()); films != 1 || missing != 1 {
 		t.Errorf("a batch with a deleted film: %d films, %d missing", films, missing)
@@ -154,9 +154,9 @@ func TestFilmReadAfter(t *testing.T) {
 	}
 }
 
-// A call that began before a film was written is not waited for by who knows of the write, and keeps nothing when it comes back:
-// neither that there is no film, nor one that is gone.
-func TestFilmReadAfterPassesOldCalls(t *testing.T) {
+// A caller that knows of a write does not wait for a call that began before it, and that call caches nothing when it returns:
+// neither that a film does not exist, nor one that was deleted.
+func TestFilmReadYourWritesSkipsEarlierCalls(t *testing.T) {
 	for name, write := range map[string]struct {
 		do        func(w *world)
 		old, want string
@@ -183,7 +183,7 @@ func TestFilmReadAfterPassesOldCalls(t *testing.T) {
 				<-held
 				return nil
 			})
-			// A film by itself, and a page with it: what comes in pages is kept, too.
+			// A film alone and a page with it: films of pages are cached, too.
 			film, list := make(chan string, 1), make(chan error, 1)
 			go func() { film <- get(t.Context()) }()
 			go func() {
@@ -197,7 +197,7 @@ func TestFilmReadAfterPassesOldCalls(t *testing.T) {
 			w.advance(time.Millisecond)
 			demanding := metadata.AppendToOutgoingContext(t.Context(), "x-film-read-after", strconv.FormatInt(w.clock().UnixMicro(), 10))
 			if got := get(demanding); got != write.want {
-				t.Errorf("while early calls are under way: %s, want %s", got, write.want)
+				t.Errorf("while early calls are in flight: %s, want %s", got, write.want)
 			}
 			release()
 			if got := <-film; got != write.old {
@@ -207,7 +207,7 @@ func TestFilmReadAfterPassesOldCalls(t *testing.T) {
 				t.Error(err)
 			}
 			if got := get(demanding); got != write.want {
-				t.Errorf("after the early calls have come back: %s, want %s", got, write.want)
+				t.Errorf("after the early calls returned: %s, want %s", got, write.want)
 			}
 		})
 	}

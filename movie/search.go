@@ -5,29 +5,9 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"movieexample.com/internal/cache"
 )
-
-// searchPage is a page of hits without the films' ratings.
-type searchPage struct {
-	*found
-	films []*Movie // of the hits
-
-	// The wire form of all that does not depend on ratings, once per page.
-	rendered atomic.Value
-}
-
-// render returns the form that make gives the page, made once or a few times.
-func (p *searchPage) render(make func(*found) any) any {
-	if wire := p.rendered.Load(); wire != nil {
-		return wire
-	}
-	wire := make(p.found)
-	p.rendered.Store(wire)
-	return wire
-}
 
 // search returns a page of the films that match, and each hit's rating.
 func (s *Service) search(ctx context.Context, q searchQuery) (*searchPage, []Details, error) {
@@ -102,7 +82,7 @@ func (s *Service) similar(ctx context.Context, id string, size int) ([]similarFi
 			return nil, err
 		}
 		for _, c := range next {
-			if len(films) > 0 && films[0].ID == c.id { // in the order asked for
+			if len(films) > 0 && films[0].ID == c.id { // in the order of the request
 				if bytes += films[0].bytes(); bytes > answerBytes && len(best) > 0 {
 					return best, nil
 				}
@@ -124,7 +104,7 @@ type scored struct {
 	score  float64
 }
 
-func (c scored) votes() int32 {
+func (c scored) numVotes() int32 {
 	if c.rating.Summary == nil {
 		return 0
 	}
@@ -134,7 +114,7 @@ func (c scored) votes() int32 {
 // score puts candidates into their final order.
 func (s *Service) score(ctx context.Context, candidates []candidate, ratings []*Rating) []scored {
 	list := make([]scored, len(candidates))
-	mean := 0.0 // not asked for yet
+	mean := 0.0 // not known yet
 	for i, c := range candidates {
 		list[i] = scored{candidate: c, rating: ratings[i]}
 		if sum := ratings[i].Summary; sum != nil {
@@ -147,7 +127,7 @@ func (s *Service) score(ctx context.Context, candidates []candidate, ratings []*
 		list[i].score = c.similarity * mean
 	}
 	slices.SortFunc(list, func(a, b scored) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.votes(), a.votes()), strings.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.numVotes(), a.numVotes()), strings.Compare(a.id, b.id))
 	})
 	return list
 }

@@ -113,7 +113,7 @@ func TestSuggest(t *testing.T) {
 	}
 }
 
-// Errors of search name the fields of this service, whoever found them.
+// Errors of search name the fields of this service, also those that the metadata service found.
 func TestSearchComplaints(t *testing.T) {
 	w := newWorld(t, movie.Config{})
 	search := func(r *moviev1.SearchMoviesRequest) error {
@@ -219,8 +219,8 @@ func TestSimilar(t *testing.T) {
 	if diff := cmp.Diff(want, list(0)); diff != "" {
 		t.Error(diff)
 	}
-	_, err := w.client.ListSimilarMovies(t.Context(), &moviev1.ListSimilarMoviesRequest{Id: "nobody"})
-	if status.Code(err) != codes.NotFound || !strings.Contains(err.Error(), `"nobody"`) {
+	_, err := w.client.ListSimilarMovies(t.Context(), &moviev1.ListSimilarMoviesRequest{Id: "missing"})
+	if status.Code(err) != codes.NotFound || !strings.Contains(err.Error(), `"missing"`) {
 		t.Errorf("got %v, want NOT_FOUND that names the id", err)
 	}
 }

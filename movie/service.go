@@ -1,6 +1,7 @@
 package movie
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,25 @@ type Service struct {
 	served map[Status]prometheus.Counter
 	stale  prometheus.Counter
 }
+
+// view is what a request knows when it begins.
+func (s *Service) view(ctx context.Context) readView {
+	v := s.probe.view(ctx)
+	v.epoch = s.films.Epoch()
+	v.ratingsAfter, v.filmsAfter = demands(ctx)
+	return v
+}
+
+// RatingChanged is called by a rating service in the same process after a rating of the film was written and before the write is
+// answered: what is read of the film from now on has it.
+func (s *Service) RatingChanged(id string) { s.summaries.Expire(id) }
+
+// MovieChanged is RatingChanged for a film that was written or deleted.
+func (s *Service) MovieChanged(id string) { s.films.Drop(id) }
+
+// Run tells the metadata service how many ratings each film has, at once and whenever that may have changed, until ctx ends;
+// it returns nil then. A service that cannot be reached is retried. It must be called once.
+func (s *Service) Run(ctx context.Context) error { return s.votes.loop(ctx) }
 
 // caches are all caches of the service.
 //

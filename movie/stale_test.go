@@ -68,7 +68,7 @@ func (w *world) metadataStatuses(t testing.TB) map[string]func() (string, error)
 	}
 }
 
-// While the metadata service cannot be reached, every answer that was known is given as such and says so; what was not known is an
+// While the metadata service cannot be reached, known responses are served and marked stale; an unknown one is an
 // error that names the service.
 func TestLastKnownFilmsWhileMetadataIsAway(t *testing.T) {
 	for name, trouble := range map[string]hookFunc{"down": down, "hangs": hang} {
@@ -100,7 +100,7 @@ func TestLastKnownFilmsWhileMetadataIsAway(t *testing.T) {
 				for range 50 {
 					check("during the outage", "stale")
 				}
-				// Not everybody waits for a service that hangs.
+				// Not every request waits for a service that hangs.
 				if took := time.Since(began); took > 5*time.Second {
 					t.Errorf("300 answers took %v", took)
 				}
@@ -126,7 +126,7 @@ func TestLastKnownFilmsWhileMetadataIsAway(t *testing.T) {
 	}
 }
 
-// What is stale is counted, and no longer known after its time.
+// Stale films are counted, and expire after their time.
 func TestLastKnownFilmsAreCountedAndForgotten(t *testing.T) {
 	metrics := prometheus.NewRegistry()
 	w := newWorldWith(t, movie.Config{MetadataStaleFor: time.Hour}, metrics)
@@ -153,7 +153,7 @@ movieexample_movie_stale_films_total 3
 	}
 }
 
-// A caller with very little time says nothing about the metadata service.
+// A timeout of a caller with very little time does not open the breaker.
 func TestImpatientCallersDoNotMakeFilmsStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})

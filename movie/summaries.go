@@ -54,7 +54,7 @@ func newSummaries(g *cache.Group, spec cache.Spec, cfg Config, from ratings, log
 // errResting keeps callers away from a rating service that could not be reached a moment ago.
 var errResting = errors.New("the rating service could not be reached a moment ago")
 
-// load loads the summary of a film, alone or with others. While the service is away, others do not wait for the probe.
+// load loads the summary of a film, alone or with others. While the service is down, others do not wait for the probe.
 func (s *summaries) load(ctx context.Context, id string) (*Rating, error) {
 	if s.breaker.IsOpen() {
 		return s.loadOne(ctx, id)
@@ -75,7 +75,7 @@ func (s *summaries) loadAll(ctx context.Context, ids []string) (map[string]*Rati
 	if !s.breaker.Allow() {
 		return nil, errResting
 	}
-	found, err := s.ratings.summaries(ctx, ids)
+	found, err := s.ratings.batch(ctx, ids)
 	s.observe(ctx, err)
 	return found, err
 }
@@ -127,7 +127,7 @@ func (s *summaries) many(ctx context.Context, now readView, ids []string) ([]*Ra
 	return all, nil
 }
 
-// remember keeps a summary that came with a chart, for the time when the rating service is away. It may be seconds old, so that it
+// remember keeps a summary that came with a chart, for when the rating service is down. It may be seconds old, so that it
 // is never fresh, and does not replace one that is newer or may still be.
 func (s *summaries) remember(id string, rating *Rating) {
 	s.Replace(id, rating, func(old *entry[*Rating]) (readView, bool) {

@@ -32,12 +32,12 @@ func TestTheNewestSummaryIsRemembered(t *testing.T) {
 		}
 	}
 	if _, ok := s.Peek(readView{at: t0}, "a"); ok {
-		t.Error("what came with a chart is fresh")
+		t.Error("a summary from a chart is fresh")
 	}
 	loaded := t0.Add(5 * time.Hour)
 	s.Put(readView{at: loaded}, "a", &Rating{Status: Unrated})
 	if s.remember("a", rated(loaded.Add(-time.Second))); lastStatus(s) != Unrated {
-		t.Error("an older summary replaced that nobody rates the film any more")
+		t.Error("an older summary replaced that the film has no ratings any more")
 	}
 	if s.remember("a", rated(loaded.Add(time.Second))); lastStatus(s) != Fresh {
 		t.Error("a newer summary is not remembered")

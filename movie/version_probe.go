@@ -22,14 +22,12 @@ const (
 	indexLag = 2 * time.Second
 )
 
-// versions is an answer of the metadata service.
-type versions struct{ movies, votes, indexedMovies, indexedVotes int64 }
-
 // reading is the result of a probe.
 type reading struct {
 	version version // not known: the probe failed
 	// since is when this version was first read by a probe that found the index at it; zero: the index is not.
-	since time.Time
+	since   time.Time
+	settled bool // the probe began at least indexLag after since
 }
 
 // versionProbe knows the catalogue's version. It reads it only while requests come.
@@ -76,7 +74,7 @@ func (p *versionProbe) read(ctx context.Context, _ struct{}) (reading, error) {
 	switch {
 	case v.indexedMovies != v.movies || v.indexedVotes != v.votes:
 	case last.version == r.version && !last.since.IsZero():
-		r.since = last.since
+		r.since, r.settled = last.since, began.Sub(last.since) >= indexLag
 	default:
 		r.since = began
 	}
@@ -86,36 +84,27 @@ func (p *versionProbe) read(ctx context.Context, _ struct{}) (reading, error) {
 // view returns what is known now, but for the epoch and the demands. It waits for a probe if no reading is new enough.
 func (p *versionProbe) view(ctx context.Context) readView {
 	now := p.now()
+	if e, ok := p.cache.Hit(ctx, now, struct{}{}); ok {
+		return e.Value.view(now, true)
+	}
 	pending := p.cache.Start(ctx, now, struct{}{}, nil)
 	if began, loads := pending.Loading(); loads {
 		bounded, cancel := cache.Within(ctx, probePatience-now.Sub(began))
 		defer cancel()
-		if r := pending.Wait(bounded); r.Err != nil { // the last reading is too old, but its version may still be the current one
-			e, ok := p.cache.Last(struct{}{})
-			if !ok {
-				return readView{at: p.now()}
-			}
-			return e.Value.view(p.now(), e.Read)
-		}
-		now = p.now()
+		ctx = bounded
 	}
 	r := pending.Wait(ctx)
-	return r.Value.view(now, r.Read())
-}
-
-// view is what is known now by a reading of the time read.
-func (r *reading) view(now, read time.Time) readView {
-	return readView{
-		at: now, version: r.version,
-		confirmed: now.Sub(read) <= confirmedFor,
-		settled:   !r.since.IsZero() && read.Sub(r.since) >= indexLag,
+	now = p.now()
+	if r.Err == nil {
+		return r.Value.view(now, now.Sub(r.Read()) <= confirmedFor)
 	}
+	if e, ok := p.cache.Last(struct{}{}); ok { // too old, but its version may still be the current one
+		return e.Value.view(now, now.Sub(e.Read) <= confirmedFor)
+	}
+	return readView{at: now}
 }
 
-// view is what a request knows when it begins.
-func (s *Service) view(ctx context.Context) readView {
-	v := s.probe.view(ctx)
-	v.epoch = s.films.Epoch()
-	v.ratingsAfter, v.filmsAfter = demands(ctx)
-	return v
+// view is what is known at now by a reading that is confirmed or not.
+func (r *reading) view(now time.Time, confirmed bool) readView {
+	return readView{at: now, version: r.version, confirmed: confirmed, settled: r.settled}
 }

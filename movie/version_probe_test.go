@@ -92,7 +92,7 @@ func (w *world) populate() {
 	w.metadata.similar = []*metadatav1.ListSimilarMoviesResponse_SimilarMovie{{Id: "b", Similarity: 1}}
 }
 
-// What is known of films is kept as long as the catalogue says that nothing changed, and no longer.
+// Cached films and pages are served until the catalogue's version changes.
 func TestKeptUntilTheVersionMoves(t *testing.T) {
 	w := newVersionedWorld(t, movie.Config{})
 	w.populate()
@@ -110,7 +110,7 @@ func TestKeptUntilTheVersionMoves(t *testing.T) {
 			}
 		}
 	}
-	for range 4 { // an index is believed only when it has stood still for two seconds
+	for range 4 { // an index is trusted only after two seconds without a change
 		check("first", want, "A1 B1")
 		w.advance(aLook)
 	}
@@ -122,10 +122,10 @@ func TestKeptUntilTheVersionMoves(t *testing.T) {
 		check("later", want, "A1 B1")
 	}
 	if calls := w.metadataConn.take(); len(calls) != 0 {
-		t.Errorf("nothing changed and the metadata service was asked: %v", calls)
+		t.Errorf("nothing changed and the metadata service was called: %v", calls)
 	}
 	if n := w.metadataConn.takeVersions(); n != 5 {
-		t.Errorf("%d questions for the version, want one a time", n)
+		t.Errorf("%d version probes, want one at a time", n)
 	}
 
 	// Another process writes.
@@ -141,7 +141,7 @@ func TestKeptUntilTheVersionMoves(t *testing.T) {
 	check("this process wrote", map[string]string{"details": "New1", "similar": "Own1"}, "New1 Own1")
 }
 
-// An answer that was on its way while another process wrote, and while others found that out, does not pass for the new state.
+// A response in flight while another process wrote, and while the new version was read, is not cached under that version.
 func TestAnswerIsAsOldAsItsQuestion(t *testing.T) {
 	for _, method := range []string{"ListMovies", "GetMovie"} {
 		t.Run(method, func(t *testing.T) {
@@ -169,11 +169,11 @@ func TestAnswerIsAsOldAsItsQuestion(t *testing.T) {
 			w.metadataConn.takeVersions()
 			w.views(t)["search"]() // finds the new version
 			if n := w.metadataConn.takeVersions(); n != 1 {
-				t.Fatalf("%d questions for the version, want 1", n)
+				t.Fatalf("%d version probes, want 1", n)
 			}
 			release()
 			if got := <-done; !strings.HasPrefix(got, "A1") {
-				t.Errorf("the old question was answered with %q", got)
+				t.Errorf("the old request got %q", got)
 			}
 			if got := view(); !strings.HasPrefix(got, "New1") {
 				t.Errorf("after it, the view shows %q, want New1 first", got)
@@ -182,7 +182,7 @@ func TestAnswerIsAsOldAsItsQuestion(t *testing.T) {
 	}
 }
 
-// While the index is behind the catalogue, or was a moment ago, what it answers is not kept: another process's index may be behind still.
+// While the index is behind the catalogue, or was until recently, its answers are not cached: another process's index may still be behind.
 func TestFindsAreKeptWhenTheIndexHasSettled(t *testing.T) {
 	w := newVersionedWorld(t, movie.Config{})
 	w.populate()
@@ -195,20 +195,20 @@ func TestFindsAreKeptWhenTheIndexHasSettled(t *testing.T) {
 	w.metadata.setVersion(func(v *fakeVersion) { v.lag = 1 })
 	for range 5 {
 		if asked() != 1 {
-			t.Error("the index is behind and its answer was kept")
+			t.Error("the index is behind and its answer was cached")
 		}
 		w.advance(aLook)
 	}
 	w.metadata.setVersion(func(v *fakeVersion) { v.lag = 0 })
 	for range 3 { // at 0, 1 and 2 seconds; the one of 2 is good
 		if asked() != 1 {
-			t.Error("the index has just reached the catalogue and its answer was kept")
+			t.Error("the index has just reached the catalogue and its answer was cached")
 		}
 		w.advance(aLook)
 	}
 	for range 5 {
 		if asked() != 0 {
-			t.Error("the index has settled and is asked again")
+			t.Error("the index has settled and is queried again")
 		}
 		w.advance(aLook)
 	}
@@ -218,11 +218,11 @@ func TestFindsAreKeptWhenTheIndexHasSettled(t *testing.T) {
 		t.Fatal(err)
 	}
 	if asked() != 1 {
-		t.Error("votes changed, which may change the order, and the answer from before was given")
+		t.Error("votes changed, which may change the order, and the old answer was served")
 	}
 }
 
-// Where the version cannot be had, things are kept for a moment, as if there were none; nobody waits for it more than once.
+// Where the version is unavailable, entries are used for a second, as if there were no versions; requests wait for it once at most.
 func TestWithoutVersions(t *testing.T) {
 	for name, trouble := range map[string]func(context.Context, string) error{
 		"unknown": func(context.Context, string) error { return status.Error(codes.Unimplemented, "unknown method") },
@@ -245,7 +245,7 @@ func TestWithoutVersions(t *testing.T) {
 				}
 			}
 			if n := w.metadataConn.takeVersions(); n != 1 {
-				t.Errorf("%d questions for the version at one time, want 1", n)
+				t.Errorf("%d version probes at one time, want 1", n)
 			}
 			w.film("a", "New1", 1990, "Drama")
 			w.advance(aLook)
@@ -258,12 +258,12 @@ func TestWithoutVersions(t *testing.T) {
 	}
 }
 
-// After the version was lost, or went back as that of a restored database does, its numbers say nothing about those from before.
+// After the version was lost, or went back as in a restored database, it is not compared with earlier ones.
 func TestVersionOfAnotherDatabase(t *testing.T) {
 	w := newVersionedWorld(t, movie.Config{})
 	w.populate()
 	list := w.views(t)["list"]
-	replace := func(title string) { // with the numbers staying what they are
+	replace := func(title string) { // the version's numbers stay the same
 		w.film("a", title, 1990, "Drama")
 		w.metadata.setVersion(func(v *fakeVersion) { v.movies-- })
 	}
@@ -293,7 +293,7 @@ func TestVersionOfAnotherDatabase(t *testing.T) {
 	w.metadata.setVersion(func(v *fakeVersion) { v.movies++ })
 	w.advance(aLook)
 	if got := list(); got != "Again1 B1" {
-		t.Errorf("after the version went back and came again the list shows %q", got)
+		t.Errorf("after the version went back and forth the list shows %q", got)
 	}
 }
 
@@ -311,7 +311,7 @@ func until(t testing.TB, what string, done func() bool) {
 	}
 }
 
-// While a version is new enough to be trusted, the next is asked for by one request and waited for by none.
+// While a version is trusted, one request starts the next probe and none waits for it.
 func TestVersionIsAskedForInTheBackground(t *testing.T) {
 	w := newVersionedWorld(t, movie.Config{})
 	w.populate()
@@ -334,19 +334,19 @@ func TestVersionIsAskedForInTheBackground(t *testing.T) {
 	}
 	readers.Wait()
 	n := 0
-	until(t, "the version is asked for", func() bool { n += w.metadataConn.takeVersions(); return n > 0 })
+	until(t, "the version is probed", func() bool { n += w.metadataConn.takeVersions(); return n > 0 })
 	if calls := w.metadataConn.take(); n != 1 || len(calls) != 0 {
-		t.Errorf("%d questions for the version and calls %v; want one question, which nobody waited for", n, calls)
+		t.Errorf("%d version probes and calls %v; want one probe, for which no request waited", n, calls)
 	}
-	w.advance(701 * time.Millisecond) // now the list's time is over too, and the old version is not trusted any more
+	w.advance(701 * time.Millisecond) // now the list is too old as well, and the old version is no longer trusted
 	release()
 	if got := views["list"](); got != "New1 B1" {
-		t.Errorf("with the version that came the list shows %q", got)
+		t.Errorf("with the new version the list shows %q", got)
 	}
 }
 
-// Standings that are asked for are read again before anybody has to wait for them, all together.
-func TestStandingsAreReadAhead(t *testing.T) {
+// Summaries that are read are refreshed before a request has to wait for them, in one call.
+func TestSummariesAreRefreshedAhead(t *testing.T) {
 	w := newVersionedWorld(t, movie.Config{})
 	for i := range 30 {
 		id := fmt.Sprint("f", i)
@@ -373,7 +373,7 @@ func TestStandingsAreReadAhead(t *testing.T) {
 		w.rating.set(fmt.Sprint("f", i), 2, 5)
 	}
 	if got := votes(); got != 30 || len(w.ratingConn.take()) != 0 {
-		t.Errorf("at half of their time: %d votes, want those that were read, without a call", got)
+		t.Errorf("at half of their time: %d votes, want the cached ones, without a call", got)
 	}
 	held, release := hold(t)
 	w.rating.before.set(func(context.Context, string) error {
@@ -383,15 +383,15 @@ func TestStandingsAreReadAhead(t *testing.T) {
 	w.advance(time.Millisecond)
 	for range 5 {
 		if got := votes(); got != 30 {
-			t.Errorf("while they are read again: %d votes, want the 30 from before", got)
+			t.Errorf("during the refresh: %d votes, want the old 30", got)
 		}
 	}
 	release()
-	until(t, "the new votes are there", func() bool { return votes() == 60 })
+	until(t, "the new votes are served", func() bool { return votes() == 60 })
 	if got := fmt.Sprint(w.ratingConn.take()); got != "map[BatchGetRatingSummaries:1]" {
 		t.Errorf("calls %v, want one for all", got)
 	}
-	// What nobody asked for in time is waited for.
+	// Requests wait for summaries that were not read in time.
 	w.rating.set("f0", 10, 5)
 	w.advance(aLook)
 	if got := votes(); got != 68 {

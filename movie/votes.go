@@ -14,15 +14,15 @@ const (
 	// the last sweep took the next has to wait: the sweeps of a large catalogue take a twentieth of the time at most.
 	votesEvery = time.Second
 	votesShare = 20
-	// votesAnyway is how long it is believed that nothing changed. What changed and changed back between two looks may have
-	// been read by the sweep in between.
+	// votesAnyway is the longest time between two sweeps. A change that was undone between two looks may have been read by the
+	// sweep in between.
 	votesAnyway = 5 * time.Minute
-	// votesTimeout bounds each call, which nobody waits for.
+	// votesTimeout bounds each call, for which no request waits.
 	votesTimeout = 30 * time.Second
 )
 
 // votesSync tells the metadata service how many ratings each film has, by which search orders its hits. It is here because
-// this service is the one that knows both. Several processes may do it at once: each brings what is true.
+// only this service knows both. Several processes may do it at once: each sends the current numbers.
 type votesSync struct {
 	catalogue catalogue
 	ratings   ratings
@@ -42,7 +42,7 @@ func newVotesSync(c catalogue, r ratings, logger *slog.Logger) *votesSync {
 		catalogue: c, ratings: r, logger: logger,
 		lastTime: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "movieexample_movie_votes_sync_last_timestamp_seconds",
-			Help: "When the last complete sweep that brought numbers of ratings to the metadata service ended; 0 before the first.",
+			Help: "When the last complete sweep that sent numbers of ratings to the metadata service ended; 0 before the first.",
 		}),
 		lastDuration: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "movieexample_movie_votes_sync_last_duration_seconds",
@@ -50,7 +50,7 @@ func newVotesSync(c catalogue, r ratings, logger *slog.Logger) *votesSync {
 		}),
 		changed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "movieexample_movie_votes_sync_changed_films_total",
-			Help: "Films of which the metadata service learned another number of ratings.",
+			Help: "Films whose number of ratings changed in the metadata service.",
 		}),
 	}
 }
@@ -59,13 +59,11 @@ func (v *votesSync) collectors() []prometheus.Collector {
 	return []prometheus.Collector{v.lastTime, v.lastDuration, v.changed}
 }
 
-// Run tells the metadata service how many ratings each film has, at once and whenever that may have changed, until ctx ends;
-// it returns nil then. A service that cannot be reached is waited for. It must be called once.
-func (s *Service) Run(ctx context.Context) error {
+func (v *votesSync) loop(ctx context.Context) error {
 	for {
-		s.votes.look(ctx)
+		v.look(ctx)
 		// Jittered, so that several processes that started together do not stay together.
-		pause := max(votesEvery, votesShare*s.votes.took)
+		pause := max(votesEvery, votesShare*v.took)
 		pause += rand.N(pause / 5)
 		select {
 		case <-ctx.Done():
@@ -75,17 +73,17 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// look makes a sweep if there may be news, and says so in the log where an outage begins and where it ends.
+// look makes a sweep if there may be news, and logs the beginning and the end of an outage.
 func (v *votesSync) look(ctx context.Context) {
 	err := v.update(ctx)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil && !v.away:
 		v.away = true
-		v.logger.WarnContext(ctx, "numbers of ratings cannot be brought to the metadata service, search orders by the last known", "error", err)
+		v.logger.WarnContext(ctx, "cannot send numbers of ratings to the metadata service; search orders by the last known ones", "error", err)
 	case err == nil && v.away:
 		v.away = false
-		v.logger.InfoContext(ctx, "numbers of ratings are brought to the metadata service again")
+		v.logger.InfoContext(ctx, "sending numbers of ratings to the metadata service again")
 	}
 }
 
@@ -110,7 +108,7 @@ func (v *votesSync) update(ctx context.Context) error {
 	v.lastTime.SetToCurrentTime()
 	v.lastDuration.Set(v.took.Seconds())
 	if changed > 0 {
-		v.logger.DebugContext(ctx, "numbers of ratings brought to the metadata service", "changed", changed, "duration", v.took)
+		v.logger.DebugContext(ctx, "numbers of ratings sent to the metadata service", "changed", changed, "duration", v.took)
 	}
 	return nil
 }

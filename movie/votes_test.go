@@ -11,7 +11,7 @@ import (
 	"movieexample.com/movie"
 )
 
-// syncing runs the votes sync until the test ends. The test's time is that of a bubble: it moves when everybody waits.
+// syncing runs the votes sync until the test ends. The test runs in a bubble: time moves when all goroutines wait.
 func syncing(t *testing.T, w *world) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -95,7 +95,7 @@ func TestVotesSync(t *testing.T) {
 	})
 }
 
-// A catalogue without any rating is told so too.
+// A catalogue without any rating is synced, too.
 func TestVotesSyncOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})
@@ -128,7 +128,7 @@ func TestVotesSyncOutlastsOutages(t *testing.T) {
 				if len(w.metadata.votesOf()) != 8 || w.log.with("level=INFO") != 1 {
 					t.Errorf("after the outage metadata knows %v, log has %d lines about it; want all 8 and 1", w.metadata.votesOf(), w.log.with("level=INFO"))
 				}
-				// The next outage is told again, and a sweep that ended half way is made again.
+				// The next outage is logged again, and a sweep that ended half way is repeated.
 				calls := 0
 				w.metadata.before.set(func(_ context.Context, method string) error {
 					if calls++; calls == 2 {
@@ -175,7 +175,7 @@ func TestVotesSyncRests(t *testing.T) {
 	})
 }
 
-// Two processes may do the same at once.
+// Two processes may sync at the same time.
 func TestVotesSyncTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, movie.Config{})

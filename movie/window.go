@@ -20,7 +20,7 @@ const (
 	windowLook = 250 * time.Millisecond
 )
 
-// window is a piece of a chart, as the rating service told it at read.
+// window is a piece of a chart that was read at the time read.
 type window struct {
 	chartWindow
 	start *position // nil: the top
@@ -46,8 +46,8 @@ func newWindow(w chartWindow, start *position, read time.Time) *window {
 	return &window{chartWindow: w, start: start, read: read, shape: new(shape), rows: make([]atomic.Pointer[ratingPair], len(w.entries))}
 }
 
-// ratings returns both forms of the entry's numbers, and whether this is the first time.
-func (w *window) ratings(i int) (pair *ratingPair, first bool) {
+// pair returns both forms of the entry's numbers, and whether this is the first time.
+func (w *window) pair(i int) (pair *ratingPair, first bool) {
 	if pair = w.rows[i].Load(); pair != nil {
 		return pair, false
 	}
@@ -63,7 +63,7 @@ func (w *window) ratings(i int) (pair *ratingPair, first bool) {
 
 // boardAge is how old the numbers of a chart are.
 type boardAge struct {
-	read time.Time // when they were asked for
+	read time.Time // when they were requested
 	asOf time.Time // when the rating service read them
 }
 
@@ -96,7 +96,7 @@ func (a boardAge) refreshDue(now time.Time, ttl time.Duration) bool {
 // pick is a chart entry whose film is in the catalogue and matches.
 type pick struct {
 	at     int32 // its place among the window's entries
-	passed int32 // how many records a page that goes on behind it has to read before it comes to new ones
+	passed int32 // how many records a page that continues after it reads before new ones
 	sort   string
 }
 
@@ -129,7 +129,7 @@ func (w *window) arrange(sort []string, matches []bool) []pick {
 		slices.SortFunc(picks[group:], func(a, b pick) int {
 			return compareTies(a.sort, w.entries[a.at].id, b.sort, w.entries[b.at].id)
 		})
-		// A page that goes on behind a pick reads the group's records that come before it, and those that have no
+		// A page that continues after a pick reads the group's records before it, and those that have no
 		// matching film.
 		for i := len(picks) - 1; i >= group; i-- {
 			picks[i].passed = int32(to - from - (len(picks) - 1 - i))
@@ -181,15 +181,15 @@ func (k windowKey) from() *position {
 
 // charts reads the windows that pages of charts are made of.
 type charts struct {
-	*caches
+	windows *cache.Cache[windowKey, *window, readView]
 	ratings ratings
 	timeout time.Duration
 	now     func() time.Time
 }
 
 // window returns a piece of the chart that has what comes at start and behind it: at least size entries, where there are as many.
-// Those of the greatest size are cached, for every filter that looks through the chart; what is smaller is asked for by pages that
-// need no more, and the page is enough to keep.
+// Those of the greatest size are cached, for every filter that looks through the chart; smaller ones are read for pages that
+// need no more, and only the page is cached.
 func (s *charts) window(ctx context.Context, now readView, c chart, start *position, size int) (*window, error) {
 	// There are few. A walk that began with an older basis finds its own windows among them.
 	for key, e := range s.windows.All {
@@ -234,7 +234,7 @@ func (s *charts) renew(ctx context.Context, key windowKey) (*window, error) {
 //
 // A group of more than windowMost ties comes in pieces. To be the same for every reader, whatever its page size, pieces
 // always start where the group does and are read with the greatest size; their order is by title within each piece. A page that
-// goes on within a piece reads it up to the id where it ended before, though the group may have other records by now.
+// continues within a piece reads it up to the id where it ended before, though the group may have other records by now.
 func (s *charts) piece(ctx context.Context, c chart, start *position, size int) (*window, error) {
 	read := s.now()
 	if start != nil && start.after != "" {
@@ -292,7 +292,7 @@ func (s *charts) split(ctx context.Context, c chart, start *position, size int, 
 func (s *charts) read(ctx context.Context, c chart, start *position, size int) (chartWindow, error) {
 	ctx, cancel := cache.Within(ctx, s.timeout)
 	defer cancel()
-	return s.ratings.window(ctx, c, start, size)
+	return s.ratings.readWindow(ctx, c, start, size)
 }
 
 // lateChart is for charts, which need both services.

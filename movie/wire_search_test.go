@@ -141,7 +141,7 @@ func (f *fakeMetadata) SyncVotes(ctx context.Context, r *metadatav1.SyncVotesReq
 	return resp, nil
 }
 
-// votesOf returns what the fake was told.
+// votesOf returns the votes that the fake received.
 func (f *fakeMetadata) votesOf() map[string]int32 {
 	f.mu.Lock()
 	defer f.mu.Unlock()

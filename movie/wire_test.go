@@ -201,7 +201,7 @@ type fakeRating struct {
 
 	mu        sync.Mutex
 	summaries map[string]*ratingv1.RatingSummary
-	ranked    []*ratingv1.RatingSummary // nil when it must be made anew
+	ranked    []*ratingv1.RatingSummary // nil: not ranked since the last change
 
 	asOf, usersAsOf *timestamppb.Timestamp // of the totals
 	noDigest        bool                   // the totals have none, as in earlier releases
@@ -246,7 +246,7 @@ func (f *fakeRating) BatchGetRatingSummaries(ctx context.Context, r *ratingv1.Ba
 }
 
 // ListChart ranks by votes whatever the chart, in the way rating.proto says. It completes a group by at most 100 entries,
-// so that a test needs not so many films to see a group in pieces.
+// so that a test needs few films to see a group in pieces.
 func (f *fakeRating) ListChart(ctx context.Context, r *ratingv1.ListChartRequest) (*ratingv1.ListChartResponse, error) {
 	if err := f.before.run(ctx, "ListChart"); err != nil {
 		return nil, err
@@ -315,7 +315,7 @@ func (c *counted) count(method string) int {
 	return c.calls[method]
 }
 
-// take returns the counts and begins again at zero.
+// take returns the counts and resets them.
 func (c *counted) take() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

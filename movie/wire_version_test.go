@@ -11,12 +11,12 @@ import (
 	"movieexample.com/movie"
 )
 
-// fakeVersion is the version of the fake catalogue. Unless it is told, the fake is a service from before there were versions.
+// fakeVersion is the version of the fake catalogue. Until it is set, the fake is a service without versions.
 type fakeVersion struct {
 	told          bool
 	movies, votes int64
 	lag           int64 // how many writes of films the index has not seen
-	before        hook  // before it is told
+	before        hook  // before it is returned
 }
 
 func (f *fakeMetadata) GetCatalogueVersion(ctx context.Context, _ *metadatav1.GetCatalogueVersionRequest) (*metadatav1.GetCatalogueVersionResponse, error) {
@@ -49,7 +49,7 @@ func newVersionedWorld(t testing.TB, cfg movie.Config) *world {
 	return w
 }
 
-// takeVersions is how often the version was asked for since the last time.
+// takeVersions returns how often the version was requested since the last call.
 func (c *counted) takeVersions() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -173,7 +173,7 @@ func TestBatchFails(t *testing.T) {
 			gone, cancel := context.WithCancel(t.Context())
 			all.Go(func() {
 				if _, err := b.Load(gone, "c"); !errors.Is(err, context.Canceled) {
-					t.Errorf("%s: who left got %v", name, err)
+					t.Errorf("%s: the caller that left got %v", name, err)
 				}
 			})
 			synctest.Wait()

@@ -34,7 +34,7 @@ func (b *Breaker) Allow() bool {
 	if b.open.Load() && now.Before(b.retryAt) {
 		return false
 	}
-	b.retryAt = now.Add(b.pause) // this caller probes; others keep away meanwhile
+	b.retryAt = now.Add(b.pause) // this caller probes; others are refused meanwhile
 	return true
 }
 

@@ -35,11 +35,11 @@ func (e *Entry[V, S]) Refreshing() bool { return e.refresh.Load() != idle }
 
 // Options are the rules of a cache for values V under keys K, read with stamps S. Only Fresh is required.
 type Options[K comparable, V, S any] struct {
-	// Fresh reports whether an entry may be served to a reader who comes now.
+	// Fresh reports whether an entry may be served to a reader with the stamp now.
 	Fresh func(e *Entry[V, S], now S) bool
 	// RefreshDue reports whether a fresh entry is to be loaded again in the background; nil: none is.
 	RefreshDue func(e *Entry[V, S], now S) bool
-	// Join reports whether a reader who comes now may have the result of a load with the stamp read; nil: any reader may.
+	// Join reports whether a reader with the stamp now may have the result of a load with the stamp read; nil: any reader may.
 	Join func(read, now S) bool
 	// Same reports whether a loaded value is the one that is cached. The cached one stays then, with all that was derived from it.
 	Same func(cached, loaded V) bool
@@ -64,14 +64,14 @@ type Options[K comparable, V, S any] struct {
 	Source Source
 }
 
-// Source is where values come from, and how readers are served while it is away. With the zero value they wait for their load
+// Source is where values come from, and how readers are served while it is down. With the zero value they wait for their load
 // and are given its error.
 type Source struct {
-	// Patience is how long a reader waits for a load, with a fifth of its own time left over; 0: as long as it likes.
+	// Patience is how long a reader waits for a load, which leaves over a fifth of its time; 0: until its context ends.
 	Patience time.Duration
 	// Late makes the error of a reader whose time was over.
 	Late func(error) error
-	// Away reports whether an error means that the source is away: readers are served the last known value, if there is one.
+	// Away reports whether an error means that the source is down: readers are served the last known value, if there is one.
 	Away func(error) bool
 	// Breaker, while open, has them served the last known value without waiting for a load.
 	Breaker *Breaker

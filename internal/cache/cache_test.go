@@ -19,7 +19,7 @@ import (
 
 // The tests run in a bubble: time moves when every goroutine waits, and a goroutine left behind fails the test.
 
-var errAway = errors.New("the source is away")
+var errAway = errors.New("the source is down")
 
 // source counts loads and returns their number for every key.
 type source struct {
@@ -279,7 +279,7 @@ func TestRefreshTogether(t *testing.T) {
 	})
 }
 
-// What does not exist is an entry of its own where Missing makes one, and otherwise an error that removes what was cached.
+// A key that does not exist is an entry where Missing makes one, and otherwise an error that removes the cached entry.
 func TestMissing(t *testing.T) {
 	bubble(t, options{Missing: func(string) (int, error) { return -1, nil }}, func(t *testing.T, s *source, c *numbers, _ *prometheus.Registry) {
 		s.has = func(key string) bool { return key != "none" }
@@ -303,7 +303,7 @@ func TestMissing(t *testing.T) {
 			}
 		}
 		if _, ok := c.Last("a"); ok {
-			t.Error("what no longer exists is still cached")
+			t.Error("a key that no longer exists is still cached")
 		}
 		wantLoads(t, s, "errors are not cached", "a", "a", "b", "a", "b")
 		wantMetrics(t, reg, map[string]float64{"load_errors_total": 0})
@@ -317,7 +317,7 @@ func TestDropAndExpire(t *testing.T) {
 		var all sync.WaitGroup
 		all.Go(func() {
 			if v := get(t, c, "a"); v != 1 {
-				t.Errorf("who waited for the dropped load got %d", v)
+				t.Errorf("the reader of the dropped load got %d", v)
 			}
 		})
 		synctest.Wait()
@@ -327,7 +327,7 @@ func TestDropAndExpire(t *testing.T) {
 		}
 		all.Go(func() {
 			if v := get(t, c, "a"); v != 2 {
-				t.Errorf("who came after the drop got %d, want a load of its own", v)
+				t.Errorf("the reader after the drop got %d, want its own load", v)
 			}
 		})
 		all.Wait()
@@ -336,15 +336,15 @@ func TestDropAndExpire(t *testing.T) {
 		}
 		c.Expire("a")
 		if _, ok := c.Peek(time.Now(), "a"); ok {
-			t.Error("what expired is fresh")
+			t.Error("an expired entry is fresh")
 		}
 		s.set(func(s *source) { s.err = errAway })
 		if r := c.Get(t.Context(), time.Now(), "a"); !r.Stale || r.Value != 2 {
-			t.Errorf("what expired while the source is away: %v, want the last known", r)
+			t.Errorf("expired entry while the source is down: %v, want the last known", r)
 		}
 		c.Drop("a")
 		if r := c.Get(t.Context(), time.Now(), "a"); !errors.Is(r.Err, errAway) {
-			t.Errorf("what was dropped while the source is away: %v, want its error", r)
+			t.Errorf("dropped entry while the source is down: %v, want the source's error", r)
 		}
 	})
 }
@@ -415,11 +415,11 @@ func TestSourceAway(t *testing.T) {
 		wantMetrics(t, reg, map[string]float64{"stale_hits_total": 5})
 		s.set(func(s *source) { s.takes = 0 })
 		if r := c.Get(t.Context(), time.Now(), "new"); r.Err != nil {
-			t.Errorf("what is not known is asked for although the breaker is open: %v", r.Err)
+			t.Errorf("load of an unknown key while the breaker is open: %v", r.Err)
 		}
 		time.Sleep(time.Second)
 		if r := c.Get(t.Context(), time.Now(), "a"); r.Stale {
-			t.Error("nobody probes after the pause")
+			t.Error("no reader probes after the pause")
 		}
 	})
 }
@@ -546,7 +546,7 @@ func TestCloseCancelsLoads(t *testing.T) {
 		began := time.Now()
 		g.Close()
 		if err := <-done; !errors.Is(err, context.Canceled) || !time.Now().Equal(began) {
-			t.Errorf("who waited got %v after %v", err, time.Since(began))
+			t.Errorf("the waiting reader got %v after %v", err, time.Since(began))
 		}
 		if r := c.Get(t.Context(), time.Now(), "b"); r.Err == nil {
 			t.Error("a closed cache loads")

@@ -8,7 +8,7 @@
 //   - Fresh: the entry may be served. Time to live, invalidation by version and read-your-writes are conditions on the stamp.
 //   - RefreshDue: the entry is served, and loaded again in the background (refresh ahead; where Fresh lasts longer than that,
 //     stale while revalidate).
-//   - otherwise the reader waits for a load. When the source is away, it is served the last known value, marked as stale.
+//   - otherwise the reader waits for a load. While the source is down, it is served the last known value, marked as stale.
 //
 // A cache is built from one declaration, its [Spec]. The [Group] of a service collects its caches: it registers their metrics,
 // runs their loads, closes them, and lists the declarations, which a test compares with the table in docs/architecture.md.

@@ -8,7 +8,7 @@ import (
 // Result is what a reader is served.
 type Result[V, S any] struct {
 	Value V
-	Stale bool // the last known value: the source is away
+	Stale bool // the last known value: the source is down
 	Err   error
 	read  *S
 }
@@ -16,12 +16,13 @@ type Result[V, S any] struct {
 // Read is the stamp from before the load, also of one that failed.
 func (r *Result[V, S]) Read() S { return *r.read }
 
-// Pending is a read that was begun: a result, or a load to wait for.
+// Pending is a read that was begun: an entry to serve, or a load to wait for.
 type Pending[K comparable, V, S any] struct {
-	result Result[V, S]
-	cache  *Cache[K, V, S]
-	key    K
-	call   *call[V, S] // nil: result is set
+	entry *Entry[V, S]
+	stale bool // entry is the last known one
+	cache *Cache[K, V, S]
+	key   K
+	call  *call[V, S] // nil: entry is set
 }
 
 // Get reads key. With an entry that is not fresh it waits for a load.
@@ -30,7 +31,7 @@ func (c *Cache[K, V, S]) Get(ctx context.Context, now S, key K) Result[V, S] {
 	return p.Wait(ctx)
 }
 
-// GetWith is Get with a load of its own.
+// GetWith is Get with the reader's own load.
 func (c *Cache[K, V, S]) GetWith(ctx context.Context, now S, key K, load func(context.Context, K) (V, error)) Result[V, S] {
 	p := c.Start(ctx, now, key, load)
 	return p.Wait(ctx)
@@ -44,19 +45,26 @@ func (c *Cache[K, V, S]) Start(ctx context.Context, now S, key K, load func(cont
 	e, ok := c.entries.GetIfPresent(key)
 	switch {
 	case ok && c.isFresh(e, now):
-		c.hit(ctx, e, now, key, load)
-		return Pending[K, V, S]{result: Result[V, S]{Value: e.Value, read: &e.Read}}
+		c.metrics.hits.Inc()
+		c.requestRefresh(ctx, e, now, key, load)
+		return Pending[K, V, S]{entry: e}
 	case ok && c.Source.rests():
-		return Pending[K, V, S]{result: c.lastKnown(e)}
+		c.metrics.stale.Inc()
+		return Pending[K, V, S]{entry: e, stale: true}
 	}
 	c.metrics.misses.Inc()
 	return Pending[K, V, S]{cache: c, key: key, call: c.start(ctx, now, []K{key}, false, single(load))[0]}
 }
 
-// hit counts a hit and requests a refresh of the entry if one is due.
-func (c *Cache[K, V, S]) hit(ctx context.Context, e *Entry[V, S], now S, key K, load func(context.Context, K) (V, error)) {
+// Hit is Get for readers who take only a fresh entry: it loads nothing but a refresh.
+func (c *Cache[K, V, S]) Hit(ctx context.Context, now S, key K) (*Entry[V, S], bool) {
+	e, ok := c.entries.GetIfPresent(key)
+	if !ok || !c.isFresh(e, now) {
+		return nil, false
+	}
 	c.metrics.hits.Inc()
-	c.requestRefresh(ctx, e, now, key, load)
+	c.requestRefresh(ctx, e, now, key, c.Load)
+	return e, true
 }
 
 func (c *Cache[K, V, S]) requestRefresh(ctx context.Context, e *Entry[V, S], now S, key K, load func(context.Context, K) (V, error)) {
@@ -86,7 +94,7 @@ func (s *Source) bound(ctx context.Context) (context.Context, context.CancelFunc
 	return Within(ctx, s.Patience)
 }
 
-// rests reports whether the source is away and another reader finds out whether it is back.
+// rests reports whether the source is down and another reader probes it.
 func (s *Source) rests() bool { return s.Breaker != nil && s.Breaker.IsOpen() && !s.Breaker.Allow() }
 
 func (c *Cache[K, V, S]) lastKnown(e *Entry[V, S]) Result[V, S] {
@@ -104,9 +112,13 @@ func (p *Pending[K, V, S]) Loading() (read S, ok bool) {
 
 // Wait returns the result.
 func (p *Pending[K, V, S]) Wait(ctx context.Context) Result[V, S] {
-	if p.call == nil {
-		return p.result
+	if p.call != nil {
+		return p.load(ctx)
 	}
+	return Result[V, S]{Value: p.entry.Value, read: &p.entry.Read, Stale: p.stale}
+}
+
+func (p *Pending[K, V, S]) load(ctx context.Context) Result[V, S] {
 	bounded, cancel := p.cache.Source.bound(ctx)
 	defer cancel()
 	return p.cache.wait(ctx, bounded, p.key, p.call)
@@ -140,7 +152,8 @@ func (c *Cache[K, V, S]) GetAll(ctx context.Context, now S, keys []K) []Result[V
 		e, ok := c.entries.GetIfPresent(key)
 		switch {
 		case ok && c.isFresh(e, now):
-			c.hit(ctx, e, now, key, c.Load)
+			c.metrics.hits.Inc()
+			c.requestRefresh(ctx, e, now, key, c.Load)
 			all[i] = Result[V, S]{Value: e.Value, read: &e.Read}
 		case ok && rests():
 			all[i] = c.lastKnown(e)

@@ -95,7 +95,7 @@ func (d detached) Value(key any) any {
 }
 
 // Within bounds a call to another service by most and leaves the caller a fifth of its time to handle a failure: a deadline
-// passed on unshortened expires everywhere at once, and nobody can answer.
+// passed on unshortened expires everywhere at once, and no process can answer.
 func Within(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline)

@@ -54,7 +54,7 @@ func NewResults[K comparable, V any](g *Group, spec Spec, o ResultOptions) (*Res
 func (r *Results[K, V]) age(e *Entry[V, resultStamp], now resultStamp) (age, most time.Duration) {
 	most = max(r.MinAge, costShare*e.Took)
 	if now.basis != nil && now.basis == e.Read.basis {
-		// Not for ever: changes may cancel out in the basis, and not in the result.
+		// Not forever: changes may cancel out in the basis but not in the result.
 		most *= sameBasis
 	}
 	return now.at.Sub(e.Read.at), most

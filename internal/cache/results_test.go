@@ -114,7 +114,7 @@ func TestResultsWait(t *testing.T) {
 		_, _ = get(t.Context(), nil)
 		time.Sleep(30 * time.Second)
 		if n, err := get(t.Context(), nil); n != 2 || err != nil {
-			t.Errorf("who always waits got %d, %v", n, err)
+			t.Errorf("AlwaysWait: got %d, %v", n, err)
 		}
 	})
 	results(t, cache.ResultOptions{MinAge: time.Second, Patience: 20 * time.Millisecond}, func(t *testing.T, c *counted, get func(context.Context, any) (int, error)) {
@@ -130,7 +130,7 @@ func TestResultsWait(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		if n, _ := get(t.Context(), nil); n < 2 {
-			t.Error("the computation did not go on")
+			t.Error("the computation did not continue")
 		}
 	})
 }

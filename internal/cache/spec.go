@@ -15,15 +15,15 @@ type Spec struct {
 	Setting        string
 	MaxAge         string // how old a value may be when it is served and the source answers
 	Fresh          string // what makes a value fresh again
-	Away           string // what is served while the source is away
+	Away           string // what is served while the source is down
 }
 
 func (s Spec) validate() error {
 	switch {
 	case s.Name == "" || s.Holds == "" || s.MaxAge == "" || s.Fresh == "" || s.Away == "":
-		return fmt.Errorf("cache %q: a declaration names all of name, contents, age, refreshing and behaviour while the source is away", s.Name)
+		return fmt.Errorf("cache %q: a declaration needs a name, contents, maximum age, what refreshes it, and what is served while the source is down", s.Name)
 	case s.Entries < 0 || s.Bytes < 0 || (s.Entries > 0) == (s.Bytes > 0):
-		return fmt.Errorf("cache %q: a declaration bounds the cache in entries or in bytes", s.Name)
+		return fmt.Errorf("cache %q: a declaration needs exactly one bound, in entries or in bytes", s.Name)
 	}
 	return nil
 }
