@@ -31,7 +31,7 @@ ifneq ($(strip $(RACE)),)
 endif
 
 .PHONY: check
-check: fmt-check vet staticcheck generate-check breaking ## what CI checks before the tests
+check: fmt-check vet staticcheck words generate-check breaking ## what CI checks before the tests
 
 .PHONY: crash
 crash: ## the crash test in full: 200,000 events, 50 kills

@@ -2,7 +2,6 @@ package metadata
 
 import (
 	"context"
-
 )
 
 // tailLength is how many of a feed's last numbers can be lost and still be noticed. A writer waits until its commit is on disk, so

@@ -134,6 +134,34 @@ func TestEnsureTopicDoesNotWarnWhileStopping(t *testing.T) {
 
 // Retention by size works after a restart too, and never empties a partition: an
 // empty one would begin at offset 0 again after a crash.
+// A client that knows the topic has its metadata in a cache. A topic that was recreated has its new id all the same.
+func TestDescribeTopicAfterRecreation(t *testing.T) {
+	b := startBroker(t, kafka.BrokerConfig{})
+	cl, other := newClient(t, b.Addr()), newClient(t, b.Addr())
+	tc := kafka.TopicConfig{Name: "events", Partitions: 2}
+	first, err := kafka.EnsureTopic(t.Context(), cl, tc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Fills the client's cache.
+	if list, err := kadm.NewClient(cl).ListTopics(t.Context(), "events"); err != nil || list["events"].ID != kadm.TopicID(first.ID) {
+		t.Fatalf("listed: %+v, %v; want the id %x", list, err, first.ID)
+	}
+	if _, err := kadm.NewClient(other).DeleteTopic(t.Context(), "events"); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := kafka.DescribeTopic(t.Context(), cl, "events"); fault.KindOf(err) != fault.KindNotFound {
+		t.Errorf("deleted: got %+v, %v, want not found", found, err)
+	}
+	second, err := kafka.EnsureTopic(t.Context(), other, tc)
+	if err != nil || second.ID == first.ID {
+		t.Fatalf("recreated: %+v, %v; want another id than %x", second, err, first.ID)
+	}
+	if found, err := kafka.DescribeTopic(t.Context(), cl, "events"); err != nil || found != second {
+		t.Errorf("described: %+v, %v; want %+v", found, err, second)
+	}
+}
+
 func TestRetentionBySize(t *testing.T) {
 	dir := t.TempDir()
 	b := startBroker(t, kafka.BrokerConfig{Dir: dir})
