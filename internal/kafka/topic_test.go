@@ -134,7 +134,7 @@ func TestEnsureTopicDoesNotWarnWhileStopping(t *testing.T) {
 
 // Retention by size works after a restart too, and never empties a partition: an
 // empty one would begin at offset 0 again after a crash.
-// A client that knows the topic has its metadata in a cache. A topic that was recreated has its new id all the same.
+// A client that knows the topic has its metadata in a cache. DescribeTopic returns the new id of a recreated topic.
 func TestDescribeTopicAfterRecreation(t *testing.T) {
 	b := startBroker(t, kafka.BrokerConfig{})
 	cl, other := newClient(t, b.Addr()), newClient(t, b.Addr())
