@@ -86,7 +86,7 @@ func TestLogOfAnOutage(t *testing.T) {
 				if strings.Contains(kind, "slow call") && strings.Contains(kind, "code=OK") && n <= callers {
 					continue // each says that a caller who waited was served in the end
 				}
-				if n > each && !strings.Contains(kind, "waits for the database") || n > 4*each { // texts that take turns
+				if n > each && !strings.Contains(kind, "waiting for the database") || n > 4*each { // texts that take turns
 					t.Errorf("when %s: %s has %d lines in %s like this: %s", name, p.Name, n, time.Since(began).Round(time.Second), kind)
 				}
 			}
@@ -135,7 +135,7 @@ func TestLogOfAnOutage(t *testing.T) {
 	}, 1000, func() {
 		const remedy = "the server refuses the user or the password: check both; a password file is read again with every new connection"
 		says("metadata-1", "level=WARN", "method=GetMovie", remedy, address)
-		says("rating-1", "level=WARN", "ingestion waits for the database", remedy, address)
+		says("rating-1", "level=WARN", "ingestion is waiting for the database; retrying", remedy, address)
 		says("gateway-1", "level=WARN", "status=503", remedy)
 		says("gateway-1", "level=WARN", "suppressed=")
 	}, recovered)
