@@ -221,7 +221,7 @@ func (x *indexer) look(ctx context.Context, fn func(ctx context.Context, q query
 		x.errors.Inc()
 		if !x.failing {
 			x.log.ErrorContext(ctx, "search index cannot read the catalogue; it answers as of the last success and retries",
-				slog.Any("error", err), slog.Duration("every", x.every))
+				slog.String("database", x.store.db.Name()), slog.Any("error", err), slog.Duration("every", x.every))
 		}
 		x.failing = true
 	}
