@@ -249,11 +249,11 @@ func TestPutAgain(t *testing.T) {
 		want   Rating // what is acknowledged
 		wins   bool   // and stored then
 	}{
-		"it did not take place":                        {nil, newRating(key, 9, ToMicros(t0), ""), true},
-		"it did not, something older did":              {[]Rating{newRating(key, 4, ToMicros(t0)-20, "")}, newRating(key, 9, ToMicros(t0), ""), true},
-		"it did":                                       {[]Rating{unsure}, newRating(key, 9, ToMicros(t0), ""), true},
-		"another write followed, with an earlier time": {[]Rating{newRating(key, 3, ToMicros(t0)-5, "")}, unsure, false},
-		"another write followed":                       {[]Rating{newRating(key, 3, ToMicros(t0)+5, "")}, unsure, false},
+		"it did not take place":           {nil, newRating(key, 9, ToMicros(t0), ""), true},
+		"it did not, something older did": {[]Rating{newRating(key, 4, ToMicros(t0)-20, "")}, newRating(key, 9, ToMicros(t0), ""), true},
+		"it did":                          {[]Rating{unsure}, newRating(key, 9, ToMicros(t0), ""), true},
+		"an earlier write followed":       {[]Rating{newRating(key, 3, ToMicros(t0)-5, "")}, unsure, false},
+		"another write followed":          {[]Rating{newRating(key, 3, ToMicros(t0)+5, "")}, unsure, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openStore(t, sqldb.Options{})
